@@ -29,6 +29,11 @@ class Range:
     bits: Tensor
 
     @property
+    def known(self) -> bool:
+        """Whether the wire has a width at all; see `unknown`."""
+        return not bool(torch.isnan(self.bits).any())
+
+    @property
     def signed(self) -> bool:
         """Whether any integer of the range is below zero."""
         return bool((self.low < 0).any())
@@ -77,6 +82,11 @@ def ternary() -> Range:
     return Range(_number(-1), _number(1), _number(2))
 
 
+def unknown() -> Range:
+    """A wire of no known width, e.g. a float input: only a quantizer accepts it, nothing prices it."""
+    return Range(_number(float("nan")), _number(float("nan")), _number(float("nan")))
+
+
 def bits_for(low: float | Tensor, high: float | Tensor) -> Tensor:
     """The smallest width whose two's complement (or unsigned, when low >= 0) code holds low..high.
 
@@ -89,10 +99,10 @@ def bits_for(low: float | Tensor, high: float | Tensor) -> Tensor:
     >>> int(bits_for(0, 8)), int(bits_for(-8, 7)), int(bits_for(-8, 8))
     (4, 4, 5)
     """
-    low, high = torch.broadcast_tensors(_number(low), _number(high))
+    below, above = _number(low), _number(high)
     # signed: 2^(b-1) >= -low and 2^(b-1) >= high + 1; unsigned: 2^b >= high + 1
-    reach = torch.where(low < 0, torch.maximum(-low, high + 1), torch.clamp(high + 1, min=2))
-    return ceil_log2(reach) + (low < 0).to(torch.float64)
+    reach = torch.where(below < 0, torch.maximum(-below, above + 1), torch.clamp(above + 1, min=2))
+    return ceil_log2(reach) + (below < 0)
 
 
 def between(low: float | Tensor, high: float | Tensor) -> Range:
@@ -103,7 +113,7 @@ def between(low: float | Tensor, high: float | Tensor) -> Range:
 
 def _extremes(a: Range, b: Range) -> tuple[Tensor, Tensor]:
     """Smallest and largest product; a bilinear function is extreme at the corners."""
-    corners = torch.stack(torch.broadcast_tensors(a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high))
+    corners = torch.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
     return corners.amin(0), corners.amax(0)
 
 

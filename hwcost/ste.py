@@ -50,7 +50,8 @@ class _CeilLog2(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return grads[0] / (x * 0.6931471805599453)
+        gradient: Tensor = grads[0] / (x * 0.6931471805599453)
+        return gradient
 
 
 class _Surrogate(torch.autograd.Function):

@@ -1,0 +1,1 @@
+"""FPGA cost while you train."""
