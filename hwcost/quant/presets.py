@@ -1,0 +1,76 @@
+"""Quantizers by name of their use; everything they choose can be built by hand from the parts."""
+
+from __future__ import annotations
+
+from hwcost.quant.bits import LearnedBits
+from hwcost.quant.quantizers import BinaryQuantizer, IntQuantizer, TernaryQuantizer
+from hwcost.quant.scale import FLOAT, ConstScale, Domain, LearnedScale, StatScale
+from hwcost.quant.stats import abs_max, abs_mean
+
+
+def _weight_scale(per_channel: bool, domain: Domain) -> StatScale:
+    return StatScale(abs_max, channel_dim=0 if per_channel else None, domain=domain)
+
+
+def learned_weight(
+    *, bits: int = 8, base: int = 2, most: int = 16, per_channel: bool = True, domain: Domain = FLOAT
+) -> IntQuantizer:
+    """Weights: signed narrow integers of learned width, scaled by the largest weight (of each output channel).
+
+    Args:
+        bits: starting width; base, most: its bounds, in bits.
+        per_channel: one scale per output channel, or one for the tensor.
+        domain: POW2 for steps that are powers of two.
+    """
+    width = LearnedBits(bits, base=base, most=most)
+    return IntQuantizer(bits=width, scale=_weight_scale(per_channel, domain), signed=True, narrow=True)
+
+
+def const_weight(*, bits: int = 8, per_channel: bool = True, domain: Domain = FLOAT) -> IntQuantizer:
+    """Weights: signed narrow integers of constant width, at least 2; otherwise as `learned_weight`."""
+    return IntQuantizer(bits=bits, scale=_weight_scale(per_channel, domain), signed=True, narrow=True)
+
+
+def binary_weight(*, per_channel: bool = True) -> BinaryQuantizer:
+    """Weights: -s and +s, s the mean magnitude (of each output channel)."""
+    return BinaryQuantizer(scale=StatScale(abs_mean, channel_dim=0 if per_channel else None))
+
+
+def ternary_weight(*, per_channel: bool = True, threshold: float = 0.5) -> TernaryQuantizer:
+    """Weights: -s, 0 and +s, s the mean magnitude (of each output channel)."""
+    return TernaryQuantizer(scale=StatScale(abs_mean, channel_dim=0 if per_channel else None), threshold=threshold)
+
+
+def learned_activation(
+    *, bits: int = 8, base: int = 2, most: int = 16, max_val: float = 6.0, signed: bool = False
+) -> IntQuantizer:
+    """Activations: integers of learned width, with a learned threshold that starts at `max_val`.
+
+    Args:
+        bits: starting width; base, most: its bounds, in bits.
+        max_val: starting threshold, in the unit of the values, above 0.
+        signed: False behind a ReLU.
+    """
+    width = LearnedBits(bits, base=base, most=most)
+    return IntQuantizer(bits=width, scale=LearnedScale(max_val), signed=signed)
+
+
+def const_activation(*, bits: int = 8, max_val: float = 6.0, signed: bool = False) -> IntQuantizer:
+    """Activations: integers of constant width, with a learned threshold that starts at `max_val`."""
+    return IntQuantizer(bits=bits, scale=LearnedScale(max_val), signed=signed)
+
+
+def const_input(*, bits: int = 8, max_val: float = 1.0, signed: bool = False) -> IntQuantizer:
+    """Network inputs: constant width and scale; the default takes 8-bit pixels divided by 255 back exactly.
+
+    Args:
+        bits: width.
+        max_val: value of the largest code, unsigned; minus the value of the lowest, signed.
+        signed: whether values can be below zero.
+    """
+    return IntQuantizer(bits=bits, scale=ConstScale(max_val), signed=signed)
+
+
+def int8_input(*, max_val: float = 1.0, signed: bool = False) -> IntQuantizer:
+    """`const_input` of 8 bits."""
+    return const_input(bits=8, max_val=max_val, signed=signed)

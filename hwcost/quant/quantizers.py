@@ -1,0 +1,217 @@
+"""Quantizers: real values onto integer codes (value pass), and the range of those codes (hardware pass)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption
+from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
+from hwcost.quant.scale import Domain, Scale
+from hwcost.ranges import Range, binary, integers, ternary
+from hwcost.ste import ceil_ste, fake_quant, integer_levels, sign_ste, ternary_ste
+
+CODES = 2**31
+"""No code is larger: what is beyond (and NaN) has no integer."""
+
+
+@runtime_checkable
+class Quantizer(Protocol):
+    """What a layer asks of a quantizer; any module with these methods serves."""
+
+    signed: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """As `quantize`."""
+        ...
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """Value pass: the nearest representable values."""
+        ...
+
+    def integers(self, x: Tensor) -> Tensor:
+        """The int64 codes of x."""
+        ...
+
+    def step(self, x: Tensor | None = None) -> Tensor:
+        """Size of one integer step; () or broadcastable to x."""
+        ...
+
+    def range(self) -> Range:
+        """Hardware pass: the integers that leave, float64, differentiable to a learned width; no data needed."""
+        ...
+
+
+class ScaledQuantizer(nn.Module):
+    """What the built-in quantizers have in common: a scale, and codes that follow from values and step."""
+
+    signed = True
+
+    def __init__(self, scale: Scale) -> None:
+        super().__init__()
+        if not (isinstance(scale, nn.Module) and isinstance(scale, Scale)):
+            raise BadOption(
+                f"{type(self).__name__}: scale={scale!r}; give ConstScale, LearnedScale, StatScale or RunningScale"
+            )
+        self.scale: Any = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `quantize`."""
+        return self.quantize(x)
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """The nearest representable values."""
+        raise NotImplementedError(f"{type(self).__name__}.quantize")
+
+    def step(self, x: Tensor | None = None) -> Tensor:
+        """Size of one integer step; x only where the scale is a statistic of it."""
+        threshold: Tensor = self.scale(x)
+        return threshold
+
+    def integers(self, x: Tensor) -> Tensor:
+        """The codes of x.
+
+        Args:
+            x: values without NaN.
+
+        Returns:
+            int64, like x; quantize(x) = step(x) times these. No gradient.
+
+        Raises:
+            BadOption: a value with no code (NaN).
+        """
+        with torch.no_grad():
+            codes = torch.round(self.quantize(x).double() / self.step(x).double())
+            if not bool((codes.abs() <= CODES).all()):
+                raise BadOption(
+                    f"{type(self).__name__}: a value of x or of the step is NaN or infinite; it has no code"
+                )
+            return codes.to(torch.int64)
+
+    def start(self, x: Tensor) -> None:
+        """Start a scale built by `LearnedScale.from_stat` at its statistic of x; nothing to do for others."""
+        if getattr(self.scale, "started", True) is False:
+            self.scale.start(x)
+
+
+class IntQuantizer(ScaledQuantizer):
+    """Uniform integers: clamp to the range, then round half to even.
+
+    Args:
+        bits: an int (constant), `ConstBits`, or `LearnedBits`; pass the same object twice to share a width.
+        scale: threshold that the largest integer stands for; share it likewise.
+        signed: two's complement (at least 2 bits), or unsigned (at least 1).
+        narrow: symmetric signed range, e.g. -7..7 in 4 bits; right for weights scaled by their largest.
+
+    The step is threshold / N: N = 2^(bits-1) signed, 2^(bits-1) - 1 signed narrow, 2^bits - 1 unsigned; with a POW2
+    scale 2^(bits-1) or 2^bits, so that the step is a power of two. Values are x / step clamped, then rounded: the
+    gradient to x is 0 beyond the bounds.
+    """
+
+    def __init__(self, *, bits: Bits, scale: Scale, signed: bool = True, narrow: bool = False) -> None:
+        super().__init__(scale)
+        self.bits = as_bits(bits, "IntQuantizer")
+        self.signed, self.narrow = signed, narrow
+        if narrow and not signed:
+            raise BadOption("IntQuantizer: narrow=True with signed=False; an unsigned range has no lowest code to drop")
+        if signed and self.bits.base < 2:
+            raise BadOption(
+                f"IntQuantizer: a signed width from {self.bits.base} bit; give at least 2, or use BinaryQuantizer"
+            )
+
+    @property
+    def power(self) -> bool:
+        """Whether N is a power of two."""
+        return self.scale.domain is Domain.POW2
+
+    def width(self) -> Tensor:
+        """Whole width of the codes now, in bits; gradient to a learned width."""
+        width: Tensor = self.bits()
+        if isinstance(self.bits, LearnedBits) and self.bits.restrict is Restrict.FLOAT:
+            return ceil_ste(width)
+        return width
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """The nearest multiples of the step inside the range; gradients: see `ste.fake_quant`."""
+        return fake_quant(x, self.scale(x), self.width(), signed=self.signed, narrow=self.narrow, power=self.power)
+
+    def step(self, x: Tensor | None = None) -> Tensor:
+        """threshold / N; gradient to both."""
+        threshold: Tensor = self.scale(x)
+        return threshold / integer_levels(self.width(), self.signed, self.narrow, self.power)
+
+    def range(self) -> Range:
+        """See `ranges.integers`."""
+        return integers(self.width(), signed=self.signed, narrow=self.narrow)
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"signed={self.signed}, narrow={self.narrow}"
+
+
+class BinaryQuantizer(ScaledQuantizer):
+    """-s below zero, +s from zero on: one bipolar bit.
+
+    Args:
+        scale: s.
+        clipped: stop the gradient to x where |x| > s (right for activations); otherwise it is s everywhere.
+    """
+
+    def __init__(self, *, scale: Scale, clipped: bool = False) -> None:
+        super().__init__(scale)
+        self.clipped = clipped
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """sign(x) s, with sign(0) = 1; gradient s to x, and exact to s."""
+        s: Tensor = self.scale(x)
+        inside = torch.minimum(torch.maximum(x, -s.to(x.dtype)), s.to(x.dtype)) if self.clipped else x
+        return (sign_ste(inside) * s).to(x.dtype)
+
+    def range(self) -> Range:
+        """-1 and +1 in one bit."""
+        return binary()
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"clipped={self.clipped}"
+
+
+class TernaryQuantizer(ScaledQuantizer):
+    """-s, 0, +s: 0 where |x| < threshold s.
+
+    Args:
+        scale: s.
+        threshold: half the width of the dead band, as a fraction of s, above 0.
+    """
+
+    def __init__(self, *, scale: Scale, threshold: float = 0.5) -> None:
+        super().__init__(scale)
+        if not 0 < threshold:
+            raise BadOption(f"TernaryQuantizer: threshold={threshold!r}; give a fraction of the scale above 0")
+        self.threshold = threshold
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """s sign(x) outside of the dead band; gradient s to x there and 0 inside, exact to s."""
+        s: Tensor = self.scale(x)
+        return (ternary_ste(x, (self.threshold * s).detach()) * s).to(x.dtype)
+
+    def range(self) -> Range:
+        """-1, 0, +1 in two bits."""
+        return ternary()
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"threshold={self.threshold}"
+
+
+def checked(quantizer: object, owner: str) -> Any:
+    """The quantizer (or None) as given.
+
+    Raises:
+        BadOption: it is neither, naming `owner`.
+    """
+    if quantizer is None or (isinstance(quantizer, nn.Module) and isinstance(quantizer, Quantizer)):
+        return quantizer
+    raise BadOption(f"{owner}={quantizer!r}; give IntQuantizer, BinaryQuantizer, TernaryQuantizer, your own, or None")

@@ -1,0 +1,103 @@
+"""Statistics of a tensor's magnitude: functions (x, dims) -> threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption
+
+Dims = tuple[int, ...] | None
+Stat = Callable[[Tensor, Dims], Tensor]
+"""(x, dims) -> statistic; dims are reduced and kept as 1; None reduces everything to ()."""
+
+
+def abs_max(x: Tensor, dims: Dims = None) -> Tensor:
+    """Largest magnitude; the gradient is shared evenly among equal largest elements.
+
+    >>> abs_max(torch.tensor([1.0, -4.0])).item()
+    4.0
+    """
+    size = x.abs()
+    return size.amax() if dims is None else size.amax(dims, keepdim=True)
+
+
+def abs_mean(x: Tensor, dims: Dims = None) -> Tensor:
+    """Mean magnitude."""
+    size = x.abs()
+    return size.mean() if dims is None else size.mean(dims, keepdim=True)
+
+
+def mean_of_channel_max(x: Tensor, dims: Dims = None) -> Tensor:
+    """Mean over channels (dimension 0) of each one's largest magnitude; one number per tensor.
+
+    Raises:
+        BadOption: asked for one number per channel.
+    """
+    if dims is not None:
+        raise BadOption("mean_of_channel_max: it is one number per tensor; use channel_dim=None")
+    return x.abs().flatten(1).amax(1).mean() if x.ndim > 1 else abs_max(x)
+
+
+def mean_plus_sigma(x: Tensor, dims: Dims, sigma: float | Tensor) -> Tensor:
+    """mean(|x|) + sigma std(|x|), std unbiased (0 for a single element), with 1e-8 under the root."""
+    size = x.abs()
+    count = x.numel() if dims is None else int(torch.tensor([x.shape[dim] for dim in dims]).prod())
+    mean = size.mean() if dims is None else size.mean(dims, keepdim=True)
+    square = (size - mean).square()
+    total = square.sum() if dims is None else square.sum(dims, keepdim=True)
+    return mean + sigma * torch.sqrt(total / max(count - 1, 1) + 1e-8)
+
+
+def mean_sigma(sigma: float) -> Stat:
+    """The statistic mean(|x|) + sigma std(|x|) with a constant sigma, at least 0."""
+    if not sigma >= 0:
+        raise BadOption(f"mean_sigma({sigma!r}): give a number of at least 0")
+    return lambda x, dims=None: mean_plus_sigma(x, dims, sigma)  # type: ignore[misc] # dims has a default
+
+
+class LearnedSigma(nn.Module):
+    """mean(|x|) + sigma std(|x|) with a learned sigma.
+
+    Args:
+        sigma: starting value.
+        shape: of the threshold: (), or one per channel, broadcastable to x.
+    """
+
+    def __init__(self, sigma: float = 3.0, *, shape: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.sigma = nn.Parameter(torch.full(shape, float(sigma)))
+
+    def forward(self, x: Tensor, dims: Dims = None) -> Tensor:
+        """The statistic; gradients to x and sigma."""
+        return mean_plus_sigma(x, dims, self.sigma)
+
+
+def percentile(percent: float) -> Stat:
+    """The statistic: the magnitude below which `percent` of the elements lie, 0 < percent <= 100."""
+    if not 0 < percent <= 100:
+        raise BadOption(f"percentile({percent!r}): give a number above 0, at most 100")
+
+    def stat(x: Tensor, dims: Dims = None) -> Tensor:
+        rest = [dim for dim in range(x.ndim) if dims is None or dim in dims]
+        kept = [dim for dim in range(x.ndim) if dim not in rest]
+        rows = x.abs().permute(*kept, *rest).reshape(*(x.shape[dim] for dim in kept), -1)
+        rank = min(rows.shape[-1], max(1, round(rows.shape[-1] * percent / 100)))
+        value = rows.kthvalue(rank, dim=-1).values
+        return value.reshape([x.shape[dim] if dim in kept else 1 for dim in range(x.ndim)] if dims is not None else ())
+
+    return stat
+
+
+def he(fan_in: int) -> float:
+    """sqrt(2 / fan_in), the spread of He's initialization: a constant threshold.
+
+    >>> round(he(8), 3)
+    0.5
+    """
+    if fan_in < 1:
+        raise BadOption(f"he({fan_in!r}): give a fan-in of at least 1")
+    return sqrt(2 / fan_in)
