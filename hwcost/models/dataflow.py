@@ -1,0 +1,171 @@
+"""A folded streaming pipeline: one unit per block, all at work at once, the slowest sets the frame rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from hwcost.errors import BadFolding, BadOption, UnknownBlock
+from hwcost.models.coefficients import values
+from hwcost.models.device import Device
+from hwcost.models.device import device as find_device
+from hwcost.models.dsp import DSP_KINDS
+from hwcost.models.folding import Folding, keep_up, unit_names
+from hwcost.models.formula import Fold, Formula, Job, Setting
+from hwcost.models.formulas import FORMULAS, BlockPrice
+from hwcost.models.matvec import MatVecFormula, fault
+from hwcost.models.options import MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
+from hwcost.models.resources import RESOURCES, Placed
+from hwcost.spec import Block, MatVec, ScaleBias
+
+
+class Dataflow:
+    """Price of a folded dataflow pipeline on one part.
+
+    Matrix-vector units follow `folding`. Every other block takes the least parallelism that keeps up with them.
+
+    Args:
+        device: a Device, or its name.
+        folding: unit name -> Fold, for every matrix-vector unit; from `target_fps`, or by hand. The name of a unit is
+            that of its layer; where a layer has several, "layer[0]", "layer[1]" and so on.
+        clock_mhz: of the fabric, above 0; used for rates only.
+        formulas: block kind -> price of blocks of that kind.
+        multipliers: "lut" or "dsp", for all units or per layer.
+        weight_memory: "auto" (LUT RAM up to 128 words, else BRAM18), "lutram", "bram18" or "uram"; for all units or
+            per layer.
+        thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
+        flow: "rtl" or "hls": which units the constants were fitted to.
+
+    Raises:
+        UnknownDevice, BadOption: what the argument is, and what it may be.
+    """
+
+    resources: tuple[str, ...] = RESOURCES
+
+    def __init__(
+        self,
+        *,
+        device: Device | str,
+        folding: Mapping[str, Fold],
+        clock_mhz: float = 100.0,
+        formulas: Mapping[type[Block], BlockPrice] = FORMULAS,
+        multipliers: str | Mapping[str, str] = "lut",
+        weight_memory: str | Mapping[str, str] = "auto",
+        thresholds: str = "search",
+        flow: str = "rtl",
+    ) -> None:
+        if not clock_mhz > 0:
+            raise BadOption(f"clock_mhz={clock_mhz}: must be above 0")
+        self.device = find_device(device) if isinstance(device, str) else device
+        self.folding = folding
+        self.clock_mhz = clock_mhz
+        self.formulas = formulas
+        choice("multipliers", multipliers, MULTIPLIERS)
+        choice("weight_memory", weight_memory, MEMORIES)
+        choice("thresholds", thresholds, THRESHOLDS)
+        kind = self.device.dsp_kind
+        choice("dsp_kind of the device", kind, DSP_KINDS)
+        self.multipliers = multipliers
+        self.weight_memory = weight_memory
+        self.setting = Setting(constants=values(flow), dsp_kind=kind, thresholds=thresholds)
+
+    def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
+        """The cost of every block.
+
+        Args:
+            placed: blocks with the names of their layers, in any order. Blocks that keep up with the others look at
+                the slowest matrix-vector unit among them, unless `folding` came from `target_fps`.
+
+        Returns:
+            LUT, FF, DSP, BRAM18, URAM (counts) and cycles (per inference): float64 (len(placed),) each. Whole at whole
+            widths; gradient to every width, never negative.
+
+        Raises:
+            UnknownBlock: a block without a formula. BadFolding: a unit without a fold, with an illegal one, or a block
+                that cannot keep up.
+
+        Error: matrix-vector units: see `MatVecFormula`; whole pipelines: reports/calibration. Adapters, FIFOs, DMA and
+            the shell of a board are not in it.
+        """
+        jobs = self.plan(placed)
+        kinds: dict[type[Block], list[int]] = {}
+        for index, job in enumerate(jobs):
+            kinds.setdefault(type(job.block), []).append(index)
+        found = [self._price_kind(kind, [jobs[i] for i in rows]) for kind, rows in kinds.items()]
+        order = torch.tensor([i for rows in kinds.values() for i in rows], dtype=torch.int64).argsort()
+        none = torch.zeros(0, dtype=torch.float64)
+        return {name: torch.cat([none, *(bill[name] for bill in found)])[order] for name in RESOURCES}
+
+    def reference(self, placed: Sequence[Placed]) -> list[dict[str, int]]:
+        """As `price`, in python integers and without torch arithmetic; for whole widths only, built-in blocks only."""
+        rows = []
+        for job in self.plan(placed):
+            formula = self._formula(job.layer, job.block)
+            if not isinstance(formula, Formula):
+                raise BadOption(f"{job.layer}: the formula of {type(job.block).__name__} has no integer reference")
+            rows.append(formula.reference(job, self.setting))
+        return rows
+
+    def plan(self, placed: Sequence[Placed]) -> list[Job]:
+        """Every block with all discrete choices made: fold, multipliers, memory; in the order of `placed`."""
+        units = unit_names(placed)
+        folds: dict[int, Fold] = {}
+        for index, name in units.items():
+            folds[index] = self._unit_fold(name, _matvec(placed[index]))
+        interval = self._interval(placed, folds)
+        return [self._job(item, folds.get(index), interval) for index, item in enumerate(placed)]
+
+    def _interval(self, placed: Sequence[Placed], folds: Mapping[int, Fold]) -> int | None:
+        if isinstance(self.folding, Folding):
+            return self.folding.interval_cycles
+        units = MatVecFormula()
+        return max((units.cycles(_matvec(placed[index]), fold) for index, fold in folds.items()), default=None)
+
+    def _unit_fold(self, name: str, block: MatVec) -> Fold:
+        if name not in self.folding:
+            raise BadFolding(f"{name}: no fold for this unit; add folding[{name!r}] = Fold(pe=..., simd=...)")
+        fold = self.folding[name]
+        # stream widths are checked when a folding is chosen: a width that learns must not stop the training
+        if (reason := fault(block, fold, max_stream_bits=2**62)) is not None:
+            raise BadFolding(f"{name}: {reason}")
+        return fold
+
+    def _job(self, item: Placed, fold: Fold | None, interval: int | None) -> Job:
+        formula = self._formula(item.layer, item.block)
+        if fold is None and isinstance(formula, Formula):
+            fold = keep_up(item.layer, item.block, formula, interval)
+        multiplies = isinstance(item.block, MatVec | ScaleBias)
+        return Job(
+            layer=item.layer,
+            block=item.block,
+            fold=fold,
+            multipliers=chosen(self.multipliers, "multipliers", item.layer) if multiplies else "lut",
+            weight_memory=chosen(self.weight_memory, "weight_memory", item.layer) if multiplies else "auto",
+        )
+
+    def _formula(self, layer: str, block: Block) -> BlockPrice:
+        kind = type(block)
+        if kind not in self.formulas:
+            raise UnknownBlock(
+                f"{layer}: Dataflow has no formula for a {kind.__name__} block; pass formulas=FORMULAS | "
+                f"{{{kind.__name__}: price}}, or describe the layer with blocks that have one "
+                f"({', '.join(sorted(k.__name__ for k in self.formulas))})"
+            )
+        return self.formulas[kind]
+
+    def _price_kind(self, kind: type[Block], jobs: list[Job]) -> dict[str, Tensor]:
+        bill = self.formulas[kind](jobs, self.setting)
+        for name in RESOURCES:
+            if name not in bill or bill[name].shape != (len(jobs),):
+                raise BadOption(
+                    f"{jobs[0].layer}: the formula of {kind.__name__} must return {name!r} as a tensor of shape "
+                    f"({len(jobs)},), one element per block"
+                )
+        return bill
+
+
+def _matvec(item: Placed) -> MatVec:
+    assert isinstance(item.block, MatVec)
+    return item.block

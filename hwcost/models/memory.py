@@ -1,0 +1,72 @@
+"""What memories cost: LUT RAM, BRAM18, URAM."""
+
+from __future__ import annotations
+
+from hwcost.models.relax import Arithmetic, Quantity
+
+BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
+"""(width in bits, depth in words) of one RAMB18 in simple dual port. Source: UG573 table 1-10."""
+
+URAM_PORT = (72, 4096)
+LUTRAM_DEPTH = 64
+AUTO_LUTRAM_DEPTH = 128
+"""Up to this depth "auto" keeps a memory in LUT RAM. Source: the depth at which FINN (dev 73ba5ed) drops block RAM."""
+
+STYLES = ("lutram", "bram18", "uram")
+
+
+def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+    """LUTs of a LUT RAM or ROM: one per bit and 64 words.
+
+    Error: the output multiplexer above 64 words is not counted: about width/4 per 64 words more.
+    Source: UG574, RAM64X1S and ROM64X1.
+    """
+    return width_bits * ops.ceil_fixed(depth / LUTRAM_DEPTH)
+
+
+def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+    """RAMB18 of one memory, in the best of its port geometries; non-decreasing in both arguments.
+
+    Error: none on the decoupled weight memories of two published networks (44 and 36 blocks; finn.md 3.2 counts 45
+    for the first). A vendor tool may cascade instead, or add a block for timing.
+    Source: UG573 table 1-10.
+    """
+    best: Quantity = None
+    for port_bits, port_depth in BRAM18_PORTS:
+        blocks = ops.ceil(width_bits / port_bits) * ops.ceil_fixed(depth / port_depth)
+        best = blocks if best is None else ops.minimum(best, blocks)
+    return best
+
+
+def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+    """URAM288 of one memory: 72 bits by 4096 words, one geometry.
+
+    Error: none known; no published row to compare with.
+    Source: UG573, chapter 2.
+    """
+    return ops.ceil(width_bits / URAM_PORT[0]) * ops.ceil_fixed(depth / URAM_PORT[1])
+
+
+def memory(
+    ops: Arithmetic, width_bits: Quantity, depth: Quantity, style: Quantity
+) -> tuple[Quantity, Quantity, Quantity]:
+    """LUT, BRAM18 and URAM of one memory.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words; a memory of one word is a constant or a register and costs nothing here.
+        style: index into STYLES.
+    """
+    exists = depth > 1
+    in_lutram = ops.where(exists & (style == 0), lutram(ops, width_bits, depth), 0.0 * width_bits)
+    in_bram = ops.where(exists & (style == 1), bram18(ops, width_bits, depth), 0.0 * width_bits)
+    in_uram = ops.where(exists & (style == 2), uram(ops, width_bits, depth), 0.0 * width_bits)
+    return in_lutram, in_bram, in_uram
+
+
+def style_index(style: str, depth: int) -> int:
+    """The style as an index into STYLES; "auto" decides by depth alone, so that no width can change it."""
+    if style == "auto":
+        return 0 if depth <= AUTO_LUTRAM_DEPTH else 1
+    return STYLES.index(style)

@@ -1,0 +1,69 @@
+"""What a hardware model answers, and the shape of the question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from hwcost.spec import Block, Layer
+
+AREAS = ("LUT", "FF", "DSP", "BRAM18", "URAM")
+"""Resources that add up over blocks. LUT counts logic and LUT RAM; BRAM18 counts 18-kbit blocks."""
+
+RESOURCES = (*AREAS, "cycles")
+"""What `Dataflow` prices. Cycles per inference do not add up: the largest is the initiation interval."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A block and the layer that it belongs to.
+
+    Attributes:
+        layer: unique name of the layer; foldings and messages use it.
+        block: the hardware.
+    """
+
+    layer: str
+    block: Block
+
+
+class HasLayers(Protocol):
+    """A traced network, seen from here: anything that lists its layers."""
+
+    def layers(self) -> Sequence[Layer]:
+        """The layers with their live descriptions, in the order of the stream."""
+        ...
+
+
+@runtime_checkable
+class HardwareModel(Protocol):
+    """A price list for blocks; any object of this form can stand in for `Dataflow`."""
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Names of what `price` returns, in the order of tables."""
+        ...
+
+    def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
+        """The cost of every block.
+
+        Args:
+            placed: blocks with the names of their layers, in any order.
+
+        Returns:
+            One float64 tensor of shape (len(placed),) per resource, in the order of `placed`. Gradient: to the
+            widths in the ranges of the blocks.
+        """
+        ...
+
+
+def place(layers: Iterable[Layer]) -> list[Placed]:
+    """Every block of every layer, in order.
+
+    Args:
+        layers: e.g. `pipeline.layers()`.
+    """
+    return [Placed(layer.name, block) for layer in layers for block in layer.blocks]

@@ -1,0 +1,147 @@
+"""Price of sliding windows with their line buffers, and of the pooling behind them."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from hwcost.errors import BadOption
+from hwcost.models.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.memory import memory, style_index
+from hwcost.models.relax import Arithmetic, Quantity
+from hwcost.ranges import widest
+from hwcost.spec import Pool, Window
+
+
+def _plane(block: Window) -> tuple[tuple[int, int, int, int], ...]:
+    """(padded size, kernel, stride, dilation) of rows and columns; a 1-d window is one row high."""
+    rank = len(block.image)
+    if rank > 2:
+        raise BadOption(f"a sliding window of {rank} spatial dimensions has no formula; lower it to 1 or 2 dimensions")
+    axes = tuple(
+        (size + before + after, kernel, stride, dilation)
+        for size, (before, after), kernel, stride, dilation in zip(
+            block.image, block.padding, block.kernel, block.stride, block.dilation, strict=True
+        )
+    )
+    return axes if rank == 2 else ((1, 1, 1, 1), *axes)
+
+
+def buffer_words(block: Window, simd: int) -> int:
+    """Words of the cyclic buffer: the lines that a window spans, less what has not arrived yet.
+
+    Args:
+        block: the window.
+        simd: channels per word; divides the channels.
+
+    Error: none; the depth of the buffer in FINN's RTL window (dev 73ba5ed).
+    Source: finn.md 1.4 (buffer, default style).
+    """
+    (_, k_h, s_h, d_h), (width, k_w, s_w, d_w) = _plane(block)
+    words = (k_h - 1) * d_h * width + (k_w - 1) * d_w + 1
+    skipped = max(0, s_w - 1 - k_h * k_w) + max(0, (s_h - 1) * width - k_h * k_w)
+    return (words + skipped) * (block.channels // simd)
+
+
+class WindowFormula(Formula):
+    """A sliding window: one cyclic buffer read pixel by pixel, or line buffers with all pixels in registers.
+
+    Error: cycles within 10 to 15 of FINN's RTL simulation for the default style; LUT not measured.
+    Source: structure and cycles of FINN's ConvolutionInputGenerator_rtl (dev 73ba5ed).
+    """
+
+    def folds(self, block: Window) -> list[Fold]:
+        serial = [Fold(simd=simd) for simd in divisors(block.channels)]
+        # a dense consumer of a whole window takes all channels at once
+        wide = divisors(block.channels) if block.depthwise else [block.channels]
+        return serial + [Fold(simd=simd, parallel_window=True) for simd in wide]
+
+    def cycles(self, block: Window, fold: Fold) -> int:
+        (height, k_h, s_h, _), (width, k_w, _, _) = _plane(block)
+        words = block.channels // fold.simd
+        if fold.parallel_window:
+            return height * width * words + 2
+        out_w = block.output[-1]
+        out_h = prod(block.output[:-1])
+        return buffer_words(block, fold.simd) + out_h * max(out_w * k_h * k_w * words, s_h * width * words)
+
+    def widths(self, block: Window) -> tuple[Tensor, ...]:
+        return (widest(block.input).bits,)
+
+    def geometry(self, job: Job) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Window)
+        (_, k_h, _, d_h), (width, k_w, _, _) = _plane(block)
+        if fold.parallel_window:
+            depth, buffers = width * d_h * (block.channels // fold.simd), k_h - 1
+        else:
+            depth, buffers = buffer_words(block, fold.simd), 1
+        return {
+            "simd": fold.simd,
+            "depth": depth,
+            "buffers": buffers,
+            "pixels": k_h * k_w if fold.parallel_window else 1,
+            "style": style_index("auto", depth),
+            "cycles": self.cycles(block, fold),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        word = g.simd * widths[0]
+        in_lut, in_bram, _ = memory(ops, word, g.depth, g.style)
+        return {
+            "LUT:control": ops.ceil_fixed(c["window_control"] + 0 * g.simd),
+            "LUT:lines": g.buffers * in_lut,
+            "FF": ops.ceil((c["stream_ff_bit"] + g.pixels) * word),
+            "DSP": 0 * g.simd,
+            "BRAM18": g.buffers * in_bram,
+            "URAM": 0 * g.simd,
+            "cycles": g.cycles,
+        }
+
+
+class PoolFormula(Formula):
+    """Reduction of a window, one element per channel and cycle; all elements at once above PE = channels.
+
+    Error: not measured; counted from the structure.
+    Source: one compare and select (max), or one adder (sum), per lane.
+    """
+
+    def folds(self, block: Pool) -> list[Fold]:
+        window = prod(block.kernel)
+        whole = [Fold(pe=block.channels, simd=window)] if window > 1 else []
+        return [Fold(pe=pe) for pe in divisors(block.channels)] + whole
+
+    def cycles(self, block: Pool, fold: Fold) -> int:
+        return block.channels // fold.pe * (prod(block.kernel) // fold.simd) * block.vectors
+
+    def widths(self, block: Pool) -> tuple[Tensor, ...]:
+        return widest(block.input).bits, widest(block.output).bits
+
+    def geometry(self, job: Job) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Pool)
+        if block.kind not in ("max", "sum"):
+            raise BadOption(f"{job.layer}: pooling of kind {block.kind!r} has no formula; use 'max' or 'sum'")
+        return {
+            "pe": fold.pe,
+            "lanes": fold.pe * fold.simd,
+            "sums": float(block.kind == "sum"),
+            "cycles": self.cycles(block, fold),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        inputs, outputs = widths
+        lane = ops.where(g.sums == 1, c["adder_bit"] * outputs, c["maximum_bit"] * inputs)
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:reduction": ops.ceil(g.lanes * lane),
+            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }

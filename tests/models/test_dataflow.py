@@ -1,0 +1,243 @@
+"""The folded pipeline: exact at integers, monotone, and a gradient that never dies."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwcost.errors import BadFolding, BadOption, UnknownBlock, UnknownDevice
+from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed
+from hwcost.ranges import integers
+from hwcost.spec import Block, MatVec, Thresholds
+from tests.models.strategies import COORDINATES, bits, build, dense, geometries
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "multipliers": st.sampled_from(("lut", "dsp")),
+        "weight_memory": st.sampled_from(("auto", "lutram", "bram18", "uram")),
+        "thresholds": st.sampled_from(("search", "parallel")),
+        "flow": st.sampled_from(("rtl", "hls")),
+        "device": st.sampled_from(("xc7z020", "ZCU104", "VCK190")),
+    }
+)
+WIDTHS = st.lists(st.integers(1, 16), min_size=4, max_size=4)
+GAPS = st.lists(st.floats(0, 4), min_size=4, max_size=4)
+
+
+def placed(g: dict[str, Any], widths: list[float]) -> tuple[list[Placed], list[torch.Tensor]]:
+    """One block of the geometry; a signed weight has 2 bits at least."""
+    floor = 2 if g["kind"] in ("matvec", "depthwise") else 1
+    leaves = [bits(max(width, floor)) for width in widths[: COORDINATES[g["kind"]]]]
+    return [Placed("unit", build(g, leaves))], leaves
+
+
+def folded(g: dict[str, Any], options: dict[str, str], choice: int) -> Dataflow:
+    """A model with the `choice`-th legal fold for the block."""
+    (item,), _ = placed(g, [4.0] * 4)
+    formula = FORMULAS[type(item.block)]
+    assert isinstance(formula, Formula)
+    folds = formula.folds(item.block)
+    folding = {"unit": folds[choice % len(folds)]} if isinstance(item.block, MatVec) else {}
+    return Dataflow(folding=folding, **options)  # type: ignore[arg-type] # the strategy draws str only
+
+
+def amounts(model: Dataflow, items: list[Placed]) -> list[float]:
+    bill = model.price(items)
+    return [float(bill[name].detach()) for name in RESOURCES]
+
+
+@settings(max_examples=150, deadline=None)
+@given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
+def test_exact_at_integers(g: dict[str, Any], options: dict[str, str], choice: int, widths: list[int]) -> None:
+    model = folded(g, options, choice)
+    items, _ = placed(g, widths)
+    (reference,) = model.reference(items)
+    assert [float(reference[name]) for name in RESOURCES] == amounts(model, items)
+    assert all(isinstance(value, int) and value >= 0 for value in reference.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(geometries(), OPTIONS, st.integers(0, 10_000), st.lists(st.floats(1, 12), min_size=4, max_size=4), GAPS)
+def test_non_decreasing_and_finite(
+    g: dict[str, Any], options: dict[str, str], choice: int, low: list[float], gaps: list[float]
+) -> None:
+    model = folded(g, options, choice)
+    less = amounts(model, placed(g, low)[0])
+    more = amounts(model, placed(g, [a + b for a, b in zip(low, gaps, strict=True)])[0])
+    for name, a, b in zip(RESOURCES, less, more, strict=True):
+        assert a <= b * (1 + 1e-12) + 1e-9, name
+        assert torch.isfinite(torch.tensor([a, b])).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
+def test_between_two_integers_lies_the_line(
+    g: dict[str, Any], options: dict[str, str], choice: int, widths: list[int]
+) -> None:
+    model = folded(g, options, choice)
+    start = [float(max(w, 2)) for w in widths]
+    ends = [amounts(model, placed(g, [start[0] + step, *start[1:]])[0]) for step in (0, 0.25, 1)]
+    for low, between, high in zip(*ends, strict=True):
+        assert between == pytest.approx(0.75 * low + 0.25 * high, rel=1e-12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
+def test_gradient_is_never_negative_and_never_dead(
+    g: dict[str, Any], options: dict[str, str], choice: int, widths: list[int]
+) -> None:
+    model = folded(g, options, choice)
+    items, leaves = placed(g, widths)
+    bill = model.price(items)
+    for name in RESOURCES:
+        slopes = [torch.zeros(()) for _ in leaves]
+        if bill[name].requires_grad:
+            found = torch.autograd.grad(bill[name].sum(), leaves, allow_unused=True, retain_graph=True)
+            slopes = [torch.zeros(()) if slope is None else slope for slope in found]
+        assert all(torch.isfinite(slope) and slope >= 0 for slope in slopes), name
+        here = float(bill[name].detach())
+        for index, slope in enumerate(slopes):
+            wider = [float(leaf.detach()) for leaf in leaves]
+            wider[index] += 12  # a plateau: the next bit may be free, but not the next dozen
+            there = float(model.price(placed(g, wider)[0])[name].detach())
+            assert slope > 0 or there == here, f"{name}: 12 more bits cost {there - here}, but the gradient is 0"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_cycles_of_a_unit(rows: int, cols: int, vectors: int, source: random.Random) -> None:
+    block = dense(rows, cols, vectors)
+    pe = source.choice([d for d in range(1, rows + 1) if rows % d == 0])
+    simd = source.choice([d for d in range(1, cols + 1) if cols % d == 0])
+    model = Dataflow(device="xc7z020", folding={"fc": Fold(pe, simd)})
+    count = sum(1 for _ in range(0, rows, pe) for _ in range(0, cols, simd) for _ in range(vectors))
+    assert float(model.price([Placed("fc", block)])["cycles"]) == count
+
+
+def _chain() -> list[Placed]:
+    items = []
+    for index, (rows, cols) in enumerate(((64, 27), (64, 576), (10, 64))):
+        unit = dense(rows, cols, 4)
+        output = integers(3, signed=False)
+        items.append(Placed(f"l{index}", unit))
+        items.append(Placed(f"l{index}", Thresholds(channels=rows, vectors=4, input=unit.acc, output=output)))
+    return items
+
+
+FOLDS = {"l0": Fold(8, 3), "l1": Fold(4, 16), "l2": Fold(2, 8)}
+
+
+def test_price_follows_the_order_of_the_question() -> None:
+    items = _chain()
+    model = Dataflow(device="xc7z020", folding=FOLDS)
+    there, back = model.price(items), model.price(items[::-1])
+    for name in RESOURCES:
+        assert there[name].tolist() == back[name].flip(0).tolist()
+        assert there[name].dtype == torch.float64
+
+
+def test_other_blocks_keep_up_with_the_slowest_unit() -> None:
+    cycles = Dataflow(device="xc7z020", folding=FOLDS).price(_chain())["cycles"]
+    units = cycles[::2]
+    assert cycles.max() == units.max() == 64 // 4 * (576 // 16) * 4
+
+
+def test_one_call_prices_every_block_as_if_it_were_alone() -> None:
+    items = _chain()
+    model = Dataflow(device="xc7z020", folding=FOLDS)
+    together = model.price(items)
+    for index in (0, 2, 4):
+        alone = model.price([items[index]])
+        assert {name: float(alone[name]) for name in RESOURCES} == {
+            name: float(together[name][index]) for name in RESOURCES
+        }
+
+
+def test_nothing_costs_nothing() -> None:
+    bill = Dataflow(device="xc7z020", folding={}).price([])
+    assert {name: tuple(tensor.shape) for name, tensor in bill.items()} == {name: (0,) for name in RESOURCES}
+
+
+def test_dataflow_is_a_hardware_model() -> None:
+    assert isinstance(Dataflow(device="xc7z020", folding={}), HardwareModel)
+
+
+def test_units_of_one_layer_have_numbered_names() -> None:
+    items = [Placed("head", dense(4, 8)), Placed("head", dense(4, 8))]
+    model = Dataflow(device="xc7z020", folding={"head[0]": Fold(1, 1), "head[1]": Fold(4, 8)})
+    assert model.price(items)["cycles"].tolist() == [32.0, 1.0]
+
+
+def test_dsp_multipliers_move_from_lut_to_slices() -> None:
+    items = [Placed("fc", dense(16, 64))]
+    fold = {"fc": Fold(4, 8)}
+    in_lut = Dataflow(device="ZCU104", folding=fold).price(items)
+    in_dsp = Dataflow(device="ZCU104", folding=fold, multipliers={"fc": "dsp"}).price(items)
+    assert float(in_lut["DSP"]) == 0
+    assert float(in_dsp["DSP"]) == 8  # 4 products of 4x4 bits per slice
+    assert float(in_dsp["LUT"]) < float(in_lut["LUT"])
+
+
+class Mystery(Block):
+    """A block that no model knows."""
+
+
+def test_unknown_block_names_layer_and_ways_out() -> None:
+    with pytest.raises(UnknownBlock, match=r"odd: .*Mystery block; pass formulas=.*or describe the layer"):
+        Dataflow(device="xc7z020", folding={}).price([Placed("odd", Mystery())])
+
+
+def test_a_formula_of_the_user_prices_a_block_of_the_user() -> None:
+    def price(jobs: Any, setting: Any) -> dict[str, torch.Tensor]:
+        return {name: torch.full((len(jobs),), 7.0, dtype=torch.float64) for name in RESOURCES}
+
+    model = Dataflow(device="xc7z020", folding={}, formulas=dict(FORMULAS) | {Mystery: price})
+    assert model.price([Placed("odd", Mystery())])["LUT"].tolist() == [7.0]
+
+
+def test_a_formula_that_forgets_a_resource_is_refused() -> None:
+    model = Dataflow(device="xc7z020", folding={}, formulas=dict(FORMULAS) | {Mystery: lambda jobs, setting: {}})
+    with pytest.raises(BadOption, match="odd: the formula of Mystery must return 'LUT'"):
+        model.price([Placed("odd", Mystery())])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"device": "xc9"}, UnknownDevice, "xc9"),
+        ({"clock_mhz": 0}, BadOption, "clock_mhz=0"),
+        ({"multipliers": "DSP"}, BadOption, "multipliers='DSP'"),
+        ({"weight_memory": {"fc": "flash"}}, BadOption, "weight_memory='flash'"),
+        ({"thresholds": "none"}, BadOption, "thresholds='none'"),
+        ({"flow": "vhdl"}, BadOption, "flow='vhdl'"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Dataflow(**{"device": "xc7z020", "folding": {}} | options)
+
+
+@pytest.mark.parametrize(
+    ("folding", "message"),
+    [
+        ({}, "fc: no fold"),
+        ({"fc": Fold(3, 1)}, "fc: PE=3 does not divide"),
+        ({"fc": Fold(1, 5)}, "fc: SIMD=5 does not divide"),
+        ({"fc": Fold(0, 1)}, "fc: PE=0"),
+        ({"fc": Fold(1, 1, parallel_window=True)}, "fc: parallel_window"),
+    ],
+)
+def test_bad_folds(folding: dict[str, Fold], message: str) -> None:
+    with pytest.raises(BadFolding, match=message):
+        Dataflow(device="xc7z020", folding=folding).price([Placed("fc", dense(16, 64))])
+
+
+def test_a_choice_per_layer_must_name_every_layer() -> None:
+    model = Dataflow(device="xc7z020", folding={"fc": Fold()}, multipliers={"other": "dsp"})
+    with pytest.raises(BadOption, match="fc: multipliers names no choice"):
+        model.price([Placed("fc", dense(16, 64))])
