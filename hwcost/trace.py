@@ -110,6 +110,7 @@ class _Shapes(fx.Interpreter):
 
     def __init__(self, graph: fx.GraphModule) -> None:
         super().__init__(graph, garbage_collect_values=False)
+        self.extra_traceback = False  # our own message names the node
 
     def run_node(self, n: fx.Node) -> Any:
         try:

@@ -23,12 +23,15 @@ ARROWS: dict[str, set[str]] = {
     "trace": {"rules", "ranges", "spec", "errors"},
     "estimate": {"trace", "models", "ranges", "spec", "errors"},
     "loss": {"estimate", "trace", "models", "errors"},
-    "train": {"loss", "estimate", "trace", "models", "quant", "errors"},
+    "train": {"data", "loss", "estimate", "trace", "models", "quant", "errors"},
     "report": {"pareto", "errors"},
-    "recipe": {"train", "loss", "trace", "models", "ranges", "errors"},
-    "zoo": {"recipe", "train", "quant", "models", "trace", "ranges", "errors"},
-    "sweep": {"recipe", "zoo", "train", "loss", "estimate", "trace", "models", "search", "report", "pareto", "errors"},
-    "cli": {"sweep", "recipe", "zoo", "estimate", "trace", "models", "report", "search", "errors"},
+    "data": {"errors"},
+    "recipe": {"train", "data", "ranges", "errors"},
+    "zoo": {"recipe", "data", "train", "quant", "models", "trace", "ranges", "errors"},
+    "trial": {"recipe", "data", "search", "train", "loss", "estimate", "trace", "models", "errors"},
+    "sweep": {"trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
+    "progress": {"sweep", "train"},
+    "cli": {"progress", "sweep", "trial", "recipe", "estimate", "trace", "models", "ranges", "errors"},
 }
 
 FORBIDDEN_PACKAGES = {

@@ -1,0 +1,287 @@
+"""The command line. Exit status 0: done; 2: bad input, one line on standard error; 130: interrupted, all saved."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from hwcost.errors import BadOption, HwcostError
+from hwcost.estimate import Estimate, estimate
+from hwcost.models import AREAS, Dataflow, devices, target_fps
+from hwcost.models.device import device
+from hwcost.progress import watch
+from hwcost.ranges import integers
+from hwcost.recipe import Recipe, load_object, load_recipe
+from hwcost.sweep import publish, reproduce, run
+from hwcost.trace import Pipeline, trace
+from hwcost.trial import Sweep
+
+RECIPES = {
+    "digits": "hwcost.zoo.digits:recipe",
+    "fashion-mnist": "hwcost.zoo.fashion_mnist:recipe",
+}
+NETWORKS = {"lenet": "hwcost.zoo.lenet:reference"}
+
+Command = Callable[..., Any]
+
+
+class _Group(click.Group):
+    """Turns every error raised on purpose into one line and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HwcostError as error:
+            click.echo(f"hwcost: error: {error}", err=True)
+            ctx.exit(2)
+
+
+def _on_a_part(command: Command) -> Command:
+    """The options of everything that is priced on a part."""
+    for option in (
+        click.option("--clock", "clock_mhz", type=click.FloatRange(min=0, min_open=True), help="Clock in MHz."),
+        click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Target frame rate, frames/s."),
+        click.option("--device", "part", metavar="NAME", help="FPGA part or board; see `hwcost devices`."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hwcost")
+def cli() -> None:
+    """FPGA cost while you train: learned bit-widths, differentiable hardware models, Pareto search."""
+
+
+@cli.command()
+@click.argument("recipe", default="digits")
+@click.option("--trials", type=click.IntRange(min=1), default=24, show_default=True, help="Trials to add.")
+@click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: reports/NAME]")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of search and training.")
+@click.option("--sampler", default="tpe", show_default=True, help="tpe, nsga2 or random.")
+@_on_a_part
+@click.option("--quiet", is_flag=True, help="No progress display.")
+def sweep(
+    recipe: str,
+    trials: int,
+    out: Path | None,
+    data: Path | None,
+    seed: int,
+    sampler: str,
+    part: str | None,
+    fps: float | None,
+    clock_mhz: float | None,
+    quiet: bool,
+) -> None:
+    """Search bit-widths and budgets for RECIPE; write a Pareto report.
+
+    RECIPE is digits (default), fashion-mnist, package.module:recipe or file.py:recipe. Called again it resumes the
+    study and adds trials; Ctrl-C keeps everything finished.
+
+    \b
+    Example:
+      hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
+    """
+    loaded = load_recipe(recipe, RECIPES)
+    plan = Sweep(
+        recipe=loaded,
+        reference=recipe,
+        out=out or Path("reports") / loaded.name,
+        data=data,
+        seed=seed,
+        sampler=sampler,
+        device=part,
+        fps=fps,
+        clock_mhz=clock_mhz,
+    )
+    with watch(trials, loaded.training.epochs, quiet=quiet) as listener:
+        outcome = run(plan, trials, listener)
+    click.echo(f"{outcome.finished} trials, {outcome.front} on the front -> {outcome.page}")
+    if outcome.interrupted:
+        click.echo(f"interrupted; everything finished is kept, continue with: {plan.command}", err=True)
+        sys.exit(130)
+
+
+@cli.command()
+@click.option("--from", "study", type=click.Path(path_type=Path), required=True, help="Study folder.")
+@click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
+def train(study: Path, trial: int, data: Path | None) -> None:
+    """Train one trial of a study again from its record, and compare.
+
+    \b
+    Example:
+      hwcost train --from reports/digits --trial 7
+    """
+    recorded, again = reproduce(study, trial, lambda where: load_recipe(where, RECIPES), data)
+    table = Table("", "recorded", "again")
+    for name in recorded:
+        table.add_row(name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
+    Console().print(table)
+    if recorded != again:
+        raise BadOption(
+            f"trial {trial}: the figures differ from the record; versions or data differ from those in run.json"
+        )
+
+
+@cli.command()
+@click.argument("study", type=click.Path(path_type=Path))
+def report(study: Path) -> None:
+    """Write the report of a STUDY folder again.
+
+    \b
+    Example:
+      hwcost report reports/digits
+    """
+    click.echo(publish(study))
+
+
+@cli.command("estimate")
+@click.argument("network", default="lenet")
+@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
+@click.option("--input-bits", type=click.IntRange(1, 32), default=8, show_default=True, help="Unsigned input width.")
+@_on_a_part
+@click.option("--json", "as_json", is_flag=True, help="For machines: everything as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="For machines: the layers as CSV.")
+def estimate_command(
+    network: str,
+    shape: str | None,
+    input_bits: int,
+    part: str | None,
+    fps: float | None,
+    clock_mhz: float | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Price NETWORK on a part, layer by layer, at its current bit-widths.
+
+    NETWORK is lenet (default), a recipe (at its widest anchor), or package.module:factory or file.py:factory, a
+    function without arguments that returns the network; then --input gives the shape of a sample.
+
+    \b
+    Example:
+      hwcost estimate mynet.py:build --input 3,32,32 --device ZCU104 --fps 5000
+    """
+    if as_json and as_csv:
+        raise BadOption("--json and --csv both given; give one")
+    pipeline, defaults = _pipeline(network, shape, input_bits)
+    target = fps or defaults.fps
+    clock = clock_mhz or defaults.clock_mhz
+    folding = target_fps(pipeline, target, clock_mhz=clock)
+    result = estimate(pipeline, Dataflow(device=device(part or defaults.device), folding=folding, clock_mhz=clock))
+    if as_json:
+        click.echo(json.dumps(result.record(), indent=2))
+    elif as_csv:
+        click.echo(result.layers.to_csv(index=False), nl=False)
+    else:
+        _show(result)
+
+
+@cli.command("devices")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def devices_command(as_json: bool) -> None:
+    """List the FPGA parts that can be named with --device."""
+    fields = ("name", "aliases", "part", "family", *AREAS, "dsp_kind", "source")
+    if as_json:
+        click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in devices()], indent=2))
+        return
+    table = Table("name", "also", "part", "family", *AREAS, "DSP kind", title="FPGA parts")
+    for column in table.columns[4:9]:
+        column.justify = "right"
+    for entry in devices():
+        amounts = (f"{amount:,}" for amount in entry.capacity.values())
+        table.add_row(entry.name, ", ".join(entry.aliases), entry.part, entry.family, *amounts, entry.dsp_kind)
+    Console().print(table)
+
+
+class _Defaults:
+    """What `hwcost estimate` assumes of a bare network."""
+
+    device, fps, clock_mhz = "xc7z020", 1_000.0, 100.0
+
+
+def _pipeline(network: str, shape: str | None, input_bits: int) -> tuple[Pipeline, Recipe | type[_Defaults]]:
+    built_in = RECIPES | NETWORKS
+    found = load_object(built_in.get(network, network), built_in)
+    if isinstance(found, Recipe):
+        if not found.anchors or found.example is None:
+            raise BadOption(f"{network}: a recipe is priced at its first anchor on its example; it lacks one of them")
+        net = found.network(found.anchors[0])
+        return trace(net, torch.zeros(1, *found.example), input_range=found.input), found
+    if not callable(found):
+        raise BadOption(f"{network}: {type(found).__name__} is no function that returns a network")
+    net = found()
+    if not isinstance(net, torch.nn.Module):
+        raise BadOption(f"{network}: returned {type(net).__name__}, not a torch.nn.Module")
+    if network in NETWORKS:
+        shape = shape or "3,32,32"
+    if shape is None:
+        raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
+    example = torch.zeros(1, *_parse_shape(shape))
+    return trace(net, example, input_range=integers(input_bits, signed=False)), _Defaults
+
+
+def _parse_shape(text: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise BadOption(f"--input {text}: give whole numbers above 0, e.g. 3,32,32")
+    return sizes
+
+
+def _show(result: Estimate) -> None:
+    """The table of layers, then the totals against the part."""
+    names = {"weight_bits": "W", "input_bits": "A", "acc_bits": "acc", "output_bits": "out", "share": "part"}
+    columns = [column for column in result.layers.columns if column != "URAM" or result.layers["URAM"].any()]
+    table = Table(*(names.get(column, column) for column in columns))
+    for column, header in zip(columns, table.columns, strict=True):
+        header.justify = "left" if column in ("layer", "kind", "geometry") else "right"
+    for row in result.record()["layers"]:
+        table.add_row(*(_cell(column, row[column]) for column in columns))
+    console = Console()
+    console.print(table)
+    part = result.device
+    totals = Table("", "used", f"{part.name} has", "share")
+    for header in totals.columns[1:]:
+        header.justify = "right"
+    for name, limit in result.limits.items():
+        used = result.total[name]
+        share = f"{used / limit:.1%}" if limit else "-"
+        totals.add_row(name, f"{used:,.0f}", f"{limit:,.0f}", share, style="bold red" if used > limit else None)
+    console.print(totals)
+    console.print(
+        f"{result.fps:,.0f} frames/s at {result.clock_mhz:g} MHz, initiation interval {result.total['cycles']:,.0f} "
+        f"cycles; {result.verdict}"
+    )
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if column == "share":
+        return f"{value:.1%}"
+    return value if isinstance(value, str) else f"{value:,.0f}"
+
+
+def main() -> None:
+    """Entry point of the `hwcost` command."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"hwcost: error: {error.format_message()}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("hwcost: interrupted", err=True)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,67 @@
+"""A data set in memory: three splits that never meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hwcost.errors import BadData
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples and their labels.
+
+    Attributes:
+        x: (samples, channels, height, width) or (samples, features), float32.
+        y: (samples,), int64, from 0.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y) or not len(self.x):
+            raise BadData(
+                f"a split of {len(self.x)} samples and {len(self.y)} labels; give as many of both, at least 1"
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def steps(self, batch: int) -> int:
+        """Batches in one pass; the last may be smaller."""
+        return -(-len(self) // batch)
+
+    def batches(self, batch: int, *, shuffle: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass over the samples, in order or shuffled."""
+        if shuffle is None:
+            for start in range(0, len(self), batch):
+                yield self.x[start : start + batch], self.y[start : start + batch]
+            return
+        order = torch.randperm(len(self), generator=shuffle)
+        for start in range(0, len(self), batch):
+            rows = order[start : start + batch]
+            yield self.x[rows], self.y[rows]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Data:
+    """Training, validation and test samples, kept apart: fit on the first, select on the second, report the third.
+
+    Attributes:
+        name: for reports.
+        train, validation, test: the splits.
+        classes: number of labels.
+        fingerprint: short hash of all arrays; a study refuses to go on with other data.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+    fingerprint: str

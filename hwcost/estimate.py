@@ -1,0 +1,188 @@
+"""Price a pipeline: the bill per block, the table per layer, and what it means for a part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from hwcost.errors import BadOption
+from hwcost.models import Dataflow, Device, Fold, HardwareModel, Placed, place
+from hwcost.ranges import Range, widest
+from hwcost.spec import Layer, MatVec
+from hwcost.trace import Pipeline
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Bill:
+    """What every block of a pipeline costs.
+
+    Attributes:
+        layers: the described layers.
+        placed: the blocks, each with the name of its layer.
+        amounts: resource -> (blocks,) float64, in the order of `placed`; differentiable.
+    """
+
+    layers: tuple[Layer, ...]
+    placed: tuple[Placed, ...]
+    amounts: dict[str, Tensor]
+
+    def total(self) -> dict[str, Tensor]:
+        """Resource -> () float64: sums of areas; "cycles" is the slowest block's."""
+        return {resource: _gather(resource, amounts) for resource, amounts in self.amounts.items()}
+
+    def of(self, layer: str) -> dict[str, float]:
+        """Resource -> amount of one layer."""
+        rows = [index for index, placed in enumerate(self.placed) if placed.layer == layer]
+        return {resource: float(_gather(resource, amounts[rows])) for resource, amounts in self.amounts.items()}
+
+
+def _gather(resource: str, amounts: Tensor) -> Tensor:
+    if resource == "cycles":
+        return amounts.amax() if len(amounts) else amounts.sum()
+    return amounts.sum()
+
+
+def price(pipeline: Pipeline, model: HardwareModel) -> Bill:
+    """Describe the pipeline with its live widths and price every block.
+
+    Raises:
+        UnknownBlock: a block without a formula. UnknownPrecision: a signal without a width.
+    """
+    layers = pipeline.layers()
+    placed = tuple(place(layers))
+    if not placed:
+        raise BadOption("price: the pipeline has no hardware in it; trace a network with quantized layers")
+    return Bill(layers=layers, placed=placed, amounts=model.price(placed))
+
+
+def layer_bits(layer: Layer) -> dict[str, int]:
+    """Whole bits of a layer: weight_bits and acc_bits if it multiplies, input_bits and output_bits.
+
+    Streams and memories are as wide as their widest channel.
+    """
+    bits = {"input_bits": _bits(layer.inputs[0].range)} if layer.inputs and layer.inputs[0].range.known else {}
+    for block in layer.blocks:
+        if isinstance(block, MatVec):
+            bits |= {"weight_bits": _bits(block.weight), "acc_bits": _bits(block.acc)}
+    return bits | {"output_bits": _bits(layer.output.range)}
+
+
+def _bits(wire: Range) -> int:
+    return ceil(float(widest(wire).bits.detach()))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Estimate:
+    """A priced pipeline on a part.
+
+    Attributes:
+        device: the part; clock_mhz: of the fabric.
+        layers: one row per layer with hardware: layer, kind, geometry, the widths in bits, PE, SIMD, the resources,
+            cycles per inference, and `share`, of the part's LUTs.
+        total: resource -> amount; "cycles" is the initiation interval.
+    """
+
+    device: Device
+    clock_mhz: float
+    layers: pd.DataFrame
+    total: dict[str, float]
+
+    @property
+    def fps(self) -> float:
+        """Frames per second in steady state: clock / initiation interval."""
+        return self.clock_mhz * 1e6 / self.total["cycles"]
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Resource -> what the part has."""
+        return {name: float(amount) for name, amount in self.device.capacity.items()}
+
+    @property
+    def fits(self) -> bool:
+        """Whether no resource exceeds what the part has."""
+        return all(self.total[name] <= limit for name, limit in self.limits.items())
+
+    @property
+    def verdict(self) -> str:
+        """Fits or not, in words; also when it fills more than place and route usually digests."""
+        over = [name for name, limit in self.limits.items() if self.total[name] > limit]
+        tight = [name for name, limit in self.device.usable.items() if self.total[name] > limit]
+        if over:
+            return f"does NOT fit {self.device.name}: too many {', '.join(over)}"
+        if tight:
+            return f"fits {self.device.name}, but {', '.join(tight)} above the fill that place and route digest"
+        return f"fits {self.device.name}"
+
+    def record(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            "device": self.device.name,
+            "part": self.device.part,
+            "clock_mhz": self.clock_mhz,
+            "interval_cycles": self.total["cycles"],
+            "fps": self.fps,
+            "fits": self.fits,
+            "total": {name: self.total[name] for name in self.limits},
+            "available": self.limits,
+            "layers": [
+                {key: None if pd.isna(value) else value for key, value in row.items()}
+                for row in self.layers.to_dict("records")
+            ],
+        }
+
+
+def estimate(pipeline: Pipeline, model: Dataflow) -> Estimate:
+    """Price a pipeline on a part, for people: a table per layer, totals, frames per second, fit or not.
+
+    Args:
+        pipeline: from `trace`; read with its live widths.
+        model: the folded pipeline, with its device, folding and clock.
+
+    Returns:
+        An Estimate; its totals equal `hardware_cost` to the last bit.
+    """
+    with torch.no_grad():
+        bill = price(pipeline, model)
+    folds = _folds(bill, model)
+    rows = [_row(layer, bill, model, folds.get(layer.name)) for layer in bill.layers if layer.blocks]
+    return Estimate(
+        device=model.device,
+        clock_mhz=model.clock_mhz,
+        layers=pd.DataFrame(rows),
+        total={resource: float(amount) for resource, amount in bill.total().items()},
+    )
+
+
+def _folds(bill: Bill, model: Dataflow) -> dict[str, Fold]:
+    """The fold of each layer's last block: of its unit, if it has one."""
+    return {job.layer: job.fold for job in model.plan(bill.placed) if job.fold is not None}
+
+
+def _row(layer: Layer, bill: Bill, model: Dataflow, fold: Fold | None) -> dict[str, Any]:
+    bits = layer_bits(layer)
+    amounts = bill.of(layer.name)
+    return {
+        "layer": layer.name,
+        "kind": layer.kind,
+        "geometry": _geometry(layer),
+        **{name: bits.get(name) for name in ("weight_bits", "input_bits", "acc_bits", "output_bits")},
+        "PE": fold.pe if fold else None,
+        "SIMD": fold.simd if fold else None,
+        **amounts,
+        "share": amounts["LUT"] / model.device.LUT,
+    }
+
+
+def _geometry(layer: Layer) -> str:
+    """MW x MH of a matrix-vector unit with its vectors per frame; else the shape of the stream."""
+    for block in layer.blocks:
+        if isinstance(block, MatVec):
+            groups = f"{block.groups}×" if block.groups > 1 else ""
+            vectors = f" ·{block.vectors}" if block.vectors > 1 else ""
+            return f"{groups}{block.cols}×{block.rows}{vectors}"
+    return "×".join(map(str, layer.output.shape))

@@ -1,0 +1,75 @@
+"""What a person sees while a sweep runs: a bar with the time left and the best front so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hwcost.sweep import Listener, Standing
+from hwcost.train import Epoch
+
+
+class _Bar(Listener):
+    """On a terminal: one live line."""
+
+    def __init__(self, progress: Progress, trials: int, epochs: int) -> None:
+        self._progress, self._epochs = progress, epochs
+        self._task = progress.add_task("float baseline", total=trials * epochs, shown="", trials=f"0/{trials}")
+        self._trials = trials
+
+    def trial_started(self, number: int) -> None:
+        self._progress.update(self._task, description=f"trial {number}")
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        self._progress.update(self._task, advance=1)
+
+    def trial_done(self, done: int, standing: Standing) -> None:
+        self._progress.update(
+            self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}", shown=_summary(standing)
+        )
+
+
+class _Lines(Listener):
+    """In a log: one line per trial."""
+
+    def __init__(self, console: Console, trials: int) -> None:
+        self._console, self._trials = console, trials
+
+    def trial_done(self, done: int, standing: Standing) -> None:
+        self._console.print(f"trial {done}/{self._trials}  {_summary(standing)}", highlight=False, soft_wrap=True)
+
+
+def _summary(standing: Standing) -> str:
+    if not standing.front:
+        return "no finished trial yet"
+    best = max(standing.front, key=lambda point: point["accuracy"])
+    cheapest = min(standing.front, key=lambda point: point["LUT"])
+    return (
+        f"front {len(standing.front)}: best {best['accuracy']:.1%} at {best['LUT']:,.0f} LUT, "
+        f"cheapest {cheapest['accuracy']:.1%} at {cheapest['LUT']:,.0f} LUT"
+    )
+
+
+@contextmanager
+def watch(trials: int, epochs: int, *, quiet: bool) -> Iterator[Listener]:
+    """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Listener()
+    elif not console.is_terminal:
+        yield _Lines(console, trials)
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[trials]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[shown]}"),
+        )
+        with Progress(*columns, console=console) as progress:
+            yield _Bar(progress, trials, epochs)

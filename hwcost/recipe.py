@@ -1,0 +1,123 @@
+"""A recipe: everything that `hwcost sweep` needs to know about one network on one data set."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from torch import nn
+
+from hwcost.data import Data
+from hwcost.errors import BadRecipe
+from hwcost.ranges import Range
+from hwcost.train import Training
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One network, its data, how it is trained, and what the search may choose.
+
+    Attributes:
+        name: of the study and its folder; a plain word.
+        network: parameters of a trial -> a fresh network with learned or constant bit-widths.
+        float_network: -> the same network without quantizers: the accuracy to hold on to.
+        data: path or None -> the data set; None only where the data ships with a dependency.
+        input: the integers that enter the network, e.g. `ranges.integers(8, signed=False)`.
+        space: name -> Optuna distribution; the parameters of a trial.
+        budget: parameters of a trial -> resource -> limit that its training is driven to.
+        training: settings of every training; its learning rates are those of one trial.
+        device: part or board, by name.
+        fps: target frame rate that the folding is chosen for, frames per second.
+        clock_mhz: of the fabric.
+        objectives: what the front trades: "accuracy" (maximized) and resources (minimized).
+        anchors: parameter sets to try first, e.g. the widest and the narrowest.
+        example: shape of one sample, so that `hwcost estimate` needs no data.
+    """
+
+    name: str
+    network: Callable[[Params], nn.Module]
+    float_network: Callable[[], nn.Module]
+    data: Callable[[Path | None], Data]
+    input: Range
+    space: Mapping[str, BaseDistribution]
+    budget: Callable[[Params], Mapping[str, float]]
+    device: str
+    fps: float
+    training: Training = field(default_factory=Training)
+    clock_mhz: float = 100.0
+    objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
+    anchors: tuple[Params, ...] = ()
+    example: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").replace("_", "").isalnum():
+            raise BadRecipe(f"recipe name {self.name!r}: it names a folder; use letters, digits, - and _")
+        if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
+            raise BadRecipe(f"recipe {self.name}: objectives {self.objectives}; name accuracy and each resource once")
+        for anchor in self.anchors:
+            if set(anchor) != set(self.space):
+                raise BadRecipe(
+                    f"recipe {self.name}: anchor {dict(anchor)}; give a value for each of {set(self.space)}"
+                )
+
+
+def load_recipe(where: str, built_in: Mapping[str, str]) -> Recipe:
+    """Find a recipe by name, or as `package.module:recipe` or `file.py:recipe`.
+
+    Args:
+        where: as the user typed it.
+        built_in: name -> `package.module:recipe` of those that ship.
+
+    Raises:
+        BadRecipe: it does not import (the message gives the first cause), or is no Recipe.
+    """
+    recipe = load_object(built_in.get(where, where), built_in)
+    if not isinstance(recipe, Recipe):
+        raise BadRecipe(f"{where}: {type(recipe).__name__} is not a hwcost.Recipe; see `hwcost sweep --help`")
+    return recipe
+
+
+def load_object(where: str, built_in: Mapping[str, str]) -> Any:
+    """The object behind `package.module:name` or `file.py:name`; relative files are found from the working folder."""
+    module_name, colon, name = where.rpartition(":")
+    if not colon or not module_name or not name:
+        raise BadRecipe(
+            f"{where!r}: neither built in ({', '.join(sorted(built_in))}) nor package.module:name nor file.py:name"
+        )
+    try:
+        module = _from_file(Path(module_name)) if module_name.endswith(".py") else _by_name(module_name)
+    except BadRecipe:
+        raise
+    except (Exception, SystemExit) as error:  # a user's file may fail in any way at all
+        raise BadRecipe(f"{where}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+    if not hasattr(module, name):
+        raise BadRecipe(f"{where}: {module_name} has no {name!r}")
+    return getattr(module, name)
+
+
+def _by_name(name: str) -> ModuleType:
+    if str(Path.cwd()) not in sys.path:  # as `python -m` does
+        sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module(name)
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BadRecipe(f"{path}: no such file")
+    name = f"_hwcost_recipe_{path.stem}"  # of its own, so that digits.py hides no module of that name
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadRecipe(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,221 @@
+"""One plain training loop: the task loss, the budget's penalty, and a record of every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from math import isfinite
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.data import Data, Split
+from hwcost.errors import BadOption, DivergedTraining
+from hwcost.estimate import Bill, layer_bits, price
+from hwcost.loss import Budget
+from hwcost.models.resources import HardwareModel
+from hwcost.quant import LearnedBits
+from hwcost.trace import Pipeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Settings of one training.
+
+    Attributes:
+        epochs: passes over the training split, at least 1.
+        batch: samples per step, at least 1.
+        lr: peak learning rate of weights and scales (AdamW, one cycle), above 0.
+        weight_decay: of weights only; scales, widths, biases and norms never decay, at least 0.
+        width_lr: step size of the learned bit-widths (plain SGD: a layer that costs more moves more), at least 0.
+        settle: share of the epochs, at the end, in which widths are frozen and the weights settle; 0 to below 1.
+        budget_strength, budget_rate: of the `Budget`.
+        warmup: share of the steps over which the budget grows to its strength; 0 to 1.
+    """
+
+    epochs: int = 16
+    batch: int = 64
+    lr: float = 4e-3
+    weight_decay: float = 1e-4
+    width_lr: float = 0.3
+    settle: float = 0.35
+    budget_strength: float = 1.0
+    budget_rate: float = 0.05
+    warmup: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch", 1), ("weight_decay", 0), ("width_lr", 0), ("warmup", 0)):
+            value = getattr(self, name)
+            if not isfinite(value) or value < least:
+                raise BadOption(f"training: {name}={value}; give a number of at least {least}")
+        if not isfinite(self.lr) or self.lr <= 0:
+            raise BadOption(f"training: lr={self.lr}; give a finite number above 0")
+        if not 0 <= self.settle < 1 or self.warmup > 1:
+            raise BadOption(f"training: settle={self.settle}, warmup={self.warmup}; give shares of 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        epoch: from 1.
+        loss: mean training loss, task and penalty.
+        accuracy: on the validation split, 0 to 1.
+        cost: resource -> amount at the end of the epoch; empty without a hardware model.
+        widths: layer -> {"weight_bits": ..., "output_bits": ...} at the end of the epoch.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    cost: dict[str, float]
+    widths: dict[str, dict[str, int]]
+
+    def record(self) -> dict[str, object]:
+        """As plain data, for JSON."""
+        return asdict(self)
+
+
+def evaluate(net: nn.Module, split: Split, *, batch: int = 1024) -> float:
+    """Accuracy of `net` on a split, 0 to 1, in eval mode; the training mode is put back."""
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        correct = sum(int((net(x).argmax(1) == y).sum()) for x, y in split.batches(batch))
+    net.train(training)
+    return correct / len(split)
+
+
+def fit(
+    net: nn.Module,
+    data: Data,
+    settings: Training,
+    *,
+    seed: int,
+    pipeline: Pipeline | None = None,
+    model: HardwareModel | None = None,
+    budget: Budget | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> list[Epoch]:
+    """Train a network, with or without a hardware budget, and leave it at its best settled epoch.
+
+    Widths learn until the settling phase; there the cost stands still, so that of these epochs the one of the best
+    validation accuracy is kept (the last of equals). The test split is not touched.
+
+    Args:
+        net: the network; trained in place.
+        data: its training and validation splits are used.
+        settings: see `Training`.
+        seed: of the order of the samples; the same seed gives the same training, bit for bit, on one thread.
+        pipeline, model: from `trace` and `hwcost.models`; both, or neither for a float network.
+        budget: added to the loss; needs pipeline and model.
+        on_epoch: called with each finished epoch.
+
+    Returns:
+        One record per epoch.
+
+    Raises:
+        DivergedTraining: the loss is NaN or infinite; the message names the epoch.
+    """
+    if (pipeline is None) != (model is None) or (budget is not None and pipeline is None):
+        raise BadOption("fit: give pipeline and model together, and a budget only with both")
+    loop = _Loop(net, data, settings, seed, pipeline, model, budget)
+    epochs: list[Epoch] = []
+    best, best_state = -1.0, dict[str, Tensor]()
+    for number in range(1, settings.epochs + 1):
+        settling = number > settings.epochs - loop.settling_epochs
+        loss = loop.run_epoch(number, widths_learn=not settling)
+        epochs.append(loop.record(number, loss))
+        if on_epoch is not None:
+            on_epoch(epochs[-1])
+        if settling and epochs[-1].accuracy >= best:
+            best = epochs[-1].accuracy
+            best_state = {key: value.detach().clone() for key, value in net.state_dict().items()}
+    net.load_state_dict(best_state)
+    return epochs
+
+
+class _Loop:
+    """The moving parts of one training."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        data: Data,
+        settings: Training,
+        seed: int,
+        pipeline: Pipeline | None,
+        model: HardwareModel | None,
+        budget: Budget | None,
+    ) -> None:
+        self.net, self.data, self.settings = net, data, settings
+        self.pipeline, self.model, self.budget = pipeline, model, budget
+        self.settling_epochs = max(1, round(settings.settle * settings.epochs))
+        self.order = torch.Generator().manual_seed(seed)
+        widths, rest = _split_parameters(net)
+        self.weights = torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.lr)
+        self.widths = torch.optim.SGD(widths, lr=settings.width_lr) if widths else None
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.weights, max_lr=settings.lr, total_steps=settings.epochs * data.train.steps(settings.batch)
+        )
+
+    def run_epoch(self, number: int, *, widths_learn: bool) -> float:
+        """Mean loss over the batches of one epoch."""
+        self.net.train()
+        losses = []
+        for x, y in self.data.train.batches(self.settings.batch, shuffle=self.order):
+            losses.append(self._step(x, y, widths_learn))
+            if not isfinite(losses[-1]):
+                raise DivergedTraining(f"epoch {number}: the loss is {losses[-1]}; lower the learning rate")
+        return sum(losses) / len(losses)
+
+    def _step(self, x: Tensor, y: Tensor, widths_learn: bool) -> float:
+        loss = F.cross_entropy(self.net(x), y)
+        used = None
+        if self.budget is not None and widths_learn and self.pipeline is not None and self.model is not None:
+            used = price(self.pipeline, self.model).total()
+            loss = loss + self.budget.penalty(used).to(loss.dtype)
+        self.net.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        self.weights.step()
+        self.schedule.step()
+        if self.widths is not None and widths_learn:
+            self.widths.step()
+        if self.budget is not None and used is not None:
+            self.budget.update(used)
+        return float(loss.detach())
+
+    def record(self, number: int, loss: float) -> Epoch:
+        bill = self._bill()
+        return Epoch(
+            epoch=number,
+            loss=loss,
+            accuracy=evaluate(self.net, self.data.validation),
+            cost={} if bill is None else {name: float(amount) for name, amount in bill.total().items()},
+            widths={} if bill is None else {layer.name: layer_bits(layer) for layer in bill.layers if layer.blocks},
+        )
+
+    def _bill(self) -> Bill | None:
+        if self.pipeline is None or self.model is None:
+            return None
+        with torch.no_grad():
+            return price(self.pipeline, self.model)
+
+
+def _split_parameters(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Learned widths, and everything else."""
+    widths = [
+        p for module in net.modules() if isinstance(module, LearnedBits) for p in module.parameters(recurse=False)
+    ]
+    known = {id(parameter) for parameter in widths}
+    return widths, [parameter for parameter in net.parameters() if id(parameter) not in known]
+
+
+def _decay_groups(parameters: list[nn.Parameter], decay: float) -> list[dict[str, object]]:
+    """Matrices and kernels decay; scales, biases and norms, all of one dimension or none, do not."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

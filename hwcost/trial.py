@@ -1,0 +1,153 @@
+"""One trial of a sweep: build, trace and fold its network, train it inside its budget, price what came out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hwcost.data import Data
+from hwcost.estimate import Estimate, estimate
+from hwcost.loss import Budget
+from hwcost.models import RESOURCES, Dataflow, Device, target_fps
+from hwcost.models.device import device
+from hwcost.recipe import Params, Recipe
+from hwcost.search import Objective, Outcome, Suggestion
+from hwcost.trace import Pipeline, trace
+from hwcost.train import Epoch, evaluate, fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What to explore, and where.
+
+    Attributes:
+        recipe: network, data, training, search space.
+        reference: how the user named the recipe.
+        out: study folder, made when missing.
+        data: path of the data set; None where it ships with a dependency.
+        seed: of the search and of every training.
+        sampler: "tpe", "nsga2" or "random".
+        device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
+        command: the exact command line, for the report.
+    """
+
+    recipe: Recipe
+    reference: str
+    out: Path
+    data: Path | None = None
+    seed: int = 0
+    sampler: str = "tpe"
+    device: str | None = None
+    fps: float | None = None
+    clock_mhz: float | None = None
+    command: str = field(default_factory=lambda: shlex.join(["hwcost", *sys.argv[1:]]))
+
+    @property
+    def part(self) -> Device:
+        """The part that everything is priced on."""
+        return device(self.device or self.recipe.device)
+
+    @property
+    def clock(self) -> float:
+        """MHz."""
+        return self.clock_mhz or self.recipe.clock_mhz
+
+    @property
+    def target(self) -> float:
+        """Frames per second that the folding is chosen for."""
+        return self.fps or self.recipe.fps
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Accuracy up, resources down."""
+        return tuple(
+            Objective(name, "maximize" if name == "accuracy" else "minimize") for name in self.recipe.objectives
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """One trial's network with its hardware."""
+
+    net: nn.Module
+    pipeline: Pipeline
+    model: Dataflow
+
+    def estimate(self) -> Estimate:
+        """Price it with its live widths."""
+        return estimate(self.pipeline, self.model)
+
+
+def design(sweep: Sweep, params: Params, data: Data, seed: int) -> Design:
+    """Build, trace and fold the network of one trial; the folding is chosen at its starting widths."""
+    torch.manual_seed(seed)
+    net = sweep.recipe.network(params)
+    pipeline = trace(net, data.train.x[:1], input_range=sweep.recipe.input)
+    folding = target_fps(pipeline, sweep.target, clock_mhz=sweep.clock)
+    return Design(net=net, pipeline=pipeline, model=Dataflow(device=sweep.part, folding=folding, clock_mhz=sweep.clock))
+
+
+def run_trial(
+    sweep: Sweep, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
+) -> tuple[Outcome, Design]:
+    """Train one suggestion inside its budget; its figures follow from (recipe, data, parameters, seed) alone."""
+    trial = design(sweep, suggestion.params, data, suggestion.seed)
+    settings = sweep.recipe.training
+    warmup = round(settings.warmup * settings.epochs * data.train.steps(settings.batch))
+    budget = Budget(
+        sweep.recipe.budget(suggestion.params),
+        strength=settings.budget_strength,
+        rate=settings.budget_rate,
+        warmup=warmup,
+    )
+    epochs = fit(
+        trial.net,
+        data,
+        settings,
+        seed=suggestion.seed,
+        pipeline=trial.pipeline,
+        model=trial.model,
+        budget=budget,
+        on_epoch=on_epoch,
+    )
+    priced = trial.estimate()
+    figures: dict[str, Any] = {
+        "accuracy": evaluate(trial.net, data.validation),
+        **{name: priced.total[name] for name in RESOURCES},
+        "fps": priced.fps,
+        "fits": priced.fits,
+        "within_budget": all(priced.total[name] <= limit for name, limit in budget.limits.items()),
+        "layers": [_layer_record(row) for row in priced.record()["layers"]],
+        "epochs": [_epoch_record(epoch) for epoch in epochs],
+    }
+    return Outcome(values=tuple(figures[name] for name in sweep.recipe.objectives), attributes=figures), trial
+
+
+def _layer_record(row: Mapping[str, Any]) -> dict[str, Any]:
+    keep = ("layer", "kind", "weight_bits", "input_bits", *RESOURCES)
+    return {name: _whole(row.get(name)) for name in keep} | {
+        "activation_bits": _whole(row["output_bits"]) if row["weight_bits"] is None else None,
+        "pe": row["PE"],
+        "simd": row["SIMD"],
+    }
+
+
+def _whole(value: Any) -> Any:
+    """Tables turn whole numbers beside a gap into floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _epoch_record(epoch: Epoch) -> dict[str, Any]:
+    widths = {
+        f"{layer} {'weights' if 'weight_bits' in bits else 'activations'}": bits.get("weight_bits", bits["output_bits"])
+        for layer, bits in epoch.widths.items()
+    }
+    cost = {name: epoch.cost[name] for name in ("LUT", "DSP", "BRAM18")}
+    return {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy, **cost, "widths": widths}

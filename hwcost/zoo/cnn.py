@@ -1,0 +1,143 @@
+"""A small convolutional network for small images, in float or with learned bit-widths, and its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from optuna.distributions import FloatDistribution, IntDistribution
+from torch import Tensor, nn
+
+from hwcost.data import Data
+from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
+from hwcost.ranges import Range
+from hwcost.recipe import Params, Recipe
+from hwcost.train import Training
+
+HEADROOM = 3
+"""Bits above its base from which every learned width starts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """Floors of the learned widths, in bits, by kind of tensor."""
+
+    conv: int
+    dense: int
+    activation: int
+
+
+class SmallCNN(nn.Sequential):
+    """(conv3x3 - batch norm - ReLU - max pool) per entry of `channels`, then dense - ReLU - dense.
+
+    Args:
+        image: (channels, height, width) of a sample.
+        channels: of the convolutions.
+        hidden: features of the hidden layer.
+        classes: scores.
+        widths: floors of the learned widths; None builds the same network in float.
+    """
+
+    def __init__(
+        self, *, image: tuple[int, int, int], channels: Sequence[int], hidden: int, classes: int, widths: Widths | None
+    ) -> None:
+        super().__init__()
+        depth, height, width = image
+        for number, (before, after) in enumerate(pairwise((depth, *channels)), start=1):
+            self.add_module(
+                f"conv{number}",
+                QuantConv2d(
+                    before, after, 3, padding=1, bias=False, weight_quant=_weight(widths.conv if widths else None)
+                ),
+            )
+            self.add_module(f"norm{number}", nn.BatchNorm2d(after))
+            self.add_module(f"relu{number}", QuantReLU(_activation(widths)))
+            self.add_module(f"pool{number}", nn.MaxPool2d(2))
+            height, width = height // 2, width // 2
+        self.flatten = nn.Flatten()
+        dense = widths.dense if widths else None
+        self.fc1 = QuantLinear(channels[-1] * height * width, hidden, bias=False, weight_quant=_weight(dense))
+        self.norm = nn.BatchNorm1d(hidden)
+        self.relu = QuantReLU(_activation(widths))
+        # one scale for all classes: the largest integer is the largest score
+        self.fc2 = QuantLinear(hidden, classes, bias=False, weight_quant=_weight(dense, per_channel=False))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, channels, height, width) -> (N, classes) scores."""
+        scores: Tensor = super().forward(input)  # type: ignore[no-untyped-call] # torch leaves it untyped
+        return scores
+
+
+def _weight(base: int | None, *, per_channel: bool = True) -> IntQuantizer | None:
+    return None if base is None else learned_weight(bits=base + HEADROOM, base=base, per_channel=per_channel)
+
+
+def _activation(widths: Widths | None) -> IntQuantizer | None:
+    if widths is None:
+        return None
+    return learned_activation(bits=widths.activation + HEADROOM, base=widths.activation, max_val=4.0)
+
+
+def cnn_recipe(
+    *,
+    name: str,
+    data: Callable[[Path | None], Data],
+    input: Range,
+    image: tuple[int, int, int],
+    channels: Sequence[int],
+    hidden: int,
+    classes: int,
+    lut_budget: tuple[float, float],
+    training: Training,
+    device: str,
+    fps: float,
+) -> Recipe:
+    """A sweep of `SmallCNN`: base bit-widths per kind of tensor, and the LUT budget, are explored; the learned widths
+    settle between their base and what the budget allows.
+
+    Args:
+        name, data, input, training, device, fps: as in `Recipe`.
+        image, channels, hidden, classes: as in `SmallCNN`.
+        lut_budget: smallest and largest budget.
+    """
+
+    def network(widths: Widths | None) -> SmallCNN:
+        return SmallCNN(image=image, channels=channels, hidden=hidden, classes=classes, widths=widths)
+
+    def quantized(params: Params) -> SmallCNN:
+        return network(
+            Widths(
+                conv=params["conv_weight_base"], dense=params["dense_weight_base"], activation=params["activation_base"]
+            )
+        )
+
+    def anchor(base: int, budget: float) -> dict[str, float]:
+        return {
+            "conv_weight_base": base,
+            "dense_weight_base": base,
+            "activation_base": base,
+            "lut_budget": budget,
+        }
+
+    least, most = lut_budget
+    return Recipe(
+        name=name,
+        network=quantized,
+        float_network=lambda: network(None),
+        data=data,
+        input=input,
+        space={
+            "conv_weight_base": IntDistribution(2, 5),
+            "dense_weight_base": IntDistribution(2, 5),
+            "activation_base": IntDistribution(2, 5),
+            "lut_budget": FloatDistribution(least, most, log=True),
+        },
+        budget=lambda params: {"LUT": params["lut_budget"]},
+        training=training,
+        device=device,
+        fps=fps,
+        anchors=(anchor(5, most), anchor(2, least), anchor(3, (least * most) ** 0.5)),
+        example=image,
+    )

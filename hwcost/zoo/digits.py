@@ -1,0 +1,33 @@
+"""The default of `hwcost sweep`: a small CNN on scikit-learn's 8x8 digits, 1,797 real images that ship with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwcost.data import Data
+from hwcost.errors import BadData
+from hwcost.ranges import between
+from hwcost.train import Training
+from hwcost.zoo.cnn import cnn_recipe
+from hwcost.zoo.datasets import digits
+
+
+def _data(path: Path | None) -> Data:
+    if path is not None:
+        raise BadData(f"--data {path}: the digits ship with scikit-learn; leave --data out, or name another recipe")
+    return digits()
+
+
+recipe = cnn_recipe(
+    name="digits",
+    data=_data,
+    input=between(0, 16),  # pixels are counts from 0 to 16
+    image=(1, 8, 8),
+    channels=(12, 24),
+    hidden=32,
+    classes=10,
+    lut_budget=(4_000, 26_000),
+    training=Training(epochs=20, batch=64),
+    device="PYNQ-Z1",
+    fps=400_000,
+)

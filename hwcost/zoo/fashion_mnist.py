@@ -1,0 +1,33 @@
+"""A CNN on Fashion-MNIST, from the files that the user has (`--data DIR`, npz or idx)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwcost.data import Data
+from hwcost.errors import BadData
+from hwcost.ranges import integers
+from hwcost.train import Training
+from hwcost.zoo.cnn import cnn_recipe
+from hwcost.zoo.datasets import images
+
+
+def _data(path: Path | None) -> Data:
+    if path is None:
+        raise BadData("fashion-mnist: no data; give --data with the folder of its npz or idx files")
+    return images(path)
+
+
+recipe = cnn_recipe(
+    name="fashion-mnist",
+    data=_data,
+    input=integers(8, signed=False),
+    image=(1, 28, 28),
+    channels=(16, 32),
+    hidden=64,
+    classes=10,
+    lut_budget=(3_000, 40_000),
+    training=Training(epochs=3, batch=128, lr=6e-3),
+    device="PYNQ-Z1",
+    fps=10_000,
+)
