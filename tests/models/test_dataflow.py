@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from block_strategies import COORDINATES, bits, build, dense, geometries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from hwcost.errors import BadFolding, BadOption, UnknownBlock, UnknownDevice
 from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed
 from hwcost.ranges import integers
 from hwcost.spec import Block, MatVec, Thresholds
-from tests.models.strategies import COORDINATES, bits, build, dense, geometries
 
 OPTIONS = st.fixed_dictionaries(
     {

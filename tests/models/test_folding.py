@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from block_strategies import dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from hwcost.models import Dataflow, Fold, Placed, place, target_fps
 from hwcost.models.matvec import MatVecFormula, fault
 from hwcost.ranges import integers
 from hwcost.spec import Block, Layer, LayerSpec, MatVec, Signal, Thresholds
-from tests.models.strategies import dense
 
 
 class Chain:
