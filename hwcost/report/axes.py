@@ -1,0 +1,152 @@
+"""Axes for accuracies and costs, and labels that keep out of each other's way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import Bbox
+
+from hwcost.pareto import Floats
+from hwcost.report.ink import INK, MUTED
+
+UNITS = {
+    "LUT": "LUTs", "FF": "flip-flops", "DSP": "DSP blocks", "BRAM18": "18 Kb block RAMs", "URAM": "UltraRAMs",
+    "cycles": "cycles per inference",
+}  # fmt: skip
+
+# An error axis instead of an accuracy axis: where the worst front point errs this many times more than the best, a
+# linear axis would squeeze together the points between which a designer has to choose.
+_ERROR_RATIO = 8.0
+_ACCURACIES = (0, 20, 40, 50, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9, 100)
+
+
+def short(value: float) -> str:
+    """A count in at most five characters.
+
+    >>> short(950), short(1250), short(20000), short(3.5)
+    ('950', '1.25k', '20k', '3.5')
+    """
+    if value >= 1e6:
+        return f"{value / 1e6:.3g}M"
+    return f"{value / 1e3:.3g}k" if value >= 1e3 else f"{value:.4g}"
+
+
+def accuracy_axis(axes: Axes, values: Sequence[float] | Floats, focus: Sequence[float] | Floats) -> float:
+    """Set the y axis for accuracies in percent.
+
+    Args:
+        axes: to set.
+        values: all accuracies in percent, some finite.
+        focus: those that must be in view.
+
+    Returns:
+        The lower end of the axis, in percent.
+    """
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    wanted = np.asarray(focus, dtype=float)
+    wanted = wanted[np.isfinite(wanted)]
+    wanted = wanted if len(wanted) else known
+    low, high = float(wanted.min()), float(wanted.max())
+    floor = max(100 - high, 0.1) / 2
+    if (100 - low) / (2 * floor) > _ERROR_RATIO:
+
+        def height(percent: Floats) -> Floats:
+            return -np.log10(np.maximum(100 - percent, 0) + floor)
+
+        def percent(height: Floats) -> Floats:
+            return 100 + floor - np.power(10.0, -np.asarray(height))
+
+        axes.set_yscale("function", functions=(height, percent))
+        bottom, top = height(np.array([low, high]))
+        ends = percent(np.array([bottom - 0.07 * (top - bottom), top + 0.1 * (top - bottom)]))
+        ticks = [t for t in _ACCURACIES if ends[0] <= t <= min(ends[1], 100)]
+        kept: list[float] = []
+        for tick in reversed(ticks):  # from the top, where the choice is; at least 1/14 of the axis apart
+            position = float(height(np.array(tick)))
+            if not kept or float(height(np.array(kept[-1]))) - position > (top - bottom) / 14:
+                kept.append(tick)
+        axes.yaxis.set_major_locator(FixedLocator(kept))
+    else:
+        span = max(high - low, 0.5)
+        ends = np.array([low - 0.08 * span, high + 0.1 * span])
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylim(float(ends[0]), float(min(ends[1], max(100 + floor / 2, high + 0.02))))
+    return float(ends[0])
+
+
+def cost_axis(axes: Axes, values: Sequence[float] | Floats, name: str) -> None:
+    """Set the x axis for a cost: logarithmic where all values are above 0 and span more than 3x."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    low, high = float(known.min()), float(known.max())
+    if low > 0 and high / low > 3:
+        axes.set_xscale("log")
+        margin = (high / low) ** 0.06
+        axes.set_xlim(low / margin, high * margin)
+        subs = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
+        if high / low < 6:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        span = max(high - low, 0.1 * abs(high), 1.0)
+        axes.set_xlim(low - 0.08 * span, high + 0.08 * span)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=high - low >= 3, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.set_xlabel(UNITS.get(name, name))
+
+
+def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float, str]], avoid: Floats) -> None:
+    """Write a label beside each point where it hides neither another label nor a point, with a thin leader.
+
+    Args:
+        figure, axes: to draw into; axis limits must be final.
+        labels: (x, y, text) in data units.
+        avoid: (points, 2) in data units.
+    """
+    canvas = FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call] # matplotlib leaves it untyped
+    frame = axes.get_window_extent(renderer)
+    dots = axes.transData.transform(avoid) if len(avoid) else np.empty((0, 2))
+    unit = figure.dpi / 72
+    taken: list[Bbox] = [text.get_window_extent(renderer) for text in axes.texts]
+    angles = np.deg2rad([135, 115, 155, 90, 180, 315, 335, 295, 0, 45, 270, 225])
+    for x, y, words in labels:
+        text = axes.annotate(
+            words, (x, y), (0, 0), textcoords="offset points", fontsize=8, color=INK, ha="center", va="center",
+            zorder=6, arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkA": 0, "shrinkB": 4},
+            annotation_clip=False, linespacing=1.25,
+        )  # fmt: skip
+        size = text.get_window_extent(renderer)
+        half_width, half_height = size.width / 2 + 2 * unit, size.height / 2 + 1.5 * unit
+        here = axes.transData.transform((x, y))
+        best: tuple[float, Bbox, tuple[float, float]] | None = None
+        for distance in (14, 24, 36, 50, 68):
+            for turn, angle in enumerate(angles):
+                shift_x = math.cos(angle) * (distance * unit + half_width)
+                shift_y = math.sin(angle) * (distance * unit + half_height)
+                center_x, center_y = here[0] + shift_x, here[1] + shift_y
+                box = Bbox.from_extents(
+                    center_x - half_width, center_y - half_height, center_x + half_width, center_y + half_height
+                )
+                low, high = np.array(box.min) - 3 * unit, np.array(box.max) + 3 * unit
+                hidden = ((dots >= low) & (dots <= high)).all(axis=1).sum()
+                outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
+                badness = 40.0 * hidden + 200.0 * sum(box.overlaps(other) for other in taken) + 300.0 * outside
+                badness += distance / 10 + turn / 4
+                if best is None or badness < best[0]:
+                    best = (badness, box, (shift_x / unit, shift_y / unit))
+        assert best is not None
+        taken.append(best[1])
+        text.set_position(best[2])
+    figure.set_layout_engine("none")  # the labels were measured in this layout

@@ -1,0 +1,149 @@
+"""The report folder: every file whole or not there, the page last."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwcost.errors import BadStudy
+from hwcost.report.front_figures import front_figure, resource_figures
+from hwcost.report.ink import Drawing, house_style, picture
+from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
+from hwcost.report.page import html, markdown
+from hwcost.report.progress_figures import hypervolume_course, progress_figures
+from hwcost.report.study import COSTS, Study, read_study
+
+FRONT_SCHEMA = "hwcost-front/1"
+_SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps", "fits")
+
+
+def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any]) -> Path:
+    """Write the report of a study: page, Markdown, pictures, CSV and JSON.
+
+    Everything is drawn before anything is written, and each file replaces its predecessor in one step; other files
+    in the folder are left alone.
+
+    Args:
+        folder: created if missing.
+        trials: one row per trial, as `hwcost.report.read_study` describes.
+        run: what was run, as `hwcost.report.read_study` describes.
+
+    Returns:
+        The path of index.html; beside it report.md, pareto.png, pareto.svg, trials.csv, front.json, run.json.
+
+    Raises:
+        BadStudy: trials or run make no sense, or the folder cannot be written.
+    """
+    study = read_study(trials, run)
+    with house_style():
+        contents = _contents(study)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _replace(folder / name, content)
+    except OSError as error:
+        raise BadStudy(f"report: {folder} cannot be written ({error.strerror}); give a folder that can") from error
+    return folder / "index.html"
+
+
+def _contents(study: Study) -> dict[str, bytes]:
+    main = front_figure(study)
+    drawings: dict[str, list[Drawing]] = {
+        "main": [main],
+        "narrow": [front_figure(study, name="front-narrow", width=4.0, height=4.2)],
+        "resources": resource_figures(study),
+        "progress": progress_figures(study),
+    }
+    for place, drawing in (
+        ("bits", bit_width_figure(study)), ("layers", lut_figure(study)), ("training", training_figure(study)),
+    ):  # fmt: skip
+        drawings[place] = [] if drawing is None else [drawing]
+    return {
+        "pareto.png": picture(main, "png"),
+        "pareto.svg": picture(main, "svg"),
+        "trials.csv": trials_table(study).to_csv(index=False).encode(),
+        "front.json": _json({"schema": FRONT_SCHEMA, **front_record(study)}),
+        "run.json": _json(study.run),
+        "report.md": markdown(study, main).encode(),
+        "index.html": html(study, drawings).encode(),
+    }
+
+
+def trials_table(study: Study) -> pd.DataFrame:
+    """Every trial as plain numbers: parameters as `param:name`, widths as `weight_bits:layer` and so on."""
+    rows = []
+    front = set(study.front["number"])
+    for _, trial in study.trials.iterrows():
+        row: dict[str, Any] = {name: trial[name] for name in _SCALARS}
+        row |= {name: trial[name] for name, _ in study.objectives}
+        row["on_front"] = trial["number"] in front
+        row["error"] = trial["error"]
+        row |= {f"param:{name}": value for name, value in trial["params"].items()}
+        for key in ("weight_bits", "input_bits", "activation_bits"):
+            row |= {f"{key}:{e['layer']}": e[key] for e in trial["layers"] if e.get(key) is not None}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=None if rows else [*_SCALARS, "on_front", "error"])
+
+
+def front_record(study: Study) -> dict[str, Any]:
+    """The content of front.json: objectives, marks, hypervolume, and every front point with layers and epochs."""
+    numbers = study.complete["number"]
+    keys = [name for name in _SCALARS if name != "state"] + ["params", "layers", "epochs"]
+    keys += [name for name, _ in study.objectives if name not in keys]
+    course = hypervolume_course(study)
+    return {
+        "study": study.run["study"],
+        "objectives": [{"name": name, "direction": direction} for name, direction in study.objectives],
+        "finished": len(study.complete),
+        "hypervolume": float(course[-1]) if len(course) else None,
+        "marks": [{"number": int(numbers[m.row]), "names": list(asdict(m)["names"])} for m in study.marks],
+        "points": [
+            {**{key: trial[key] for key in keys}, "command": study.command(int(trial["number"]))}
+            for _, trial in study.front.iterrows()
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types; NaN and infinities, which JSON lacks, become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        if not math.isfinite(number):
+            return None
+        return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    raise BadStudy(f"report: {value!r} is a {type(value).__name__}, which JSON cannot hold")
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside the target and rename: a reader, or a kill, never meets half a file."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,217 @@
+"""Accuracy against cost: the main figure, its narrow twin, and one small figure for every other resource."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hwcost.pareto import Floats, non_dominated
+from hwcost.report.axes import UNITS, accuracy_axis, cost_axis, place_labels, short
+from hwcost.report.ink import ACCENT, FITS, INK, MUTED, PAPER, RAMP, Drawing, sheet
+from hwcost.report.study import COSTS, Study
+
+
+def _percent(values: Floats) -> Floats:
+    return 100 * values
+
+
+def _stairs(axes: Axes, cost: Floats, accuracy: Floats) -> None:
+    """The best accuracy for at most this cost, as a line of steps to the right edge of the view."""
+    best = non_dominated(np.column_stack([accuracy, cost]), ["maximize", "minimize"])
+    order = np.lexsort((accuracy[best], cost[best]))
+    xs, ys = cost[best][order], accuracy[best][order]
+    if len(xs):
+        right = axes.get_xlim()[1]
+        axes.step(np.append(xs, right), np.append(ys, ys[-1]), where="post", color=ACCENT, lw=1.1, zorder=2)
+
+
+def _shades(values: Floats) -> tuple[list[str], list[tuple[str, str]]]:
+    """A colour of the ramp for every value, and the (colour, label) of the legend; one colour for constant values."""
+    known = np.unique(values[np.isfinite(values)])
+    if len(known) < 2:
+        return [ACCENT] * len(values), []
+    steps = min(len(known), 4)
+    edges = np.quantile(known, np.linspace(0, 1, steps + 1)[1:-1], method="inverted_cdf")
+    levels = np.searchsorted(edges, values, side="left")
+    colors = [RAMP[round(1 + 5 * level / (steps - 1))] for level in range(steps)]
+    bounds = [known[0], *[known[known > edge][0] for edge in edges]]
+    ends = [*edges, known[-1]]
+    legend = [
+        (color, short(a) if a == b else f"{short(a)}–{short(b)}")
+        for color, a, b in zip(colors, bounds, ends, strict=True)
+    ]
+    return [colors[level] if math.isfinite(v) else PAPER for level, v in zip(levels, values, strict=True)], legend
+
+
+def _budget(axes: Axes, study: Study, name: str, *, label: bool) -> None:
+    """The part's budget: shade what fits, and draw the line where it is in view."""
+    budget = study.budget(name)
+    left, right = axes.get_xlim()
+    if not math.isfinite(budget) or budget < left:
+        return
+    axes.axvspan(left, min(budget, right), color=FITS, lw=0, zorder=0)
+    if budget < right:
+        axes.axvline(budget, color=INK, lw=0.8, zorder=1)
+        if label:
+            at_right = axes.transAxes.inverted().transform(axes.transData.transform((budget, 0)))[0] > 0.8
+            axes.annotate(f"{study.run['device'].get('name', 'part')}: {budget:,.0f} {name}", (budget, 1), (0, 2),
+                          xycoords=axes.get_xaxis_transform(), textcoords="offset points", color=INK, fontsize=8,
+                          ha="right" if at_right else "center", va="bottom")  # fmt: skip
+    axes.set_xlim(left, right)
+
+
+def _words(study: Study, row: int) -> str:
+    accuracy, bram18 = study.column("accuracy")[row], study.column("BRAM18")[row]
+    cost = f", {short(study.column(study.cost)[row])} {study.cost}" if study.cost else ""
+    bram = f", {bram18:g} BRAM18" if math.isfinite(bram18) and study.cost != "BRAM18" else ""
+    return f"trial {study.complete['number'][row]}: {100 * accuracy:.2f} %{cost}{bram}"
+
+
+def _front_points(figure: Figure, axes: Axes, study: Study, cost: str) -> dict[str, tuple[int, str]]:
+    front = study.front
+    colors, legend = _shades(study.column("BRAM18", front))
+    words = {}
+    for color, (row, trial) in zip(colors, front.iterrows(), strict=True):
+        fits = trial["fits"] is None or bool(trial["fits"])
+        x, y, test = trial[cost], 100 * trial["accuracy"], 100 * trial["test_accuracy"]
+        if math.isfinite(test):
+            axes.plot([x, x], [y, test], color=MUTED, lw=0.6, zorder=2.5)
+            axes.plot(x, test, "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
+        marker, size = ("o", 7.5) if fits else ("X", 8.5)
+        axes.plot(x, y, color=color, mec=INK, mew=0.7, zorder=4, gid=f"point-{row}", ls="none",
+                  marker=marker, ms=size)  # fmt: skip
+        words[str(row)] = (int(trial["number"]), _words(study, int(str(row))))
+    _legend(figure, axes, legend, tests=bool(np.isfinite(study.column("test_accuracy", front)).any()), study=study)
+    return words
+
+
+def _legend(figure: Figure, axes: Axes, shades: list[tuple[str, str]], *, tests: bool, study: Study) -> None:
+    handles = []
+    if len(study.complete) > len(study.front):
+        handles += axes.plot([], [], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, label="dominated")
+    if not shades:
+        handles += axes.plot([], [], "o", ms=6, color=ACCENT, mec=INK, mew=0.7, label="front, validation")
+    if tests:
+        handles += axes.plot([], [], "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, label="test")
+    if any(fits is not None and not fits for fits in study.front["fits"]):
+        handles += axes.plot([], [], "X", ms=7, color=PAPER, mec=INK, mew=0.7, label="does not fit")
+    for color, label in shades:
+        handles += axes.plot([], [], "o", ms=6, color=color, mec=INK, mew=0.7, label=f"{label} BRAM18")
+    figure.legend(handles=handles, loc="outside upper left", ncols=7 if figure.get_figwidth() > 6 else 2, frameon=False,
+                  fontsize=8, labelcolor=MUTED, handletextpad=0.1, columnspacing=1.2, labelspacing=0.3,
+                  borderaxespad=0.2)  # fmt: skip
+
+
+def _nothing(width: float, height: float, name: str, words: str) -> Drawing:
+    figure, axes = sheet(width, height)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, words, ha="center", va="center", color=MUTED, transform=axes.transAxes)
+    return Drawing(name=name, figure=figure, alternative=words)
+
+
+def front_figure(study: Study, *, name: str = "front", width: float = 11.0, height: float = 5.6) -> Drawing:
+    """Validation accuracy against the main cost: front, dominated points, budget, float accuracy, marks.
+
+    Args:
+        study: to draw; an empty one gives a figure that says so.
+        name: of the drawing, unique on a page.
+        width, height: in inches.
+    """
+    cost = study.cost
+    accuracy = _percent(study.column("accuracy"))
+    costs = study.column(cost) if cost else np.full(len(accuracy), np.nan)
+    shown = np.isfinite(accuracy) & np.isfinite(costs)
+    if cost is None or not shown.any():
+        return _nothing(width, height, name, "No finished trial with an accuracy and a cost to draw.")
+    figure, axes = sheet(width, height)
+    front, floor = study.front, study.float_accuracy * 100
+    front_accuracy = _percent(study.column("accuracy", front))
+    focus = np.concatenate([front_accuracy, _percent(study.column("test_accuracy", front)), [floor]])
+    bottom = accuracy_axis(axes, accuracy, focus)
+    visible = shown & (accuracy >= bottom)
+    cost_axis(axes, costs[visible] if visible.any() else costs[shown], cost)
+    axes.set_ylabel("accuracy, % (log error scale)" if axes.get_yscale() == "function" else "accuracy, %")
+    _budget(axes, study, cost, label=True)
+    behind = visible & ~study.complete["on_front"].to_numpy(dtype=bool)
+    axes.plot(costs[behind], accuracy[behind], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, zorder=1.5)
+    _stairs(axes, costs[shown], accuracy[shown])
+    words = _front_points(figure, axes, study, cost)
+    if math.isfinite(floor):
+        axes.axhline(floor, color=INK, lw=0.8, ls=(0, (4, 3)), zorder=1)
+        axes.annotate(f"float {floor:.2f} %", (0.005, floor), (0, 3), color=INK, fontsize=8,
+                      xycoords=axes.get_yaxis_transform(), textcoords="offset points")  # fmt: skip
+    _label_marks(figure, axes, study, cost, narrow=width < 6)
+    hidden = int((shown & ~visible).sum())
+    return Drawing(name=name, figure=figure, alternative=_told(study, hidden), points=words)
+
+
+def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow: bool) -> None:
+    labels = []
+    for mark in study.marks:
+        trial = study.complete.loc[mark.row]
+        numbers = "" if narrow else f"\n{100 * trial['accuracy']:.2f} %, {trial[cost]:,.0f} {cost}"
+        labels.append((study.column(cost)[mark.row], 100 * study.column("accuracy")[mark.row], mark.short + numbers))
+    dots = [np.column_stack([study.column(cost), _percent(study.column("accuracy"))])]
+    for line in axes.lines:  # labels keep off the stairs and the float line too
+        xs, ys = (np.asarray(values, dtype=float) for values in line.get_data())
+        if line.get_drawstyle() == "steps-post":
+            dots += [
+                np.column_stack([np.linspace(a, b, 30), np.full(30, y)])
+                for a, b, y in zip(xs, xs[1:], ys, strict=False)
+            ]
+            dots += [
+                np.column_stack([np.full(30, x), np.linspace(a, b, 30)])
+                for x, a, b in zip(xs[1:], ys, ys[1:], strict=False)
+            ]
+    if math.isfinite(study.float_accuracy):
+        across = np.geomspace(*axes.get_xlim(), 80) if axes.get_xscale() == "log" else np.linspace(*axes.get_xlim(), 80)
+        dots.append(np.column_stack([across, np.full(80, 100 * study.float_accuracy)]))
+    avoid = np.concatenate(dots)
+    place_labels(figure, axes, labels, avoid[np.isfinite(avoid).all(axis=1)])
+
+
+def _told(study: Study, hidden: int) -> str:
+    front = study.front
+    parts = [
+        f"Validation accuracy against {UNITS.get(study.cost or '', study.cost or 'cost')}: {len(study.complete)} "
+        f"finished trials, {len(front)} of them on the front."
+    ]
+    for mark in study.marks:
+        parts.append(f"{', '.join(mark.names).capitalize()}: {_words(study, mark.row)}.")
+    if hidden:
+        parts.append(f"{hidden} dominated trial{'s' * (hidden > 1)} below the picture.")
+    return " ".join(parts)
+
+
+def resource_figures(study: Study) -> list[Drawing]:
+    """One small figure for every cost that varies, other than the main one."""
+    drawings = []
+    accuracy = _percent(study.column("accuracy"))
+    for name in (name for name in COSTS if name != study.cost):
+        costs = study.column(name)
+        shown = np.isfinite(costs) & np.isfinite(accuracy)
+        if len(np.unique(costs[shown])) < 2:
+            continue
+        figure, axes = sheet(3.5, 2.5)
+        on_front = study.complete["on_front"].to_numpy(dtype=bool)
+        bottom = accuracy_axis(axes, accuracy[shown], accuracy[on_front])
+        shown &= accuracy >= bottom
+        cost_axis(axes, costs[shown], name)
+        axes.set_ylabel("validation accuracy, %")
+        _budget(axes, study, name, label=False)
+        behind, ahead = shown & ~on_front, shown & on_front
+        axes.plot(costs[behind], accuracy[behind], "o", ms=2.8, color=MUTED, alpha=0.45, mew=0, zorder=1.5)
+        _stairs(axes, costs[shown], accuracy[shown])
+        points = {}
+        for row in np.flatnonzero(ahead):
+            axes.plot(
+                costs[row], accuracy[row], "o", ms=4.5, color=ACCENT, mec=INK, mew=0.5, gid=f"point-{row}", zorder=4
+            )
+            points[str(row)] = (int(study.complete["number"][row]), f"{_words(study, int(row))}, {costs[row]:g} {name}")
+        ends = f"from {short(costs[shown].min())} to {short(costs[shown].max())}"
+        told = f"Validation accuracy against {UNITS[name]}, {ends}."
+        drawings.append(Drawing(name=f"by-{name}", figure=figure, alternative=told, points=points))
+    return drawings

@@ -1,0 +1,127 @@
+"""Ink and paper: figures whose colours follow the reader's light or dark page, and whose text stays text."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+# Colours of the light page; in the page each becomes a CSS variable, so that the dark page can swap them. Each is
+# unique, because the swap finds it by its value.
+INK, MUTED, FAINT, PAPER = "#1b1f24", "#5b6571", "#d5dae0", "#fefefe"
+ACCENT, FITS = "#0a67b1", "#eaf3ea"
+# Okabe and Ito's palette, told apart by the colour-blind; its black and yellow do not read on both pages.
+SERIES = ("#0171b1", "#e59e01", "#019e72", "#cb78a6", "#55b3e8", "#d45d01", "#8a8f98", "#a59a00")
+# One hue, light to dark: BRAM18 and bit-widths. Text on it is ink below the middle and paper above.
+RAMP = ("#dfe9f5", "#bcd3ea", "#8fb7dc", "#5c96c8", "#2f74ae", "#145390", "#08366b")
+
+_VARIABLES = {INK: "--ink", MUTED: "--muted", FAINT: "--faint", PAPER: "--paper", ACCENT: "--accent", FITS: "--fits"}
+
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "none", "svg.hashsalt": "hwcost", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9, "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": MUTED, "axes.linewidth": 0.6,
+    "axes.spines.top": False, "axes.spines.right": False, "xtick.color": MUTED, "ytick.color": MUTED,
+    "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4, "ytick.minor.width": 0.4,
+    "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.labelsize": 8.5, "figure.facecolor": PAPER,
+    "axes.facecolor": "none", "savefig.facecolor": PAPER, "axes.titlesize": 9, "axes.titlelocation": "left",
+    "axes.unicode_minus": True, "text.parse_math": False, "path.simplify": True,
+}  # fmt: skip
+
+
+_CELL_DARK, _CELL_LIGHT = "#12171d", "#fcfdff"  # on a coloured cell, the same on both pages
+
+
+def readable_on(color: str) -> str:
+    """Dark or light text, whichever is told apart better on a colour (WCAG relative luminance).
+
+    >>> readable_on("#ffffff") < readable_on("#08366b")
+    True
+    """
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color))
+    return _CELL_DARK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else _CELL_LIGHT
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Drawing:
+    """A figure ready for the page.
+
+    Attributes:
+        name: unique on the page.
+        figure: the matplotlib figure.
+        alternative: the same in words.
+        points: trial number and words of every marker with the group id "point-<key>".
+    """
+
+    name: str
+    figure: Figure
+    alternative: str
+    points: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """The look of every figure, for the time of the block; matplotlib's settings are as before behind it."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)
+        yield
+
+
+def sheet(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of width x height inches with one axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def quiet(axes: Axes) -> None:
+    """No frame, no ticks: for maps and bars that carry their own labels."""
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def picture(drawing: Drawing, kind: str) -> bytes:
+    """The figure as a stand-alone "svg" or "png" on white paper, the same bytes for the same study."""
+    buffer = io.BytesIO()
+    # neither the date nor the version of the drawing library may change a file that shows the same study
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    drawing.figure.savefig(buffer, format=kind, dpi=180, metadata=metadata)
+    return buffer.getvalue()
+
+
+def inline_svg(drawing: Drawing) -> str:
+    """The figure as an <svg> element for the page: CSS colours, the page's font, ids of its own, words for markers."""
+    text = picture(drawing, "svg").decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*<g id=\"patch_1\">.*?</g>", "", text, count=1, flags=re.DOTALL)  # the paper behind the figure
+    for color, variable in _VARIABLES.items():
+        text = text.replace(color, f"var({variable})")
+    text = re.sub(r"((?:font: |font-family: )[^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1var(--font)", text)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{drawing.name}-\1"', text)
+    text = text.replace("url(#", f"url(#{drawing.name}-").replace('href="#', f'href="#{drawing.name}-')
+    for key, (number, words) in drawing.points.items():
+        group = f'<g id="{drawing.name}-point-{key}">'
+        text = text.replace(group, f'{group[:-1]} class="point" data-trial="{number}"><title>{_escape(words)}</title>')
+    head, body = text.split(">", 1)
+    size = re.search(r'width="([\d.]+)pt"', head)
+    width = float(size[1]) if size else 0.0
+    view = re.search(r'viewBox="[^"]+"', head)
+    label = _escape(drawing.alternative)
+    body = re.sub(r">\s+<", "><", body)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        f'aria-label="{label}" style="max-width:{width * 4 / 3:.0f}px" {view[0] if view else ""}>'
+        f"{body}"
+    )
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

@@ -1,0 +1,166 @@
+"""The words of the page: facts of a study as plain values, for the HTML and the Markdown template alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from hwcost.report.ink import Drawing, inline_svg
+from hwcost.report.layer_figures import training_trial
+from hwcost.report.study import COSTS, DROPS, RESOURCES, Study
+
+_LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
+
+
+def count(value: Any, digits: int = 0) -> str:
+    """A number with thousands separators, or a dash where there is none.
+
+    >>> count(12345.0), count(float("nan")), count(2.5, 1), count(7.5)
+    ('12,345', '–', '2.5', '7.5')
+    """
+    number = float(value) if isinstance(value, int | float | np.number) else math.nan
+    if not math.isfinite(number):
+        return "–"
+    if digits == 0 and not number.is_integer() and abs(number) < 100:
+        digits = 1
+    return f"{round(number, digits) + 0.0:,.{digits}f}"
+
+
+def percent(value: Any) -> str:
+    """A ratio in percent with two decimals, or a dash."""
+    return count(100 * value if isinstance(value, int | float | np.number) else None, 2)
+
+
+def _columns(study: Study) -> list[str]:
+    """Costs with numbers, the main one first."""
+    known = []
+    for name in (*COSTS, "fps"):
+        values = study.column(name, study.front)
+        absent = np.nanmax(values, initial=0.0) == 0 and not study.budget(name) > 0  # no URAM on a part without any
+        if np.isfinite(values).any() and not absent:
+            known.append(name)
+    return sorted(known, key=lambda name: name != study.cost)
+
+
+def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, Any]:
+    floor = study.float_accuracy
+    lost = 100 * (floor - trial["accuracy"])
+    layers = trial["layers"]
+    keys = [k for k in _LAYER_COLUMNS if any(entry.get(k) is not None for entry in layers)]
+    rows = [[e[k] if isinstance(e.get(k), str) else count(e.get(k)) for k in keys] for e in layers]
+    return {
+        "number": int(trial["number"]),
+        "names": next((m.names for m in study.marks if study.complete["number"][m.row] == trial["number"]), ()),
+        "validation": trial["accuracy"],
+        "test": trial["test_accuracy"],
+        "lost": lost,
+        "costs": {name: float(trial[name]) for name in columns},
+        "share": {name: float(trial[name]) / (study.budget(name) or math.nan) for name in columns},
+        "fits": None if trial["fits"] is None or pd.isna(trial["fits"]) else bool(trial["fits"]),
+        "seed": trial["seed"],
+        "seconds": trial["seconds"],
+        "params": {str(k): v if isinstance(v, str) else f"{v:g}" if isinstance(v, float) else str(v)
+                   for k, v in trial["params"].items()},
+        "layer_keys": keys,
+        "layers": rows,
+        "command": study.command(int(trial["number"])),
+    }  # fmt: skip
+
+
+def _remarks(study: Study) -> list[str]:
+    """What a reader must know before the figures: in plain sentences."""
+    remarks = []
+    if not len(study.complete):
+        remarks.append("No trial has finished with numbers in every objective yet, so there is no front to show.")
+    elif study.cost is None:
+        remarks.append("No cost above 0 was recorded, so accuracy has nothing to be drawn against.")
+    said = [bool(fits) for fits in study.complete["fits"] if fits is not None]
+    if said and not any(said):
+        remarks.append(f"No finished trial fits the {study.run['device'].get('name', 'part')}; nothing is recommended.")
+    if len(study.complete) and not math.isfinite(study.float_accuracy):
+        remarks.append("The accuracy of the float network was not recorded; losses are not shown.")
+    missing = [f"{100 * drop:g}" for drop in DROPS if math.isfinite(study.float_accuracy) and not any(
+        f"within {100 * drop:g} point" in name for mark in study.marks for name in mark.names)]  # fmt: skip
+    if missing and study.marks:
+        remarks.append(f"No front point lies within {' or '.join(missing)} points of the float network.")
+    if len(study.front) == 1 and len(study.complete) > 1:
+        remarks.append("One trial beats all others in every objective: the front is a single point.")
+    return remarks
+
+
+def facts(study: Study) -> dict[str, Any]:
+    """Everything both templates print; numbers as numbers."""
+    columns = _columns(study)
+    rows = [_row(study, trial, columns) for _, trial in study.front.iterrows()]
+    by_number = {row["number"]: row for row in rows}
+    states = study.trials["state"].value_counts()
+    failed = study.trials[study.trials["state"] == "FAIL"]
+    shown = training_trial(study)
+    return {
+        "study": study, "run": study.run, "columns": columns, "rows": rows, "remarks": _remarks(study),
+        "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],
+        "finished": len(study.complete), "states": {str(k): int(v) for k, v in states.items()},
+        "failed": [(int(t["number"]), str(t["error"] or "no message")) for _, t in failed.iterrows()],
+        "trained": None if shown is None else int(study.complete["number"][shown]),
+        "seconds": float(np.nansum(study.column("seconds", study.trials))),
+        "float": study.float_accuracy, "float_test": study.run["float"].get("test"),
+        "budgets": {name: study.budget(name) for name in RESOURCES if study.budget(name) > 0},
+        "provenance": _provenance(study.run),
+    }  # fmt: skip
+
+
+def _provenance(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    data, device = run["data"], run["device"]
+    parts = [f"{count(data[k])} {k}" for k in ("train", "validation", "test") if k in data]
+    clock = f" at {device['clock_mhz']:g} MHz" if isinstance(device.get("clock_mhz"), int | float) else ""
+    return [
+        ("Command", str(run["command"])),
+        ("Recipe", str(run["recipe"])),
+        ("Seed", str(run["seed"])),
+        ("Sampler", str(run["sampler"])),
+        ("Objectives", ", ".join(f"{o['direction']} {o['name']}" for o in run["objectives"])),
+        (
+            "Data",
+            f"{data.get('name', 'unnamed')}: {', '.join(parts)}; fingerprint {data.get('fingerprint', 'not recorded')}",
+        ),
+        ("Part", f"{device.get('name', '')} {device.get('part', '')}{clock}".strip() or "none"),
+        ("Target", f"{run['target_fps']:,.0f} frames/s" if run.get("target_fps") else "none"),
+        ("Started", str(run["started"])),
+        ("Machine", str(run["machine"])),
+        ("Versions", ", ".join([f"hwcost {run['hwcost']}", *(f"{k} {v}" for k, v in run["versions"].items())])),
+    ]
+
+
+def _environment(*, escape: bool) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(count=count, percent=percent, cell=lambda text: str(text).replace("|", "\\|"))
+    return environment
+
+
+def _template(name: str) -> str:
+    return files("hwcost.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def html(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
+    """The page.
+
+    Args:
+        study: checked.
+        drawings: by place: main, narrow, resources, bits, layers, progress, training; a missing place is left out.
+    """
+    figures = {place: [inline_svg(drawing) for drawing in some] for place, some in drawings.items()}
+    return _environment(escape=True).from_string(_template("page.html")).render(**facts(study), figures=figures)
+
+
+def markdown(study: Study, picture: Drawing) -> str:
+    """The same facts as Markdown, with the picture beside it."""
+    template = _environment(escape=False).from_string(_template("report.md"))
+    return template.render(**facts(study), alternative=picture.alternative)

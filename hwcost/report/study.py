@@ -1,0 +1,210 @@
+"""What every figure draws from: the checked trials of a study, its front, and the points worth a name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwcost.errors import BadStudy
+from hwcost.pareto import Floats, cheapest_within, knee, non_dominated
+
+RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
+COSTS = (*RESOURCES, "cycles")
+STATES = ("COMPLETE", "FAIL", "RUNNING")
+DROPS = (0.005, 0.01, 0.02)
+
+_NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps")
+_NEEDED = ("number", "state", "accuracy")
+_RUN: dict[str, Any] = {
+    "hwcost": str, "study": str, "recipe": str, "command": str, "seed": int, "versions": Mapping, "device": Mapping,
+    "float": Mapping, "objectives": (list, tuple), "data": Mapping, "sampler": str, "started": str, "machine": str,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A front point worth a name.
+
+    Attributes:
+        names: why, e.g. ("knee", "within 1 point of float").
+        short: the same for a label in a figure, e.g. "knee, within 1".
+        row: its row in `Study.complete`.
+    """
+
+    names: tuple[str, ...]
+    short: str
+    row: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Study:
+    """A checked study.
+
+    Attributes:
+        run: what the caller said about the run.
+        trials: every trial, ordered by number; all columns of the schema exist.
+        complete: the finished trials whose objectives are numbers, ordered by number; its column `on_front` is
+            computed here.
+        objectives: (name, direction) of every objective.
+        cost: the column on the cost axis of the main figure: LUT, or the first cost that has numbers; None without.
+        marks: knee and cheapest points, cheapest first; only points that fit the part are candidates.
+    """
+
+    run: Mapping[str, Any]
+    trials: pd.DataFrame
+    complete: pd.DataFrame
+    objectives: tuple[tuple[str, str], ...]
+    cost: str | None
+    marks: tuple[Mark, ...]
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """Front points, cheapest first; the index is the row in `complete`."""
+        front = self.complete[self.complete["on_front"]]
+        keys = [key for key in (self.cost, "accuracy", "number") if key is not None]
+        return front.sort_values(keys)
+
+    @property
+    def float_accuracy(self) -> float:
+        """Validation accuracy of the float network, NaN if unknown."""
+        return _number(self.run["float"].get("validation"))
+
+    def budget(self, resource: str) -> float:
+        """How much of a resource the part has; NaN if unknown or not a resource of a part."""
+        return _number(self.run["device"].get(resource)) if resource in RESOURCES else math.nan
+
+    def column(self, name: str, frame: pd.DataFrame | None = None) -> Floats:
+        """A column of numbers of `complete` (or of `frame`)."""
+        return np.asarray((self.complete if frame is None else frame)[name], dtype=np.float64)
+
+    def command(self, number: int) -> str:
+        """The command that reproduces a trial."""
+        template = self.run.get("trial_command")
+        return str(self.run["command"]) if template is None else str(template).replace("{number}", str(number))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float | np.number) else math.nan
+
+
+def _check_run(run: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    for key, kind in _RUN.items():
+        if key not in run:
+            raise BadStudy(f"report: run has no {key!r}; it needs {', '.join(_RUN)}")
+        if not isinstance(run[key], kind):
+            raise BadStudy(f"report: run[{key!r}] is {run[key]!r}, of the wrong type")
+    objectives = []
+    for objective in run["objectives"]:
+        if not isinstance(objective, Mapping) or {"name", "direction"} - set(objective):
+            raise BadStudy(f"report: objective {objective!r}; each needs a name and a direction")
+        if objective["direction"] not in ("maximize", "minimize"):
+            raise BadStudy(f"report: objective {objective['name']!r} has direction {objective['direction']!r}")
+        objectives.append((str(objective["name"]), str(objective["direction"])))
+    if not objectives:
+        raise BadStudy("report: run['objectives'] is empty; a front needs at least one")
+    if "{number}" not in str(run.get("trial_command", "{number}")):
+        raise BadStudy(f"report: run['trial_command'] {run['trial_command']!r} has no {{number}} in it")
+    return tuple(objectives)
+
+
+def _check_trials(trials: pd.DataFrame, objectives: tuple[tuple[str, str], ...]) -> pd.DataFrame:
+    if missing := [name for name in _NEEDED if name not in trials.columns]:
+        raise BadStudy(f"report: trials have no column {', '.join(missing)}")
+    table = trials.reset_index(drop=True).copy()
+    if strange := sorted({str(state) for state in table["state"]} - set(STATES)):
+        raise BadStudy(f"report: trial state {strange[0]!r}; known are {', '.join(STATES)}")
+    for name in dict.fromkeys((*_NUMBERS, *(name for name, _ in objectives))):
+        if name not in table.columns:
+            if name not in _NUMBERS:
+                raise BadStudy(f"report: trials have no column for objective {name!r}")
+            table[name] = np.nan
+        try:
+            table[name] = pd.to_numeric(table[name]).astype(float)
+        except (TypeError, ValueError) as error:
+            raise BadStudy(f"report: column {name!r} holds something that is no number ({error})") from error
+    if table["number"].isna().any() or table["number"].duplicated().any():
+        raise BadStudy("report: trial numbers are missing or used twice; each trial needs its own")
+    table["number"] = table["number"].astype(int)
+    for name, empty in (("params", dict), ("layers", list), ("epochs", list)):
+        given = table[name] if name in table.columns else [None] * len(table)
+        table[name] = pd.Series([v if isinstance(v, Mapping | list) else empty() for v in given], dtype=object)
+    for name, kind in (("fits", bool), ("error", str)):
+        given = table[name] if name in table.columns else [None] * len(table)
+        table[name] = pd.Series([None if v is None or v != v else kind(v) for v in given], dtype=object)
+    return table.sort_values("number", ignore_index=True)
+
+
+def _main_cost(complete: pd.DataFrame, objectives: tuple[tuple[str, str], ...]) -> str | None:
+    asked = [name for name, direction in objectives if direction == "minimize"]
+    for name in dict.fromkeys(("LUT", *asked, *COSTS)):
+        values = np.asarray(complete[name], dtype=float)
+        if np.isfinite(values).any() and (values[np.isfinite(values)] > 0).all():
+            return name
+    return None
+
+
+def _marks(complete: pd.DataFrame, cost: str | None, float_accuracy: float) -> tuple[Mark, ...]:
+    known = np.isfinite(np.asarray(complete["accuracy"], dtype=float))
+    candidates = complete[known & complete["on_front"] & (complete["fits"] != False)]  # noqa: E712 # None: not said
+    if cost is None or len(candidates) == 0:
+        return ()
+    accuracy, costs = (np.asarray(candidates[name], dtype=float) for name in ("accuracy", cost))
+    usable = np.isfinite(costs)
+    candidates, accuracy, costs = candidates[usable], accuracy[usable], costs[usable]
+    if len(candidates) == 0:
+        return ()
+    best, what = (float_accuracy, "float") if math.isfinite(float_accuracy) else (float(accuracy.max()), "the best")
+    found: dict[int, list[tuple[str, str]]] = {}
+    for drop in DROPS:
+        row = cheapest_within(accuracy, costs, best, drop)
+        if row is not None:
+            points = f"{100 * drop:g} point{'' if drop == 0.01 else 's'}"
+            found.setdefault(row, []).append((f"cheapest within {points} of {what}", f"within {100 * drop:g}"))
+    row = knee(accuracy, costs)
+    if row is not None:
+        found.setdefault(row, []).append(("knee", "knee"))
+    found.setdefault(int(np.lexsort((costs, -accuracy))[0]), []).append(("most accurate", "best"))
+    marks = [
+        Mark(
+            names=tuple(long for long, _ in why),
+            short=", ".join(s for _, s in why),
+            row=int(candidates.index[position]),
+        )
+        for position, why in found.items()
+    ]
+    return tuple(sorted(marks, key=lambda mark: float(complete[cost][mark.row])))
+
+
+def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
+    """Check trials and run, and compute the front and its marks.
+
+    Args:
+        trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL or RUNNING), accuracy
+            (validation, 0..1); and, missing or NaN where unknown: seed, seconds, params, test_accuracy, LUT, FF, DSP,
+            BRAM18, URAM, cycles, fps, fits, layers, epochs, error. A column `on_front` is ignored.
+        run: hwcost, study, recipe, command, seed, versions, device, float, objectives, data, sampler, started,
+            machine; optional target_fps and trial_command (with {number} in it).
+
+    Returns:
+        The study; everything selected in it is selected on validation accuracy.
+
+    Raises:
+        BadStudy: a column or a key is missing, of the wrong type, or makes no sense.
+    """
+    objectives = _check_run(run)
+    table = _check_trials(trials, objectives)
+    outside = table["accuracy"][(table["accuracy"] < 0) | (table["accuracy"] > 1)]
+    if len(outside):
+        raise BadStudy(f"report: an accuracy of {outside.iloc[0]:g}; accuracies are ratios in 0..1")
+    names = [name for name, _ in objectives]
+    finite = np.isfinite(table[names].to_numpy(dtype=float)).all(axis=1)
+    complete = table[(table["state"] == "COMPLETE").to_numpy() & finite].reset_index(drop=True)
+    complete["on_front"] = non_dominated(complete[names].to_numpy(dtype=float), [how for _, how in objectives])
+    cost = _main_cost(complete, objectives)
+    marks = _marks(complete, cost, _number(run["float"].get("validation")))
+    return Study(run=run, trials=table, complete=complete, objectives=objectives, cost=cost, marks=marks)
