@@ -31,7 +31,7 @@ def _value(entry: Mapping[str, Any], key: str) -> float:
 def _chosen(study: Study, most: int) -> pd.DataFrame:
     """Front points with layers: all, or `most` evenly spread ones with the marked among them."""
     front = study.front
-    front = front[[len(layers) > 0 for layers in front["layers"]]]
+    front = front[np.array([len(layers) > 0 for layers in front["layers"]], dtype=bool)]
     if len(front) <= most:
         return front
     marked = [list(front.index).index(mark.row) for mark in study.marks if mark.row in front.index][:most]

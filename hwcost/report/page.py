@@ -16,6 +16,7 @@ from hwcost.report.layer_figures import training_trial
 from hwcost.report.study import COSTS, DROPS, RESOURCES, Study
 
 _LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
+_STATES = {"COMPLETE": "complete", "FAIL": "failed", "RUNNING": "running"}
 
 
 def count(value: Any, digits: int = 0) -> str:
@@ -103,9 +104,10 @@ def facts(study: Study) -> dict[str, Any]:
     failed = study.trials[study.trials["state"] == "FAIL"]
     shown = training_trial(study)
     return {
-        "study": study, "run": study.run, "columns": columns, "rows": rows, "remarks": _remarks(study),
+        "study": study, "run": study.run,
+        "part": str(study.run["device"].get("name", "")), "columns": columns, "rows": rows, "remarks": _remarks(study),
         "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],
-        "finished": len(study.complete), "states": {str(k): int(v) for k, v in states.items()},
+        "finished": len(study.complete), "states": {_STATES[str(k)]: int(v) for k, v in states.items()},
         "failed": [(int(t["number"]), str(t["error"] or "no message")) for _, t in failed.iterrows()],
         "trained": None if shown is None else int(study.complete["number"][shown]),
         "seconds": float(np.nansum(study.column("seconds", study.trials))),

@@ -19,7 +19,7 @@ STATES = ("COMPLETE", "FAIL", "RUNNING")
 DROPS = (0.005, 0.01, 0.02)
 
 _NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps")
-_NEEDED = ("number", "state", "accuracy")
+_NEEDED = ("number", "state")
 _RUN: dict[str, Any] = {
     "hwcost": str, "study": str, "recipe": str, "command": str, "seed": int, "versions": Mapping, "device": Mapping,
     "float": Mapping, "objectives": (list, tuple), "data": Mapping, "sampler": str, "started": str, "machine": str,
@@ -120,7 +120,7 @@ def _check_trials(trials: pd.DataFrame, objectives: tuple[tuple[str, str], ...])
         raise BadStudy(f"report: trial state {strange[0]!r}; known are {', '.join(STATES)}")
     for name in dict.fromkeys((*_NUMBERS, *(name for name, _ in objectives))):
         if name not in table.columns:
-            if name not in _NUMBERS:
+            if name not in _NUMBERS and (table["state"] == "COMPLETE").any():
                 raise BadStudy(f"report: trials have no column for objective {name!r}")
             table[name] = np.nan
         try:
@@ -184,9 +184,9 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     """Check trials and run, and compute the front and its marks.
 
     Args:
-        trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL or RUNNING), accuracy
-            (validation, 0..1); and, missing or NaN where unknown: seed, seconds, params, test_accuracy, LUT, FF, DSP,
-            BRAM18, URAM, cycles, fps, fits, layers, epochs, error. A column `on_front` is ignored.
+        trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL or RUNNING); and,
+            missing or NaN where unknown: accuracy (validation, 0..1), seed, seconds, params, test_accuracy, LUT, FF,
+            DSP, BRAM18, URAM, cycles, fps, fits, layers, epochs, error. A column `on_front` is ignored.
         run: hwcost, study, recipe, command, seed, versions, device, float, objectives, data, sampler, started,
             machine; optional target_fps and trial_command (with {number} in it).
 
