@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hwcost.data import Data, Split
 from hwcost.errors import BadOption, DivergedTraining
 from hwcost.estimate import Bill, layer_bits, price
+from hwcost.live_cost import LiveCost
 from hwcost.loss import Budget
 from hwcost.models.resources import HardwareModel
 from hwcost.quant import LearnedBits
@@ -154,9 +155,10 @@ class _Loop:
         self.pipeline, self.model, self.budget = pipeline, model, budget
         self.settling_epochs = max(1, round(settings.settle * settings.epochs))
         self.order = torch.Generator().manual_seed(seed)
-        widths, rest = _split_parameters(net)
+        widths, rest = split_parameters(net)
         self.weights = torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.lr)
         self.widths = torch.optim.SGD(widths, lr=settings.width_lr) if widths else None
+        self.cost = LiveCost(net, pipeline, model) if pipeline is not None and model is not None else None
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.weights, max_lr=settings.lr, total_steps=settings.epochs * data.train.steps(settings.batch)
         )
@@ -174,8 +176,8 @@ class _Loop:
     def _step(self, x: Tensor, y: Tensor, widths_learn: bool) -> float:
         loss = F.cross_entropy(self.net(x), y)
         used = None
-        if self.budget is not None and widths_learn and self.pipeline is not None and self.model is not None:
-            used = price(self.pipeline, self.model).total()
+        if self.budget is not None and widths_learn and self.cost is not None:
+            used = self.cost()
             loss = loss + self.budget.penalty(used).to(loss.dtype)
         self.net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
@@ -204,11 +206,9 @@ class _Loop:
             return price(self.pipeline, self.model)
 
 
-def _split_parameters(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Learned widths, and everything else."""
-    widths = [
-        p for module in net.modules() if isinstance(module, LearnedBits) for p in module.parameters(recurse=False)
-    ]
+def split_parameters(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Learned widths, and everything else: they want optimizers of their own."""
+    widths = [module.offset for module in net.modules() if isinstance(module, LearnedBits)]
     known = {id(parameter) for parameter in widths}
     return widths, [parameter for parameter in net.parameters() if id(parameter) not in known]
 
