@@ -98,8 +98,9 @@ def cost_axis(axes: Axes, values: Sequence[float] | Floats, name: str) -> None:
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        span = max(high - low, 0.1 * abs(high), 1.0)
-        axes.set_xlim(low - 0.08 * span, high + 0.08 * span)
+        span = max(abs(high), 1.0) if high == low else high - low  # a constant cost sits in the middle
+        margin = 0.5 if high == low else 0.08
+        axes.set_xlim(low - margin * span, high + margin * span)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=high - low >= 3, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.set_xlabel(UNITS.get(name, name))
