@@ -31,6 +31,26 @@ class _Ceil(torch.autograd.Function):
         return grads[0]
 
 
+class _Floor(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.floor(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
+class _Trunc(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.trunc(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
 class _Magnitude(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -271,6 +291,16 @@ def round_ste(x: Tensor) -> Tensor:
 def ceil_ste(x: Tensor) -> Tensor:
     """Round up; the gradient passes unchanged."""
     return _Ceil.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+
+
+def floor_ste(x: Tensor) -> Tensor:
+    """Round down; the gradient passes unchanged."""
+    return _Floor.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+
+
+def trunc_ste(x: Tensor) -> Tensor:
+    """Round towards zero; the gradient passes unchanged."""
+    return _Trunc.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
 
 
 def magnitude(x: Tensor) -> Tensor:

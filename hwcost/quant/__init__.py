@@ -1,13 +1,32 @@
 """Quantized layers and their parts: widths, scales, quantizers; all small objects passed by keyword."""
 
+from hwcost.quant.accumulator import Accumulator as Accumulator
+from hwcost.quant.accumulator import NarrowedBits as NarrowedBits
+from hwcost.quant.accumulator import Saturate as Saturate
+from hwcost.quant.activation import QuantHardTanh as QuantHardTanh
 from hwcost.quant.activation import QuantIdentity as QuantIdentity
 from hwcost.quant.activation import QuantReLU as QuantReLU
+from hwcost.quant.activation import QuantSigmoid as QuantSigmoid
+from hwcost.quant.activation import QuantTanh as QuantTanh
+from hwcost.quant.bias import BiasQuantizer as BiasQuantizer
 from hwcost.quant.bits import Bits as Bits
 from hwcost.quant.bits import ConstBits as ConstBits
 from hwcost.quant.bits import LearnedBits as LearnedBits
 from hwcost.quant.bits import Restrict as Restrict
+from hwcost.quant.bounded import BoundedQuantizer as BoundedQuantizer
+from hwcost.quant.bounded import l1_limit as l1_limit
+from hwcost.quant.conv import QuantConv1d as QuantConv1d
 from hwcost.quant.conv import QuantConv2d as QuantConv2d
+from hwcost.quant.conv import QuantConvTranspose2d as QuantConvTranspose2d
+from hwcost.quant.conv import same_padding as same_padding
+from hwcost.quant.hadamard import HadamardClassifier as HadamardClassifier
 from hwcost.quant.linear import QuantLinear as QuantLinear
+from hwcost.quant.merge import QuantAdd as QuantAdd
+from hwcost.quant.merge import QuantConcat as QuantConcat
+from hwcost.quant.norm import QuantScaleBias as QuantScaleBias
+from hwcost.quant.norm import ScaleBias as ScaleBias
+from hwcost.quant.norm import fold_batch_norm as fold_batch_norm
+from hwcost.quant.pool import QuantAvgPool2d as QuantAvgPool2d
 from hwcost.quant.presets import binary_weight as binary_weight
 from hwcost.quant.presets import const_activation as const_activation
 from hwcost.quant.presets import const_input as const_input
@@ -16,6 +35,7 @@ from hwcost.quant.presets import int8_input as int8_input
 from hwcost.quant.presets import learned_activation as learned_activation
 from hwcost.quant.presets import learned_weight as learned_weight
 from hwcost.quant.presets import ternary_weight as ternary_weight
+from hwcost.quant.product import Product as Product
 from hwcost.quant.quantizers import BinaryQuantizer as BinaryQuantizer
 from hwcost.quant.quantizers import IntQuantizer as IntQuantizer
 from hwcost.quant.quantizers import Quantizer as Quantizer
@@ -36,3 +56,4 @@ from hwcost.quant.stats import he as he
 from hwcost.quant.stats import mean_of_channel_max as mean_of_channel_max
 from hwcost.quant.stats import mean_sigma as mean_sigma
 from hwcost.quant.stats import percentile as percentile
+from hwcost.quant.tensor import QuantTensor as QuantTensor

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.quant.product import thresholds
 from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.tensor import QuantTensor
 from hwcost.spec import LayerSpec, Signal
 
 
 class QuantIdentity(nn.Module):
     """Quantizes a stream. At a float input of the network no hardware is built: it runs where the data comes from.
 
+    A plain tensor gives a plain tensor, a QuantTensor a QuantTensor.
+
     Args:
         quant: of the values; None passes them on, and has no hardware.
     """
 
     quant: Quantizer | None
+    signed: ClassVar[bool | None] = None
+    """What the quantizer must be; None for either."""
 
     def __init__(self, quant: Quantizer | None) -> None:
         super().__init__()
-        self.quant = checked(quant, f"{type(self).__name__}: quant")
+        name = type(self).__name__
+        self.quant = checked(quant, f"{name}: quant")
+        if quant is not None and self.signed is not None and quant.signed != self.signed:
+            raise BadOption(
+                f"{name}: its values are {'signed' if self.signed else 'not signed'}; give the quantizer "
+                f"signed={self.signed}"
+            )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def function(self, x: Tensor) -> Tensor:
+        """What is quantized."""
+        return x
+
+    def float_function(self, x: Tensor) -> Tensor:
+        """What is computed without a quantizer."""
+        return self.function(x)
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    def forward(self, x: Tensor | QuantTensor) -> Tensor | QuantTensor:
         """Like x, on the grid of the quantizer."""
-        return x if self.quant is None else self.quant(x)
+        if isinstance(x, QuantTensor):
+            if self.quant is None:
+                raise UnknownPrecision(f"{type(self).__name__}: no quantizer, so no integers; give it one")
+            return self.quant.tensor(self.function(x.value))
+        return self.float_function(x) if self.quant is None else self.quant(self.function(x))
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-        """Thresholds, which also absorb the affine map in front of them.
+        """Thresholds, which also absorb a monotone function and the affine map in front of them.
 
         Raises:
             UnknownPrecision: no quantizer.
@@ -45,17 +75,40 @@ class QuantIdentity(nn.Module):
 
 
 class QuantReLU(QuantIdentity):
-    """ReLU and an unsigned quantizer, which clips at 0 by itself; the gradient at 0 is 1. None is a plain ReLU.
+    """ReLU and an unsigned quantizer, which clips at 0 by itself; the gradient at 0 is 1. None is a plain ReLU."""
 
-    Args:
-        quant: unsigned.
-    """
+    signed = False
 
-    def __init__(self, quant: Quantizer | None) -> None:
-        super().__init__(quant)
-        if quant is not None and quant.signed:
-            raise BadOption("QuantReLU: a signed quantizer wastes half its codes; give signed=False")
+    def float_function(self, x: Tensor) -> Tensor:
+        """ReLU."""
+        return F.relu(x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Like x, from 0 to the threshold."""
-        return F.relu(x) if self.quant is None else self.quant(x)
+
+class QuantHardTanh(QuantIdentity):
+    """A signed quantizer, which clips at its threshold by itself. None clips at -1 and 1."""
+
+    signed = True
+
+    def float_function(self, x: Tensor) -> Tensor:
+        """Clip at -1 and 1."""
+        return F.hardtanh(x)
+
+
+class QuantSigmoid(QuantIdentity):
+    """Sigmoid and an unsigned quantizer; `const_input(bits=8)` uses its range (0, 1) fully. None is a plain sigmoid."""
+
+    signed = False
+
+    def function(self, x: Tensor) -> Tensor:
+        """Sigmoid."""
+        return torch.sigmoid(x)
+
+
+class QuantTanh(QuantIdentity):
+    """tanh and a signed quantizer; `const_input(bits=8, signed=True)` uses its range (-1, 1) fully. None is a tanh."""
+
+    signed = True
+
+    def function(self, x: Tensor) -> Tensor:
+        """tanh."""
+        return torch.tanh(x)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hwcost.quant.product import adopt, entering, product_spec, quantized_operands, sample_rank
+from hwcost.quant.accumulator import Accumulator
+from hwcost.quant.bias import BiasQuantizer
+from hwcost.quant.product import Geometry, Product, sample_rank
 from hwcost.quant.quantizers import Quantizer
-from hwcost.spec import LayerSpec, Signal
+from hwcost.ranges import Range
+from hwcost.spec import Signal
 
 
-class QuantLinear(nn.Linear):
+class QuantLinear(Product, nn.Linear):
     """y = Q(x) Q(W)^T + b.
 
     A float bias is absorbed by the thresholds of the next activation, as dataflow compilers do.
@@ -19,10 +22,10 @@ class QuantLinear(nn.Linear):
         in_features, out_features, bias: as nn.Linear.
         weight_quant: of the weights; None trains in float, and has no hardware.
         input_quant: of the input; None takes it as it comes.
+        bias_quant: None keeps a float bias.
+        accumulator: narrower than the worst case; None is as wide as needed, exactly.
+        source: quantizer of the activation in front, where bias_quant or accumulator need its step.
     """
-
-    weight_quant: Quantizer | None
-    input_quant: Quantizer | None
 
     def __init__(
         self,
@@ -32,22 +35,26 @@ class QuantLinear(nn.Linear):
         *,
         weight_quant: Quantizer | None,
         input_quant: Quantizer | None = None,
+        bias_quant: BiasQuantizer | None = None,
+        accumulator: Accumulator | None = None,
+        source: Quantizer | None = None,
     ) -> None:
-        super().__init__(in_features, out_features, bias)
-        adopt(self, weight_quant, input_quant)
+        nn.Linear.__init__(self, in_features, out_features, bias)
+        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, in_features) -> (N, out_features)."""
-        x, weight = quantized_operands(self, input)
-        return F.linear(x, weight, self.bias)
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """x W^T + b."""
+        return F.linear(x, weight, bias)
 
-    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-        """One MatVec: rows out_features, cols in_features; thresholds in front for an input quantizer.
+    def geometry(self) -> Geometry:
+        """rows out_features, cols in_features."""
+        return Geometry(rows=self.out_features, cols=self.in_features, terms=self.in_features)
 
-        Raises:
-            UnknownPrecision: float weights, an input of no width, or one with an unabsorbed affine map.
-        """
-        (outer,) = signals
-        sample_rank(outer.shape, 1, type(self).__name__)
-        signal, before = entering(outer, self.input_quant)
-        return product_spec(self, signal, rows=self.out_features, cols=self.in_features, shape=shape, before=before)
+    def element(self, signal: Signal) -> Range:
+        """The wire."""
+        sample_rank(signal.shape, 1, type(self).__name__)
+        return super().element(signal)
+
+    def channels_first(self, per_channel: Tensor, rank: int) -> Tensor:
+        """Features stand last."""
+        return per_channel

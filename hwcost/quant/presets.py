@@ -8,27 +8,36 @@ from hwcost.quant.scale import FLOAT, ConstScale, Domain, LearnedScale, StatScal
 from hwcost.quant.stats import abs_max, abs_mean
 
 
-def _weight_scale(per_channel: bool, domain: Domain) -> StatScale:
-    return StatScale(abs_max, channel_dim=0 if per_channel else None, domain=domain)
+def _weight_scale(per_channel: bool, channel_dim: int, domain: Domain) -> StatScale:
+    return StatScale(abs_max, channel_dim=channel_dim if per_channel else None, domain=domain)
 
 
 def learned_weight(
-    *, bits: int = 8, base: int = 2, most: int = 16, per_channel: bool = True, domain: Domain = FLOAT
+    *,
+    bits: int = 8,
+    base: int = 2,
+    most: int = 16,
+    per_channel: bool = True,
+    channel_dim: int = 0,
+    domain: Domain = FLOAT,
 ) -> IntQuantizer:
     """Weights: signed narrow integers of learned width, scaled by the largest weight (of each output channel).
 
     Args:
         bits: starting width; base, most: its bounds, in bits.
         per_channel: one scale per output channel, or one for the tensor.
+        channel_dim: where the output channel stands: 0, or 1 in a transposed convolution.
         domain: POW2 for steps that are powers of two.
     """
     width = LearnedBits(bits, base=base, most=most)
-    return IntQuantizer(bits=width, scale=_weight_scale(per_channel, domain), signed=True, narrow=True)
+    return IntQuantizer(bits=width, scale=_weight_scale(per_channel, channel_dim, domain), signed=True, narrow=True)
 
 
-def const_weight(*, bits: int = 8, per_channel: bool = True, domain: Domain = FLOAT) -> IntQuantizer:
+def const_weight(
+    *, bits: int = 8, per_channel: bool = True, channel_dim: int = 0, domain: Domain = FLOAT
+) -> IntQuantizer:
     """Weights: signed narrow integers of constant width, at least 2; otherwise as `learned_weight`."""
-    return IntQuantizer(bits=bits, scale=_weight_scale(per_channel, domain), signed=True, narrow=True)
+    return IntQuantizer(bits=bits, scale=_weight_scale(per_channel, channel_dim, domain), signed=True, narrow=True)
 
 
 def binary_weight(*, per_channel: bool = True) -> BinaryQuantizer:

@@ -2,27 +2,229 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
+from hwcost.quant.accumulator import Accumulator
+from hwcost.quant.bias import BiasQuantizer
 from hwcost.quant.quantizers import Quantizer, checked
-from hwcost.ranges import Range, dot, widest
+from hwcost.quant.tensor import QuantTensor
+from hwcost.ranges import Range, add, between, dot, widest
 from hwcost.spec import Block, LayerSpec, MatVec, Signal, Thresholds
 
 
-def adopt(layer: nn.Module, weight_quant: object, input_quant: object) -> None:
-    """Give a layer with a `weight` its quantizers, and start a weight scale that starts at a statistic."""
-    name = type(layer).__name__
-    layer.weight_quant = checked(weight_quant, f"{name}: weight_quant")
-    layer.input_quant = checked(input_quant, f"{name}: input_quant")
-    start: Any = getattr(weight_quant, "start", None)
-    if start is not None:
-        start(layer.weight)
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """A layer as a matrix-vector unit.
+
+    Attributes:
+        rows: outputs per group. cols: multiply-adds per output. groups: independent products.
+        terms: products that one sum really holds; below cols where a transposed convolution multiplies by zeros.
+    """
+
+    rows: int
+    cols: int
+    groups: int = 1
+    terms: int
+
+
+class Product(nn.Module):
+    """A linear map with quantized weights; its subclasses say which.
+
+    A plain tensor gives a plain tensor, a QuantTensor a QuantTensor. `bias_quant` and `accumulator` work on integers,
+    so they need the step of the input: from a QuantTensor, from `input_quant`, or from `source`.
+    """
+
+    weight: Tensor
+    bias: Any  # a Parameter or None
+    weight_quant: Quantizer | None
+    input_quant: Quantizer | None
+    bias_quant: BiasQuantizer | None
+    accumulator: Accumulator | None
+
+    def adopt(
+        self,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None,
+        bias_quant: BiasQuantizer | None,
+        accumulator: Accumulator | None,
+        source: Quantizer | None,
+    ) -> None:
+        """Take the quantizers; start a weight scale that starts at a statistic."""
+        name = type(self).__name__
+        self.weight_quant = checked(weight_quant, f"{name}: weight_quant")
+        self.input_quant = checked(input_quant, f"{name}: input_quant")
+        if bias_quant is not None and not isinstance(bias_quant, BiasQuantizer):
+            raise BadOption(f"{name}: bias_quant={bias_quant!r}; give a BiasQuantizer, or None for a float bias")
+        if bias_quant is not None and self.bias is None:
+            raise BadOption(f"{name}: bias_quant without a bias; give bias=True, or drop it")
+        if accumulator is not None and not isinstance(accumulator, Accumulator):
+            raise BadOption(f"{name}: accumulator={accumulator!r}; give an Accumulator or None")
+        if accumulator is not None and self.bias is not None and bias_quant is None:
+            raise BadOption(f"{name}: an accumulator adds no float bias; give bias_quant=, or bias=False")
+        self.bias_quant, self.accumulator = bias_quant, accumulator
+        # a tuple, so that a quantizer of the layer in front is not registered here again
+        self._source = (checked(source, f"{name}: source"),)
+        start: Any = getattr(weight_quant, "start", None)
+        if start is not None:
+            start(self.weight)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The linear map itself."""
+        raise NotImplementedError(f"{type(self).__name__}.product")
+
+    def geometry(self) -> Geometry:
+        """As a matrix-vector unit."""
+        raise NotImplementedError(f"{type(self).__name__}.geometry")
+
+    def element(self, signal: Signal) -> Range:
+        """What one multiplier may see: the wire, and zeros of padding."""
+        return widest(signal.range)
+
+    def channels_first(self, per_channel: Tensor, rank: int) -> Tensor:
+        """Reshape one number per output channel to broadcast against an output of `rank` dimensions."""
+        return per_channel if per_channel.numel() == 1 else per_channel.reshape(-1, *[1] * (rank - 2))
+
+    def quantized_weight(self) -> Tensor:
+        """The weight as it enters the product."""
+        return self.weight if self.weight_quant is None else self.weight_quant(self.weight)
+
+    if not TYPE_CHECKING:  # nn.Linear and nn.Conv2d each type forward in their own way
+
+        def forward(self, input):
+            """(N, ...) -> (N, ...): the product of quantized operands."""
+            if isinstance(input, QuantTensor):
+                return self._on_integers(input)
+            if self.bias_quant is not None or self.accumulator is not None:
+                return self._on_integers(self._with_step(input)).value
+            x = input if self.input_quant is None else self.input_quant(input)
+            weight = self.weight if self.weight_quant is None else self.weight_quant(self.weight)
+            return self.product(x, weight, self.bias)
+
+    def _with_step(self, x: Tensor) -> QuantTensor:
+        source = self._source[0]
+        if self.input_quant is not None:
+            return QuantTensor(x, x.new_ones(()), self.input_quant.range())  # its own scale replaces this one
+        if source is None:
+            raise UnknownPrecision(
+                f"{type(self).__name__}: bias_quant and accumulator need the step of the input; give source= (the "
+                "quantizer of the activation in front), input_quant=, or pass a QuantTensor"
+            )
+        return QuantTensor(x, source.step(x), source.range())
+
+    def _on_integers(self, x: QuantTensor) -> QuantTensor:
+        if self.weight_quant is None:
+            raise UnknownPrecision(f"{type(self).__name__}: float weights make no integers; give it a weight_quant=")
+        if self.input_quant is not None:
+            value = self.input_quant(x.value)
+            x = QuantTensor(value, self.input_quant.step(x.value), self.input_quant.range())
+        if x.scale.numel() != 1:
+            raise BadOption(f"{type(self).__name__}: an input scale per channel cannot be factored out of the sum")
+        if self.bias is not None and self.bias_quant is None:
+            raise BadOption(f"{type(self).__name__}: a float bias leaves the integers; give bias_quant=, or bias=False")
+        wire = self.products(Signal(range=x.range, shape=tuple(x.value.shape[1:])))
+        step = x.scale.reshape(()) * self._weight_step()
+        bias = None
+        if self.bias is not None and self.bias_quant is not None:
+            bias = self.bias_quant(self.bias, step, wire)
+            wire = add(wire, self.bias_quant.range(wire))
+        value = self.product(x.value, self.quantized_weight(), bias)
+        out = QuantTensor(value, self.channels_first(step, value.ndim), self._shaped(wire, value.ndim))
+        return out if self.accumulator is None else self.accumulator(out)
+
+    def _shaped(self, wire: Range, rank: int) -> Range:
+        return Range(*(self.channels_first(bound, rank) for bound in (wire.low, wire.high, wire.bits)))
+
+    def _weight_step(self) -> Tensor:
+        """() or (channels,)."""
+        assert self.weight_quant is not None
+        step = self.weight_quant.step(self.weight)
+        return step.reshape(()) if step.numel() == 1 else step.reshape(-1)
+
+    def weight_range(self) -> Range:
+        """Integers of the weights: () or (rows,) or (rows, cols), all groups.
+
+        Raises:
+            UnknownPrecision: float weights.
+        """
+        if self.weight_quant is None:
+            raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
+        wire = self.weight_quant.range()
+        bounds = (wire.low, wire.high, wire.bits)
+        if wire.low.numel() == 1:
+            return Range(*(bound.reshape(()) for bound in bounds))
+        rows = [self.matrix(bound.expand(self.weight.shape)) for bound in bounds]
+        return Range(*(row[:, 0] for row in rows)) if wire.low.numel() == rows[0].shape[0] else Range(*rows)
+
+    def matrix(self, per_weight: Tensor) -> Tensor:
+        """One number per weight, in the weight's shape -> (output channels, cols)."""
+        return per_weight.flatten(1)
+
+    def products(self, signal: Signal) -> Range:
+        """Exact range of the sum of products, without bias; () or (rows,)."""
+        weight, element, terms = self.weight_range(), self.element(signal), self.geometry().terms
+        acc = dot(element, weight, terms if weight.low.ndim < 2 else weight.low.shape[1])
+        bound = getattr(self.weight_quant, "l1_bound", None)
+        return acc if bound is None else _within(acc, element, *bound())
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """A matrix-vector unit, with what stands in front of it (thresholds, window) and behind (saturation).
+
+        Raises:
+            UnknownPrecision: float weights, an input of no width, or one with an unabsorbed affine map.
+        """
+        (outer,) = signals
+        signal, before = entering(outer, self.input_quant)
+        geometry, acc = self.geometry(), self.products(signal)
+        if self.bias_quant is not None:
+            acc = add(acc, self.bias_quant.range(acc))
+        unit = MatVec(
+            rows=geometry.rows,
+            cols=geometry.cols,
+            groups=geometry.groups,
+            vectors=prod(shape[1:]),
+            weight=self.weight_range(),
+            input=self.element(signal),
+            acc=acc if self.accumulator is None else self.accumulator.register(acc),
+        )
+        blocks: tuple[Block, ...] = (*before, *self.window(signal, shape), unit)
+        result = acc
+        if self.accumulator is not None:
+            blocks += self.accumulator.blocks(acc, channels=shape[0], vectors=prod(shape[1:]))
+            result = self.accumulator.range(acc)
+        return LayerSpec(output=Signal(range=result, shape=shape, affine=self._affine()), blocks=blocks)
+
+    def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
+        """The sliding window in front, if there is one."""
+        return ()
+
+    def _affine(self) -> str | None:
+        """What stands between the accumulator and the value and is no common scale; None if nothing does."""
+        if self.bias is not None and self.bias_quant is None:
+            return f"a float bias ({type(self).__name__})"
+        scale = getattr(self.weight_quant, "scale", None)
+        if scale is not None and scale.channel_dim is not None:
+            return f"one weight scale per channel ({type(self).__name__})"
+        return None
+
+
+def _within(acc: Range, element: Range, positive: int, negative: int, total: int) -> Range:
+    """An accumulator whose weights sum to at most `positive` and `negative`, and their magnitudes to `total`."""
+    up, down = element.high.clamp(min=0), (-element.low).clamp(min=0)
+
+    def largest(first: int, first_reach: Tensor, second: int, second_reach: Tensor) -> Tensor:
+        both = first * first_reach + (total - first) * second_reach
+        other = second * second_reach + (total - second) * first_reach
+        return torch.maximum(both, other)
+
+    high = largest(positive, up, negative, down)
+    low = -largest(negative, up, positive, down)
+    return between(torch.maximum(acc.low, low), torch.minimum(acc.high, high))
 
 
 def entering(signal: Signal, input_quant: Quantizer | None) -> tuple[Signal, tuple[Block, ...]]:
@@ -42,33 +244,26 @@ def entering(signal: Signal, input_quant: Quantizer | None) -> tuple[Signal, tup
             f"the input of shape {signal.shape} has no bit-width; give the layer an input_quant=, put a QuantIdentity "
             "in front, or pass input_bits= to trace()"
         )
+    return integer(signal), ()
+
+
+def integer(signal: Signal) -> Signal:
+    """The signal, if it is one of integers of one scale.
+
+    Raises:
+        UnknownPrecision: an affine map that nothing has absorbed.
+    """
     if signal.affine is not None:
         raise UnknownPrecision(
             f"the input still carries the float map of {signal.affine}, so it is no integer; put a QuantReLU or "
             "QuantIdentity in between, or give the layer an input_quant="
         )
-    return signal, ()
+    return signal
 
 
 def thresholds(signal: Signal, output: Range) -> Thresholds:
     """The comparators that turn a signal into `output`."""
     return Thresholds(channels=signal.channels, vectors=signal.positions, input=signal.range, output=output)
-
-
-def per_row(wire: Range, rows: int) -> Range:
-    """The range of a weight tensor as a MatVec wants it: () or (rows,) or (rows, cols).
-
-    Args:
-        wire: of shape (), or (rows or 1, ...) broadcastable to the weight.
-        rows: of the matrix, all groups.
-    """
-    if wire.low.ndim == 0:
-        return wire
-    flat = [bound.flatten(1) for bound in (wire.low, wire.high, wire.bits)]
-    if flat[0].shape[1] == 1:
-        flat = [bound.reshape(-1) for bound in flat]
-    flat = [bound.expand(rows, *bound.shape[1:]) for bound in flat]
-    return Range(*flat)
 
 
 def with_zero(wire: Range) -> Range:
@@ -83,54 +278,6 @@ def with_zero(wire: Range) -> Range:
         )
     zero = torch.zeros_like(wire.low)
     return replace(wire, low=torch.minimum(wire.low, zero), high=torch.maximum(wire.high, zero))
-
-
-def product_spec(
-    layer: Any,
-    signal: Signal,
-    *,
-    rows: int,
-    cols: int,
-    groups: int = 1,
-    shape: tuple[int, ...],
-    before: tuple[Block, ...] = (),
-) -> LayerSpec:
-    """A matrix-vector unit with the exact range of its accumulator.
-
-    Args:
-        layer: with `weight_quant`, `bias`.
-        signal: what reaches the multipliers; with its padding zeros.
-        rows, cols, groups: geometry, as MatVec.
-        shape: of one output sample.
-        before: blocks in front.
-
-    Raises:
-        UnknownPrecision: float weights.
-    """
-    if layer.weight_quant is None:
-        raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
-    weight = per_row(layer.weight_quant.range(), rows * groups)
-    element = widest(signal.range)
-    acc = dot(element, weight, cols)
-    unit = MatVec(rows=rows, cols=cols, groups=groups, vectors=prod(shape[1:]), weight=weight, input=element, acc=acc)
-    output = Signal(range=acc, shape=shape, affine=affine_map(layer))
-    return LayerSpec(output=output, blocks=(*before, unit))
-
-
-def affine_map(layer: Any) -> str | None:
-    """What stands between the accumulator and the value and is no common scale; None if nothing does."""
-    if layer.bias is not None:
-        return f"a float bias ({type(layer).__name__})"
-    if getattr(layer.weight_quant, "scale", None) is not None and layer.weight_quant.scale.channel_dim is not None:
-        return f"one weight scale per channel ({type(layer).__name__})"
-    return None
-
-
-def quantized_operands(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    """(input, weight) as they enter the product."""
-    x = x if layer.input_quant is None else layer.input_quant(x)
-    weight = layer.weight if layer.weight_quant is None else layer.weight_quant(layer.weight)
-    return x, weight
 
 
 def sample_rank(shape: tuple[int, ...], rank: int, owner: str) -> None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.scale import Domain, Scale
+from hwcost.quant.scale import Domain, LearnedScale, Scale
+from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, binary, integers, ternary
 from hwcost.ste import ceil_ste, fake_quant, integer_levels, sign_ste, ternary_ste
 
@@ -39,6 +40,10 @@ class Quantizer(Protocol):
         """Size of one integer step; () or broadcastable to x."""
         ...
 
+    def tensor(self, x: Tensor) -> QuantTensor:
+        """The quantized values together with their step and range."""
+        ...
+
     def range(self) -> Range:
         """Hardware pass: the integers that leave, float64, differentiable to a learned width; no data needed."""
         ...
@@ -65,6 +70,10 @@ class ScaledQuantizer(nn.Module):
         """The nearest representable values."""
         raise NotImplementedError(f"{type(self).__name__}.quantize")
 
+    def range(self) -> Range:
+        """The integers that leave."""
+        raise NotImplementedError(f"{type(self).__name__}.range")
+
     def step(self, x: Tensor | None = None) -> Tensor:
         """Size of one integer step; x only where the scale is a statistic of it."""
         threshold: Tensor = self.scale(x)
@@ -90,10 +99,15 @@ class ScaledQuantizer(nn.Module):
                 )
             return codes.to(torch.int64)
 
+    def tensor(self, x: Tensor) -> QuantTensor:
+        """The quantized values together with their step and range."""
+        return QuantTensor(self.quantize(x), self.step(x), self.range())
+
     def start(self, x: Tensor) -> None:
         """Start a scale built by `LearnedScale.from_stat` at its statistic of x; nothing to do for others."""
-        if getattr(self.scale, "started", True) is False:
-            self.scale.start(x)
+        scale = self.scale
+        if isinstance(scale, LearnedScale) and not scale.started:
+            scale.start(x)
 
 
 class IntQuantizer(ScaledQuantizer):
