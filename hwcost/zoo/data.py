@@ -1,0 +1,257 @@
+"""Data sets from what the user has: scikit-learn's digits, images in npz or idx files, tables in npz files.
+
+Integers stay exactly what hardware sees: each x is an integer divided by a power of two, so float32 holds it exactly.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from hwcost.data import Data, Split
+from hwcost.errors import BadData, BadOption
+
+Array = NDArray[Any]
+
+ARRAYS = ("X_train", "y_train", "X_test", "y_test")
+IDX_FILES = {
+    "X_train": "train-images-idx3-ubyte",
+    "y_train": "train-labels-idx1-ubyte",
+    "X_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+def digits(*, seed: int = 0) -> Data:
+    """The 1,797 images of 8x8 that ship with scikit-learn (UCI optdigits), split 60 / 20 / 20, stratified.
+
+    Args:
+        seed: of the split, at least 0.
+
+    Returns:
+        x = value / 16, (N, 1, 8, 8) float32: integers 0 to 16 in steps of 1/16.
+
+    Example:
+        >>> data = digits()
+        >>> len(data.train), len(data.validation), len(data.test), data.classes
+        (1079, 359, 359, 10)
+    """
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8), labels.astype(np.int64)
+    rest, test = _stratified(y, 0.2, seed)
+    kept, validation = _stratified(y[rest], 0.25, seed)
+    return _data("digits", x, y, (rest[kept], rest[validation]), x[test], y[test])
+
+
+def images(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Data:
+    """Images with an official test split, as Fashion-MNIST and MNIST are distributed.
+
+    Args:
+        where: an npz file with X_train, y_train, X_test, y_test; a folder with one npz file; or a folder with the four
+            idx files under MNIST's names, gzipped or not. Pixels are uint8, (N, H, W) or (N, C, H, W).
+        validation: share of the training images set aside, stratified; above 0, below 1. The test split is untouched.
+        seed: of that split, at least 0.
+
+    Returns:
+        x = pixel / 256, (N, C, H, W) float32: integers 0 to 255 in steps of 1/256.
+
+    Raises:
+        BadData: missing, truncated, foreign, of the wrong type or shape, counts that differ, labels with holes.
+    """
+    path, arrays = _find(Path(where))
+    parts = []
+    for name in ("X_train", "X_test"):
+        x = arrays[name]
+        if x.dtype != np.uint8 or x.ndim not in (3, 4) or not x.size:
+            raise BadData(
+                f"{path}: {name} is {x.dtype} of shape {x.shape}; images: uint8 (N, H, W) or (N, C, H, W), at least 1"
+            )
+        parts.append(x[:, None] if x.ndim == 3 else x)
+    return _official(path, arrays, parts[0], parts[1], 256.0, validation, seed)
+
+
+def table(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Data:
+    """A table of features with an official test split, as the UCI sets letter and dry bean.
+
+    Args:
+        where: an npz file with X_train, y_train, X_test, y_test; features are (N, features), whole or floating.
+        validation: share of the training rows set aside, stratified; above 0, below 1. The test split is untouched.
+        seed: of that split, at least 0.
+
+    Returns:
+        x of shape (N, features), float32. Whole features: value / 2**k, the smallest power of two above the largest
+        magnitude in training. Floating features: mean 0 and deviation 1 over the training part (without validation).
+
+    Raises:
+        BadData: missing, foreign, of the wrong type or shape, not finite, counts that differ, labels with holes.
+    """
+    path, arrays = _find(Path(where))
+    x_train, x_test = arrays["X_train"], arrays["X_test"]
+    for name, x in (("X_train", x_train), ("X_test", x_test)):
+        if x.ndim != 2 or x.dtype.kind not in "iuf" or not x.size:
+            raise BadData(
+                f"{path}: {name} is {x.dtype} of shape {x.shape}; a table is numbers (N, features), at least 1"
+            )
+        if not np.isfinite(x).all():
+            row, column = np.argwhere(~np.isfinite(x))[0]
+            raise BadData(f"{path}: {name} has {x[row, column]} in row {row}, feature {column}; drop or fill such rows")
+    scale = None
+    if x_train.dtype.kind != "f" and x_test.dtype.kind != "f":
+        largest = int(np.abs(x_train.astype(np.float64)).max())
+        scale = float(2 ** math.ceil(math.log2(largest + 1)))
+    return _official(path, arrays, x_train, x_test, scale, validation, seed)
+
+
+def _official(
+    path: Path, arrays: Mapping[str, Array], x_train: Array, x_test: Array, scale: float | None, share: float, seed: int
+) -> Data:
+    """Check labels and shapes, set validation apart, scale; without a scale, standardise as the training part says."""
+    if not 0 < share < 1:
+        raise BadOption(f"validation={share!r}: a share of the training samples, above 0 and below 1")
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise BadData(f"{path}: samples of shape {x_train.shape[1:]} in X_train, {x_test.shape[1:]} in X_test")
+    y_train = _labels(path, "y_train", arrays["y_train"], len(x_train))
+    y_test = _labels(path, "y_test", arrays["y_test"], len(x_test))
+    classes = int(y_train.max()) + 1
+    if classes > len(y_train) or len(np.unique(y_train)) != classes:
+        raise BadData(f"{path}: y_train has labels up to {classes - 1} with holes; number the classes 0, 1, 2...")
+    if y_test.max() >= classes:
+        raise BadData(f"{path}: y_test has label {y_test.max()}, but y_train only 0 to {classes - 1}")
+    smallest = np.bincount(y_train).argmin()
+    if np.bincount(y_train)[smallest] < 2:
+        raise BadData(f"{path}: class {smallest} has a single training sample; training and validation need one each")
+    rows = _stratified(y_train, share, seed)
+    shift: Array = np.zeros(1)
+    width: Array = np.full(1, scale or 1.0)
+    if scale is None:
+        seen = x_train[rows[0]].astype(np.float64)
+        shift, width = seen.mean(axis=0), seen.std(axis=0)
+        width[width == 0] = 1.0  # a constant feature says nothing, at any scale
+    if scale == 256:  # images: no detour through float64, which takes half a GB for Fashion-MNIST
+        x_train, x_test = (x.astype(np.float32) / np.float32(256) for x in (x_train, x_test))
+    else:
+        x_train, x_test = (((x - shift) / width).astype(np.float32) for x in (x_train, x_test))
+    return _data(path.stem, x_train, y_train, rows, x_test, y_test)
+
+
+def _labels(path: Path, name: str, y: Array, samples: int) -> Array:
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise BadData(f"{path}: {name} is {y.dtype} of shape {y.shape}; labels are whole numbers (N,)")
+    if len(y) != samples:
+        raise BadData(f"{path}: {len(y)} labels in {name} for {samples} samples; give as many")
+    if y.min() < 0:
+        raise BadData(f"{path}: {name} has label {y.min()}; labels start at 0")
+    return y.astype(np.int64)
+
+
+def _stratified(y: Array, share: float, seed: int) -> tuple[Array, Array]:
+    """Rows kept and rows set aside, sorted; of each class the share, rounded, and at least one on both sides."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise BadOption(f"seed={seed!r}: give a whole number, at least 0")
+    random = np.random.default_rng(seed)
+    aside = np.zeros(len(y), dtype=bool)
+    for label in np.unique(y):
+        rows = random.permutation(np.flatnonzero(y == label))
+        aside[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
+    return np.flatnonzero(~aside), np.flatnonzero(aside)
+
+
+def _data(name: str, x: Array, y: Array, rows: tuple[Array, Array], x_test: Array, y_test: Array) -> Data:
+    parts = [(x[rows[0]], y[rows[0]]), (x[rows[1]], y[rows[1]]), (x_test, y_test)]
+    digest = sha256()
+    for part in parts:
+        for array in part:
+            digest.update(f"{array.dtype} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    train, validation, test = (
+        Split(torch.from_numpy(np.ascontiguousarray(part_x)), torch.from_numpy(np.ascontiguousarray(part_y)))
+        for part_x, part_y in parts
+    )
+    return Data(
+        name=name,
+        train=train,
+        validation=validation,
+        test=test,
+        classes=int(y.max()) + 1,
+        fingerprint=digest.hexdigest()[:16],
+    )
+
+
+def _find(where: Path) -> tuple[Path, dict[str, Array]]:
+    """The file or folder that names the data set, and its four arrays."""
+    if not where.exists():
+        raise BadData(f"{where}: no such file or folder; give an npz file, or the folder of the idx files")
+    if where.is_file():
+        return where, _read_npz(where)
+    files = {array: _present(where, file) for array, file in IDX_FILES.items()}
+    if any(files.values()):
+        missing = [IDX_FILES[array] for array, file in files.items() if file is None]
+        if missing:
+            raise BadData(f"{where}: {', '.join(missing)} missing (.gz will do as well); put it beside the others")
+        return where, {array: _read_idx(file, 3 if array[0] == "X" else 1) for array, file in files.items() if file}
+    archives = sorted(where.glob("*.npz"))
+    if len(archives) != 1:
+        found = (
+            f"{len(archives)} npz files ({', '.join(file.name for file in archives)})" if archives else "no npz file"
+        )
+        raise BadData(f"{where}: {found} and no {IDX_FILES['X_train']}; name the npz file")
+    return archives[0], _read_npz(archives[0])
+
+
+def _present(folder: Path, name: str) -> Path | None:
+    return next((file for file in (folder / name, folder / f"{name}.gz") if file.is_file()), None)
+
+
+def _read_npz(path: Path) -> dict[str, Array]:
+    try:
+        with path.open("rb") as file:  # opened here: np.load would leave a broken file open
+            archive = np.load(file, allow_pickle=False)
+            return _four_arrays(path, archive)
+    except UNREADABLE as error:
+        raise BadData(f"{path}: not a readable npz file ({type(error).__name__})") from error
+
+
+def _four_arrays(path: Path, archive: Any) -> dict[str, Array]:
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise BadData(f"{path}: a single array, no npz file; it needs {', '.join(ARRAYS)}")
+    missing = [name for name in ARRAYS if name not in archive.files]
+    if missing:
+        raise BadData(f"{path}: {', '.join(missing)} missing; it has {', '.join(archive.files) or 'nothing'}")
+    arrays: dict[str, Array] = {}
+    for name in ARRAYS:
+        try:
+            arrays[name] = archive[name]
+        except UNREADABLE as error:
+            raise BadData(f"{path}: {name} cannot be read ({type(error).__name__}); get the file again") from error
+    return arrays
+
+
+def _read_idx(path: Path, rank: int) -> Array:
+    """The idx format: two zero bytes, a type (8: uint8), the rank, a big-endian size per dimension, the values."""
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+    except UNREADABLE as error:
+        raise BadData(f"{path}: cannot be read ({type(error).__name__}: {error}); get the file again") from error
+    magic = bytes((0, 0, 8, rank))
+    if content[:4] != magic:
+        raise BadData(f"{path}: magic number {content[:4].hex() or 'missing'}, not {magic.hex()}; no such idx file")
+    header = 4 + 4 * rank
+    sizes = [int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)]
+    if len(content) < header or len(content) - header != math.prod(sizes):
+        raise BadData(
+            f"{path}: {max(0, len(content) - header)} bytes after a header of {sizes}; truncated, get the file again"
+        )
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(sizes)
