@@ -5,6 +5,7 @@ from __future__ import annotations
 from hwcost.models.dataflow import Dataflow as Dataflow
 from hwcost.models.device import Device as Device
 from hwcost.models.device import devices as devices
+from hwcost.models.finn.model import Finn as Finn
 from hwcost.models.folding import Folding as Folding
 from hwcost.models.folding import target_fps as target_fps
 from hwcost.models.formula import Fold as Fold

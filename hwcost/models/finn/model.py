@@ -1,0 +1,219 @@
+"""FINN's estimates as a hardware model: the nodes that FINN would build for our blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hwcost.errors import UnknownBlock
+from hwcost.models.dataflow import Dataflow
+from hwcost.models.device import Device
+from hwcost.models.finn import node
+from hwcost.models.formula import Fold, Formula, Job
+from hwcost.models.formulas import FORMULAS
+from hwcost.models.options import PerLayer
+from hwcost.models.resources import Placed
+from hwcost.ranges import widest
+from hwcost.spec import Adder, Block, MatVec, Pool, Thresholds, Window
+from hwcost.ste import with_gradient_of
+
+RESOURCES = ("LUT", "DSP", "BRAM18", "URAM", "cycles")
+"""FINN has no estimate of flip-flops."""
+
+_STYLES = {"auto": "auto", "lutram": "distributed", "bram18": "block", "uram": "ultra"}
+FAR_BITS = 8
+"""Where the next bit is free, the slope is taken over this many."""
+
+
+def _type(bits: int, signed: bool) -> str:
+    if signed:
+        return "BIPOLAR" if bits == 1 else f"INT{bits}"
+    return f"UINT{bits}"
+
+
+def _unit(job: Job, block: MatVec, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    fold, (weight, inputs, acc) = job.parallel, bits
+    attributes = {
+        "PE": fold.pe,
+        "SIMD": fold.simd,
+        "weightDataType": _type(weight, block.weight.signed),
+        "inputDataType": _type(inputs, block.input.signed),
+        "outputDataType": _type(acc, True),
+        "accDataType": _type(acc, True),
+        "noActivation": 1,
+        "resType": job.multipliers,
+        "ram_style": _STYLES[job.weight_memory],
+    }
+    if block.groups == 1:
+        sizes: dict[str, Any] = {"MW": block.cols, "MH": block.rows, "numInputVectors": [block.vectors]}
+        return "MVAU_hls", attributes | sizes
+    if block.rows > 1:
+        raise UnknownBlock(
+            f"{job.layer}: FINN has no unit for {block.groups} groups of {block.rows} outputs; use groups=1 or a "
+            "depthwise layer, or price it with Dataflow"
+        )
+    return "VVAU_hls", attributes | {"Channels": block.groups, "Kernel": [block.cols, 1], "Dim": [block.vectors, 1]}
+
+
+def _window(job: Job, block: Window, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    def plane(values: Sequence[int]) -> list[int]:
+        return [1, *values] if len(values) == 1 else list(values)
+
+    padded = [size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True)]
+    return "ConvolutionInputGenerator_rtl", {
+        "ConvKernelDim": plane(block.kernel),
+        "IFMChannels": block.channels,
+        "IFMDim": plane(padded),
+        "OFMDim": plane(block.output),
+        "SIMD": job.parallel.simd,
+        "Stride": plane(block.stride),
+        "Dilation": plane(block.dilation),
+        "inputDataType": _type(bits[0], block.input.signed),
+        "depthwise": int(block.depthwise),
+        "parallel_window": int(job.parallel.parallel_window),
+    }
+
+
+def _thresholds(job: Job, block: Thresholds, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    return "Thresholding_rtl", {
+        "NumChannels": block.channels,
+        "PE": job.parallel.pe,
+        "inputDataType": _type(bits[0], block.input.signed),
+        "weightDataType": _type(bits[0], block.input.signed),
+        "outputDataType": _type(bits[1], widest(block.output).signed),
+        "numInputVectors": [block.vectors],
+    }
+
+
+def _pool(job: Job, block: Pool, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    return "Pool_hls", {
+        "Channels": block.channels,
+        "PE": min(job.parallel.pe, block.channels),
+        "KernelSize": list(block.kernel),
+        "OutImgDims": [block.vectors],
+    }
+
+
+def _adder(job: Job, block: Adder, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    return "AddStreams_hls", {
+        "NumChannels": block.channels,
+        "PE": job.parallel.pe,
+        "numInputVectors": [block.vectors],
+    }
+
+
+_NODES: Mapping[type[Block], Callable[[Job, Any, Sequence[int]], tuple[str, dict[str, Any]]]] = MappingProxyType(
+    {MatVec: _unit, Window: _window, Thresholds: _thresholds, Pool: _pool, Adder: _adder}
+)
+
+
+class Finn:
+    """Price of a pipeline by FINN's own formulas: what FINN would print, not what synthesis would.
+
+    Units are MVAU_hls or VVAU_hls without fused thresholds, windows ConvolutionInputGenerator_rtl, activations
+    Thresholding_rtl. Parallelism is chosen as in `Dataflow`.
+
+    Args:
+        device, folding, clock_mhz, multipliers, weight_memory: as `Dataflow`.
+
+    Raises:
+        UnknownDevice, BadOption: what the argument is, and what it may be.
+    """
+
+    resources: tuple[str, ...] = RESOURCES
+
+    def __init__(
+        self,
+        *,
+        device: Device | str,
+        folding: Mapping[str, Fold],
+        clock_mhz: float = 100.0,
+        multipliers: PerLayer = "lut",
+        weight_memory: PerLayer = "auto",
+    ) -> None:
+        self._dataflow = Dataflow(
+            device=device,
+            folding=folding,
+            clock_mhz=clock_mhz,
+            multipliers=multipliers,
+            weight_memory=weight_memory,
+        )
+        self.device = self._dataflow.device
+        self.folding = folding
+        self.clock_mhz = clock_mhz
+
+    def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
+        """FINN's estimate of every block.
+
+        Args:
+            placed: blocks with the names of their layers.
+
+        Returns:
+            LUT, DSP, BRAM18, URAM and cycles, float64 (len(placed),) each: FINN's figures at whole widths, multilinear
+            between. Gradient: what the next bit costs by FINN, or the next 8 where one is free; 0 where FINN's figure
+            falls.
+
+        Raises:
+            UnknownBlock: FINN has no node for it. BadFolding: as `Dataflow`.
+
+        Error: as FINN's own: median of estimate / measured 1.6 for LUT of 176 HLS units (finn.md 3.1).
+        """
+        rows = [self._block(job) for job in self._dataflow.plan(placed)]
+        none = torch.zeros(0, len(RESOURCES), dtype=torch.float64)
+        table = torch.cat([none, *(row[None] for row in rows)])
+        return dict(zip(RESOURCES, table.T, strict=True))
+
+    def nodes(self, placed: Sequence[Placed]) -> list[tuple[str, dict[str, Any]]]:
+        """(operation, attributes) of every block, for `finn.node`; widths rounded up."""
+        return [self._node(job, [int(w) for w in _widths(job).detach().ceil()]) for job in self._dataflow.plan(placed)]
+
+    def _node(self, job: Job, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+        kind = type(job.block)
+        if kind not in _NODES:
+            raise UnknownBlock(
+                f"{job.layer}: FINN has no node for a {kind.__name__} block; absorb it into thresholds, or price it "
+                "with Dataflow"
+            )
+        return _NODES[kind](job, job.block, bits)
+
+    def _figures(self, job: Job, bits: Sequence[int]) -> list[int]:
+        op, attributes = self._node(job, bits)
+        found = node(op, attributes, self.device.part)
+        return [found["LUT"], found["DSP"], found["BRAM_18K"], found["URAM"], found["cycles"]]
+
+    def _block(self, job: Job) -> Tensor:
+        widths = _widths(job)
+        fixed = [float(width) for width in widths.detach()]
+        value = torch.zeros(len(RESOURCES), dtype=torch.float64)
+        for corner in product(*({int(w // 1), int(-(-w // 1))} for w in fixed)):
+            weight = 1.0
+            for width, whole in zip(fixed, corner, strict=True):
+                weight *= 1 - abs(width - whole)
+            value += weight * torch.tensor(self._figures(job, corner), dtype=torch.float64)
+        if not (widths.requires_grad and torch.is_grad_enabled()):
+            return value
+        return with_gradient_of(value, self._slopes(job, [int(w // 1) for w in fixed]) @ widths)
+
+    def _slopes(self, job: Job, bits: Sequence[int]) -> Tensor:
+        """(resources, widths): cost of one more bit, never below 0."""
+        here = torch.tensor(self._figures(job, bits), dtype=torch.float64)
+        columns = []
+        for index in range(len(bits)):
+            near, far = (
+                torch.tensor(self._figures(job, [*bits[:index], bits[index] + more, *bits[index + 1 :]])) - here
+                for more in (1, FAR_BITS)
+            )
+            columns.append(torch.where(near > 0, near, far / FAR_BITS).clamp(min=0))
+        return torch.stack(columns, dim=1)
+
+
+def _widths(job: Job) -> Tensor:
+    """The widths that FINN's estimate depends on, as in `Dataflow`."""
+    formula = FORMULAS[type(job.block)]
+    assert isinstance(formula, Formula)
+    return torch.stack(formula.widths(job.block)).to(torch.float64)
