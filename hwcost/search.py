@@ -397,7 +397,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         if number == 1 and not (isinstance(log, dict) and log.get("study_name") == STUDY_NAME):
             break
         if not isinstance(log, dict) or "op_code" not in log:
-            raise BadStudy(f"{path}: line {number} is corrupt; restore the file, or delete it to start over")
+            raise BadStudy(f"{path}: line {number} is corrupt; restore the file, or delete its folder to start over")
         logs.append(log)
     if not logs:  # it was put in place whole, so this is no torn line of ours
         raise BadStudy(f"{path}: not a study of this version of hwcost; name another folder, or move the file away")
@@ -434,18 +434,18 @@ def _load(path: Path) -> optuna.Study:
         return study
     except Exception as error:  # Optuna replays the lines unchecked, so it may fail in any way
         cause = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadStudy(f"{path}: corrupt ({cause}); restore the file, or delete it to start over") from error
+        raise BadStudy(f"{path}: corrupt ({cause}); restore the file, or delete its folder to start over") from error
 
 
 def _compare(path: Path, study: optuna.Study, identity: Mapping[str, Any]) -> None:
     stored = study.user_attrs.get("identity")
     if not isinstance(stored, dict):
-        raise BadStudy(f"{path}: has no fingerprint; restore the file, or delete it to start over")
+        raise BadStudy(f"{path}: has no fingerprint; restore the file, or delete its folder to start over")
     names = [name for name in {**stored, **identity} if stored.get(name) != identity.get(name)]
     if names:
         differ = "; ".join(f"{name} was {_around(stored, identity, name)}" for name in names)
         raise BadStudy(
-            f"{path.parent}: holds another study: {differ}; give another --out, or delete {path} to start over"
+            f"{path.parent}: holds another study: {differ}; give another --out, or delete this folder to start over"
         )
 
 
