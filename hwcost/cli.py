@@ -63,7 +63,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("recipe", default="digits")
-@click.option("--trials", type=click.IntRange(min=1), default=24, show_default=True, help="Trials to add.")
+@click.option("--trials", type=click.IntRange(min=1), default=32, show_default=True, help="Trials to add.")
 @click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: reports/NAME]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of search and training.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -240,6 +241,8 @@ def _provenance(
         "study": sweep.recipe.name,
         "recipe": sweep.reference,
         "command": sweep.command,
+        "trial_command": f"hwcost train --from {shlex.quote(str(sweep.out))} --trial {{number}}"
+        + (f" --data {shlex.quote(str(sweep.data))}" if sweep.data else ""),
         "seed": sweep.seed,
         "sampler": sweep.sampler,
         "target_fps": sweep.target,

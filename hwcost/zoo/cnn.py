@@ -86,58 +86,56 @@ def cnn_recipe(
     data: Callable[[Path | None], Data],
     input: Range,
     image: tuple[int, int, int],
-    channels: Sequence[int],
-    hidden: int,
+    channels: tuple[int, int],
     classes: int,
     lut_budget: tuple[float, float],
     training: Training,
     device: str,
     fps: float,
 ) -> Recipe:
-    """A sweep of `SmallCNN`: base bit-widths per kind of tensor, and the LUT budget, are explored; the learned widths
-    settle between their base and what the budget allows.
+    """A sweep of `SmallCNN`: its channels, the base bit-widths per kind of tensor, and the LUT budget are explored; the
+    learned widths settle between their base and what the budget allows. The float network has the most channels.
 
     Args:
         name, data, input, training, device, fps: as in `Recipe`.
-        image, channels, hidden, classes: as in `SmallCNN`.
+        image, classes: as in `SmallCNN`.
+        channels: fewest and most of the first convolution; the second has twice, the hidden layer four times as many.
         lut_budget: smallest and largest budget.
     """
+    fewest, most = channels
+    least, full = lut_budget
 
-    def network(widths: Widths | None) -> SmallCNN:
-        return SmallCNN(image=image, channels=channels, hidden=hidden, classes=classes, widths=widths)
+    def network(first: int, widths: Widths | None) -> SmallCNN:
+        return SmallCNN(image=image, channels=(first, 2 * first), hidden=4 * first, classes=classes, widths=widths)
 
     def quantized(params: Params) -> SmallCNN:
         return network(
-            Widths(
-                conv=params["conv_weight_base"], dense=params["dense_weight_base"], activation=params["activation_base"]
-            )
+            params["channels"],
+            Widths(conv=params["conv_base"], dense=params["dense_base"], activation=params["activation_base"]),
         )
 
-    def anchor(base: int, budget: float) -> dict[str, float]:
-        return {
-            "conv_weight_base": base,
-            "dense_weight_base": base,
-            "activation_base": base,
-            "lut_budget": budget,
-        }
+    def anchor(first: int, base: int, budget: float) -> dict[str, float]:
+        bases = dict.fromkeys(("conv_base", "dense_base", "activation_base"), base)
+        return {"channels": first, **bases, "lut_budget": budget}
 
-    least, most = lut_budget
+    middle = (least * full) ** 0.5
     return Recipe(
         name=name,
         network=quantized,
-        float_network=lambda: network(None),
+        float_network=lambda: network(most, None),
         data=data,
         input=input,
         space={
-            "conv_weight_base": IntDistribution(2, 5),
-            "dense_weight_base": IntDistribution(2, 5),
+            "channels": IntDistribution(fewest, most),
+            "conv_base": IntDistribution(2, 5),
+            "dense_base": IntDistribution(2, 5),
             "activation_base": IntDistribution(2, 5),
-            "lut_budget": FloatDistribution(least, most, log=True),
+            "lut_budget": FloatDistribution(least, full, log=True),
         },
         budget=lambda params: {"LUT": params["lut_budget"]},
         training=training,
         device=device,
         fps=fps,
-        anchors=(anchor(5, most), anchor(2, least), anchor(3, (least * most) ** 0.5)),
+        anchors=(anchor(most, 4, full), anchor(fewest, 2, least), anchor(most, 2, middle), anchor(fewest, 4, middle)),
         example=image,
     )

@@ -9,7 +9,7 @@ from hwcost.errors import BadData
 from hwcost.ranges import between
 from hwcost.train import Training
 from hwcost.zoo.cnn import cnn_recipe
-from hwcost.zoo.datasets import digits
+from hwcost.zoo.data import digits
 
 
 def _data(path: Path | None) -> Data:
@@ -23,10 +23,9 @@ recipe = cnn_recipe(
     data=_data,
     input=between(0, 16),  # pixels are counts from 0 to 16
     image=(1, 8, 8),
-    channels=(12, 24),
-    hidden=32,
+    channels=(3, 16),
     classes=10,
-    lut_budget=(4_000, 26_000),
+    lut_budget=(1_500, 30_000),
     training=Training(epochs=20, batch=64),
     device="PYNQ-Z1",
     fps=400_000,

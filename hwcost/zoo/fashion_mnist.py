@@ -9,7 +9,7 @@ from hwcost.errors import BadData
 from hwcost.ranges import integers
 from hwcost.train import Training
 from hwcost.zoo.cnn import cnn_recipe
-from hwcost.zoo.datasets import images
+from hwcost.zoo.data import images
 
 
 def _data(path: Path | None) -> Data:
@@ -23,11 +23,10 @@ recipe = cnn_recipe(
     data=_data,
     input=integers(8, signed=False),
     image=(1, 28, 28),
-    channels=(16, 32),
-    hidden=64,
+    channels=(4, 16),
     classes=10,
-    lut_budget=(3_000, 40_000),
+    lut_budget=(2_000, 36_000),
     training=Training(epochs=3, batch=128, lr=6e-3),
     device="PYNQ-Z1",
-    fps=10_000,
+    fps=30_000,
 )
