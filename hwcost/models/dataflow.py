@@ -16,7 +16,7 @@ from hwcost.models.folding import Folding, keep_up, unit_names
 from hwcost.models.formula import Fold, Formula, Job, Setting
 from hwcost.models.formulas import FORMULAS, BlockPrice
 from hwcost.models.matvec import MatVecFormula, fault
-from hwcost.models.options import MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
+from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
 from hwcost.models.resources import RESOURCES, Placed
 from hwcost.spec import Block, MatVec, ScaleBias
 
@@ -33,8 +33,9 @@ class Dataflow:
         clock_mhz: of the fabric, above 0; used for rates only.
         formulas: block kind -> price of blocks of that kind.
         multipliers: "lut" or "dsp", for all units or per layer.
-        weight_memory: "auto" (LUT RAM up to 128 words, else BRAM18), "lutram", "bram18" or "uram"; for all units or
-            per layer.
+        weight_memory: "auto" (LUT RAM up to 64 words, 31 in flow "hls", else BRAM18), "lutram", "bram18", "uram", or
+            "external" (streamed in, not counted); for all units or per layer.
+        weight_banks: "shared" (one wide memory for all PE of a unit) or "per_pe" (a memory each).
         thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
         flow: "rtl" or "hls": which units the constants were fitted to.
 
@@ -53,6 +54,7 @@ class Dataflow:
         formulas: Mapping[type[Block], BlockPrice] = FORMULAS,
         multipliers: str | Mapping[str, str] = "lut",
         weight_memory: str | Mapping[str, str] = "auto",
+        weight_banks: str = "shared",
         thresholds: str = "search",
         flow: str = "rtl",
     ) -> None:
@@ -64,12 +66,13 @@ class Dataflow:
         self.formulas = formulas
         choice("multipliers", multipliers, MULTIPLIERS)
         choice("weight_memory", weight_memory, MEMORIES)
+        choice("weight_banks", weight_banks, BANKS)
         choice("thresholds", thresholds, THRESHOLDS)
         kind = self.device.dsp_kind
         choice("dsp_kind of the device", kind, DSP_KINDS)
         self.multipliers = multipliers
         self.weight_memory = weight_memory
-        self.setting = Setting(constants=values(flow), dsp_kind=kind, thresholds=thresholds)
+        self.setting = Setting(values(flow), kind, thresholds, flow, weight_banks)
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
         """The cost of every block.

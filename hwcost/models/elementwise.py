@@ -31,7 +31,7 @@ class AdderFormula(Formula):
     def widths(self, block: Adder) -> tuple[Tensor, ...]:
         return (widest(block.output).bits,)
 
-    def geometry(self, job: Job) -> dict[str, float]:
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Adder)
         return {"pe": fold.pe, "cycles": self.cycles(block, fold)}
@@ -68,7 +68,7 @@ class ScaleBiasFormula(Formula):
         bias = torch.ones_like(inputs) if block.bias is None else widest(block.bias).bits
         return inputs, weight, bias, widest(block.output).bits
 
-    def geometry(self, job: Job) -> dict[str, float]:
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, ScaleBias)
         depth = block.channels // fold.pe
@@ -77,7 +77,7 @@ class ScaleBiasFormula(Formula):
             "depth": depth,
             "biased": float(block.bias is not None),
             "in_dsp": float(job.multipliers == "dsp"),
-            "style": style_index(job.weight_memory, depth),
+            "style": style_index(job.weight_memory, depth, setting.flow),
             "cycles": self.cycles(block, fold),
         }
 

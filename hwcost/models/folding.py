@@ -14,7 +14,7 @@ from hwcost.models.coefficients import values
 from hwcost.models.formula import Fold, Formula, Job, Setting
 from hwcost.models.formulas import FORMULAS
 from hwcost.models.matvec import MAX_STREAM_BITS, MatVecFormula, fault
-from hwcost.models.options import MEMORIES, MULTIPLIERS, choice, chosen
+from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, choice, chosen
 from hwcost.models.resources import HasLayers, Placed, place
 from hwcost.spec import Block, MatVec
 
@@ -82,6 +82,7 @@ def target_fps(
     clock_mhz: float = 100.0,
     multipliers: str | Mapping[str, str] = "lut",
     weight_memory: str | Mapping[str, str] = "auto",
+    weight_banks: str = "shared",
     flow: str = "rtl",
     max_stream_bits: int = MAX_STREAM_BITS,
 ) -> Folding:
@@ -94,7 +95,7 @@ def target_fps(
         pipeline: a traced network, or anything with `layers()`.
         fps: frames per second, above 0.
         clock_mhz: of the fabric, above 0.
-        multipliers, weight_memory, flow: as `Dataflow`.
+        multipliers, weight_memory, weight_banks, flow: as `Dataflow`.
         max_stream_bits: widest legal stream.
 
     Returns:
@@ -108,9 +109,11 @@ def target_fps(
         raise BadOption(f"target_fps: fps={fps}, clock_mhz={clock_mhz}; both must be above 0")
     choice("multipliers", multipliers, MULTIPLIERS)
     choice("weight_memory", weight_memory, MEMORIES)
+    choice("weight_banks", weight_banks, BANKS)
     clock_hz = clock_mhz * 1e6
     interval = floor(clock_hz / fps)
-    setting = Setting(constants=values(flow), dsp_kind="DSP48E2", thresholds="search")  # neither touches LUTs of a unit
+    # neither the slice nor the thresholds touch what is compared: LUT and BRAM18 of units
+    setting = Setting(values(flow), "DSP48E2", "search", flow, weight_banks)
     placed = place(pipeline.layers())
     names = unit_names(placed)
     folds = {}

@@ -39,11 +39,15 @@ class Setting:
         constants: of the laws, by name.
         dsp_kind: slice of the part.
         thresholds: "search" (a pipeline of one comparator per output bit) or "parallel" (one per threshold).
+        flow: "rtl" or "hls".
+        weight_banks: "shared" (one wide memory for all PE of a unit) or "per_pe" (a memory each).
     """
 
     constants: Mapping[str, float]
     dsp_kind: str
     thresholds: str
+    flow: str
+    weight_banks: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ class Job:
         block: what to build.
         fold: parallelism; None for a block whose formula knows no folding.
         multipliers: "lut" or "dsp".
-        weight_memory: "auto", "lutram", "bram18" or "uram".
+        weight_memory: "auto", "lutram", "bram18", "uram" or "external".
     """
 
     layer: str
@@ -90,7 +94,7 @@ class Formula(ABC):
         """The widths that the law depends on: () each, at least 1 bit."""
 
     @abstractmethod
-    def geometry(self, job: Job) -> dict[str, float]:
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         """Everything else that the law depends on, as numbers (flags are 0 or 1)."""
 
     @abstractmethod
@@ -99,11 +103,11 @@ class Formula(ABC):
 
     def parts(self, jobs: Sequence[Job], setting: Setting) -> dict[str, Tensor]:
         """Every part of every job, differentiable; float64 (len(jobs),) each."""
-        return relax(self._on(self._columns(jobs), setting, sums=False), self._widths(jobs))
+        return relax(self._on(self._columns(jobs, setting), setting, sums=False), self._widths(jobs))
 
     def __call__(self, jobs: Sequence[Job], setting: Setting) -> dict[str, Tensor]:
         """Every resource of every job, differentiable; float64 (len(jobs),) each."""
-        return relax(self._on(self._columns(jobs), setting, sums=True), self._widths(jobs))
+        return relax(self._on(self._columns(jobs, setting), setting, sums=True), self._widths(jobs))
 
     def reference(self, job: Job, setting: Setting) -> dict[str, int]:
         """One job at whole widths, in python numbers.
@@ -114,7 +118,7 @@ class Formula(ABC):
         widths = [float(w.detach()) for w in self.widths(job.block)]
         if any(w != int(w) for w in widths):
             raise ValueError(f"{job.layer}: the reference takes whole widths only, got {widths}")
-        geometry = {name: _plain(value) for name, value in self.geometry(job).items()}
+        geometry = {name: _plain(value) for name, value in self.geometry(job, setting).items()}
         found = self.law(PLAIN, [int(w) for w in widths], SimpleNamespace(**geometry), setting)
         return {name: int(value) for name, value in _total(found).items()}
 
@@ -126,8 +130,8 @@ class Formula(ABC):
         flat = [width for job in jobs for width in found[id(job.block)]]
         return torch.stack(flat).to(torch.float64).reshape(len(jobs), -1).T
 
-    def _columns(self, jobs: Sequence[Job]) -> SimpleNamespace:
-        rows = [self.geometry(job) for job in jobs]
+    def _columns(self, jobs: Sequence[Job], setting: Setting) -> SimpleNamespace:
+        rows = [self.geometry(job, setting) for job in jobs]
         table = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64).T
         return SimpleNamespace(**dict(zip(rows[0], table, strict=True)))
 

@@ -67,7 +67,7 @@ class MatVecFormula(Formula):
     def widths(self, block: MatVec) -> tuple[Tensor, ...]:
         return widest(block.weight).bits, widest(block.input).bits, widest(block.acc).bits
 
-    def geometry(self, job: Job) -> dict[str, float]:
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, MatVec)
         weight, inputs = widest(block.weight), widest(block.input)
@@ -77,6 +77,7 @@ class MatVecFormula(Formula):
             "simd": fold.simd,
             "cycles": self.cycles(block, fold),
             "depth": depth,
+            "banks": fold.pe if setting.weight_banks == "per_pe" else 1,
             "input_depth": block.cols // fold.simd,
             "input_lanes": fold.simd * max(1, fold.pe // block.rows),
             "replays": float(block.rows > fold.pe),
@@ -84,7 +85,7 @@ class MatVecFormula(Formula):
             "bipolar_input": float(inputs.bipolar),
             "narrow": float(bool((weight.low == -weight.high).all()) and not weight.bipolar),
             "in_dsp": float(job.multipliers == "dsp"),
-            "style": style_index(job.weight_memory, depth),
+            "style": style_index(job.weight_memory, depth, setting.flow),
         }
 
     def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
@@ -94,7 +95,7 @@ class MatVecFormula(Formula):
         tree = lut.adder_tree_bits(ops, g.simd, product)
         word = g.input_lanes * inputs
         replay = g.replays * g.input_depth * word
-        weight_lut, weight_bram, weight_uram = memory(ops, g.pe * g.simd * weight, g.depth, g.style)
+        weight_lut, weight_bram, weight_uram = memory(ops, g.pe / g.banks * g.simd * weight, g.depth, g.style)
         ff = (
             c["ff_control"]
             + c["ff_accumulator"] * g.pe * acc
@@ -112,12 +113,12 @@ class MatVecFormula(Formula):
             "LUT:replay": ops.ceil(
                 (c["input_lane"] + c["replay_word"] * g.replays * deep) * word + c["replay_bit"] * replay
             ),
-            "LUT:weights": weight_lut,
+            "LUT:weights": g.banks * weight_lut,
             "LUT:control": ops.ceil_fixed(c["mvu_control"] + 0 * g.pe),
             "FF": ops.ceil(ff),
             "DSP": slices * g.in_dsp,
-            "BRAM18": weight_bram,
-            "URAM": weight_uram,
+            "BRAM18": g.banks * weight_bram,
+            "URAM": g.banks * weight_uram,
             "cycles": g.cycles,
         }
 

@@ -10,6 +10,7 @@ from hwcost.models.memory import STYLES
 MULTIPLIERS = ("lut", "dsp")
 MEMORIES = ("auto", *STYLES)
 THRESHOLDS = ("search", "parallel")
+BANKS = ("shared", "per_pe")
 
 PerLayer = str | Mapping[str, str]
 

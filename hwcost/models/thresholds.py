@@ -19,7 +19,7 @@ class ThresholdsFormula(Formula):
 
     `Setting.thresholds` chooses the structure: "parallel" compares with all 2^bits - 1 thresholds at once, "search"
     is a pipeline of one comparator per output bit, each with a memory of its own, twice as deep as the one before.
-    Each memory is LUT RAM up to 128 words and BRAM18 above, whatever its width.
+    Each memory is LUT RAM up to 64 words (31 in flow "hls") and BRAM18 above, whatever its width.
 
     Error: comparators within 13% of 12 synthesized units above 10 LUT ("parallel"); of "search" only the storage
     is certain. Control is not measured.
@@ -35,7 +35,7 @@ class ThresholdsFormula(Formula):
     def widths(self, block: Thresholds) -> tuple[Tensor, ...]:
         return widest(block.input).bits, widest(block.output).bits
 
-    def geometry(self, job: Job) -> dict[str, float]:
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Thresholds)
         return {"pe": fold.pe, "depth": block.channels // fold.pe, "cycles": self.cycles(block, fold)}
@@ -57,27 +57,27 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setti
     c = setting.constants
     steps = ops.exp2(bits) - 1
     width = g.pe * steps * compared
-    none = 0 * width
-    small = (g.depth > 1) & (g.depth <= AUTO_LUTRAM_DEPTH)
+    none, most = 0 * width, AUTO_LUTRAM_DEPTH[setting.flow]
+    small = (g.depth > 1) & (g.depth <= most)
     return {
         "LUT:comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
         "LUT:thresholds": ops.where(small, lutram(ops, width, g.depth), none),
         "FF": ops.ceil(c["stream_ff_bit"] * g.pe * bits),
-        "BRAM18": ops.where(g.depth > AUTO_LUTRAM_DEPTH, bram18(ops, width, g.depth), none),
+        "BRAM18": ops.where(g.depth > most, bram18(ops, width, g.depth), none),
     }
 
 
 def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setting: Setting) -> dict[str, Quantity]:
-    c = setting.constants
+    c, most = setting.constants, AUTO_LUTRAM_DEPTH[setting.flow]
 
     def stored(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
-        small = (depth > 1) & (depth <= AUTO_LUTRAM_DEPTH)
+        small = (depth > 1) & (depth <= most)
         return ops.where(small, lutram(ops, compared, depth), 0.0 * compared * depth)
 
     def blocks(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
-        return ops.where(depth > AUTO_LUTRAM_DEPTH, bram18(ops, compared, depth), 0.0 * compared * depth)
+        return ops.where(depth > most, bram18(ops, compared, depth), 0.0 * compared * depth)
 
     # the address of a stage depends on the data, so every PE reads a memory of its own
     return {

@@ -48,6 +48,8 @@ def buffer_words(block: Window, simd: int) -> int:
 class WindowFormula(Formula):
     """A sliding window: one cyclic buffer read pixel by pixel, or line buffers with all pixels in registers.
 
+    HLS keeps kernel + stride whole lines instead of the cyclic buffer.
+
     Error: cycles within 10 to 15 of FINN's RTL simulation for the default style; LUT not measured.
     Source: structure and cycles of FINN's ConvolutionInputGenerator_rtl (dev 73ba5ed).
     """
@@ -70,12 +72,15 @@ class WindowFormula(Formula):
     def widths(self, block: Window) -> tuple[Tensor, ...]:
         return (widest(block.input).bits,)
 
-    def geometry(self, job: Job) -> dict[str, float]:
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Window)
-        (_, k_h, _, d_h), (width, k_w, _, _) = _plane(block)
+        (_, k_h, s_h, d_h), (width, k_w, _, _) = _plane(block)
+        line = width * (block.channels // fold.simd)
         if fold.parallel_window:
-            depth, buffers = width * d_h * (block.channels // fold.simd), k_h - 1
+            depth, buffers = line * d_h, k_h - 1
+        elif setting.flow == "hls":
+            depth, buffers = line, k_h + s_h
         else:
             depth, buffers = buffer_words(block, fold.simd), 1
         return {
@@ -83,7 +88,7 @@ class WindowFormula(Formula):
             "depth": depth,
             "buffers": buffers,
             "pixels": k_h * k_w if fold.parallel_window else 1,
-            "style": style_index("auto", depth),
+            "style": style_index("auto", depth, setting.flow),
             "cycles": self.cycles(block, fold),
         }
 
@@ -120,7 +125,7 @@ class PoolFormula(Formula):
     def widths(self, block: Pool) -> tuple[Tensor, ...]:
         return widest(block.input).bits, widest(block.output).bits
 
-    def geometry(self, job: Job) -> dict[str, float]:
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Pool)
         if block.kind not in ("max", "sum"):

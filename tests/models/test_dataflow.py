@@ -19,7 +19,8 @@ from hwcost.spec import Block, MatVec, Thresholds
 OPTIONS = st.fixed_dictionaries(
     {
         "multipliers": st.sampled_from(("lut", "dsp")),
-        "weight_memory": st.sampled_from(("auto", "lutram", "bram18", "uram")),
+        "weight_memory": st.sampled_from(("auto", "lutram", "bram18", "uram", "external")),
+        "weight_banks": st.sampled_from(("shared", "per_pe")),
         "thresholds": st.sampled_from(("search", "parallel")),
         "flow": st.sampled_from(("rtl", "hls")),
         "device": st.sampled_from(("xc7z020", "ZCU104", "VCK190")),
@@ -213,6 +214,7 @@ def test_a_formula_that_forgets_a_resource_is_refused() -> None:
         ({"clock_mhz": 0}, BadOption, "clock_mhz=0"),
         ({"multipliers": "DSP"}, BadOption, "multipliers='DSP'"),
         ({"weight_memory": {"fc": "flash"}}, BadOption, "weight_memory='flash'"),
+        ({"weight_banks": "none"}, BadOption, "weight_banks='none'"),
         ({"thresholds": "none"}, BadOption, "thresholds='none'"),
         ({"flow": "vhdl"}, BadOption, "flow='vhdl'"),
     ],
@@ -241,3 +243,27 @@ def test_a_choice_per_layer_must_name_every_layer() -> None:
     model = Dataflow(device="xc7z020", folding={"fc": Fold()}, multipliers={"other": "dsp"})
     with pytest.raises(BadOption, match="fc: multipliers names no choice"):
         model.price([Placed("fc", dense(16, 64))])
+
+
+def test_a_memory_per_pe_takes_more_blocks_than_one_for_all() -> None:
+    items = [Placed("fc", dense(64, 1024))]  # PE 4, SIMD 2: 8192 words of 32 bits, or four times 8 bits
+    blocks = {
+        banks: float(Dataflow(device="xc7z020", folding={"fc": Fold(4, 2)}, weight_banks=banks).price(items)["BRAM18"])
+        for banks in ("shared", "per_pe")
+    }
+    assert blocks == {"shared": 16, "per_pe": 16}
+    wide = {
+        banks: float(Dataflow(device="xc7z020", folding={"fc": Fold(8, 32)}, weight_banks=banks).price(items)["BRAM18"])
+        for banks in ("shared", "per_pe")
+    }
+    assert wide == {"shared": 29, "per_pe": 32}  # 256 words of 1024 bits, or eight times 128 bits
+
+
+def test_external_weights_cost_no_memory() -> None:
+    items = [Placed("fc", dense(64, 1024))]
+    inside, outside = (
+        Dataflow(device="xc7z020", folding={"fc": Fold(4, 2)}, weight_memory=style).price(items)
+        for style in ("bram18", "external")
+    )
+    assert float(inside["BRAM18"]) == 16 and float(outside["BRAM18"]) == 0
+    assert float(inside["LUT"]) == float(outside["LUT"])

@@ -42,14 +42,13 @@ def test_memory_styles_do_not_mix() -> None:
     assert memory.memory(PLAIN, 8, 128, 1) == (0, 1, 0)
     assert memory.memory(PLAIN, 73, 4097, 2) == (0, 0, 4)
     assert memory.memory(PLAIN, 8, 1, 1) == (0, 0, 0)
+    assert memory.memory(PLAIN, 8, 128, 3) == (0, 0, 0)
 
 
 def test_auto_depends_on_depth_alone() -> None:
-    assert [memory.STYLES[memory.style_index("auto", depth)] for depth in (1, 128, 129)] == [
-        "lutram",
-        "lutram",
-        "bram18",
-    ]
+    for flow, most in memory.AUTO_LUTRAM_DEPTH.items():
+        styles = [memory.STYLES[memory.style_index("auto", depth, flow)] for depth in (1, most, most + 1)]
+        assert styles == ["lutram", "lutram", "bram18"]
 
 
 # finn-rtllib/mvu/mvu.sv on DSP48E2, weights not narrow: products per slice

@@ -25,7 +25,7 @@ from hwcost.ste import with_gradient_of
 RESOURCES = ("LUT", "DSP", "BRAM18", "URAM", "cycles")
 """FINN has no estimate of flip-flops."""
 
-_STYLES = {"auto": "auto", "lutram": "distributed", "bram18": "block", "uram": "ultra"}
+_STYLES = {"auto": "auto", "lutram": "distributed", "bram18": "block", "uram": "ultra", "external": "auto"}
 FAR_BITS = 8
 """Where the next bit is free, the slope is taken over this many."""
 
@@ -47,6 +47,7 @@ def _unit(job: Job, block: MatVec, bits: Sequence[int]) -> tuple[str, dict[str, 
         "accDataType": _type(acc, True),
         "noActivation": 1,
         "resType": job.multipliers,
+        "mem_mode": "external" if job.weight_memory == "external" else "internal_decoupled",
         "ram_style": _STYLES[job.weight_memory],
     }
     if block.groups == 1:
