@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +30,8 @@ RECIPES = {
     "fashion-mnist": "hwcost.zoo.fashion_mnist:recipe",
 }
 NETWORKS = {"lenet": "hwcost.zoo.lenet:reference"}
+
+WIDEST_TABLE = 132  # characters
 
 Command = Callable[..., Any]
 
@@ -123,10 +126,10 @@ def train(study: Path, trial: int, data: Path | None) -> None:
       hwcost train --from reports/digits --trial 7
     """
     recorded, again = reproduce(study, trial, lambda where: load_recipe(where, RECIPES), data)
-    table = Table("", "recorded", "again")
+    table = _table("", "recorded", "again")
     for name in recorded:
         table.add_row(name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
-    Console().print(table)
+    _console().print(table)
     if recorded != again:
         raise BadOption(
             f"trial {trial}: the figures differ from the record; versions or data differ from those in run.json"
@@ -194,13 +197,13 @@ def devices_command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in devices()], indent=2))
         return
-    table = Table("name", "also", "part", "family", *AREAS, "DSP kind", title="FPGA parts")
+    table = _table("name", "also", "die", "family", *AREAS, "DSP kind")
     for column in table.columns[4:9]:
         column.justify = "right"
     for entry in devices():
         amounts = (f"{amount:,}" for amount in entry.capacity.values())
-        table.add_row(entry.name, ", ".join(entry.aliases), entry.part, entry.family, *amounts, entry.dsp_kind)
-    Console().print(table)
+        table.add_row(entry.name, ", ".join(entry.aliases), entry.die, entry.family, *amounts, entry.dsp_kind)
+    _console().print(table)
 
 
 class _Defaults:
@@ -243,16 +246,16 @@ def _parse_shape(text: str) -> tuple[int, ...]:
 def _show(result: Estimate) -> None:
     """The table of layers, then the totals against the part."""
     names = {"weight_bits": "W", "input_bits": "A", "acc_bits": "acc", "output_bits": "out", "share": "part"}
-    columns = [column for column in result.layers.columns if column != "URAM" or result.layers["URAM"].any()]
-    table = Table(*(names.get(column, column) for column in columns))
+    columns = [name for name in result.layers.columns if name not in ("DSP", "URAM") or result.layers[name].any()]
+    table = _table(*(names.get(column, column) for column in columns))
     for column, header in zip(columns, table.columns, strict=True):
         header.justify = "left" if column in ("layer", "kind", "geometry") else "right"
     for row in result.record()["layers"]:
         table.add_row(*(_cell(column, row[column]) for column in columns))
-    console = Console()
+    console = _console()
     console.print(table)
     part = result.device
-    totals = Table("", "used", f"{part.name} has", "share")
+    totals = _table("", "used", f"{part.name} has", "share")
     for header in totals.columns[1:]:
         header.justify = "right"
     for name, limit in result.limits.items():
@@ -264,6 +267,20 @@ def _show(result: Estimate) -> None:
         f"{result.fps:,.0f} frames/s at {result.clock_mhz:g} MHz, initiation interval {result.total['cycles']:,.0f} "
         f"cycles; {result.verdict}"
     )
+
+
+def _table(*headers: str) -> Table:
+    """A table that loses nothing: its columns are as wide as what they hold."""
+    table = Table(*headers, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in table.columns:
+        column.no_wrap = True
+    return table
+
+
+def _console() -> Console:
+    """Standard output; never narrower than our widest table, on a terminal or in a pipe."""
+    console = Console()
+    return console if console.width >= WIDEST_TABLE else Console(width=WIDEST_TABLE)
 
 
 def _cell(column: str, value: Any) -> str:

@@ -234,7 +234,7 @@ def _report(folder: Path, study: Study) -> Path:
 def _provenance(
     sweep: Sweep, data: Data, baseline: Mapping[str, float], fingerprint: Mapping[str, str]
 ) -> dict[str, Any]:
-    packages = ("hwcost", "torch", "numpy", "optuna", "pandas", "matplotlib", "scikit-learn")
+    packages = ("torch", "numpy", "optuna", "pandas", "matplotlib", "scikit-learn")
     part = sweep.part
     return {
         "hwcost": version("hwcost"),

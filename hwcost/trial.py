@@ -19,6 +19,7 @@ from hwcost.models import RESOURCES, Dataflow, Device, target_fps
 from hwcost.models.device import device
 from hwcost.recipe import Params, Recipe
 from hwcost.search import Objective, Outcome, Suggestion
+from hwcost.spec import Thresholds
 from hwcost.trace import Pipeline, trace
 from hwcost.train import Epoch, evaluate, fit
 
@@ -118,22 +119,30 @@ def run_trial(
         on_epoch=on_epoch,
     )
     priced = trial.estimate()
+    quantizing = _activations(trial.pipeline)
     figures: dict[str, Any] = {
         "accuracy": evaluate(trial.net, data.validation),
         **{name: priced.total[name] for name in RESOURCES},
         "fps": priced.fps,
         "fits": priced.fits,
         "within_budget": all(priced.total[name] <= limit for name, limit in budget.limits.items()),
-        "layers": [_layer_record(row) for row in priced.record()["layers"]],
-        "epochs": [_epoch_record(epoch) for epoch in epochs],
+        "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
+        "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
     }
     return Outcome(values=tuple(figures[name] for name in sweep.recipe.objectives), attributes=figures), trial
 
 
-def _layer_record(row: Mapping[str, Any]) -> dict[str, Any]:
+def _activations(pipeline: Pipeline) -> frozenset[str]:
+    """Names of the layers that choose an activation's width; pooling only passes it on."""
+    return frozenset(
+        layer.name for layer in pipeline.layers() if any(isinstance(block, Thresholds) for block in layer.blocks)
+    )
+
+
+def _layer_record(row: Mapping[str, Any], activations: frozenset[str]) -> dict[str, Any]:
     keep = ("layer", "kind", "weight_bits", "input_bits", *RESOURCES)
     return {name: _whole(row.get(name)) for name in keep} | {
-        "activation_bits": _whole(row["output_bits"]) if row["weight_bits"] is None else None,
+        "activation_bits": _whole(row["output_bits"]) if row["layer"] in activations else None,
         "pe": row["PE"],
         "simd": row["SIMD"],
     }
@@ -144,10 +153,11 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _epoch_record(epoch: Epoch) -> dict[str, Any]:
+def _epoch_record(epoch: Epoch, activations: frozenset[str]) -> dict[str, Any]:
     widths = {
         f"{layer} {'weights' if 'weight_bits' in bits else 'activations'}": bits.get("weight_bits", bits["output_bits"])
         for layer, bits in epoch.widths.items()
+        if "weight_bits" in bits or layer in activations
     }
     cost = {name: epoch.cost[name] for name in ("LUT", "DSP", "BRAM18")}
     return {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy, **cost, "widths": widths}

@@ -29,7 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "data": {"errors"},
     "recipe": {"train", "data", "ranges", "errors"},
     "zoo": {"recipe", "data", "train", "quant", "models", "trace", "ranges", "errors"},
-    "trial": {"recipe", "data", "search", "train", "loss", "estimate", "trace", "models", "errors"},
+    "trial": {"recipe", "data", "search", "train", "loss", "estimate", "trace", "spec", "models", "errors"},
     "sweep": {"trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
     "progress": {"sweep", "train"},
     "cli": {"progress", "sweep", "trial", "recipe", "estimate", "trace", "models", "ranges", "errors"},
