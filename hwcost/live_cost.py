@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
 from hwcost.loss import hardware_cost
-from hwcost.models import HardwareModel
+from hwcost.models import RESOURCES, HardwareModel
 from hwcost.quant import LearnedBits
 from hwcost.trace import Pipeline
 
@@ -21,10 +23,13 @@ class LiveCost:
     Args:
         net: the network behind the pipeline.
         pipeline, model: as for `hardware_cost`.
+        resources: those wanted: each costs a backward pass whenever a width changes.
     """
 
-    def __init__(self, net: nn.Module, pipeline: Pipeline, model: HardwareModel) -> None:
-        self._pipeline, self._model = pipeline, model
+    def __init__(
+        self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, resources: Collection[str] = RESOURCES
+    ) -> None:
+        self._pipeline, self._model, self._resources = pipeline, model, tuple(resources)
         self._bits = [module for module in net.modules() if isinstance(module, LearnedBits)]
         self._offsets = [bits.offset for bits in self._bits]
         own = {id(offset) for offset in self._offsets}
@@ -38,7 +43,8 @@ class LiveCost:
         # the width, and the side of zero that its offset is on: together they fix price and gradient
         key = [bits().detach() * torch.where(bits.offset < 0, -1, 1) for bits in self._bits]
         if not self._key or not all(map(torch.equal, key, self._key)):
-            live = hardware_cost(self._pipeline, self._model)
+            used = hardware_cost(self._pipeline, self._model)
+            live = {name: used[name] for name in self._resources if name in used}
             if not self._offsets or not self._remember(live):
                 return live
             self._key = key

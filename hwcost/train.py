@@ -158,7 +158,11 @@ class _Loop:
         widths, rest = split_parameters(net)
         self.weights = torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.lr)
         self.widths = torch.optim.SGD(widths, lr=settings.width_lr) if widths else None
-        self.cost = LiveCost(net, pipeline, model) if pipeline is not None and model is not None else None
+        self.cost = (
+            LiveCost(net, pipeline, model, budget.limits)
+            if budget is not None and pipeline is not None and model is not None
+            else None
+        )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.weights, max_lr=settings.lr, total_steps=settings.epochs * data.train.steps(settings.batch)
         )
