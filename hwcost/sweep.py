@@ -98,7 +98,7 @@ def publish(folder: Path) -> Path:
         BadStudy: no study there, or a broken one.
     """
     record = _read_run(folder)
-    return write_report(folder, pd.DataFrame(_read_json(folder / "trials.json")["trials"]), record)
+    return write_report(folder, pd.DataFrame(_read_trials(folder)), record)
 
 
 def reproduce(
@@ -132,12 +132,14 @@ def reproduce(
     )
     torch.set_num_threads(1)
     loaded = sweep.recipe.data(data)
-    with _open(sweep, _fingerprint(sweep, loaded)) as study:
-        trials = study.frame()
-    row = trials[(trials["number"] == number) & (trials["state"] == "COMPLETE")]
-    if row.empty:
+    now = _fingerprint(sweep, loaded)
+    differing = [name for name, value in record["fingerprint"].items() if now.get(name) != value]
+    if differing:
+        raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
+    trials = _read_trials(folder)
+    kept = next((row for row in trials if row["number"] == number and row["state"] == "COMPLETE"), None)
+    if kept is None:
         raise BadStudy(f"{folder}: trial {number} is not among its {len(trials)} trials, or did not finish")
-    (kept,) = row.to_dict("records")
     outcome, _ = run_trial(sweep, loaded, Suggestion(number=number, params=kept["params"], seed=int(kept["seed"])))
     names = ("accuracy", *RESOURCES)
     return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
@@ -166,8 +168,8 @@ def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
         "budget": json.dumps([dict(recipe.budget(anchor)) for anchor in recipe.anchors]),
         "training": str(recipe.training),
         "device": sweep.part.name,
-        "fps": str(sweep.target),
-        "clock_mhz": str(sweep.clock),
+        "fps": f"{sweep.target:g}",  # 30000 or 30000.0: JSON does not keep them apart
+        "clock_mhz": str(float(sweep.clock)),
     }
 
 
@@ -287,6 +289,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadStudy(f"{path}: not a record of hwcost; start a study in another folder")
     return content
+
+
+def _read_trials(folder: Path) -> list[dict[str, Any]]:
+    content = _read_json(folder / "trials.json")
+    if not isinstance(content.get("trials"), list):
+        raise BadStudy(f"{folder / 'trials.json'}: no table of trials; call `hwcost sweep` again to write it")
+    trials: list[dict[str, Any]] = content["trials"]
+    return trials
 
 
 def _read_run(folder: Path) -> dict[str, Any]:
