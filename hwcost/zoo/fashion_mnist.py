@@ -26,7 +26,7 @@ recipe = cnn_recipe(
     channels=(4, 16),
     classes=10,
     lut_budget=(2_000, 36_000),
-    training=Training(epochs=3, batch=128, lr=6e-3),
+    training=Training(epochs=2, batch=128, lr=6e-3),
     device="PYNQ-Z1",
     fps=30_000,
 )
