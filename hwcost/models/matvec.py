@@ -105,14 +105,11 @@ class MatVecFormula(Formula):
             + c["ff_replay_bit"] * replay
         )
         slices = dsp.multipliers(ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, kind=setting.dsp_kind)
-        deep = ops.ceil_fixed(g.input_depth / 64) - 1
         return {
             "LUT:multipliers": ops.ceil(g.pe * g.simd * lane * (1 - g.in_dsp)),
             "LUT:adders": ops.ceil(c["tree"] * g.pe * tree),
             "LUT:accumulators": ops.ceil(c["accumulator"] * g.pe * acc),
-            "LUT:replay": ops.ceil(
-                (c["input_lane"] + c["replay_word"] * g.replays * deep) * word + c["replay_bit"] * replay
-            ),
+            "LUT:replay": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
             "LUT:weights": g.banks * weight_lut,
             "LUT:control": ops.ceil_fixed(c["mvu_control"] + 0 * g.pe),
             "FF": ops.ceil(ff),

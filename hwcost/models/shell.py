@@ -1,0 +1,60 @@
+"""What a board adds around a pipeline: processor interface, DMA, clocking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwcost.errors import BadOption
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shell:
+    """The allowance for everything on the part that is no layer.
+
+    Attributes:
+        name: of the platform.
+        LUT, FF, DSP, BRAM18, URAM: what it takes.
+        source: where the figures come from, and how wrong they are.
+    """
+
+    name: str
+    LUT: int
+    FF: int
+    DSP: int
+    BRAM18: int
+    URAM: int = 0
+    source: str
+
+
+SHELLS = (
+    Shell(name="none", LUT=0, FF=0, DSP=0, BRAM18=0, source="out of context: the pipeline alone"),
+    Shell(
+        name="pynq",
+        LUT=8600,
+        FF=16300,
+        DSP=4,
+        BRAM18=12,
+        source="LFC-W1A1 of BNN-PYNQ on xc7z020 (28,360 LUT, 33,470 FF, 4 DSP, 220 BRAM18) less its four units; one "
+        "design, so it holds that design's adapters and FIFOs too",
+    ),
+)
+
+
+def shell(name: str) -> Shell:
+    """The allowance of a platform.
+
+    Args:
+        name: "none" or "pynq".
+
+    Raises:
+        BadOption: unknown name; lists the known ones.
+
+    Error: whole networks with "pynq": reports/calibration/published.md.
+
+    >>> shell("pynq").BRAM18
+    12
+    """
+    for one in SHELLS:
+        if one.name == name:
+            return one
+    raise BadOption(f"shell {name!r}: unknown; choose one of {', '.join(one.name for one in SHELLS)}")
