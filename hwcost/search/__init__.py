@@ -1,0 +1,14 @@
+"""The study folder and its ask/tell loop: Optuna proposes, the caller trains, every finished trial is on disk."""
+
+from hwcost.search.exchange import COLUMNS as COLUMNS
+from hwcost.search.exchange import Objective as Objective
+from hwcost.search.exchange import Outcome as Outcome
+from hwcost.search.exchange import RunEnd as RunEnd
+from hwcost.search.exchange import Suggestion as Suggestion
+from hwcost.search.folder import JOURNAL as JOURNAL
+from hwcost.search.folder import LOCK as LOCK
+from hwcost.search.folder import open_study as open_study
+from hwcost.search.journal import STUDY_NAME as STUDY_NAME
+from hwcost.search.samplers import NSGA2_POPULATION as NSGA2_POPULATION
+from hwcost.search.study import RETRIES as RETRIES
+from hwcost.search.study import Study as Study

@@ -1,0 +1,86 @@
+"""The folder of a study: opened by one process at a time, founded whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import optuna
+from optuna.distributions import BaseDistribution
+
+from hwcost.errors import BadStudy
+from hwcost.search.exchange import Objective
+from hwcost.search.identity import compare, identity_of
+from hwcost.search.journal import create_journal, load_journal
+from hwcost.search.study import Study
+
+JOURNAL = "study.journal"
+LOCK = "study.lock"
+
+
+@contextmanager
+def open_study(
+    folder: Path | str,
+    *,
+    fingerprint: Mapping[str, str | int | float],
+    objectives: Sequence[Objective],
+    seed: int,
+    sampler: str,
+    space: Mapping[str, BaseDistribution],
+    anchors: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[Study]:
+    """Open the study in a folder, or start one; nobody else can open it meanwhile.
+
+    The same arguments give the same study, trial by trial, however often it was interrupted: each proposal is drawn by
+    a sampler made for it alone, seeded by (seed, place of the trial), from the finished trials.
+
+    Args:
+        folder: made when missing.
+        fingerprint: what the outcomes follow from (recipe, data, device...); a study goes on only with the same.
+            Objectives, seed, sampler, space and anchors join it by themselves.
+        objectives: at least 1.
+        seed: of the study, at least 0.
+        sampler: "tpe", "nsga2", "random", or "gp" where torch and scipy are installed.
+        space: name -> Optuna distribution; at least 1.
+        anchors: parameters of the first trials; names left out are sampled.
+
+    Yields:
+        The study.
+
+    Raises:
+        BadOption: an unknown sampler, an anchor outside the space, and the like.
+        BadStudy: the folder is in use, cannot be written, or holds another, a foreign or a corrupt study.
+    """
+    identity = identity_of(fingerprint, objectives, seed, sampler, space, anchors)
+    path = Path(folder) / JOURNAL
+    verbosity = optuna.logging.get_verbosity()
+    with _sole_writer(path.parent):
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            if not os.path.lexists(path):
+                create_journal(path, identity, objectives)
+            compare(path, load_journal(path), identity)
+            yield Study(path, objectives=objectives, seed=seed, sampler=sampler, space=space, anchors=anchors)
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    """A lock of the kernel: kill -9 releases it."""
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise BadStudy(f"{folder}: in use by another process; wait for it, or give another --out") from error
+    except OSError as error:
+        raise BadStudy(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,197 @@
+"""The ask/tell loop: Optuna proposes, the caller trains, every finished trial is on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from hwcost.errors import BadOption, DivergedTraining, HwcostError
+from hwcost.search.exchange import COLUMNS, Objective, Outcome, RunEnd, Suggestion, checked
+from hwcost.search.journal import load_journal
+from hwcost.search.plan import Plan, interrupted, plan_of, record_of
+from hwcost.search.samplers import make_sampler, seeds_of
+
+RETRIES = 2
+
+
+class Study:
+    """An open study; made by `open_study`."""
+
+    def __init__(
+        self,
+        journal: Path,
+        *,
+        objectives: Sequence[Objective],
+        seed: int,
+        sampler: str,
+        space: Mapping[str, BaseDistribution],
+        anchors: Sequence[Mapping[str, Any]],
+    ) -> None:
+        self._journal = journal
+        self._objectives = tuple(objectives)
+        self._seed = seed
+        self._sampler = sampler
+        self._space = {name: space[name] for name in sorted(space)}  # the order decides who draws which random number
+        self._anchors = [dict(anchor) for anchor in anchors]
+        self._study = load_journal(journal)
+        self._bury()
+
+    def run(
+        self,
+        objective: Callable[[Suggestion], Outcome],
+        *,
+        trials: int,
+        on_trial: Callable[[int], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+        failures: tuple[type[HwcostError], ...] = (DivergedTraining,),
+    ) -> RunEnd:
+        """Add trials, an interrupted one first.
+
+        Args:
+            objective: evaluates a suggestion; the same suggestion must give the same outcome.
+            trials: to finish in this call, failed and retried ones included; at least 1.
+            on_trial: called after each trial with the number of trials that this call has finished.
+            stop: asked before each trial; True ends the call.
+            failures: errors of a trial that the study records and survives. Any other is recorded and raised again.
+
+        Returns:
+            How it ended. Ctrl-C ends it cleanly.
+
+        Raises:
+            BadOption: `trials` below 1, or an outcome that fits neither the objectives nor JSON.
+            BadStudy: the folder can no longer be written.
+        """
+        if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+            raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
+        before = self._settled()
+        try:
+            while (done := self._settled() - before) < trials:
+                if stop is not None and stop():
+                    return RunEnd(done, stopped=True)
+                self._one(objective, failures)
+                if on_trial is not None:
+                    on_trial(self._settled() - before)
+        except KeyboardInterrupt:
+            self._study = load_journal(self._journal)  # Ctrl-C may have struck inside Optuna; what counts is on disk
+            self._bury(by_user=True)
+            return RunEnd(self._settled() - before, interrupted=True)
+        return RunEnd(done)
+
+    def frame(self) -> pd.DataFrame:
+        """The study as a table.
+
+        Returns:
+            One row per trial: number, state ("COMPLETE", "FAIL", "RUNNING"), seed, seconds, reason (of a failure),
+            params (a dict), one column per objective, one per attribute (nested lists and dicts stay whole).
+        """
+        trials = self._trials()
+        latest = {plan_of(trial).place: trial.number for trial in trials}
+        rows = [self._row(trial, latest) for trial in trials if trial.state != TrialState.WAITING]
+        names = [*COLUMNS, *(objective.name for objective in self._objectives)]
+        names += dict.fromkeys(name for row in rows for name in row if name not in names)
+        return pd.DataFrame(rows, columns=names)
+
+    def _row(self, trial: FrozenTrial, latest: Mapping[int, int]) -> dict[str, Any]:
+        plan, record = plan_of(trial), record_of(trial)
+        reason = record.get("reason")
+        if interrupted(trial):
+            successor = latest[plan.place]
+            reason = f"interrupted; retried as trial {successor}" if successor > trial.number else "interrupted"
+            if successor == trial.number and self._deaths(trial) > RETRIES:
+                reason = f"interrupted: its process died {RETRIES + 1} times; given up"
+        values = trial.values or [math.nan] * len(self._objectives)
+        return {
+            **record.get("attributes", {}),
+            "number": trial.number,
+            "state": trial.state.name,
+            "seed": seeds_of(self._seed, plan.place)[0],
+            "seconds": record.get("seconds", math.nan),
+            "reason": reason,
+            "params": {name: trial.params[name] for name in self._space if name in trial.params},
+            **dict(zip((objective.name for objective in self._objectives), values, strict=True)),
+        }
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def _settled(self) -> int:
+        return sum(trial.state.is_finished() and not interrupted(trial) for trial in self._trials())
+
+    def _bury(self, *, by_user: bool = False) -> None:
+        """Mark as failed what a process left running; without a record, so that it counts as interrupted."""
+        self._study.sampler = RandomSampler(seed=0)  # told of the failure; only `_one` draws, from a sampler of its own
+        for trial in self._trials():
+            if trial.state != TrialState.RUNNING:
+                continue
+            if by_user:  # a user who presses Ctrl-C is no sign of a deadly trial
+                stopped = self._study.user_attrs.get("stopped_by_user", [])
+                self._study.set_user_attr("stopped_by_user", [*stopped, trial.number])
+            self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _deaths(self, trial: FrozenTrial) -> int:
+        return plan_of(trial).died + (trial.number not in self._study.user_attrs.get("stopped_by_user", []))
+
+    def _next_plan(self) -> Plan:
+        """The trial to run next: one already waiting, else a retry, else a fresh one."""
+        trials = self._trials()
+        for trial in trials:
+            if trial.state == TrialState.WAITING:  # a process died between enqueue and ask
+                return plan_of(trial)
+        plan = self._retry(trials) or self._fresh(trials)
+        self._study.enqueue_trial(plan.fixed, user_attrs=plan._asdict())  # born with its plan in one journal line
+        return plan
+
+    def _retry(self, trials: Sequence[FrozenTrial]) -> Plan | None:
+        latest = {plan_of(trial).place: trial for trial in trials}
+        for trial in latest.values():
+            if interrupted(trial) and self._deaths(trial) <= RETRIES:
+                plan = plan_of(trial)
+                complete = trial.params.keys() == self._space.keys()  # else: killed while drawing; draw again
+                return Plan(plan.place, self._deaths(trial), dict(trial.params) if complete else plan.fixed)
+        return None
+
+    def _fresh(self, trials: Sequence[FrozenTrial]) -> Plan:
+        place = 1 + max((plan_of(trial).place for trial in trials), default=-1)
+        return Plan(place, 0, self._anchors[place] if place < len(self._anchors) else {})
+
+    def _one(self, objective: Callable[[Suggestion], Outcome], failures: tuple[type[HwcostError], ...]) -> None:
+        plan = self._next_plan()
+        seed, sampler_seed = seeds_of(self._seed, plan.place)
+        self._study.sampler = make_sampler(self._sampler, sampler_seed)
+        trial = self._study.ask(self._space)
+        _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
+        started = time.perf_counter()
+
+        def settle(values: Sequence[float] | None, **record: Any) -> None:
+            record["seconds"] = time.perf_counter() - started
+            # A JSON string: Optuna copies what it stores again and again, and a string is copied for nothing.
+            trial.set_user_attr("record", json.dumps(record))
+            self._study.tell(trial, values, TrialState.FAIL if values is None else None)
+
+        try:
+            outcome = objective(Suggestion(trial.number, dict(trial.params), seed))
+            values = checked(outcome, self._objectives)
+        except Exception as error:
+            settle(None, reason=f"{type(error).__name__}: {error}")
+            if isinstance(error, failures):
+                return
+            raise
+        attributes = dict(outcome.attributes)
+        wrong = [
+            f"{entry.name} = {value}"
+            for entry, value in zip(self._objectives, values, strict=True)
+            if not math.isfinite(value)
+        ]
+        if wrong:
+            settle(None, reason=f"not finite: {', '.join(wrong)}", attributes=attributes)
+        else:
+            settle(values, attributes=attributes)
