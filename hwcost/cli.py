@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hwcost.models import AREAS, Dataflow, devices, target_fps
 from hwcost.models.device import device
 from hwcost.progress import watch
 from hwcost.ranges import integers
-from hwcost.recipe import Recipe, load_object, load_recipe
+from hwcost.recipe import Recipe, ask, load_object, load_recipe
 from hwcost.sweep import publish, reproduce, run
 from hwcost.trace import Pipeline, trace
 from hwcost.trial import Sweep
@@ -36,6 +37,19 @@ WIDEST_TABLE = 132  # characters
 Command = Callable[..., Any]
 
 
+def _complain(message: str) -> None:
+    """One line, whatever the message holds."""
+    lines = (line.strip().removesuffix(";") for line in message.splitlines())
+    click.echo(f"hwcost: error: {'; '.join(line for line in lines if line)}", err=True)
+
+
+def _positive(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Refuses 0, negative numbers, NaN and infinities."""
+    if value is not None and not (isfinite(value) and value > 0):
+        raise click.BadParameter(f"{value:g} is no finite number above 0.", ctx, param)
+    return value
+
+
 class _Group(click.Group):
     """Turns every error raised on purpose into one line and exit status 2."""
 
@@ -43,25 +57,33 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except HwcostError as error:
-            click.echo(f"hwcost: error: {error}", err=True)
+            _complain(str(error))
             ctx.exit(2)
 
 
 def _on_a_part(command: Command) -> Command:
     """The options of everything that is priced on a part."""
     for option in (
-        click.option("--clock", "clock_mhz", type=click.FloatRange(min=0, min_open=True), help="Clock in MHz."),
-        click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Target frame rate, frames/s."),
+        click.option("--clock", "clock_mhz", type=float, callback=_positive, help="Clock in MHz."),
+        click.option("--fps", type=float, callback=_positive, help="Target frame rate, frames/s."),
         click.option("--device", "part", metavar="NAME", help="FPGA part or board; see `hwcost devices`."),
     ):
         command = option(command)
     return command
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    epilog="Exit status: 0 done; 2 bad input, one line says what and how to mend it; 130 interrupted.",
+)
 @click.version_option(package_name="hwcost")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """FPGA cost while you train: learned bit-widths, differentiable hardware models, Pareto search."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @cli.command()
@@ -69,7 +91,7 @@ def cli() -> None:
 @click.option("--trials", type=click.IntRange(min=1), default=32, show_default=True, help="Trials to add.")
 @click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: reports/NAME]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of search and training.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of search and training.")
 @click.option("--sampler", default="tpe", show_default=True, help="tpe, nsga2 or random.")
 @_on_a_part
 @click.option("--quiet", is_flag=True, help="No progress display.")
@@ -151,14 +173,14 @@ def report(study: Path) -> None:
 @cli.command("estimate")
 @click.argument("network", default="lenet")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
-@click.option("--input-bits", type=click.IntRange(1, 32), default=8, show_default=True, help="Unsigned input width.")
+@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
 @_on_a_part
 @click.option("--json", "as_json", is_flag=True, help="For machines: everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="For machines: the layers as CSV.")
 def estimate_command(
     network: str,
     shape: str | None,
-    input_bits: int,
+    input_bits: int | None,
     part: str | None,
     fps: float | None,
     clock_mhz: float | None,
@@ -167,7 +189,7 @@ def estimate_command(
 ) -> None:
     """Price NETWORK on a part, layer by layer, at its current bit-widths.
 
-    NETWORK is lenet (default), a recipe (at its widest anchor), or package.module:factory or file.py:factory, a
+    NETWORK is lenet (default), a recipe (at its first anchor), or package.module:factory or file.py:factory, a
     function without arguments that returns the network; then --input gives the shape of a sample.
 
     \b
@@ -177,10 +199,12 @@ def estimate_command(
     if as_json and as_csv:
         raise BadOption("--json and --csv both given; give one")
     pipeline, defaults = _pipeline(network, shape, input_bits)
-    target = fps or defaults.fps
-    clock = clock_mhz or defaults.clock_mhz
+    target = defaults.fps if fps is None else fps
+    clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
     folding = target_fps(pipeline, target, clock_mhz=clock)
-    result = estimate(pipeline, Dataflow(device=device(part or defaults.device), folding=folding, clock_mhz=clock))
+    result = estimate(
+        pipeline, Dataflow(device=device(defaults.device if part is None else part), folding=folding, clock_mhz=clock)
+    )
     if as_json:
         click.echo(json.dumps(result.record(), indent=2))
     elif as_csv:
@@ -212,17 +236,19 @@ class _Defaults:
     device, fps, clock_mhz = "xc7z020", 1_000.0, 100.0
 
 
-def _pipeline(network: str, shape: str | None, input_bits: int) -> tuple[Pipeline, Recipe | type[_Defaults]]:
+def _pipeline(network: str, shape: str | None, input_bits: int | None) -> tuple[Pipeline, Recipe | type[_Defaults]]:
     built_in = RECIPES | NETWORKS
     found = load_object(built_in.get(network, network), built_in)
     if isinstance(found, Recipe):
-        if not found.anchors or found.example is None:
-            raise BadOption(f"{network}: a recipe is priced at its first anchor on its example; it lacks one of them")
-        net = found.network(found.anchors[0])
+        if shape is not None or input_bits is not None:
+            raise BadOption(f"{network}: a recipe says itself what enters; leave --input and --input-bits out")
+        if found.example is None:
+            raise BadOption(f"{network}: the recipe has no example; add example=, the shape of one sample")
+        net = ask(f"{network}: its network()", found.network, found.first_tries[0])
         return trace(net, torch.zeros(1, *found.example), input_range=found.input), found
     if not callable(found):
         raise BadOption(f"{network}: {type(found).__name__} is no function that returns a network")
-    net = found()
+    net = ask(network, found)
     if not isinstance(net, torch.nn.Module):
         raise BadOption(f"{network}: returned {type(net).__name__}, not a torch.nn.Module")
     if network in NETWORKS:
@@ -230,7 +256,7 @@ def _pipeline(network: str, shape: str | None, input_bits: int) -> tuple[Pipelin
     if shape is None:
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
     example = torch.zeros(1, *_parse_shape(shape))
-    return trace(net, example, input_range=integers(input_bits, signed=False)), _Defaults
+    return trace(net, example, input_range=integers(8 if input_bits is None else input_bits, signed=False)), _Defaults
 
 
 def _parse_shape(text: str) -> tuple[int, ...]:
@@ -296,7 +322,7 @@ def main() -> None:
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"hwcost: error: {error.format_message()}", err=True)
+        _complain(error.format_message())
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("hwcost: interrupted", err=True)

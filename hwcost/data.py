@@ -33,19 +33,23 @@ class Split:
         return len(self.x)
 
     def steps(self, batch: int) -> int:
-        """Batches in one pass; the last may be smaller."""
-        return -(-len(self) // batch)
+        """Batches in one pass; the last may be smaller, or one larger: see `batches`."""
+        return len(self._starts(batch))
 
     def batches(self, batch: int, *, shuffle: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass over the samples, in order or shuffled."""
-        if shuffle is None:
-            for start in range(0, len(self), batch):
-                yield self.x[start : start + batch], self.y[start : start + batch]
-            return
-        order = torch.randperm(len(self), generator=shuffle)
-        for start in range(0, len(self), batch):
-            rows = order[start : start + batch]
+        """One pass over the samples, in order or shuffled.
+
+        A lone last sample joins the batch before it: batch norm cannot train on one sample.
+        """
+        order = None if shuffle is None else torch.randperm(len(self), generator=shuffle)
+        starts = self._starts(batch)
+        for start, stop in zip(starts, [*starts[1:], len(self)], strict=True):
+            rows = slice(start, stop) if order is None else order[start:stop]
             yield self.x[rows], self.y[rows]
+
+    def _starts(self, batch: int) -> range:
+        lone = len(self) > batch > 1 and len(self) % batch == 1
+        return range(0, len(self) - lone, batch)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -16,6 +16,9 @@ from hwcost.ranges import Range, widest
 from hwcost.spec import Layer, MatVec
 from hwcost.trace import Pipeline
 
+WHOLE = ("weight_bits", "input_bits", "acc_bits", "output_bits", "PE", "SIMD")
+"""Columns of whole numbers, with gaps where a layer has none."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Bill:
@@ -153,7 +156,7 @@ def estimate(pipeline: Pipeline, model: Dataflow) -> Estimate:
     return Estimate(
         device=model.device,
         clock_mhz=model.clock_mhz,
-        layers=pd.DataFrame(rows),
+        layers=pd.DataFrame(rows).astype(dict.fromkeys(WHOLE, "Int64")),
         total={resource: float(amount) for resource, amount in bill.total().items()},
     )
 

@@ -37,7 +37,15 @@ def log_ratio(used: Mapping[str, Tensor], reference: Mapping[str, float]) -> Ten
 
     Returns:
         () tensor; 0 at the reference. Both sides are counted from 1, so that an unused resource is no -inf.
+
+    Raises:
+        BadOption: no reference, one that is not above 0, or of a resource that is not priced.
     """
+    for resource, amount in reference.items():
+        if not (isfinite(amount) and amount > 0):
+            raise BadOption(f"log_ratio: reference {resource}={amount}; give a finite amount above 0")
+    if not reference:
+        raise BadOption("log_ratio: no reference; give at least one resource, e.g. {'LUT': 20_000}")
     return torch.stack([_log_excess(used, resource, amount) for resource, amount in reference.items()]).sum()
 
 

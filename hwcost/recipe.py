@@ -5,21 +5,25 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from optuna.distributions import BaseDistribution
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import nn
 
 from hwcost.data import Data
-from hwcost.errors import BadRecipe
+from hwcost.errors import BadRecipe, HwcostError
 from hwcost.ranges import Range
 from hwcost.train import Training
 
 Params = Mapping[str, Any]
+_Given = ParamSpec("_Given")
+_Got = TypeVar("_Got")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,51 @@ class Recipe:
                     f"recipe {self.name}: anchor {dict(anchor)}; give a value for each of {set(self.space)}"
                 )
 
+    @property
+    def first_tries(self) -> tuple[Params, ...]:
+        """The anchors; without any, the corner of the space where each parameter has its lowest or first value."""
+        return self.anchors or ({name: _lowest(name, choices) for name, choices in self.space.items()},)
+
+
+def _lowest(name: str, choices: BaseDistribution) -> Any:
+    if isinstance(choices, IntDistribution | FloatDistribution):
+        return choices.low
+    if isinstance(choices, CategoricalDistribution):
+        return choices.choices[0]
+    raise BadRecipe(
+        f"space {name}: {choices!r} is no Optuna distribution; give Int-, Float- or CategoricalDistribution"
+    )
+
+
+def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwargs: _Given.kwargs) -> _Got:
+    """What a function of the user returns.
+
+    Args:
+        what: its name, for the message.
+        function, args, kwargs: the call.
+
+    Raises:
+        BadRecipe: it failed in a way that is not hwcost's own; the message gives the cause and the user's line.
+    """
+    try:
+        return function(*args, **kwargs)
+    except HwcostError:
+        raise
+    except Exception as error:  # a user's function may fail in any way at all
+        raise BadRecipe(f"{what} failed: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """The error, with the innermost line that is the user's own."""
+    libraries = (Path(torch.__file__).parent, Path(__file__).parent, Path(importlib.__file__).parent)
+    lines = [
+        f" ({frame.filename}:{frame.lineno})"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")
+        and not any(Path(frame.filename).is_relative_to(library) for library in libraries)
+    ]
+    return f"{type(error).__name__}: {error}" + "".join(lines[-1:])
+
 
 def load_recipe(where: str, built_in: Mapping[str, str]) -> Recipe:
     """Find a recipe by name, or as `package.module:recipe` or `file.py:recipe`.
@@ -98,16 +147,21 @@ def load_object(where: str, built_in: Mapping[str, str]) -> Any:
     except BadRecipe:
         raise
     except (Exception, SystemExit) as error:  # a user's file may fail in any way at all
-        raise BadRecipe(f"{where}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+        raise BadRecipe(f"{where}: importing {module_name} failed: {_told(error)}") from error
     if not hasattr(module, name):
         raise BadRecipe(f"{where}: {module_name} has no {name!r}")
     return getattr(module, name)
 
 
 def _by_name(name: str) -> ModuleType:
-    if str(Path.cwd()) not in sys.path:  # as `python -m` does
-        sys.path.insert(0, str(Path.cwd()))
+    _find_beside(Path.cwd())  # as `python -m` does
     return importlib.import_module(name)
+
+
+def _find_beside(folder: Path) -> None:
+    """Modules in the folder can be imported."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -117,6 +171,7 @@ def _from_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BadRecipe(f"{path}: not a Python file")
+    _find_beside(path.resolve().parent)  # as `python file.py` does
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)

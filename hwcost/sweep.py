@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
@@ -11,22 +12,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from hwcost.data import Data
-from hwcost.errors import BadStudy
+from hwcost.errors import BadFolding, BadStudy, DivergedTraining
 from hwcost.models import AREAS, RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.recipe import Recipe
 from hwcost.report import write_report
 from hwcost.search import Outcome, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import Sweep, design, run_trial
+from hwcost.trial import Sweep, design, rehearse, run_trial
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,26 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
 
     Raises:
         BadStudy: the folder holds another study, is in use, corrupt, or cannot be written.
+        HwcostError: what is wrong with recipe, data or part, before anything is trained or written.
     """
     listener = listener or Listener()
     torch.set_num_threads(1)  # small networks gain nothing from more, and one thread is deterministic
-    data = sweep.recipe.data(sweep.data)
+    _ = sweep.part, sweep.objectives  # a wrong name shows before the data are read
+    data = sweep.load()
+    rehearse(sweep, data)
     fingerprint = _fingerprint(sweep, data)
     with _open(sweep, fingerprint) as study:
-        baseline = _float_baseline(sweep, data, listener)
-        _write_json(sweep.out / "run.json", _provenance(sweep, data, baseline, fingerprint))
+        record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
+        _write_json(sweep.out / "run.json", record)
         progress = study.run(
             lambda suggestion: _objective(sweep, data, suggestion, listener),
             trials=trials,
             on_trial=lambda done: listener.trial_done(done, _standing(study, sweep)),
+            failures=(DivergedTraining, BadFolding),
         )
         _test_front(sweep, data, study)
-        page = _report(sweep.out, study)
+        _write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
+        page = _report(sweep, study)
         standing = _standing(study, sweep)
     return Result(page=page, finished=standing.finished, front=len(standing.front), interrupted=progress.interrupted)
 
@@ -98,7 +106,8 @@ def publish(folder: Path) -> Path:
         BadStudy: no study there, or a broken one.
     """
     record = _read_run(folder)
-    return write_report(folder, pd.DataFrame(_read_trials(folder)), record)
+    trials = _read_trials(folder)
+    return write_report(folder, pd.DataFrame(trials, columns=None if trials else ["number", "state"]), record)
 
 
 def reproduce(
@@ -119,28 +128,34 @@ def reproduce(
         BadStudy: no such finished trial, or recipe and data are not those of the study.
     """
     record = _read_run(folder)
-    sweep = Sweep(
-        recipe=find(record["recipe"]),
-        reference=record["recipe"],
-        out=folder,
-        data=data,
-        seed=record["seed"],
-        sampler=record["sampler"],
-        device=record["device"]["name"],
-        fps=record["target_fps"],
-        clock_mhz=record["device"]["clock_mhz"],
-    )
+    try:
+        kept = next(row for row in _read_trials(folder) if row["number"] == number and row["state"] == "COMPLETE")
+        suggestion = Suggestion(number=number, params=kept["params"], seed=int(kept["seed"]))
+        sweep = Sweep(
+            recipe=find(record["recipe"]),
+            reference=record["recipe"],
+            out=folder,
+            data=data,
+            seed=record["seed"],
+            sampler=record["sampler"],
+            device=record["device"]["name"],
+            fps=record["target_fps"],
+            clock_mhz=record["device"]["clock_mhz"],
+        )
+        studied = dict(record["fingerprint"])
+    except StopIteration as error:
+        raise BadStudy(f"{folder}: no trial {number} that finished; trials.csv lists what there is") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadStudy(
+            f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
+        ) from error
     torch.set_num_threads(1)
-    loaded = sweep.recipe.data(data)
+    loaded = sweep.load()
     now = _fingerprint(sweep, loaded)
-    differing = [name for name, value in record["fingerprint"].items() if now.get(name) != value]
+    differing = [name for name, value in studied.items() if now.get(name) != value]
     if differing:
         raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
-    trials = _read_trials(folder)
-    kept = next((row for row in trials if row["number"] == number and row["state"] == "COMPLETE"), None)
-    if kept is None:
-        raise BadStudy(f"{folder}: trial {number} is not among its {len(trials)} trials, or did not finish")
-    outcome, _ = run_trial(sweep, loaded, Suggestion(number=number, params=kept["params"], seed=int(kept["seed"])))
+    outcome, _ = run_trial(sweep, loaded, suggestion)
     names = ("accuracy", *RESOURCES)
     return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
 
@@ -160,15 +175,15 @@ def _open(sweep: Sweep, fingerprint: Mapping[str, str]) -> AbstractContextManage
 def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
     """All that the figures of a trial follow from, besides its parameters."""
     recipe = sweep.recipe
-    widest = recipe.anchors[0] if recipe.anchors else {}
     return {
         "recipe": recipe.name,
-        "network": str(recipe.network(widest)) if widest else "",
+        "network": str(sweep.network(recipe.first_tries[0])),
+        "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
         "data": data.fingerprint,
-        "budget": json.dumps([dict(recipe.budget(anchor)) for anchor in recipe.anchors]),
+        "budget": json.dumps([dict(sweep.limits(params)) for params in recipe.first_tries]),
         "training": str(recipe.training),
         "device": sweep.part.name,
-        "fps": f"{sweep.target:g}",  # 30000 or 30000.0: JSON does not keep them apart
+        "fps": f"{sweep.target:.12g}",  # 30000 or 30000.0: JSON does not keep them apart
         "clock_mhz": str(float(sweep.clock)),
     }
 
@@ -176,22 +191,33 @@ def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
 def _objective(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
     listener.trial_started(suggestion.number)
     outcome, trial = run_trial(sweep, data, suggestion, listener.epoch_done)
-    path = _checkpoint(sweep.out, suggestion.number)
-    path.parent.mkdir(exist_ok=True)
-    _replace(path, lambda target: torch.save(trial.net.state_dict(), target))
+    _save(trial.net, _checkpoint(sweep.out, suggestion.number))
     return outcome
 
 
 def _float_baseline(sweep: Sweep, data: Data, listener: Listener) -> dict[str, float]:
-    """Accuracy of the float network, trained once per study with the same settings; the test split is touched once."""
+    """Validation accuracy of the float network, trained once per study with the settings of every trial."""
     path = sweep.out / "float.json"
     if path.exists():
         return _read_json(path)
     torch.manual_seed(sweep.seed)
-    net = sweep.recipe.float_network()
-    fit(net, data, sweep.recipe.training, seed=sweep.seed)
-    figures = {"validation": evaluate(net, data.validation), "test": evaluate(net, data.test)}
+    net = sweep.network(None)
+    fit(net, data, sweep.recipe.training, seed=sweep.seed, on_epoch=listener.epoch_done)
+    _save(net, _checkpoint(sweep.out, None))
+    figures = {"validation": evaluate(net, data.validation)}
     _write_json(path, figures)
+    return figures
+
+
+def _test_baseline(sweep: Sweep, data: Data) -> dict[str, float]:
+    """Its figures with the test accuracy: touched once, when the search is over."""
+    path = sweep.out / "float.json"
+    figures = _read_json(path)
+    if "test" not in figures:
+        net = sweep.network(None)
+        _restore(net, _checkpoint(sweep.out, None))
+        figures["test"] = evaluate(net, data.test)
+        _write_json(path, figures)
     return figures
 
 
@@ -217,20 +243,31 @@ def _test_front(sweep: Sweep, data: Data, study: Study) -> None:
         if str(number) in tested:
             continue
         net = design(sweep, row["params"], data, int(row["seed"])).net
-        net.load_state_dict(torch.load(_checkpoint(sweep.out, number), weights_only=True))
+        _restore(net, _checkpoint(sweep.out, number))
         tested[str(number)] = evaluate(net, data.test)
         _write_json(path, tested)
 
 
-def _report(folder: Path, study: Study) -> Path:
-    tested = _read_json(folder / "test.json") if (folder / "test.json").exists() else {}
-    trials = study.frame().rename(columns={"reason": "error"})
-    trials["test_accuracy"] = [tested.get(str(number), float("nan")) for number in trials["number"]]
-    # the table with its nested columns, so that `hwcost report` needs neither the recipe nor the data
-    _replace(
-        folder / "trials.json", lambda target: target.write_text(f'{{"trials": {trials.to_json(orient="records")}}}')
-    )
-    return write_report(folder, trials, _read_run(folder))
+def _report(sweep: Sweep, study: Study) -> Path:
+    """Write the table with its nested columns, so that `hwcost report` needs neither recipe nor data; then the page."""
+    path = sweep.out / "test.json"
+    tested = _read_json(path) if path.exists() else {}
+    front = {row["number"] for row in _standing(study, sweep).front}
+    rows = [
+        {name: _finite(value) for name, value in _named(row).items() if name != "reason"}
+        | {
+            "error": _finite(row["reason"]),
+            "test_accuracy": tested.get(str(row["number"])) if row["number"] in front else None,
+        }
+        for row in study.frame().to_dict("records")
+    ]
+    _write_json(sweep.out / "trials.json", {"trials": rows})
+    return publish(sweep.out)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN."""
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _provenance(
@@ -266,19 +303,38 @@ def _provenance(
     }
 
 
-def _checkpoint(folder: Path, number: int) -> Path:
-    return folder / "checkpoints" / f"trial-{number:04d}.pt"
+def _checkpoint(folder: Path, number: int | None) -> Path:
+    """Of a trial, or of the float network."""
+    return folder / "checkpoints" / ("float.pt" if number is None else f"trial-{number:04d}.pt")
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+def _save(net: nn.Module, path: Path) -> None:
+    content = io.BytesIO()
+    torch.save(net.state_dict(), content)
+    _replace(path, content.getvalue())
+
+
+def _restore(net: nn.Module, path: Path) -> None:
+    try:
+        net.load_state_dict(torch.load(path, weights_only=True))
+    except Exception as error:  # torch and pickle fail in many ways on a broken file
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BadStudy(f"{path}: cannot be read ({reason}); restore it, or start a study in another folder") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
     """Write beside, then rename: a file is there whole or not at all."""
     partial = path.with_name(path.name + ".partial")
-    write(partial)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise BadStudy(f"{path}: cannot be written ({error.strerror}); mend that, or give another --out") from error
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    _replace(path, lambda target: target.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8"))
+    _replace(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

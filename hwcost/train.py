@@ -25,12 +25,13 @@ class Training:
     """Settings of one training.
 
     Attributes:
-        epochs: passes over the training split, at least 1.
-        batch: samples per step, at least 1.
+        epochs: passes over the training split, a whole number, at least 1.
+        batch: samples per step, a whole number, at least 1.
         lr: peak learning rate of weights and scales (AdamW, one cycle), above 0.
         weight_decay: of weights only; scales, widths, biases and norms never decay, at least 0.
         width_lr: step size of the learned bit-widths (plain SGD: a layer that costs more moves more), at least 0.
-        settle: share of the epochs, at the end, in which widths are frozen and the weights settle; 0 to below 1.
+        settle: share of the epochs, at the end, in which widths are frozen and the weights settle; 0 to below 1, and
+            always at least the last epoch.
         budget_strength, budget_rate: of the `Budget`.
         warmup: share of the steps over which the budget grows to its strength; 0 to 1.
     """
@@ -48,8 +49,13 @@ class Training:
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch", 1), ("weight_decay", 0), ("width_lr", 0), ("warmup", 0)):
             value = getattr(self, name)
-            if not isfinite(value) or value < least:
-                raise BadOption(f"training: {name}={value}; give a number of at least {least}")
+            whole = name in ("epochs", "batch")
+            if (
+                not isfinite(value)
+                or value < least
+                or (whole and (isinstance(value, bool) or not isinstance(value, int)))
+            ):
+                raise BadOption(f"training: {name}={value}; give a {'whole ' * whole}number of at least {least}")
         if not isfinite(self.lr) or self.lr <= 0:
             raise BadOption(f"training: lr={self.lr}; give a finite number above 0")
         if not 0 <= self.settle < 1 or self.warmup > 1:
@@ -80,12 +86,13 @@ class Epoch:
 
 
 def evaluate(net: nn.Module, split: Split, *, batch: int = 1024) -> float:
-    """Accuracy of `net` on a split, 0 to 1, in eval mode; the training mode is put back."""
-    training = net.training
+    """Accuracy of `net` on a split, 0 to 1, in eval mode; the mode of each module is put back."""
+    modes = {module: module.training for module in net.modules()}
     net.eval()
     with torch.no_grad():
         correct = sum(int((net(x).argmax(1) == y).sum()) for x, y in split.batches(batch))
-    net.train(training)
+    for module, mode in modes.items():
+        module.training = mode
     return correct / len(split)
 
 

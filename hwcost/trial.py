@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from hwcost.data import Data
+from hwcost.errors import BadFolding, BadRecipe
 from hwcost.estimate import Estimate, estimate
-from hwcost.loss import Budget
+from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, Device, target_fps
 from hwcost.models.device import device
-from hwcost.recipe import Params, Recipe
+from hwcost.recipe import Params, Recipe, ask
 from hwcost.search import Objective, Outcome, Suggestion
 from hwcost.spec import Thresholds
 from hwcost.trace import Pipeline, trace
@@ -53,24 +54,52 @@ class Sweep:
     @property
     def part(self) -> Device:
         """The part that everything is priced on."""
-        return device(self.device or self.recipe.device)
+        return device(self.recipe.device if self.device is None else self.device)
 
     @property
     def clock(self) -> float:
         """MHz."""
-        return self.clock_mhz or self.recipe.clock_mhz
+        return self.recipe.clock_mhz if self.clock_mhz is None else self.clock_mhz
 
     @property
     def target(self) -> float:
         """Frames per second that the folding is chosen for."""
-        return self.fps or self.recipe.fps
+        return self.recipe.fps if self.fps is None else self.fps
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """Accuracy up, resources down."""
+        """Accuracy up, resources down.
+
+        Raises:
+            BadRecipe: an objective that no trial has a figure for.
+        """
+        for name in self.recipe.objectives:
+            if name not in ("accuracy", *RESOURCES):
+                raise BadRecipe(
+                    f"recipe {self.recipe.name}: objective {name!r}; give accuracy and any of {', '.join(RESOURCES)}"
+                )
         return tuple(
             Objective(name, "maximize" if name == "accuracy" else "minimize") for name in self.recipe.objectives
         )
+
+    def load(self) -> Data:
+        """The data set of the recipe."""
+        data = ask(f"recipe {self.recipe.name}: its data()", self.recipe.data, self.data)
+        if not isinstance(data, Data):
+            raise BadRecipe(f"recipe {self.recipe.name}: its data() returned {type(data).__name__}, not hwcost.Data")
+        return data
+
+    def network(self, params: Params | None) -> nn.Module:
+        """The network of a trial, or the float network without parameters; seeded by the caller."""
+        name = f"recipe {self.recipe.name}: its " + ("float_network()" if params is None else "network()")
+        net = ask(name, self.recipe.float_network) if params is None else ask(name, self.recipe.network, params)
+        if not isinstance(net, nn.Module):
+            raise BadRecipe(f"{name} returned {type(net).__name__}, not a torch.nn.Module")
+        return net
+
+    def limits(self, params: Params) -> Mapping[str, float]:
+        """Resource -> the limit that a trial is driven to."""
+        return ask(f"recipe {self.recipe.name}: its budget()", self.recipe.budget, params)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +118,46 @@ class Design:
 def design(sweep: Sweep, params: Params, data: Data, seed: int) -> Design:
     """Build, trace and fold the network of one trial; the folding is chosen at its starting widths."""
     torch.manual_seed(seed)
-    net = sweep.recipe.network(params)
+    net = sweep.network(params)
     pipeline = trace(net, data.train.x[:1], input_range=sweep.recipe.input)
     folding = target_fps(pipeline, sweep.target, clock_mhz=sweep.clock)
     return Design(net=net, pipeline=pipeline, model=Dataflow(device=sweep.part, folding=folding, clock_mhz=sweep.clock))
+
+
+def rehearse(sweep: Sweep, data: Data) -> None:
+    """Meet every fault of a recipe before anything is trained or written: build, fold and price its first tries.
+
+    Raises:
+        HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
+    """
+    too_slow: list[BadFolding] = []
+    tries = sweep.recipe.first_tries
+    sweep.network(None)
+    for params in tries:
+        try:
+            trial = design(sweep, params, data, sweep.seed)
+        except BadFolding as error:
+            too_slow.append(error)
+            continue
+        scores = trial.pipeline.layers()[-1].output.shape
+        if scores != (data.classes,):
+            raise BadRecipe(
+                f"recipe {sweep.recipe.name}: its network gives scores of shape {scores} for a sample; {data.name} has "
+                f"{data.classes} classes"
+            )
+        _budget(sweep, params, data).penalty(hardware_cost(trial.pipeline, trial.model))
+    if len(too_slow) == len(tries):
+        raise too_slow[0]
+
+
+def _budget(sweep: Sweep, params: Params, data: Data) -> Budget:
+    settings = sweep.recipe.training
+    return Budget(
+        sweep.limits(params),
+        strength=settings.budget_strength,
+        rate=settings.budget_rate,
+        warmup=round(settings.warmup * settings.epochs * data.train.steps(settings.batch)),
+    )
 
 
 def run_trial(
@@ -101,13 +166,7 @@ def run_trial(
     """Train one suggestion inside its budget; its figures follow from (recipe, data, parameters, seed) alone."""
     trial = design(sweep, suggestion.params, data, suggestion.seed)
     settings = sweep.recipe.training
-    warmup = round(settings.warmup * settings.epochs * data.train.steps(settings.batch))
-    budget = Budget(
-        sweep.recipe.budget(suggestion.params),
-        strength=settings.budget_strength,
-        rate=settings.budget_rate,
-        warmup=warmup,
-    )
+    budget = _budget(sweep, suggestion.params, data)
     epochs = fit(
         trial.net,
         data,
