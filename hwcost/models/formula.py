@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwcost.models.relax import PLAIN, Arithmetic, Quantity, relax
+from hwcost.models.relax import EXACT, PLAIN, Arithmetic, Quantity, relax
 from hwcost.models.resources import RESOURCES
 from hwcost.spec import Block
 
@@ -108,6 +108,22 @@ class Formula(ABC):
     def __call__(self, jobs: Sequence[Job], setting: Setting) -> dict[str, Tensor]:
         """Every resource of every job, differentiable; float64 (len(jobs),) each."""
         return relax(self._on(self._columns(jobs, setting), setting, sums=True), self._widths(jobs))
+
+    def at(self, jobs: Sequence[Job], setting: Setting, widths: Tensor) -> dict[str, Tensor]:
+        """Every resource at other widths than the blocks have; without gradient.
+
+        Args:
+            jobs: blocks with their choices.
+            setting: what they share.
+            widths: in the order of `widths`, whole; float64 (k, ..., len(jobs)).
+
+        Returns:
+            Resource -> float64 (..., len(jobs)).
+        """
+        with torch.no_grad():
+            found = _total(self.law(EXACT, widths, self._columns(jobs, setting), setting))
+            shape = widths.shape[1:]
+            return {name: torch.as_tensor(value, dtype=torch.float64).expand(shape) for name, value in found.items()}
 
     def reference(self, job: Job, setting: Setting) -> dict[str, int]:
         """One job at whole widths, in python numbers.
