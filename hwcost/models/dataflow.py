@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadFolding, BadOption, UnknownBlock
-from hwcost.models.coefficients import values
+from hwcost.models.coefficients import FLOWS
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.dsp import DSP_KINDS
@@ -16,6 +16,7 @@ from hwcost.models.folding import Folding, keep_up, unit_names
 from hwcost.models.formula import Fold, Formula, Job, Setting
 from hwcost.models.formulas import FORMULAS, BlockPrice
 from hwcost.models.matvec import MatVecFormula, fault
+from hwcost.models.memo import PriceMemo
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
 from hwcost.models.resources import RESOURCES, Placed
 from hwcost.spec import Block, MatVec, ScaleBias
@@ -68,11 +69,13 @@ class Dataflow:
         choice("weight_memory", weight_memory, MEMORIES)
         choice("weight_banks", weight_banks, BANKS)
         choice("thresholds", thresholds, THRESHOLDS)
+        choice("flow", flow, FLOWS)
         kind = self.device.dsp_kind
         choice("dsp_kind of the device", kind, DSP_KINDS)
         self.multipliers = multipliers
         self.weight_memory = weight_memory
-        self.setting = Setting(values(flow), kind, thresholds, flow, weight_banks)
+        self.setting = Setting(kind, thresholds, flow, weight_banks)
+        self._memo = PriceMemo(self.setting)
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
         """The cost of every block.
@@ -96,10 +99,24 @@ class Dataflow:
         kinds: dict[type[Block], list[int]] = {}
         for index, job in enumerate(jobs):
             kinds.setdefault(type(job.block), []).append(index)
-        found = [self._price_kind(kind, [jobs[i] for i in rows]) for kind, rows in kinds.items()]
-        order = torch.tensor([i for rows in kinds.values() for i in rows], dtype=torch.int64).argsort()
-        none = torch.zeros(0, dtype=torch.float64)
-        return {name: torch.cat([none, *(bill[name] for bill in found)])[order] for name in RESOURCES}
+        tables, order = self._tables(kinds, jobs)
+        found = torch.cat([torch.zeros(0, len(RESOURCES), dtype=torch.float64), *tables])
+        back = torch.tensor(order, dtype=torch.int64).argsort()
+        return dict(zip(RESOURCES, found[back].unbind(1), strict=True))
+
+    def _tables(self, kinds: dict[type[Block], list[int]], jobs: list[Job]) -> tuple[list[Tensor], list[int]]:
+        """Prices of groups of blocks, (blocks, resources) each, and where in `jobs` their rows belong."""
+        known = {kind: formula for kind in kinds if isinstance(formula := self.formulas[kind], Formula)}
+        remembered = [(known[kind], row) for kind, rows in kinds.items() if kind in known for row in rows]
+        table = None
+        if remembered:
+            table = self._memo.price([formula for formula, _ in remembered], [jobs[row] for _, row in remembered])
+        if table is None:  # fractional widths: between the points that a memo holds
+            known, remembered = {}, []
+        rest = {kind: rows for kind, rows in kinds.items() if kind not in known}
+        tables = [self._price_kind(kind, [jobs[row] for row in rows]) for kind, rows in rest.items()]
+        order = [row for _, row in remembered] + [row for rows in rest.values() for row in rows]
+        return ([] if table is None else [table]) + tables, order
 
     def reference(self, placed: Sequence[Placed]) -> list[dict[str, int]]:
         """As `price`, in python integers and without torch arithmetic; for whole widths only, built-in blocks only."""
@@ -158,7 +175,7 @@ class Dataflow:
             )
         return self.formulas[kind]
 
-    def _price_kind(self, kind: type[Block], jobs: list[Job]) -> dict[str, Tensor]:
+    def _price_kind(self, kind: type[Block], jobs: list[Job]) -> Tensor:
         bill = self.formulas[kind](jobs, self.setting)
         for name in RESOURCES:
             if name not in bill or bill[name].shape != (len(jobs),):
@@ -166,7 +183,7 @@ class Dataflow:
                     f"{jobs[0].layer}: the formula of {kind.__name__} must return {name!r} as a tensor of shape "
                     f"({len(jobs)},), one element per block"
                 )
-        return bill
+        return torch.stack([bill[name] for name in RESOURCES], dim=1)
 
 
 def _matvec(item: Placed) -> MatVec:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import torch
 
 from hwcost.errors import BadFolding, BadOption
-from hwcost.models.coefficients import values
+from hwcost.models.coefficients import FLOWS
 from hwcost.models.formula import Fold, Formula, Job, Setting
 from hwcost.models.formulas import FORMULAS
 from hwcost.models.matvec import MAX_STREAM_BITS, MatVecFormula, fault
@@ -110,10 +110,11 @@ def target_fps(
     choice("multipliers", multipliers, MULTIPLIERS)
     choice("weight_memory", weight_memory, MEMORIES)
     choice("weight_banks", weight_banks, BANKS)
+    choice("flow", flow, FLOWS)
     clock_hz = clock_mhz * 1e6
     interval = floor(clock_hz / fps)
     # neither the slice nor the thresholds touch what is compared: LUT and BRAM18 of units
-    setting = Setting(values(flow), "DSP48E2", "search", flow, weight_banks)
+    setting = Setting("DSP48E2", "search", flow, weight_banks)
     placed = place(pipeline.layers())
     names = unit_names(placed)
     folds = {}

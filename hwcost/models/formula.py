@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hwcost.models.coefficients import values
 from hwcost.models.relax import EXACT, PLAIN, Arithmetic, Quantity, relax
 from hwcost.models.resources import RESOURCES
 from hwcost.spec import Block
@@ -36,18 +37,21 @@ class Setting:
     """What all blocks of one design share.
 
     Attributes:
-        constants: of the laws, by name.
         dsp_kind: slice of the part.
         thresholds: "search" (a pipeline of one comparator per output bit) or "parallel" (one per threshold).
         flow: "rtl" or "hls".
         weight_banks: "shared" (one wide memory for all PE of a unit) or "per_pe" (a memory each).
     """
 
-    constants: Mapping[str, float]
     dsp_kind: str
     thresholds: str
     flow: str
     weight_banks: str
+
+    @property
+    def constants(self) -> Mapping[str, float]:
+        """Constants of the laws, by name."""
+        return values(self.flow)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +113,10 @@ class Formula(ABC):
         """Every resource of every job, differentiable; float64 (len(jobs),) each."""
         return relax(self._on(self._columns(jobs, setting), setting, sums=True), self._widths(jobs))
 
+    def total(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        """The law with its parts summed up: one quantity per resource."""
+        return _total(self.law(ops, widths, g, setting))
+
     def at(self, jobs: Sequence[Job], setting: Setting, widths: Tensor) -> dict[str, Tensor]:
         """Every resource at other widths than the blocks have; without gradient.
 
@@ -121,7 +129,7 @@ class Formula(ABC):
             Resource -> float64 (..., len(jobs)).
         """
         with torch.no_grad():
-            found = _total(self.law(EXACT, widths, self._columns(jobs, setting), setting))
+            found = self.total(EXACT, widths, self._columns(jobs, setting), setting)
             shape = widths.shape[1:]
             return {name: torch.as_tensor(value, dtype=torch.float64).expand(shape) for name, value in found.items()}
 
