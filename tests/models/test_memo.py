@@ -38,6 +38,8 @@ def test_memo_equals_the_laws(g: dict[str, Any], widths: list[int], multipliers:
                         atol=1e-12,
                     )
 
+
+def test_a_full_memory_is_emptied(monkeypatch: Any) -> None:
     monkeypatch.setattr("hwcost.models.memo.MOST_ENTRIES", 2)
     model = Dataflow(device="xc7z020", folding={"unit": Fold()})
     geometry: dict[str, Any] = {"kind": "matvec", "rows": 4, "cols": 8, "groups": 1, "vectors": 1, "narrow": False}
