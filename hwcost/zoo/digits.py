@@ -23,9 +23,9 @@ recipe = cnn_recipe(
     data=_data,
     input=between(0, 16),  # pixels are counts from 0 to 16
     image=(1, 8, 8),
-    channels=(3, 16),
+    channels=(2, 16),
     classes=10,
-    lut_budget=(1_500, 30_000),
+    lut_budget=(1_200, 30_000),
     training=Training(epochs=20, batch=64),
     device="PYNQ-Z1",
     fps=400_000,
