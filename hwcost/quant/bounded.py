@@ -97,7 +97,8 @@ class BoundedQuantizer(IntQuantizer):
             shrunk = self._shrunk(rows, self.limit)
         wire = self.range()
         most = wire.high.to(x.dtype)
-        whole = trunc_ste(torch.minimum(torch.maximum(shrunk.reshape(x.shape), -most), most))
+        # clamp's gradient is 1 at the bounds, where the largest weight stands; that of torch.minimum is a half
+        whole = trunc_ste(shrunk.reshape(x.shape).clamp(-most, most))
         return whole * step
 
     def _shrunk(self, rows: Tensor, limit: float) -> Tensor:
@@ -105,7 +106,7 @@ class BoundedQuantizer(IntQuantizer):
         total = size.sum(1, keepdim=True)
         if self.method == "scale":
             # one ulp of headroom: the sum of what is left must not round above the limit
-            return rows * (limit * (1 - 1e-6) / total.clamp(min=limit))
+            return torch.where(total > limit, rows * (limit * (1 - 1e-6) / total.clamp(min=limit)), rows)
         return torch.where(total > limit, rows.sign() * (size - _cut(size, limit)).clamp(min=0), rows)
 
 

@@ -180,7 +180,8 @@ class BinaryQuantizer(ScaledQuantizer):
     def quantize(self, x: Tensor) -> Tensor:
         """sign(x) s, with sign(0) = 1; gradient s to x, and exact to s."""
         s: Tensor = self.scale(x)
-        inside = torch.minimum(torch.maximum(x, -s.to(x.dtype)), s.to(x.dtype)) if self.clipped else x
+        # clamp's gradient is 1 at the bounds; that of torch.minimum is a half
+        inside = x.clamp(-s.to(x.dtype), s.to(x.dtype)) if self.clipped else x
         return (sign_ste(inside) * s).to(x.dtype)
 
     def range(self) -> Range:

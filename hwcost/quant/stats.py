@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.ste import ceil_log2
 
 Dims = tuple[int, ...] | None
 Stat = Callable[[Tensor, Dims], Tensor]
@@ -47,9 +48,12 @@ def mean_plus_sigma(x: Tensor, dims: Dims, sigma: float | Tensor) -> Tensor:
     size = x.abs()
     count = x.numel() if dims is None else int(torch.tensor([x.shape[dim] for dim in dims]).prod())
     mean = size.mean() if dims is None else size.mean(dims, keepdim=True)
-    square = (size - mean).square()
+    apart = size - mean
+    # in units of a power of two: exact, and squares of large values do not overflow
+    unit = torch.exp2(ceil_log2(apart.detach().abs().amax().clamp(min=1)))
+    square = (apart / unit).square()
     total = square.sum() if dims is None else square.sum(dims, keepdim=True)
-    return mean + sigma * torch.sqrt(total / max(count - 1, 1) + 1e-8)
+    return mean + sigma * (unit * torch.sqrt(total / max(count - 1, 1) + 1e-8 / unit.square()))
 
 
 def mean_sigma(sigma: float) -> Stat:
