@@ -18,6 +18,7 @@ from hwcost.models import Fold as Fold
 from hwcost.models import Generic as Generic
 from hwcost.models import devices as devices
 from hwcost.models import target_fps as target_fps
+from hwcost.quant import parameter_groups as parameter_groups
 from hwcost.recipe import Recipe as Recipe
 from hwcost.rules import RULES as RULES
 from hwcost.trace import Pipeline as Pipeline
@@ -25,4 +26,3 @@ from hwcost.trace import trace as trace
 from hwcost.train import Training as Training
 from hwcost.train import evaluate as evaluate
 from hwcost.train import fit as fit
-from hwcost.train import split_parameters as split_parameters

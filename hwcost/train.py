@@ -16,7 +16,7 @@ from hwcost.estimate import Bill, layer_bits, price
 from hwcost.live_cost import LiveCost
 from hwcost.loss import Budget
 from hwcost.models.resources import HardwareModel
-from hwcost.quant import LearnedBits
+from hwcost.quant import parameter_groups
 from hwcost.trace import Pipeline
 
 
@@ -162,9 +162,9 @@ class _Loop:
         self.pipeline, self.model, self.budget = pipeline, model, budget
         self.settling_epochs = max(1, round(settings.settle * settings.epochs))
         self.order = torch.Generator().manual_seed(seed)
-        widths, rest = split_parameters(net)
-        self.weights = torch.optim.AdamW(_decay_groups(rest, settings.weight_decay), lr=settings.lr)
-        self.widths = torch.optim.SGD(widths, lr=settings.width_lr) if widths else None
+        groups = parameter_groups(net, lr=settings.lr, width_lr=settings.width_lr, weight_decay=settings.weight_decay)
+        self.weights = torch.optim.AdamW([groups.weights, groups.rest])
+        self.widths = torch.optim.SGD([groups.widths])
         self.cost = (
             LiveCost(net, pipeline, model, budget.limits)
             if budget is not None and pipeline is not None and model is not None
@@ -194,7 +194,7 @@ class _Loop:
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.weights.step()
         self.schedule.step()
-        if self.widths is not None and widths_learn:
+        if widths_learn:
             self.widths.step()
         if self.budget is not None and used is not None:
             self.budget.update(used)
@@ -215,18 +215,3 @@ class _Loop:
             return None
         with torch.no_grad():
             return price(self.pipeline, self.model)
-
-
-def split_parameters(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Learned widths, and everything else: they want optimizers of their own."""
-    widths = [module.offset for module in net.modules() if isinstance(module, LearnedBits)]
-    known = {id(parameter) for parameter in widths}
-    return widths, [parameter for parameter in net.parameters() if id(parameter) not in known]
-
-
-def _decay_groups(parameters: list[nn.Parameter], decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels decay; scales, biases and norms, all of one dimension or none, do not."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]

@@ -56,4 +56,12 @@ from hwcost.quant.stats import he as he
 from hwcost.quant.stats import mean_of_channel_max as mean_of_channel_max
 from hwcost.quant.stats import mean_sigma as mean_sigma
 from hwcost.quant.stats import percentile as percentile
+from hwcost.quant.summary import WidthRow as WidthRow
+from hwcost.quant.summary import WidthSummary as WidthSummary
+from hwcost.quant.summary import width_summary as width_summary
 from hwcost.quant.tensor import QuantTensor as QuantTensor
+from hwcost.quant.widths import ParameterGroups as ParameterGroups
+from hwcost.quant.widths import freeze_widths as freeze_widths
+from hwcost.quant.widths import parameter_groups as parameter_groups
+from hwcost.quant.widths import steady_widths as steady_widths
+from hwcost.quant.widths import thaw_widths as thaw_widths
