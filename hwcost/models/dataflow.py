@@ -95,7 +95,10 @@ class Dataflow:
         Error: matrix-vector units: see `MatVecFormula`; whole pipelines: reports/calibration. Adapters, FIFOs, DMA and
             the shell of a board are not in it.
         """
-        jobs = self.plan(placed)
+        return self.price_jobs(self.plan(placed))
+
+    def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
+        """As `price`, of blocks whose choices are made; each on its own, whatever stands beside it."""
         kinds: dict[type[Block], list[int]] = {}
         for index, job in enumerate(jobs):
             kinds.setdefault(type(job.block), []).append(index)
@@ -104,7 +107,7 @@ class Dataflow:
         back = torch.tensor(order, dtype=torch.int64).argsort()
         return dict(zip(RESOURCES, found[back].unbind(1), strict=True))
 
-    def _tables(self, kinds: dict[type[Block], list[int]], jobs: list[Job]) -> tuple[list[Tensor], list[int]]:
+    def _tables(self, kinds: dict[type[Block], list[int]], jobs: Sequence[Job]) -> tuple[list[Tensor], list[int]]:
         """Prices of groups of blocks, (blocks, resources) each, and where in `jobs` their rows belong."""
         known = {kind: formula for kind in kinds if isinstance(formula := self.formulas[kind], Formula)}
         remembered = [(known[kind], row) for kind, rows in kinds.items() if kind in known for row in rows]

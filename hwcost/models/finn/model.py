@@ -164,7 +164,15 @@ class Finn:
 
         Error: as FINN's own: median of estimate / measured 1.6 for LUT of 176 HLS units (finn.md 3.1).
         """
-        rows = [self._block(job) for job in self._dataflow.plan(placed)]
+        return self.price_jobs(self.plan(placed))
+
+    def plan(self, placed: Sequence[Placed]) -> list[Job]:
+        """As `Dataflow.plan`."""
+        return self._dataflow.plan(placed)
+
+    def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
+        """As `price`, of blocks whose choices are made; each on its own, whatever stands beside it."""
+        rows = [self._block(job) for job in jobs]
         none = torch.zeros(0, len(RESOURCES), dtype=torch.float64)
         table = torch.cat([none, *(row[None] for row in rows)])
         return dict(zip(RESOURCES, table.T, strict=True))
