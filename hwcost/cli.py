@@ -320,7 +320,7 @@ def _cell(column: str, value: Any) -> str:
 def main() -> None:
     """Entry point of the `hwcost` command."""
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="hwcost", standalone_mode=False)
     except click.ClickException as error:
         _complain(error.format_message())
         sys.exit(2)

@@ -18,15 +18,17 @@ class _Bar(Listener):
     def __init__(self, progress: Progress, trials: int, epochs: int) -> None:
         self._progress, self._epochs = progress, epochs
         self._task = progress.add_task("float baseline", total=trials * epochs, shown="", trials=f"0/{trials}")
-        self._trials = trials
+        self._trials, self._done = trials, 0
 
     def trial_started(self, number: int) -> None:
-        self._progress.update(self._task, description=f"trial {number}")
+        completed = self._done * self._epochs  # the epochs of the float baseline do not count
+        self._progress.update(self._task, description=f"trial {number}", completed=completed)
 
     def epoch_done(self, epoch: Epoch) -> None:
         self._progress.update(self._task, advance=1)
 
     def trial_done(self, done: int, standing: Standing) -> None:
+        self._done = done
         self._progress.update(
             self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}", shown=_summary(standing)
         )

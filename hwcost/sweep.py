@@ -26,7 +26,7 @@ from hwcost.errors import BadFolding, BadStudy, DivergedTraining
 from hwcost.models import AREAS, RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.recipe import Recipe
-from hwcost.report import write_report
+from hwcost.report import read_study, write_report
 from hwcost.search import Outcome, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import Sweep, design, rehearse, run_trial
@@ -106,8 +106,7 @@ def publish(folder: Path) -> Path:
         BadStudy: no study there, or a broken one.
     """
     record = _read_run(folder)
-    trials = _read_trials(folder)
-    return write_report(folder, pd.DataFrame(trials, columns=None if trials else ["number", "state"]), record)
+    return write_report(folder, _read_trials(folder), record)
 
 
 def reproduce(
@@ -128,8 +127,9 @@ def reproduce(
         BadStudy: no such finished trial, or recipe and data are not those of the study.
     """
     record = _read_run(folder)
+    trials = read_study(_read_trials(folder), record).trials  # checked
     try:
-        kept = next(row for row in _read_trials(folder) if row["number"] == number and row["state"] == "COMPLETE")
+        kept = next(row for _, row in trials.iterrows() if row["number"] == number and row["state"] == "COMPLETE")
         suggestion = Suggestion(number=number, params=kept["params"], seed=int(kept["seed"]))
         sweep = Sweep(
             recipe=find(record["recipe"]),
@@ -347,12 +347,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_trials(folder: Path) -> list[dict[str, Any]]:
-    content = _read_json(folder / "trials.json")
-    if not isinstance(content.get("trials"), list):
-        raise BadStudy(f"{folder / 'trials.json'}: no table of trials; call `hwcost sweep` again to write it")
-    trials: list[dict[str, Any]] = content["trials"]
-    return trials
+def _read_trials(folder: Path) -> pd.DataFrame:
+    path = folder / "trials.json"
+    rows = _read_json(path).get("trials") if path.is_file() else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadStudy(f"{path}: no table of trials; call `hwcost sweep` again to write it")
+    return pd.DataFrame(rows, columns=None if rows else ["number", "state"])
 
 
 def _read_run(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""A recipe that trains in a blink: 16 samples of each of three made classes; and it can be told to hang."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+from optuna.distributions import FloatDistribution, IntDistribution
+from torch import Tensor, nn
+
+from hwcost.data import Data, Split
+from hwcost.quant import QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
+from hwcost.ranges import between
+from hwcost.recipe import Params, Recipe
+from hwcost.train import Training
+
+HANG = Path(__file__).with_name("hang")
+"""A file with the path of a study: the trial after its second checkpoint never ends."""
+
+
+class TinyNet(nn.Sequential):
+    """conv - norm - ReLU - pool - dense."""
+
+    def __init__(self, base: int | None) -> None:
+        def weight(per_channel: bool = True):  # type: ignore[no-untyped-def]
+            return None if base is None else learned_weight(bits=base + 3, base=base, per_channel=per_channel)
+
+        activation = None if base is None else learned_activation(bits=base + 3, base=base, max_val=4.0)
+        super().__init__(
+            QuantConv2d(1, 4, 3, padding=1, bias=False, weight_quant=weight()),
+            nn.BatchNorm2d(4),
+            QuantReLU(activation),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            QuantLinear(16, 3, bias=False, weight_quant=weight(per_channel=False)),
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and HANG.exists():
+            study = Path(HANG.read_text())
+            if len(list(study.glob("checkpoints/trial-*.pt"))) >= 2:
+                print("hanging", flush=True)
+                time.sleep(600)
+        return super().forward(input)
+
+
+def made(path: Path | None) -> Data:
+    """Three noisy patterns of 4x4 pixels, integers 0 to 15 in steps of 1/16."""
+    draw = torch.Generator().manual_seed(3)
+    patterns = torch.randint(0, 16, (3, 1, 4, 4), generator=draw)
+
+    def split(each: int) -> Split:
+        y = torch.arange(3).repeat(each)
+        noise = torch.randint(-5, 6, (len(y), 1, 4, 4), generator=draw)
+        return Split((patterns[y] + noise).clamp(0, 15) / 16, y)
+
+    return Data(name="made", train=split(16), validation=split(7), test=split(6), classes=3, fingerprint="made-1")
+
+
+def _network(params: Params) -> TinyNet:
+    return TinyNet(params["base"])
+
+
+recipe = Recipe(
+    name="tiny",
+    network=_network,
+    float_network=lambda: TinyNet(None),
+    data=made,
+    input=between(0, 15),
+    space={"base": IntDistribution(2, 5), "lut_budget": FloatDistribution(300, 3_000, log=True)},
+    budget=lambda params: {"LUT": params["lut_budget"]},
+    training=Training(epochs=6, batch=16, lr=2e-2),
+    device="PYNQ-Z1",
+    fps=400_000,
+    anchors=({"base": 5, "lut_budget": 3_000.0}, {"base": 2, "lut_budget": 300.0}),
+    example=(1, 4, 4),
+)
