@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.bits import ConstBits, LearnedBits
+from hwcost.quant.fused import fake_quant
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, between, clip, integers
 from hwcost.spec import Block
-from hwcost.ste import fake_quant, floor_ste, round_ste, with_gradient_of
+from hwcost.ste import floor_ste, round_ste, with_gradient_of
 
 MODES = ("saturate", "wrap", "truncate")
 OPENING = 1e-6

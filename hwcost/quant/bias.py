@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
+from hwcost.quant.fused import fake_quant
 from hwcost.ranges import Range, integers
-from hwcost.ste import ceil_ste, fake_quant
+from hwcost.ste import ceil_ste
 
 
 class BiasQuantizer(nn.Module):

@@ -45,6 +45,7 @@ class ConstBits(FullPrecision):
             raise BadOption(f"ConstBits({bits!r}): give a whole number of bits, 1 to {WIDEST}")
         self.register_buffer("width", torch.tensor(float(bits)), persistent=False)
         self.base = self.most = bits
+        self.single = True
 
     def forward(self) -> Tensor:
         """() width in bits; no gradient."""
@@ -91,6 +92,7 @@ class LearnedBits(FullPrecision):
         if restrict is Restrict.POW2 and any(not log2(width).is_integer() for width in (base, most)):
             raise BadOption(f"LearnedBits: base={base} and most={most} must be powers of two with Restrict.POW2")
         self.base, self.most, self.restrict = base, most, restrict
+        self.single = shape == () and restrict is Restrict.WHOLE  # one whole number: it can be read as such
         start = log2(bits) - log2(base) if restrict is Restrict.POW2 else bits - base
         self.offset = nn.Parameter(torch.full(shape, float(start)))
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.scale import Domain, LearnedScale, Scale
+from hwcost.quant.bits import WIDEST, Bits, LearnedBits, Restrict, as_bits
+from hwcost.quant.fused import Kind, fake_quant, levels, row_quant, scalar_quant
+from hwcost.quant.scale import FLOAT, LEAST, POW2, ConstScale, LearnedScale, Scale, StatScale
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, binary, integers, ternary
-from hwcost.ste import ceil_ste, fake_quant, integer_levels, sign_ste, ternary_ste
+from hwcost.ste import ceil_ste, sign_ste, ternary_ste
 
 CODES = 2**31
 """No code is larger: what is beyond (and NaN) has no integer."""
@@ -138,7 +139,7 @@ class IntQuantizer(ScaledQuantizer):
     @property
     def power(self) -> bool:
         """Whether N is a power of two."""
-        return self.scale.domain is Domain.POW2
+        return bool(self.scale.domain is POW2)
 
     def width(self) -> Tensor:
         """Whole width of the codes now, in bits; gradient to a learned width."""
@@ -148,13 +149,38 @@ class IntQuantizer(ScaledQuantizer):
         return width
 
     def quantize(self, x: Tensor) -> Tensor:
-        """The nearest multiples of the step inside the range; gradients: see `ste.fake_quant`."""
-        return fake_quant(x, self.scale(x), self.width(), signed=self.signed, narrow=self.narrow, power=self.power)
+        """The nearest multiples of the step inside the range; gradients: see `fused.fake_quant`."""
+        # read once, and past Module.__getattr__: small networks are bound by Python
+        bits, scale = self._modules["bits"], self._modules["scale"]
+        if bits.single and x.dtype is torch.float32 and x.is_cpu and not torch.compiler.is_compiling():  # type: ignore[union-attr] # not None
+            fast = self._fast(x, bits, scale)
+            if fast is not None:
+                return fast
+        return fake_quant(
+            x, self.scale(_wide(x)), self.width(), signed=self.signed, narrow=self.narrow, power=self.power
+        )
+
+    def _fast(self, x: Tensor, bits: Any, scale: Any) -> Tensor | None:
+        """The same by way of Python numbers, for one threshold (or the largest of each row) and one width."""
+        learned = type(bits) is LearnedBits
+        offset, base, most = (bits.offset, bits.base, bits.most) if learned else (bits.width, 0, WIDEST)
+        kind = Kind(self.signed, self.narrow, scale.domain is POW2)
+        match scale:
+            case LearnedScale() if scale.started and scale.value.numel() == 1:
+                return scalar_quant(
+                    x, scale.value, scale.domain is not FLOAT, kind.power, LEAST, offset, base, most, kind
+                )
+            case ConstScale() if scale.threshold.numel() == 1:
+                return scalar_quant(x, scale.threshold, False, False, 0.0, offset, base, most, kind)
+            case StatScale() if self.narrow and scale.largest_of_rows:
+                return row_quant(x, offset, base, most, scale.channel_dim is not None, LEAST)
+        return None
 
     def step(self, x: Tensor | None = None) -> Tensor:
         """threshold / N; gradient to both."""
-        threshold: Tensor = self.scale(x)
-        return threshold / integer_levels(self.width(), self.signed, self.narrow, self.power)
+        threshold: Tensor = self.scale(None if x is None else _wide(x))
+        reach: Tensor = levels(self.width(), Kind(self.signed, self.narrow, self.power))[2]
+        return threshold / reach
 
     def range(self) -> Range:
         """See `ranges.integers`."""
@@ -219,6 +245,11 @@ class TernaryQuantizer(ScaledQuantizer):
     def extra_repr(self) -> str:
         """For `print(model)`."""
         return f"threshold={self.threshold}"
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least float32, so that a step is as exact as the codes need."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def checked(quantizer: object, owner: str) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.precision import FullPrecision
-from hwcost.quant.stats import Dims, Stat
+from hwcost.quant.stats import Dims, Stat, abs_max
 from hwcost.ste import ceil_log2, ceil_ste
 
 LEAST = 2.0**-16
@@ -195,6 +195,12 @@ class StatScale(FullPrecision):
         if affine:
             size = (1,) if channel_dim is None or channels is None else (channels,)
             self.gain, self.bias = nn.Parameter(torch.ones(size)), nn.Parameter(torch.zeros(size))
+
+    @property
+    def largest_of_rows(self) -> bool:
+        """Whether it is plainly the largest magnitude of each row of x, or of all of x."""
+        plain = self.stat is abs_max and not self.over and self.gain is None and self.domain is not POW2
+        return plain and self.channel_dim in (None, 0)
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold. Gradient: through the statistic to x (or to the tensors of `over`), and to gain and bias."""

@@ -17,13 +17,17 @@ Stat = Callable[[Tensor, Dims], Tensor]
 
 
 def abs_max(x: Tensor, dims: Dims = None) -> Tensor:
-    """Largest magnitude; the gradient is shared evenly among equal largest elements.
+    """Largest magnitude; the gradient goes to the first largest element.
 
     >>> abs_max(torch.tensor([1.0, -4.0])).item()
     4.0
     """
     size = x.abs()
-    return size.amax() if dims is None else size.amax(dims, keepdim=True)
+    if dims is None:
+        return size.reshape(-1).max(0).values
+    kept = [dim for dim in range(x.ndim) if dim not in dims]
+    rows = size.permute(*kept, *dims).reshape(*(x.shape[dim] for dim in kept), -1)
+    return rows.max(-1).values.reshape([1 if dim in dims else x.shape[dim] for dim in range(x.ndim)])
 
 
 def abs_mean(x: Tensor, dims: Dims = None) -> Tensor:

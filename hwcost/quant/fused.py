@@ -1,0 +1,292 @@
+"""Fake quantization as one autograd node: the value, and the exact gradients to x, threshold and width.
+
+Three forms of one meaning. `fake_quant` takes tensors that broadcast (any device, compiled, low precision). On the CPU
+`scalar_quant` reads one threshold and one width as Python numbers, and `row_quant` also finds its threshold, the
+largest magnitude of each row: a few kernels each, where a composition of torch operations takes dozens.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import ceil, inf, isnan, ulp
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hwcost.errors import BadOption, DivergedTraining
+
+LN2 = 0.6931471805599453
+DOUBLES = 2.0**29  # doubles between two neighbouring float32s
+TINY = 2.0**-126  # below the smallest difference of two floats that matter
+
+_hardtanh_backward = torch.ops.aten.hardtanh_backward.default
+
+Grads = tuple[Tensor | None, ...]
+
+
+class Kind(NamedTuple):
+    """Which integers, and which of them the threshold stands for.
+
+    Attributes:
+        signed, narrow: the range, as `ranges.integers`.
+        power: N is a power of two.
+    """
+
+    signed: bool
+    narrow: bool
+    power: bool
+
+    @property
+    def short(self) -> tuple[bool, bool]:
+        """Whether the high and the low bound stop one short of N: only then does clipping depend on the width."""
+        return self.power or (self.signed and not self.narrow), self.power and self.signed and self.narrow
+
+
+def levels(bits: Any, kind: Kind) -> tuple[Any, Any, Any, Any]:
+    """(low, high, N, dN/dbits) for a width, as a number or a tensor."""
+    span = 2.0 ** (bits - 1) if kind.signed else 2.0**bits
+    low = -span + (1 if kind.narrow else 0) if kind.signed else 0.0 * span
+    reach = span if kind.power or (kind.signed and not kind.narrow) else span - 1
+    return low, span - 1, reach, span * LN2
+
+
+def fake_quant(
+    x: Tensor, threshold: Tensor, bits: Tensor, *, signed: bool, narrow: bool, power: bool = False
+) -> Tensor:
+    """The nearest whole multiple of a step inside an integer range.
+
+    Args:
+        x: values, any shape; below float32 they are computed in float32.
+        threshold: value of the integer N, above 0; broadcastable to x.
+        bits: whole width; broadcastable to x.
+        signed, narrow: the range, as `ranges.integers`.
+        power: N is a power of two, so that a power-of-two threshold gives a power-of-two step.
+
+    Returns:
+        Like x: step times an integer, with step = threshold / N and N = 2^(bits-1) (signed), 2^(bits-1) - 1 (signed
+        narrow), 2^bits - 1 (unsigned); with power 2^(bits-1) or 2^bits. Ties round to even. Gradient to x: 1 inside the
+        range, bounds included, 0 outside; to threshold and bits: exact, the rounding straight-through. NaN stays NaN.
+    """
+    return _TensorQuant.apply(x, threshold, bits, Kind(signed, narrow, power))  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+
+
+class _TensorQuant(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, threshold: Tensor, bits: Tensor, kind: Kind) -> Tensor:
+        low, high, reach, _ = levels(bits, kind)
+        step = threshold / reach
+        scaled = x.to(torch.promote_types(x.dtype, threshold.dtype)) / step
+        y: Tensor = (torch.minimum(torch.maximum(scaled, low), high).round_() * step).to(x.dtype)
+        ctx.kind = kind
+        ctx.save_for_backward(x, y, threshold, bits)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Grads:
+        x, y, threshold, bits = ctx.saved_tensors
+        low, high, reach, slope = levels(bits, ctx.kind)
+        step = threshold / reach
+        wide = torch.promote_types(x.dtype, threshold.dtype)
+        g, x32, y32 = grads[0].to(wide), x.to(wide), y.to(wide)
+        scaled = x32 / step
+        # a mask without booleans, which are slow on the CPU: how far inside, and g where that is not negative
+        inside = torch.minimum(high - scaled, scaled - low)
+        dx = torch.ops.aten.threshold_backward(g, inside, -TINY)
+        d_threshold = d_bits = None
+        if ctx.needs_input_grad[1]:
+            d_threshold = ((g * y32 - dx * x32) / threshold).sum_to_size(threshold.shape).to(threshold.dtype)
+        if ctx.needs_input_grad[2]:
+            noise = dx * (x32 - y32)
+            short_above, short_below = ctx.kind.short
+            if short_above:
+                noise = noise + torch.where(scaled > high, g * step, 0)
+            if short_below:
+                noise = noise - torch.where(scaled < low, g * step, 0)
+            d_bits = (noise * (slope / reach)).sum_to_size(bits.shape).to(bits.dtype)
+        return dx.to(x.dtype), d_threshold, d_bits, None
+
+
+def _bits(offset: Tensor, base: int, most: int) -> int:
+    distance = abs(offset.item())
+    if isnan(distance):
+        raise DivergedTraining("a learned bit-width is NaN; lower the learning rate of the widths")
+    return most if distance > most else min(base + round(distance), most)
+
+
+def _offset_gradient(d_bits: float, offset: Tensor, base: int, most: int) -> Tensor:
+    """As `ste.whole_bits`."""
+    distance = offset.item()
+    if abs(distance) > most - base:
+        d_bits = max(d_bits, 0.0)
+    return torch.full(offset.shape, -d_bits if distance < 0 else d_bits, dtype=offset.dtype)
+
+
+def _float32(number: float) -> float:
+    """The nearest float32, by Veltkamp's splitting: cheaper here than any library call."""
+    spread = number * (DOUBLES + 1)
+    return spread - (spread - number)
+
+
+def scalar_quant(
+    x: Tensor, value: Tensor, log: bool, whole: bool, least: float, offset: Tensor, base: int, most: int, kind: Kind
+) -> Tensor:
+    """`fake_quant` for a float32 tensor on the CPU, with one threshold and one width. Positional, because it is hot.
+
+    Args:
+        x: values, any shape.
+        value: the threshold, one element; or its logarithm to base 2 (log), to be rounded up (whole).
+        least: smallest threshold; below it, value has no gradient.
+        offset, base, most: the width, as `ste.whole_bits`; one element.
+        kind: of the integers.
+
+    Returns:
+        As `fake_quant`; gradients to x, value and offset.
+    """
+    return _ScalarQuant.apply(x, value, log, whole, least, offset, base, most, kind)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+
+
+class _ScalarQuant(torch.autograd.Function):
+    """With dx = g inside the range and 0 outside: d threshold = (<g, y> - <dx, x>) / threshold, and
+    d bits = N'/N <dx, x - y>, plus N' threshold / N^2 for each element clipped at a bound of N - 1.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        value: Tensor,
+        log: bool,
+        whole: bool,
+        least: float,
+        offset: Tensor,
+        base: int,
+        most: int,
+        kind: Kind,
+    ) -> Tensor:
+        found = 2.0 ** ceil(value.item()) if whole else (torch.exp2(value) if log else value).item()
+        theta = max(found, least) if found == found else found
+        low, high, reach, slope = levels(_bits(offset, base, most), kind)
+        step = _float32(theta / reach)
+        y = torch.div(x, step).clamp_(low, high).round_().mul_(step)
+        ctx.numbers = (theta, step, low, high, slope / reach, kind)
+        ctx.slope = 0.0 if found < least else theta * LN2 if log else 1.0
+        ctx.bounds = (base, most)
+        ctx.save_for_backward(x, y, value, offset)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Grads:
+        _once()
+        x, y, value, offset = ctx.saved_tensors
+        theta, step, low, high, rate, kind = ctx.numbers
+        g, x, y, last = _aligned(grads[0], x, y)
+        lowest, highest = _float32(low * step), _float32(high * step)
+        # hardtanh's gradient is 0 at its bounds, ours is 1: widen both by one float32
+        least = lowest - ulp(lowest) * DOUBLES if lowest else -TINY
+        dx = _hardtanh_backward(g, x, least, highest + ulp(highest) * DOUBLES)
+        _, needs_value, _, _, _, needs_offset, *_ = ctx.needs_input_grad
+        d_value = d_offset = None
+        if needs_value or needs_offset:
+            flat_g, flat_dx, flat_x, flat_y = g.view(-1), dx.view(-1), x.view(-1), y.view(-1)
+            dx_x = torch.dot(flat_dx, flat_x).item()
+            g_y = torch.dot(flat_g, flat_y).item()
+            if needs_value:
+                d_theta = (g_y - dx_x) / theta
+                d_value = torch.full(value.shape, d_theta * ctx.slope, dtype=value.dtype)
+            if needs_offset:
+                dx_y = torch.dot(flat_dx, flat_y).item()
+                d_bits = dx_x - dx_y
+                if True in kind.short:
+                    # the clipped elements lie at lowest or highest: two sums tell how much of g lies at each
+                    outside = (flat_g.sum() - flat_dx.sum()).item()
+                    above = (g_y - dx_y - outside * lowest) / (highest - lowest)
+                    d_bits += step * above if not kind.short[1] else step * (2 * above - outside)
+                d_offset = _offset_gradient(d_bits * rate, offset, *ctx.bounds)
+        if last:
+            dx = dx.permute(0, 3, 1, 2)
+        return dx, d_value, None, None, None, d_offset, None, None, None
+
+
+def _aligned(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
+    """The same elements in one contiguous layout, which flat dot products need; whether channels are now last."""
+    if g.is_contiguous() and x.is_contiguous() and y.is_contiguous():
+        return g, x, y, False
+    last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    if last:
+        g, x, y = g.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)
+    return g.contiguous(), x.contiguous(), y.contiguous(), last
+
+
+def row_quant(x: Tensor, offset: Tensor, base: int, most: int, per_row: bool, least: float) -> Tensor:
+    """Signed narrow `fake_quant` of a float32 tensor on the CPU, whose threshold is the largest magnitude of each row.
+
+    Args:
+        x: weights; the first dimension counts the rows.
+        offset, base, most: the width of all rows, as `ste.whole_bits`; at least 2 bits.
+        per_row: one threshold per row, or one for all.
+        least: smallest threshold.
+
+    Returns:
+        As `fake_quant` of the thresholds, whose gradient goes to the first largest element of each row.
+    """
+    return _RowQuant.apply(x, offset, base, most, per_row, least)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+
+
+@cache
+def _counting(count: int) -> Any:
+    return np.arange(count)
+
+
+class _RowQuant(torch.autograd.Function):
+    """Nothing lies beyond the largest element, so nothing is clipped: dx = g, d threshold = <g, y - x> / threshold, and
+    d bits = N'/N <g, x - y>, all rows together.
+
+    In numpy, whose calls cost a third of torch's: most weights are small, and wait for Python rather than for memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, offset: Tensor, base: int, most: int, per_row: bool, least: float) -> Tensor:
+        span = 2.0 ** (_bits(offset, base, most) - 1)
+        rows = x.detach().numpy().reshape(x.shape[0] if per_row else 1, -1)
+        y = np.abs(rows)
+        place = y.argmax(1)
+        largest = y[_counting(len(y)), place]
+        step = (np.maximum(largest, np.float32(least)) / np.float32(span - 1))[:, None]
+        np.divide(rows, step, out=y)
+        np.rint(y, out=y)
+        y *= step
+        result = torch.from_numpy(y).view(x.shape)
+        ctx.rows = (largest, place, span * LN2 / (span - 1))
+        ctx.bounds = (base, most, least)
+        ctx.save_for_backward(x, result, offset)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Grads:
+        _once()
+        x, result, offset = ctx.saved_tensors
+        largest, place, rate = ctx.rows
+        base, most, least = ctx.bounds
+        count = len(largest)
+        rows, y, g = (tensor.detach().numpy().reshape(count, -1) for tensor in (x, result, grads[0]))
+        pull = y - rows
+        pull *= g
+        pull = pull.sum(1)
+        dx = d_offset = None
+        if ctx.needs_input_grad[0]:
+            across = _counting(count)
+            # where the threshold is at its least, infinity takes its place: nothing moves it
+            signed = np.where(largest < least, inf, rows[across, place])
+            spread = g.copy()
+            spread[across, place] += pull / signed
+            dx = torch.from_numpy(spread).view(x.shape)
+        if ctx.needs_input_grad[1]:
+            d_offset = _offset_gradient(-rate * float(pull.sum()), offset, base, most)
+        return dx, d_offset, None, None, None, None
+
+
+def _once() -> None:
+    if torch.is_grad_enabled():
+        raise BadOption("fake quantization has no second derivative; call backward() without create_graph=True")
