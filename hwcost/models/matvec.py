@@ -51,8 +51,9 @@ class MatVecFormula(Formula):
 
     A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit.
 
-    Error: LUT of 230 published units (Vivado 2020.1): MAPE 9.6% (flow "rtl", worst 32%), 12.2% ("hls", worst 79%);
-    leaving one precision out 8.6 to 24.6%. FF 34% and 15%. Cycles exact but for a constant of 3 to 5.
+    Error: LUT of 230 published units (Vivado 2020.1): MAPE 10.0% (flow "rtl", worst 31%), 12.3% ("hls", worst 79%);
+    leaving one precision out 7.2 to 19.4% (reports/calibration/published.md). FF 34% and 15%. Cycles exact but for a
+    constant of 3 to 5.
     Source: physical form; constants in coefficients.json.
     """
 

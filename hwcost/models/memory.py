@@ -28,8 +28,8 @@ def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
 def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
     """RAMB18 of one memory, in the best of its port geometries; non-decreasing in both arguments.
 
-    Error: none on the decoupled weight memories of two published networks (44 and 36 blocks; finn.md 3.2 counts 45
-    for the first). A vendor tool may cascade instead, or add a block for timing.
+    Error: within 1 block on 107 of 114 published units with a memory per PE (reports/calibration/published.md). A
+    vendor tool may cascade instead, or add a block for timing.
     Source: UG573 table 1-10.
     """
     best: Quantity = None

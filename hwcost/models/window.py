@@ -37,7 +37,7 @@ def buffer_words(block: Window, simd: int) -> int:
         simd: channels per word; divides the channels.
 
     Error: none; the depth of the buffer in FINN's RTL window (dev 73ba5ed).
-    Source: finn.md 1.4 (buffer, default style).
+    Source: ConvolutionInputGenerator_rtl of FINN dev 73ba5ed, default style.
     """
     (_, k_h, s_h, d_h), (width, k_w, s_w, d_w) = _plane(block)
     words = (k_h - 1) * d_h * width + (k_w - 1) * d_w + 1

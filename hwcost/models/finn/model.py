@@ -162,7 +162,8 @@ class Finn:
         Raises:
             UnknownBlock: FINN has no node for it. BadFolding: as `Dataflow`.
 
-        Error: as FINN's own: median of estimate / measured 1.6 for LUT of 176 HLS units (finn.md 3.1).
+        Error: as FINN's own: median of estimate / measured 1.6 for LUT of 114 published HLS units
+            (reports/calibration/published.md).
         """
         return self.price_jobs(self.plan(placed))
 
