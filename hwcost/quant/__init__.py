@@ -19,6 +19,11 @@ from hwcost.quant.conv import QuantConv1d as QuantConv1d
 from hwcost.quant.conv import QuantConv2d as QuantConv2d
 from hwcost.quant.conv import QuantConvTranspose2d as QuantConvTranspose2d
 from hwcost.quant.conv import same_padding as same_padding
+from hwcost.quant.convert import PRESETS as PRESETS
+from hwcost.quant.convert import Policy as Policy
+from hwcost.quant.convert import convert as convert
+from hwcost.quant.convert import load_float as load_float
+from hwcost.quant.convert import uniform as uniform
 from hwcost.quant.hadamard import HadamardClassifier as HadamardClassifier
 from hwcost.quant.linear import QuantLinear as QuantLinear
 from hwcost.quant.merge import QuantAdd as QuantAdd

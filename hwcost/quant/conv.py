@@ -206,13 +206,24 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         nn.ConvTranspose2d.__init__(
             self, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
         )
+        self.same = False
+        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+
+    def adopt(
+        self,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None,
+        bias_quant: BiasQuantizer | None,
+        accumulator: Accumulator | None,
+        source: Quantizer | None,
+    ) -> None:
+        """As every product; a weight scale per channel must lie along dimension 1."""
         scale = getattr(weight_quant, "scale", None)
-        if groups > 1 and scale is not None and scale.channel_dim is not None:
+        if self.groups > 1 and scale is not None and scale.channel_dim is not None:
             raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
         if scale is not None and scale.channel_dim not in (None, 1):
             raise BadOption(f"QuantConvTranspose2d: channel_dim={scale.channel_dim}; its output channel is dimension 1")
-        self.same = False
-        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+        super().adopt(weight_quant, input_quant, bias_quant, accumulator, source)
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')."""

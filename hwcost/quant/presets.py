@@ -40,14 +40,15 @@ def const_weight(
     return IntQuantizer(bits=bits, scale=_weight_scale(per_channel, channel_dim, domain), signed=True, narrow=True)
 
 
-def binary_weight(*, per_channel: bool = True) -> BinaryQuantizer:
-    """Weights: -s and +s, s the mean magnitude (of each output channel)."""
-    return BinaryQuantizer(scale=StatScale(abs_mean, channel_dim=0 if per_channel else None))
+def binary_weight(*, per_channel: bool = True, channel_dim: int = 0) -> BinaryQuantizer:
+    """Weights: -s and +s, s the mean magnitude (of each output channel, as `learned_weight`)."""
+    return BinaryQuantizer(scale=StatScale(abs_mean, channel_dim=channel_dim if per_channel else None))
 
 
-def ternary_weight(*, per_channel: bool = True, threshold: float = 0.5) -> TernaryQuantizer:
-    """Weights: -s, 0 and +s, s the mean magnitude (of each output channel)."""
-    return TernaryQuantizer(scale=StatScale(abs_mean, channel_dim=0 if per_channel else None), threshold=threshold)
+def ternary_weight(*, per_channel: bool = True, channel_dim: int = 0, threshold: float = 0.5) -> TernaryQuantizer:
+    """Weights: -s, 0 and +s, s the mean magnitude (of each output channel, as `learned_weight`)."""
+    scale = StatScale(abs_mean, channel_dim=channel_dim if per_channel else None)
+    return TernaryQuantizer(scale=scale, threshold=threshold)
 
 
 def learned_activation(
