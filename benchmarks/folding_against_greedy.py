@@ -78,8 +78,8 @@ def main() -> None:
 
 Written by `python benchmarks/folding_against_greedy.py`. Per network and target, both at the interval that FINN's
 SetFolding reaches (100 MHz): LUT of the matrix-vector units by our model, in brackets their BRAM18. We ask for the
-fewest LUTs, and a weight memory moves between LUT RAM and BRAM18 with its depth: where BRAM18 rises,
-LUTs were bought with blocks. A line without figures names a block that FINN's greedy does not look at and that cannot keep up.
+fewest LUTs, and a weight memory moves between LUT RAM and BRAM18 with its depth: where BRAM18 rises, LUTs were bought
+with blocks. A line without figures names a block that FINN's greedy does not look at and that cannot keep up.
 
 | network | target frames/s | interval | FINN greedy | ours | difference in LUT | time |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -18,6 +18,7 @@ import torch
 from hwcost.models import Dataflow, Fold, Placed
 from hwcost.models.calibrate import SHAPE, fit_units, unit_terms
 from hwcost.models.coefficients import values
+from hwcost.models.latency import latency_cycles
 from hwcost.models.shell import shell
 from hwcost.ranges import Range, binary, dot, integers
 from hwcost.spec import Block, MatVec, Thresholds, Window
@@ -236,6 +237,31 @@ def _rate(name: str, mhz: float, cycles: float, measured: float, dma: bool) -> t
     return name, mhz, f"{cycles:,.0f}", f"{measured:,.0f}", f"{ours:,.0f}", f"{ours / measured - 1:+.1%}", note
 
 
+def latencies(data: Row) -> str:
+    lines: list[tuple[object, ...]] = []
+    for row in data["networks"]:
+        if not row.get("layers"):
+            continue
+        placed, folds = network(row)
+        if "mem_mode" in row["layers"][0]:  # thresholds are part of these units
+            placed = [item for item in placed if isinstance(item.block, MatVec)]
+        ours = latency_cycles(network_model(row, folds), placed, input_cycles=1024 if "cnv" in row["id"] else 1)
+        if "rtlsim" in row:
+            lines.append((row["id"], "RTL simulation", *_against(ours, row["rtlsim"]["latency_cycles"])))
+        elif "DMA" not in row["measured_perf"]["board"]:
+            perf = row["measured_perf"]
+            lines.append((row["id"], "board, driver included", *_against(ours, perf["us_batch1"] * perf["clk_MHz"])))
+            for other in data["throughput_latency"]:
+                if "latency_ms" in other and row["id"].split("/cnv")[1] in other["id"].replace("CNV-", ""):
+                    measured = other["latency_ms"] * 1e3 * other["clk_MHz"]
+                    lines.append((other["id"], "board, driver included", *_against(ours, measured)))
+    return table(("network", "measured by", "cycles", "ours", "error"), lines)
+
+
+def _against(ours: float, measured: float) -> tuple[str, str, str]:
+    return f"{measured:,.0f}", f"{ours:,.0f}", f"{ours / measured - 1:+.1%}"
+
+
 def report(data: Row) -> str:
     rows = data["mvu_microbench"]
     shape = ", ".join(f"{name} {values('rtl')[name]:g}" for name in SHAPE)
@@ -276,6 +302,12 @@ figures have no shell. Shell "none" is synthesis out of context.
 ## Frames per second
 
 {rates(data)}
+
+## Latency of one frame
+
+Empty pipeline. FINN's sum of all cycles gives 252 for the first network, and 249,362 for CNV-W1A1.
+
+{latencies(data)}
 """
 
 
