@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import sqrt
 
 import torch
@@ -60,11 +61,22 @@ def mean_plus_sigma(x: Tensor, dims: Dims, sigma: float | Tensor) -> Tensor:
     return mean + sigma * (unit * torch.sqrt(total / max(count - 1, 1) + 1e-8 / unit.square()))
 
 
+@dataclass(frozen=True)
+class MeanSigma:
+    """See `mean_sigma`; a class, so that a model can be pickled."""
+
+    sigma: float
+
+    def __call__(self, x: Tensor, dims: Dims = None) -> Tensor:
+        """The statistic."""
+        return mean_plus_sigma(x, dims, self.sigma)
+
+
 def mean_sigma(sigma: float) -> Stat:
     """The statistic mean(|x|) + sigma std(|x|) with a constant sigma, at least 0."""
     if not sigma >= 0:
         raise BadOption(f"mean_sigma({sigma!r}): give a number of at least 0")
-    return lambda x, dims=None: mean_plus_sigma(x, dims, sigma)  # type: ignore[misc] # dims has a default
+    return MeanSigma(sigma)
 
 
 class LearnedSigma(nn.Module):
@@ -84,20 +96,27 @@ class LearnedSigma(nn.Module):
         return mean_plus_sigma(x, dims, self.sigma)
 
 
+@dataclass(frozen=True)
+class Percentile:
+    """See `percentile`; a class, so that a model can be pickled."""
+
+    percent: float
+
+    def __call__(self, x: Tensor, dims: Dims = None) -> Tensor:
+        """The statistic."""
+        rest = [dim for dim in range(x.ndim) if dims is None or dim in dims]
+        kept = [dim for dim in range(x.ndim) if dim not in rest]
+        rows = x.abs().permute(*kept, *rest).reshape(*(x.shape[dim] for dim in kept), -1)
+        rank = min(rows.shape[-1], max(1, round(rows.shape[-1] * self.percent / 100)))
+        value = rows.kthvalue(rank, dim=-1).values
+        return value.reshape([x.shape[dim] if dim in kept else 1 for dim in range(x.ndim)] if dims is not None else ())
+
+
 def percentile(percent: float) -> Stat:
     """The statistic: the magnitude below which `percent` of the elements lie, 0 < percent <= 100."""
     if not 0 < percent <= 100:
         raise BadOption(f"percentile({percent!r}): give a number above 0, at most 100")
-
-    def stat(x: Tensor, dims: Dims = None) -> Tensor:
-        rest = [dim for dim in range(x.ndim) if dims is None or dim in dims]
-        kept = [dim for dim in range(x.ndim) if dim not in rest]
-        rows = x.abs().permute(*kept, *rest).reshape(*(x.shape[dim] for dim in kept), -1)
-        rank = min(rows.shape[-1], max(1, round(rows.shape[-1] * percent / 100)))
-        value = rows.kthvalue(rank, dim=-1).values
-        return value.reshape([x.shape[dim] if dim in kept else 1 for dim in range(x.ndim)] if dims is not None else ())
-
-    return stat
+    return Percentile(percent)
 
 
 def he(fan_in: int) -> float:
