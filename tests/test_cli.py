@@ -334,6 +334,18 @@ def study(hwcost: Hwcost, tmp_path: Path) -> Path:
     return tmp_path / "study"
 
 
+def test_a_trial_is_trained_again(hwcost: Hwcost, study: Path) -> None:
+    ended = hwcost("train", "--from", "study", "--trial", 1)
+    assert (ended.status, ended.err) == (0, "")
+    accuracy = json.loads((study / "trials.json").read_text())["trials"][1]["accuracy"]
+    (line,) = (line.split() for line in ended.out.splitlines() if "accuracy" in line)
+    assert line[1] == line[2] == f"{accuracy:.6g}"
+    content = (study / "trials.json").read_text()
+    (study / "trials.json").write_text(content.replace(repr(accuracy), "0.125"))
+    ended = hwcost("train", "--from", "study", "--trial", 1)
+    assert ended.status == 2 and "0.125" in ended.out and "differ from the record" in ended.err
+
+
 def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:
     again = ("sweep", "tiny.py:recipe", "--trials", 1, "--out", "study", "--quiet")
     whole = {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()}
