@@ -1,71 +1,99 @@
-"""The cost of a network in training, computed anew only when one of its learned widths has changed."""
+"""The cost of a network in training: every piece of it is priced once per combination of its own widths."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwcost.errors import BadOption
 from hwcost.loss import hardware_cost
-from hwcost.models import RESOURCES, HardwareModel
-from hwcost.quant import LearnedBits
+from hwcost.models import HardwareModel
+from hwcost.pieces import Pieces, Rebuilt, Table, learned_widths
+from hwcost.ste import whole_bits
 from hwcost.trace import Pipeline
+
+MOST_KEPT = 4096
+"""Combinations of widths that are remembered of one piece; beyond, the oldest is forgotten."""
 
 
 class LiveCost:
-    """`hardware_cost`, remembered between two changes of a width.
+    """`hardware_cost` for a training loop: the same numbers and gradients, for a fraction of the time.
 
-    Whole widths move the bill, not the offsets behind them: until one changes, price and gradient are constants. So
-    this gives the numbers and gradients of `hardware_cost`, most steps for nothing. A network whose cost depends on
-    more than its learned widths is priced at every call.
+    A piece (the hardware of one layer) depends on a handful of whole widths. Its price and slopes are computed when a
+    combination of them comes up for the first time, and looked up after that; a step in which no width has changed
+    only reads the widths. It remembers a pure function of the widths, so nothing it holds can be out of date; but it
+    holds the network as it stood: build it anew after exchanging a quantizer or the folding.
+
+    Where the cost depends on more than whole learned widths, the network is priced in full at every call; with a model
+    that cannot price blocks apart (no `plan` and `price_jobs`), at every new combination of all widths.
 
     Args:
         net: the network behind the pipeline.
         pipeline, model: as for `hardware_cost`.
-        resources: those wanted: each costs a backward pass whenever a width changes.
+        resources: those wanted, all if None; fewer are faster where a width has changed.
+
+    Raises:
+        BadOption: a resource that the model does not price.
     """
 
     def __init__(
-        self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, resources: Collection[str] = RESOURCES
+        self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, resources: Collection[str] | None = None
     ) -> None:
-        self._pipeline, self._model, self._resources = pipeline, model, tuple(resources)
-        self._bits = [module for module in net.modules() if isinstance(module, LearnedBits)]
-        self._offsets = [bits.offset for bits in self._bits]
-        own = {id(offset) for offset in self._offsets}
-        self._others = [parameter for parameter in net.parameters() if id(parameter) not in own]
-        self._key: list[Tensor] = []
-        self._values: dict[str, Tensor] = {}
-        self._gradients: dict[str, Tensor] = {}
+        self._pipeline, self._model = pipeline, model
+        self._resources = tuple(model.resources if resources is None else resources)
+        for name in self._resources:
+            if name not in model.resources:
+                raise BadOption(
+                    f"LiveCost: resource {name!r} is not priced; this model prices {', '.join(model.resources)}"
+                )
+        self._pieces = Pieces(net, pipeline, model, self._resources)
+        self._apart = self._pieces.complete
+        self._offsets = [bits.offset for bits in learned_widths(net).values()]
+        self._base, self._most = torch.tensor(self._pieces.bounds, dtype=torch.float64).reshape(-1, 2).T
+        self._known: list[dict[tuple[float, ...], tuple[Table, Table]]] = [{} for _ in self._pieces.pieces]
+        self._levels: list[float] = []
+        self._value = self._slope = torch.zeros(0)
 
     def __call__(self) -> dict[str, Tensor]:
         """Resource -> () float64. Gradient: to the offsets of the learned widths."""
-        # the width, and the side of zero that its offset is on: together they fix price and gradient
-        key = [bits().detach() * torch.where(bits.offset < 0, -1, 1) for bits in self._bits]
-        if not self._key or not all(map(torch.equal, key, self._key)):
-            used = hardware_cost(self._pipeline, self._model)
-            live = {name: used[name] for name in self._resources if name in used}
-            if not self._offsets or not self._remember(live):
-                return live
-            self._key = key
-        offsets = torch.cat([offset.reshape(-1) for offset in self._offsets]).to(torch.float64)
-        moved = offsets - offsets.detach()  # zero, with the gradient of the offsets
-        return {name: value + self._gradients[name] @ moved for name, value in self._values.items()}
+        if not (self._apart and self._offsets):
+            return self._in_full()
+        flat = torch.cat([offset.reshape(-1) for offset in self._offsets]).to("cpu", torch.float64)
+        base: Any = self._base  # `whole_bits` of many widths: its bounds as tensors
+        most: Any = self._most
+        widths = whole_bits(flat, base=base, most=most)
+        levels = widths.tolist()
+        if levels != self._levels:
+            try:
+                self._value, self._slope = self._priced(levels)
+            except Rebuilt:
+                self._apart = False
+                return self._in_full()
+            self._levels = levels
+        moved = widths - widths.detach()  # zero, with the gradient of the widths
+        return dict(zip(self._resources, (self._value + self._slope @ moved).unbind(), strict=True))
 
-    def _remember(self, live: dict[str, Tensor]) -> bool:
-        """Keep values and gradients; False if anything but the widths moves the cost."""
-        for name, amount in live.items():
-            found: tuple[Tensor | None, ...] = (None,) * (len(self._offsets) + len(self._others))
-            if amount.requires_grad:
-                found = torch.autograd.grad(
-                    amount, [*self._offsets, *self._others], retain_graph=True, allow_unused=True
-                )
-            mine, foreign = found[: len(self._offsets)], found[len(self._offsets) :]
-            if any(gradient is not None for gradient in foreign):
-                return False
-            flat = [
-                torch.zeros_like(offset).reshape(-1) if gradient is None else gradient.reshape(-1)
-                for offset, gradient in zip(self._offsets, mine, strict=True)
-            ]
-            self._values[name], self._gradients[name] = amount.detach(), torch.cat(flat).to(torch.float64)
-        return True
+    def _in_full(self) -> dict[str, Tensor]:
+        used = hardware_cost(self._pipeline, self._model)
+        return {name: used[name] for name in self._resources}
+
+    def _priced(self, levels: list[float]) -> tuple[Tensor, Tensor]:
+        """(resources,) and (resources, widths)."""
+        pieces = self._pieces.pieces
+        keys = [tuple([levels[width] for width in piece.widths]) for piece in pieces]
+        missing = [number for number, key in enumerate(keys) if key not in self._known[number]]
+        found = self._pieces.costs([(pieces[number], levels) for number in missing], slopes=True)
+        for number, entry in zip(missing, found, strict=True):
+            if len(self._known[number]) >= MOST_KEPT:
+                del self._known[number][next(iter(self._known[number]))]
+            self._known[number][keys[number]] = entry
+        entries = [known[key] for known, key in zip(self._known, keys, strict=True)]
+        slope = np.zeros((len(self._resources), len(levels)))
+        for piece, (_, part) in zip(pieces, entries, strict=True):
+            slope[:, piece.widths] += part
+        value = self._pieces.total([amounts for amounts, _ in entries])
+        return torch.from_numpy(value), torch.from_numpy(slope)

@@ -1,12 +1,16 @@
 """The remembered cost equals the live one, values and gradients, along a whole training."""
 
+import pytest
 import torch
+from torch import nn
 
+from hwcost.errors import BadOption
 from hwcost.live_cost import LiveCost
 from hwcost.loss import hardware_cost
-from hwcost.models import Dataflow, target_fps
-from hwcost.quant import LearnedBits
-from hwcost.trace import trace
+from hwcost.models import Dataflow, Finn, Generic, HardwareModel, target_fps
+from hwcost.quant import LearnedBits, QuantReLU
+from hwcost.spec import LayerSpec, Signal
+from hwcost.trace import Pipeline, trace
 from hwcost.zoo.lenet import QuantLeNet
 
 
@@ -31,6 +35,94 @@ def test_equal_to_the_live_cost_while_widths_wander() -> None:
                 offset += 0.3 * torch.randn((), generator=wander)
         changes += any(old != offset.round() for old, offset in zip(before, offsets, strict=True))
     assert 5 < changes < 25  # both ways were taken
+
+
+def compared(net: nn.Module, pipeline: Pipeline, model: HardwareModel, live: LiveCost) -> None:
+    """Values equal, gradients of a weighted sum too."""
+    expected, got = hardware_cost(pipeline, model), live()
+    assert {name: value.item() for name, value in got.items()} == {name: expected[name].item() for name in got}
+    learned = [offset for offset in widths(net) if offset.requires_grad]
+    sums = [sum((rank + 1) * used[name] for rank, name in enumerate(got)) for used in (expected, got)]
+    wanted, found = (torch.autograd.grad(total, learned, allow_unused=True) for total in sums)
+    for want, find in zip(wanted, found, strict=True):
+        assert want is not None or find is None or not find.any()
+        if want is not None:
+            torch.testing.assert_close(find, want)
+
+
+def widths(net: nn.Module) -> list[nn.Parameter]:
+    return [module.offset for module in net.modules() if isinstance(module, LearnedBits)]
+
+
+def lenet() -> tuple[QuantLeNet, Pipeline, Dataflow]:
+    net = QuantLeNet(weight_bits=5, activation_bits=4)
+    pipeline = trace(net, torch.zeros(1, 3, 32, 32), input_bits=8)
+    return net, pipeline, Dataflow(device="xc7z020", folding=target_fps(pipeline, 1_000))
+
+
+@pytest.mark.parametrize("name", ["dataflow", "finn", "generic"])
+def test_every_model(name: str) -> None:
+    net, pipeline, fpga = lenet()
+    models = {"dataflow": fpga, "finn": Finn(device="xc7z020", folding=fpga.folding), "generic": Generic()}
+    model = models[name]
+    live = LiveCost(net, pipeline, model)
+    for level in (0.0, -1.2, 3.4, 14.0, -60.0):  # the floor, both sides of zero, the ceiling, far beyond it
+        with torch.no_grad():
+            for offset in widths(net)[::2]:
+                offset.fill_(level)
+        compared(net, pipeline, model, live)
+
+
+def test_frozen_widths_thaw() -> None:
+    net, pipeline, model = lenet()
+    for offset in widths(net)[:5]:
+        offset.requires_grad_(False)
+    live = LiveCost(net, pipeline, model, ["LUT", "BRAM18"])
+    compared(net, pipeline, model, live)
+    for offset in widths(net):
+        offset.requires_grad_(True)
+    compared(net, pipeline, model, live)
+
+
+def test_without_gradient_mode_it_is_priced_too() -> None:
+    net, pipeline, model = lenet()
+    live = LiveCost(net, pipeline, model)
+    with torch.no_grad():
+        assert live()["LUT"].item() == hardware_cost(pipeline, model)["LUT"].item()
+    compared(net, pipeline, model, live)
+
+
+def test_old_combinations_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwcost.live_cost.MOST_KEPT", 2)
+    net, pipeline, model = lenet()
+    live = LiveCost(net, pipeline, model)
+    for level in (1.0, 2.0, 3.0, 1.0, 2.0, 3.0):
+        with torch.no_grad():
+            for offset in widths(net):
+                offset.fill_(level)
+        compared(net, pipeline, model, live)
+    assert max(len(known) for known in live._known) == 2
+
+
+def test_a_layer_that_is_rebuilt_at_some_width_is_priced_in_full() -> None:
+    class Vanishing(QuantReLU):
+        def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+            spec = super().describe(*signals, shape=shape)
+            return spec if int(spec.output.range.bits) != 9 else LayerSpec(output=spec.output)
+
+    net, _, model = lenet()
+    net.relu3 = Vanishing(net.relu3.quant)
+    pipeline = trace(net, torch.zeros(1, 3, 32, 32), input_bits=8)
+    live = LiveCost(net, pipeline, model)
+    for level in (2.0, 7.0, 3.0):
+        with torch.no_grad():
+            net.relu3.quant.bits.offset.fill_(level)  # type: ignore[union-attr]
+        compared(net, pipeline, model, live)
+
+
+def test_a_resource_that_is_not_priced() -> None:
+    with pytest.raises(BadOption, match="'MACs' is not priced; this model prices LUT, FF"):
+        LiveCost(*lenet(), ["LUT", "MACs"])
 
 
 def test_a_cost_that_depends_on_more_is_priced_every_time() -> None:
