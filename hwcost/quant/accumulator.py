@@ -167,7 +167,7 @@ class Accumulator(nn.Module):
         unit = torch.exp2(self._cut(x.range)).to(x.value.dtype)
         scale = x.scale if self.keep_scale else x.scale * unit
         # first to the integer, then the floor: dividing floats may miss an integer from below
-        return QuantTensor(floor_ste(x.int() / unit) * scale, scale, out)
+        return QuantTensor((floor_ste(x.int() / unit) * scale).to(x.value.dtype), scale, out)
 
     def _saturated(self, x: QuantTensor) -> Tensor:
         width = self._width(x.range).to(x.scale.dtype)
@@ -180,7 +180,7 @@ class Accumulator(nn.Module):
         low = -period / 2 if self.signed else torch.zeros_like(period)
         whole = x.int()
         turns = torch.floor((whole - low) / period).detach()
-        return (whole - turns * period) * x.scale
+        return ((whole - turns * period) * x.scale).to(x.value.dtype)
 
     def extra_repr(self) -> str:
         """For `print(model)`."""

@@ -99,7 +99,7 @@ class BoundedQuantizer(IntQuantizer):
         most = wire.high.to(x.dtype)
         # clamp's gradient is 1 at the bounds, where the largest weight stands; that of torch.minimum is a half
         whole = trunc_ste(shrunk.reshape(x.shape).clamp(-most, most))
-        return whole * step
+        return (whole * step).to(x.dtype)
 
     def _shrunk(self, rows: Tensor, limit: float) -> Tensor:
         size = rows.abs()
