@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol, runtime_checkable
@@ -54,7 +55,9 @@ class MatVec(Block):
         weight: range of the weights; () or (rows * groups,) or (rows * groups, cols).
         input: range of an input element; () .
         acc: range of the accumulator; () or (rows * groups,).
-        integers: the integer weights now, (rows * groups, cols), or None if they change at run time.
+        integers: the integer weights now, int64 (rows * groups, cols), or a function that gives them, so that only
+            a model that asks pays for them; None if they change at run time.
+        bias: range of an integer bias that is added, already part of acc; () or (rows * groups,); None without one.
     """
 
     rows: int
@@ -64,7 +67,12 @@ class MatVec(Block):
     weight: Range
     input: Range
     acc: Range
-    integers: Tensor | None = None
+    integers: Tensor | Callable[[], Tensor] | None = None
+    bias: Range | None = None
+
+    def constants(self) -> Tensor | None:
+        """The integer weights of this moment, int64 (rows * groups, cols); None if they change at run time."""
+        return self.integers() if callable(self.integers) else self.integers
 
     @property
     def macs(self) -> int:
@@ -152,6 +160,21 @@ class Adder(Block):
     vectors: int
     left: Range
     right: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Saturate(Block):
+    """Clips a stream of integers to a narrower range: two comparators and a multiplexer per lane.
+
+    Attributes:
+        channels, vectors: geometry of the stream.
+        input, output: ranges; () or (channels,).
+    """
+
+    channels: int
+    vectors: int
+    input: Range
     output: Range
 
 

@@ -12,7 +12,7 @@ from hwcost.models.formula import Fold, Formula, Job, Setting, divisors
 from hwcost.models.memory import memory, style_index
 from hwcost.models.relax import Arithmetic, Quantity
 from hwcost.ranges import widest
-from hwcost.spec import Adder, ScaleBias
+from hwcost.spec import Adder, Saturate, ScaleBias
 
 
 class AdderFormula(Formula):
@@ -43,6 +43,42 @@ class AdderFormula(Formula):
             "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
             "LUT:adders": ops.ceil(c["adder_bit"] * word),
             "FF": ops.ceil(c["stream_ff_bit"] * word),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }
+
+
+class SaturateFormula(Formula):
+    """Clip of a stream: do the bits above the result all agree, and if not, select the nearest bound.
+
+    Error: not measured.
+    Source: structure: a LUT6 looks at five upper bits; one LUT per result bit selects.
+    """
+
+    def folds(self, block: Saturate) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: Saturate, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: Saturate) -> tuple[Tensor, ...]:
+        return widest(block.input).bits, widest(block.output).bits
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Saturate)
+        return {"pe": fold.pe, "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        inputs, result = widths
+        cut = ops.maximum(inputs - result, 0 * inputs)  # a range that does not narrow is only selected
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:adders": ops.ceil(c["saturate_bit"] * g.pe * result + c["saturate_cut_bit"] * g.pe * cut),
+            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * result),
             "DSP": 0 * g.pe,
             "BRAM18": 0 * g.pe,
             "URAM": 0 * g.pe,

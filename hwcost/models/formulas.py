@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from hwcost.models.elementwise import AdderFormula, ScaleBiasFormula
+from hwcost.models.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
 from hwcost.models.formula import Job, Setting
 from hwcost.models.matvec import MatVecFormula
 from hwcost.models.thresholds import ThresholdsFormula
 from hwcost.models.window import PoolFormula, WindowFormula
-from hwcost.spec import Adder, Block, MatVec, Pool, ScaleBias, Thresholds, Window
+from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
 
 BlockPrice: TypeAlias = Callable[[Sequence[Job], Setting], dict[str, Tensor]]
 """(jobs of one kind, what they share) -> every resource of RESOURCES, (len(jobs),) float64."""
@@ -25,6 +25,7 @@ FORMULAS: Mapping[type[Block], BlockPrice] = MappingProxyType(
         Thresholds: ThresholdsFormula(),
         Pool: PoolFormula(),
         Adder: AdderFormula(),
+        Saturate: SaturateFormula(),
         ScaleBias: ScaleBiasFormula(),
     }
 )

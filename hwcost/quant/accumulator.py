@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -13,27 +11,12 @@ from hwcost.quant.fused import fake_quant
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, between, clip, integers
-from hwcost.spec import Block
+from hwcost.spec import Block, Saturate
 from hwcost.ste import floor_ste, round_ste, with_gradient_of
 
 MODES = ("saturate", "wrap", "truncate")
 OPENING = 1e-6
 """Keeps 1 / |p| finite at p = 0."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Saturate(Block):
-    """Clips a stream of integers to a narrower range: two comparators and a multiplexer per lane.
-
-    Attributes:
-        channels, vectors: geometry of the stream.
-        input, output: ranges; () or (channels,).
-    """
-
-    channels: int
-    vectors: int
-    input: Range
-    output: Range
 
 
 class NarrowedBits(FullPrecision):
@@ -172,8 +155,9 @@ class Accumulator(nn.Module):
     def _saturated(self, x: QuantTensor) -> Tensor:
         width = self._width(x.range).to(x.scale.dtype)
         span = torch.exp2(width - 1 if self.signed else width)
-        # N is a power of two: the step comes out bit for bit
-        return fake_quant(x.value, x.scale * span, width, signed=self.signed, narrow=self.narrow, power=True)
+        # on whole numbers: x / scale may put a sum that is at its bound just beyond it, where its gradient ends
+        whole = fake_quant(x.int(), span, width, signed=self.signed, narrow=self.narrow, power=True)
+        return (whole * x.scale).to(x.value.dtype)
 
     def _wrapped(self, x: QuantTensor) -> Tensor:
         period = torch.exp2(self._width(x.range)).to(x.value.dtype)

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hwcost.ranges import Range, binary, dot, integers
-from hwcost.spec import Adder, Block, MatVec, Pool, ScaleBias, Thresholds, Window
+from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
 
-KINDS = ("matvec", "xnor", "bipolar", "depthwise", "window", "thresholds", "max", "sum", "adder", "scale", "scale_bias")
+KINDS = (
+    "matvec", "xnor", "bipolar", "depthwise", "window", "thresholds", "max", "sum", "adder", "scale", "scale_bias",
+    "saturate",
+)  # fmt: skip
 COORDINATES = {
     "matvec": 3, "xnor": 1, "bipolar": 2, "depthwise": 3, "window": 1, "thresholds": 2, "max": 2, "sum": 2, "adder": 1,
-    "scale": 3, "scale_bias": 4,
+    "scale": 3, "scale_bias": 4, "saturate": 2,
 }  # fmt: skip
 
 
@@ -87,6 +90,8 @@ def build(g: dict[str, Any], widths: list[Tensor]) -> Block:
     if kind == "adder":
         fixed = wire(bits(4))
         return Adder(**stream, left=fixed, right=fixed, output=wire(next(width)))
+    if kind == "saturate":
+        return Saturate(**stream, input=wire(next(width)), output=wire(next(width)))
     inputs, weight = wire(next(width)), wire(next(width))
     bias = wire(next(width)) if kind == "scale_bias" else None
     return ScaleBias(**stream, input=inputs, weight=weight, bias=bias, output=wire(next(width)))
