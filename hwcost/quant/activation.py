@@ -56,7 +56,7 @@ class QuantIdentity(nn.Module):
             if self.quant is None:
                 raise UnknownPrecision(f"{type(self).__name__}: no quantizer, so no integers; give it one")
             return self.quant.tensor(self.function(x.value))
-        return self.float_function(x) if self.quant is None else self.quant(self.function(x))
+        return self.float_function(x) if self.quant is None else self.quant.quantize(self.function(x))
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
         """Thresholds, which also absorb a monotone function and the affine map in front of them.

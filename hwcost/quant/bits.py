@@ -45,7 +45,10 @@ class ConstBits(FullPrecision):
             raise BadOption(f"ConstBits({bits!r}): give a whole number of bits, 1 to {WIDEST}")
         self.register_buffer("width", torch.tensor(float(bits)), persistent=False)
         self.base = self.most = bits
-        self.single = True
+
+    def number(self) -> tuple[Tensor, int, int]:
+        """(offset, base, most), for the paths that read a width as a Python number."""
+        return self.width, 0, WIDEST
 
     def forward(self) -> Tensor:
         """() width in bits; no gradient."""
@@ -92,9 +95,13 @@ class LearnedBits(FullPrecision):
         if restrict is Restrict.POW2 and any(not log2(width).is_integer() for width in (base, most)):
             raise BadOption(f"LearnedBits: base={base} and most={most} must be powers of two with Restrict.POW2")
         self.base, self.most, self.restrict = base, most, restrict
-        self.single = shape == () and restrict is Restrict.WHOLE  # one whole number: it can be read as such
+        self._single = shape == () and restrict is Restrict.WHOLE
         start = log2(bits) - log2(base) if restrict is Restrict.POW2 else bits - base
         self.offset = nn.Parameter(torch.full(shape, float(start)))
+
+    def number(self) -> tuple[Tensor, int, int] | None:
+        """(offset, base, most), for the paths that read a width as a Python number; None if it is no whole one."""
+        return (self.offset, self.base, self.most) if self._single else None
 
     def forward(self) -> Tensor:
         """Width in bits, of `shape`. Gradient to offset: its sign, +1 at zero: no width freezes at its floor."""

@@ -170,7 +170,7 @@ class _ScalarQuant(torch.autograd.Function):
         low, high, reach, slope = levels(_bits(offset, base, most), kind)
         step = _float32(theta / reach)
         y = torch.div(x, step).clamp_(low, high).round_().mul_(step)
-        ctx.numbers = (theta, step, low, high, slope / reach, kind)
+        ctx.numbers = (theta, step, low, high, reach, slope / reach)
         ctx.slope = 0.0 if found < least else theta * LN2 if log else 1.0
         ctx.bounds = (base, most)
         ctx.save_for_backward(x, y, value, offset)
@@ -180,7 +180,7 @@ class _ScalarQuant(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         _once()
         x, y, value, offset = ctx.saved_tensors
-        theta, step, low, high, rate, kind = ctx.numbers
+        theta, step, low, high, reach, rate = ctx.numbers
         g, x, y, last = _aligned(grads[0], x, y)
         lowest, highest = _float32(low * step), _float32(high * step)
         # hardtanh's gradient is 0 at its bounds, ours is 1: widen both by one float32
@@ -198,11 +198,11 @@ class _ScalarQuant(torch.autograd.Function):
             if needs_offset:
                 dx_y = torch.dot(flat_dx, flat_y).item()
                 d_bits = dx_x - dx_y
-                if True in kind.short:
+                if high != reach:
                     # the clipped elements lie at lowest or highest: two sums tell how much of g lies at each
                     outside = (flat_g.sum() - flat_dx.sum()).item()
                     above = (g_y - dx_y - outside * lowest) / (highest - lowest)
-                    d_bits += step * above if not kind.short[1] else step * (2 * above - outside)
+                    d_bits += step * above if low in (0, -reach) else step * (2 * above - outside)
                 d_offset = _offset_gradient(d_bits * rate, offset, *ctx.bounds)
         if last:
             dx = dx.permute(0, 3, 1, 2)
@@ -235,8 +235,8 @@ def row_quant(x: Tensor, offset: Tensor, base: int, most: int, per_row: bool, le
 
 
 @cache
-def _counting(count: int) -> Any:
-    return np.arange(count)
+def _starts(rows: int, length: int) -> Any:
+    return np.arange(rows) * length
 
 
 class _RowQuant(torch.autograd.Function):
@@ -249,41 +249,39 @@ class _RowQuant(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, offset: Tensor, base: int, most: int, per_row: bool, least: float) -> Tensor:
         span = 2.0 ** (_bits(offset, base, most) - 1)
-        rows = x.detach().numpy().reshape(x.shape[0] if per_row else 1, -1)
+        shape = x.shape
+        rows = x.detach().numpy().reshape(shape[0] if per_row else 1, -1)
         y = np.abs(rows)
         place = y.argmax(1)
-        largest = y[_counting(len(y)), place]
-        step = (np.maximum(largest, np.float32(least)) / np.float32(span - 1))[:, None]
-        np.divide(rows, step, out=y)
-        np.rint(y, out=y)
-        y *= step
-        result = torch.from_numpy(y).view(x.shape)
-        ctx.rows = (largest, place, span * LN2 / (span - 1))
+        place += _starts(*rows.shape)
+        largest = y.take(place)
+        step = (np.maximum(largest, least) / np.float32(span - 1))[:, None]
+        np.divide(rows, step, y)
+        np.rint(y, y)
+        np.multiply(y, step, y)
+        ctx.rows = (y, largest, place, span * LN2 / (span - 1))
         ctx.bounds = (base, most, least)
-        ctx.save_for_backward(x, result, offset)
-        return result
+        ctx.save_for_backward(x, offset)
+        result = torch.from_numpy(y)
+        return result if result.shape == shape else result.view(shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         _once()
-        x, result, offset = ctx.saved_tensors
-        largest, place, rate = ctx.rows
+        x, offset = ctx.saved_tensors
+        y, largest, place, rate = ctx.rows
         base, most, least = ctx.bounds
-        count = len(largest)
-        rows, y, g = (tensor.detach().numpy().reshape(count, -1) for tensor in (x, result, grads[0]))
-        pull = y - rows
-        pull *= g
-        pull = pull.sum(1)
+        rows, g = x.detach().numpy().reshape(y.shape), grads[0].numpy().reshape(y.shape)
+        pull = np.einsum("ij,ij->i", y - rows, g)
         dx = d_offset = None
         if ctx.needs_input_grad[0]:
-            across = _counting(count)
             # where the threshold is at its least, infinity takes its place: nothing moves it
-            signed = np.where(largest < least, inf, rows[across, place])
+            signed = np.where(largest < least, inf, rows.take(place))
             spread = g.copy()
-            spread[across, place] += pull / signed
+            spread.reshape(-1)[place] += pull / signed
             dx = torch.from_numpy(spread).view(x.shape)
         if ctx.needs_input_grad[1]:
-            d_offset = _offset_gradient(-rate * float(pull.sum()), offset, base, most)
+            d_offset = _offset_gradient(-rate * float(np.add.reduce(pull)), offset, base, most)
         return dx, d_offset, None, None, None, None
 
 

@@ -102,8 +102,8 @@ class Product(nn.Module):
                 return self._on_integers(input)
             if self.bias_quant is not None or self.accumulator is not None:
                 return self._on_integers(self._with_step(input)).value
-            x = input if self.input_quant is None else self.input_quant(input)
-            weight = self.weight if self.weight_quant is None else self.weight_quant(self.weight)
+            x = input if self.input_quant is None else self.input_quant.quantize(input)
+            weight = self.weight if self.weight_quant is None else self.weight_quant.quantize(self.weight)
             return self.product(x, weight, self.bias)
 
     def _with_step(self, x: Tensor) -> QuantTensor:
@@ -165,6 +165,16 @@ class Product(nn.Module):
         """One number per weight, in the weight's shape -> (output channels, cols)."""
         return per_weight.flatten(1)
 
+    def integers(self) -> Tensor:
+        """The integer weights now, int64 (output channels, cols): computed when a hardware model asks for them.
+
+        Raises:
+            UnknownPrecision: float weights.
+        """
+        if self.weight_quant is None:
+            raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
+        return self.matrix(self.weight_quant.integers(self.weight))
+
     def products(self, signal: Signal) -> Range:
         """Exact range of the sum of products, without bias; () or (rows,)."""
         weight, element, terms = self.weight_range(), self.element(signal), self.geometry().terms
@@ -181,8 +191,9 @@ class Product(nn.Module):
         (outer,) = signals
         signal, before = entering(outer, self.input_quant)
         geometry, acc = self.geometry(), self.products(signal)
-        if self.bias_quant is not None:
-            acc = add(acc, self.bias_quant.range(acc))
+        bias = None if self.bias_quant is None else self.bias_quant.range(acc)
+        if bias is not None:
+            acc = add(acc, bias)
         unit = MatVec(
             rows=geometry.rows,
             cols=geometry.cols,
@@ -191,6 +202,8 @@ class Product(nn.Module):
             weight=self.weight_range(),
             input=self.element(signal),
             acc=acc if self.accumulator is None else self.accumulator.register(acc),
+            integers=self.integers,
+            bias=bias,
         )
         blocks: tuple[Block, ...] = (*before, *self.window(signal, shape), unit)
         result = acc

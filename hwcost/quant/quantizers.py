@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.bits import WIDEST, Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.fused import Kind, fake_quant, levels, row_quant, scalar_quant
-from hwcost.quant.scale import FLOAT, LEAST, POW2, ConstScale, LearnedScale, Scale, StatScale
+from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
+from hwcost.quant.fused import Kind, fake_quant, levels
+from hwcost.quant.scale import POW2, LearnedScale, Scale
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, binary, integers, ternary
 from hwcost.ste import ceil_ste, sign_ste, ternary_ste
@@ -150,31 +150,18 @@ class IntQuantizer(ScaledQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """The nearest multiples of the step inside the range; gradients: see `fused.fake_quant`."""
-        # read once, and past Module.__getattr__: small networks are bound by Python
-        bits, scale = self._modules["bits"], self._modules["scale"]
-        if bits.single and x.dtype is torch.float32 and x.is_cpu and not torch.compiler.is_compiling():  # type: ignore[union-attr] # not None
-            fast = self._fast(x, bits, scale)
-            if fast is not None:
-                return fast
+        # past Module.__getattr__: small networks wait for Python
+        bits: Any = self._modules["bits"]
+        scale: Any = self._modules["scale"]
+        if x.dtype is torch.float32 and x.is_cpu and not torch.compiler.is_compiling():
+            by_number: Any = getattr(scale, "by_number", None)
+            width = None if by_number is None else bits.number()
+            found: Tensor | None = None if width is None else by_number(x, width, self.signed, self.narrow)
+            if found is not None:
+                return found
         return fake_quant(
             x, self.scale(_wide(x)), self.width(), signed=self.signed, narrow=self.narrow, power=self.power
         )
-
-    def _fast(self, x: Tensor, bits: Any, scale: Any) -> Tensor | None:
-        """The same by way of Python numbers, for one threshold (or the largest of each row) and one width."""
-        learned = type(bits) is LearnedBits
-        offset, base, most = (bits.offset, bits.base, bits.most) if learned else (bits.width, 0, WIDEST)
-        kind = Kind(self.signed, self.narrow, scale.domain is POW2)
-        match scale:
-            case LearnedScale() if scale.started and scale.value.numel() == 1:
-                return scalar_quant(
-                    x, scale.value, scale.domain is not FLOAT, kind.power, LEAST, offset, base, most, kind
-                )
-            case ConstScale() if scale.threshold.numel() == 1:
-                return scalar_quant(x, scale.threshold, False, False, 0.0, offset, base, most, kind)
-            case StatScale() if self.narrow and scale.largest_of_rows:
-                return row_quant(x, offset, base, most, scale.channel_dim is not None, LEAST)
-        return None
 
     def step(self, x: Tensor | None = None) -> Tensor:
         """threshold / N; gradient to both."""

@@ -10,12 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.quant.fused import Kind, row_quant, scalar_quant
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.stats import Dims, Stat, abs_max
 from hwcost.ste import ceil_log2, ceil_ste
 
 LEAST = 2.0**-16
 """No threshold falls below it: a channel of zeros still has a finite step and finite gradients."""
+
+
+Number = tuple[Tensor, int, int]
+"""A width to be read as a Python number: (offset, base, most), as `ste.whole_bits`."""
 
 
 class Domain(Enum):
@@ -85,6 +90,13 @@ class ConstScale(FullPrecision):
         self.channel_dim: int | None = _channel_dim(number)
         self.register_buffer("threshold", _restricted(number, domain), persistent=False)
 
+    def by_number(self, x: Tensor, width: Number, signed: bool, narrow: bool) -> Tensor | None:
+        """Quantize x by way of Python numbers; None if there are several thresholds."""
+        if self.channel_dim is not None:
+            return None
+        kind = Kind(signed, narrow, self.domain is POW2)
+        return scalar_quant(x, self.threshold, False, False, 0.0, *width, kind)
+
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold; no gradient."""
         return self.threshold
@@ -148,6 +160,13 @@ class LearnedScale(FullPrecision):
     def _stored(self, number: Tensor) -> Tensor:
         return number if self.domain is FLOAT else number.log2()
 
+    def by_number(self, x: Tensor, width: Number, signed: bool, narrow: bool) -> Tensor | None:
+        """Quantize x by way of Python numbers; None if there are several thresholds."""
+        if self.channel_dim is not None or not self.started:
+            return None
+        power = self.domain is POW2
+        return scalar_quant(x, self.value, self.domain is not FLOAT, power, LEAST, *width, Kind(signed, narrow, power))
+
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold. Gradient to value: 1 (FLOAT) or threshold ln 2; 0 where it is at its least, 2^-16."""
         if not self.started:
@@ -196,11 +215,12 @@ class StatScale(FullPrecision):
             size = (1,) if channel_dim is None or channels is None else (channels,)
             self.gain, self.bias = nn.Parameter(torch.ones(size)), nn.Parameter(torch.zeros(size))
 
-    @property
-    def largest_of_rows(self) -> bool:
-        """Whether it is plainly the largest magnitude of each row of x, or of all of x."""
+    def by_number(self, x: Tensor, width: Number, signed: bool, narrow: bool) -> Tensor | None:
+        """Quantize x by rows; None unless the threshold is plainly the largest magnitude of each row, or of all."""
         plain = self.stat is abs_max and not self.over and self.gain is None and self.domain is not POW2
-        return plain and self.channel_dim in (None, 0)
+        if not (plain and signed and narrow and self.channel_dim in (None, 0)):
+            return None
+        return row_quant(x, *width, self.channel_dim is not None, LEAST)
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold. Gradient: through the statistic to x (or to the tensors of `over`), and to gain and bias."""
