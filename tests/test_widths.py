@@ -81,6 +81,11 @@ def test_every_parameter_once_and_in_its_group() -> None:
     ]
 
 
+def test_a_scale_outside_of_any_quantizer_does_not_decay() -> None:
+    groups = parameter_groups(nn.Sequential(LearnedScale(torch.ones(3, 1) * 2)), **RATES)
+    assert [len(group["params"]) for group in groups] == [0, 1, 0]
+
+
 def test_groups_train_in_one_optimizer_and_only_weights_decay() -> None:
     net = everything()
     before = copy.deepcopy(net)
