@@ -144,7 +144,8 @@ def scalar_quant(
     Returns:
         As `fake_quant`; gradients to x, value and offset.
     """
-    return _ScalarQuant.apply(x, value, log, whole, least, offset, base, most, kind)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    rule = (log, whole, least, base, most, kind)  # one argument: autograd looks at every one of them
+    return _ScalarQuant.apply(x, value, offset, rule)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
 
 
 class _ScalarQuant(torch.autograd.Function):
@@ -153,18 +154,8 @@ class _ScalarQuant(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        value: Tensor,
-        log: bool,
-        whole: bool,
-        least: float,
-        offset: Tensor,
-        base: int,
-        most: int,
-        kind: Kind,
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, value: Tensor, offset: Tensor, rule: tuple[Any, ...]) -> Tensor:
+        log, whole, least, base, most, kind = rule
         found = 2.0 ** ceil(value.item()) if whole else (torch.exp2(value) if log else value).item()
         theta = max(found, least) if found == found else found
         low, high, reach, slope = levels(_bits(offset, base, most), kind)
@@ -186,7 +177,7 @@ class _ScalarQuant(torch.autograd.Function):
         # hardtanh's gradient is 0 at its bounds, ours is 1: widen both by one float32
         least = lowest - ulp(lowest) * DOUBLES if lowest else -TINY
         dx = _hardtanh_backward(g, x, least, highest + ulp(highest) * DOUBLES)
-        _, needs_value, _, _, _, needs_offset, *_ = ctx.needs_input_grad
+        _, needs_value, needs_offset, _ = ctx.needs_input_grad
         d_value = d_offset = None
         if needs_value or needs_offset:
             flat_g, flat_dx, flat_x, flat_y = g.view(-1), dx.view(-1), x.view(-1), y.view(-1)
@@ -206,7 +197,7 @@ class _ScalarQuant(torch.autograd.Function):
                 d_offset = _offset_gradient(d_bits * rate, offset, *ctx.bounds)
         if last:
             dx = dx.permute(0, 3, 1, 2)
-        return dx, d_value, None, None, None, d_offset, None, None, None
+        return dx, d_value, d_offset, None
 
 
 def _aligned(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
@@ -231,7 +222,7 @@ def row_quant(x: Tensor, offset: Tensor, base: int, most: int, per_row: bool, le
     Returns:
         As `fake_quant` of the thresholds, whose gradient goes to the first largest element of each row.
     """
-    return _RowQuant.apply(x, offset, base, most, per_row, least)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _RowQuant.apply(x, offset, (base, most, per_row, least))  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
 
 
 @cache
@@ -247,7 +238,8 @@ class _RowQuant(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, offset: Tensor, base: int, most: int, per_row: bool, least: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, offset: Tensor, rule: tuple[Any, ...]) -> Tensor:
+        base, most, per_row, least = rule
         span = 2.0 ** (_bits(offset, base, most) - 1)
         shape = x.shape
         rows = x.detach().numpy().reshape(shape[0] if per_row else 1, -1)
@@ -272,7 +264,9 @@ class _RowQuant(torch.autograd.Function):
         y, largest, place, rate = ctx.rows
         base, most, least = ctx.bounds
         rows, g = x.detach().numpy().reshape(y.shape), grads[0].numpy().reshape(y.shape)
-        pull = np.einsum("ij,ij->i", y - rows, g)
+        noise = y - rows
+        np.multiply(noise, g, noise)
+        pull = np.add.reduce(noise, 1)
         dx = d_offset = None
         if ctx.needs_input_grad[0]:
             # where the threshold is at its least, infinity takes its place: nothing moves it
@@ -282,7 +276,7 @@ class _RowQuant(torch.autograd.Function):
             dx = torch.from_numpy(spread).view(x.shape)
         if ctx.needs_input_grad[1]:
             d_offset = _offset_gradient(-rate * float(np.add.reduce(pull)), offset, base, most)
-        return dx, d_offset, None, None, None, None
+        return dx, d_offset, None
 
 
 def _once() -> None:
