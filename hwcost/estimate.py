@@ -41,7 +41,7 @@ class Bill:
     def of(self, layer: str) -> dict[str, float]:
         """Resource -> amount of one layer."""
         rows = [index for index, placed in enumerate(self.placed) if placed.layer == layer]
-        return {resource: float(_gather(resource, amounts[rows])) for resource, amounts in self.amounts.items()}
+        return {resource: float(_gather(resource, amounts[rows]).detach()) for resource, amounts in self.amounts.items()}
 
 
 def _gather(resource: str, amounts: Tensor) -> Tensor:

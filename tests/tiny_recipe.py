@@ -70,7 +70,7 @@ recipe = Recipe(
     input=between(0, 15),
     space={"base": IntDistribution(2, 5), "lut_budget": FloatDistribution(300, 3_000, log=True)},
     budget=lambda params: {"LUT": params["lut_budget"]},
-    training=Training(epochs=6, batch=16, lr=2e-2),
+    training=Training(epochs=6, batch=16, lr=2e-2, width_lr=2.0, budget_strength=20.0),
     device="PYNQ-Z1",
     fps=400_000,
     anchors=({"base": 5, "lut_budget": 3_000.0}, {"base": 2, "lut_budget": 300.0}),

@@ -1,0 +1,153 @@
+"""Estimates for people: rows that add up, a verdict, plain data; and the integer reference behind every price."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import ceil
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from hwcost.errors import BadOption
+from hwcost.estimate import Estimate, estimate, layer_bits, price
+from hwcost.loss import hardware_cost
+from hwcost.models import AREAS, RESOURCES, Dataflow, Generic, place, target_fps
+from hwcost.models.device import device
+from hwcost.quant import LearnedBits, QuantLinear, const_weight, learned_weight
+from hwcost.quant.bits import Restrict
+from hwcost.quant.quantizers import IntQuantizer
+from hwcost.trace import Pipeline, trace
+from hwcost.zoo.lenet import QuantLeNet
+
+
+def lenet(weight_bits: int = 8, activation_bits: int = 8) -> Pipeline:
+    net = QuantLeNet(weight_bits=weight_bits, activation_bits=activation_bits)
+    return trace(net, torch.zeros(1, 3, 32, 32), input_bits=8)
+
+
+def on(pipeline: Pipeline, part: str = "xc7z020", fps: float = 1_000.0, clock_mhz: float = 100.0) -> Dataflow:
+    return Dataflow(device=part, folding=target_fps(pipeline, fps, clock_mhz=clock_mhz), clock_mhz=clock_mhz)
+
+
+@pytest.fixture(scope="module")
+def priced() -> Estimate:
+    pipeline = lenet()
+    return estimate(pipeline, on(pipeline))
+
+
+def test_totals_are_the_sums_and_the_slowest(priced: Estimate) -> None:
+    assert set(priced.total) == set(RESOURCES)
+    for name in AREAS:
+        assert priced.total[name] == priced.layers[name].sum()
+    assert priced.total["cycles"] == priced.layers["cycles"].max()
+    assert priced.fps == 100e6 / priced.total["cycles"] >= 1_000
+    assert priced.layers["share"].sum() == pytest.approx(priced.total["LUT"] / 53_200, rel=1e-12)
+
+
+def test_a_row_per_layer_with_hardware(priced: Estimate) -> None:
+    table = priced.layers.set_index("layer")
+    assert list(table.index) == [
+        "conv1", "relu1", "max_pool2d", "conv2", "relu2", "max_pool2d_1", "fc1", "relu3", "fc2", "relu4", "fc3",
+    ]  # fmt: skip
+    conv, relu = table.loc["conv2"], table.loc["relu2"]
+    assert (conv["kind"], conv["geometry"]) == ("QuantConv2d", "150×16 ·100")
+    assert 150 % conv["SIMD"] == 0 and 16 % conv["PE"] == 0
+    # 150 products of an unsigned 8-bit and a narrow signed 8-bit number
+    largest = 150 * 255 * 127
+    assert (conv["weight_bits"], conv["input_bits"], conv["acc_bits"]) == (8, 8, largest.bit_length() + 1)
+    assert (relu["input_bits"], relu["output_bits"]) == (conv["acc_bits"], 8)
+    assert pd.isna(relu["weight_bits"]) and pd.isna(relu["acc_bits"])
+
+
+def test_a_record_is_plain_data(priced: Estimate) -> None:
+    record = priced.record()
+    again = json.loads(json.dumps(record, allow_nan=False))
+    assert again == record
+    assert record["total"] == {name: priced.total[name] for name in AREAS}
+    assert record["interval_cycles"] == priced.total["cycles"]
+    for row in record["layers"]:
+        for name in ("weight_bits", "input_bits", "acc_bits", "output_bits", "PE", "SIMD"):
+            assert row[name] is None or type(row[name]) is int
+        assert (row["acc_bits"] is None) == (row["weight_bits"] is None)
+
+
+def test_it_fits_or_it_says_what_does_not(priced: Estimate) -> None:
+    assert priced.fits and priced.verdict == "fits PYNQ-Z1"
+    part = device("xc7z020")
+    exact = {name: int(priced.total[name]) for name in AREAS}
+    full = replace(priced, device=replace(part, **exact))
+    assert full.fits and full.verdict.startswith("fits PYNQ-Z1, but LUT, FF") and "place and route" in full.verdict
+    for name in ("LUT", "FF", "BRAM18"):
+        short = replace(priced, device=replace(part, **{name: exact[name] - 1}))
+        assert not short.fits and short.verdict == f"does NOT fit PYNQ-Z1: too many {name}"
+        assert short.record()["fits"] is False
+
+
+def test_clock_and_part_change_rates_and_shares_only() -> None:
+    pipeline = lenet()
+    slow, quick = estimate(pipeline, on(pipeline)), estimate(pipeline, on(pipeline, fps=2_000, clock_mhz=200))
+    assert slow.total == quick.total
+    assert quick.fps == 2 * slow.fps
+    large = estimate(pipeline, on(pipeline, part="ZCU104"))
+    ratio = large.layers["share"] / slow.layers["share"]
+    assert ratio.to_numpy() == pytest.approx(53_200 / 230_400)
+
+
+@pytest.mark.parametrize("weight_bits", range(2, 9))
+@pytest.mark.parametrize("activation_bits", [2, 3, 5, 8])
+def test_the_integer_reference_is_the_differentiable_price(weight_bits: int, activation_bits: int) -> None:
+    pipeline = lenet(weight_bits, activation_bits)
+    fpga = on(pipeline, fps=5_000)
+    placed = place(pipeline.layers())
+    bill, reference = fpga.price(placed), fpga.reference(placed)
+    assert len(reference) == len(placed) > 11
+    for name in RESOURCES:
+        assert bill[name].tolist() == [row[name] for row in reference]
+        assert all(type(row[name]) is int for row in reference)
+    totals = {name: sum(row[name] for row in reference) for name in AREAS}
+    totals["cycles"] = max(row["cycles"] for row in reference)
+    assert estimate(pipeline, fpga).total == totals
+    assert {name: amount.item() for name, amount in hardware_cost(pipeline, fpga).items()} == totals
+
+
+def test_another_model_prices_the_same_pipeline() -> None:
+    pipeline = lenet()
+    bill = price(pipeline, Generic())
+    macs = bill.total()["MACs"].item()
+    assert macs == 784 * 75 * 6 + 100 * 150 * 16 + 400 * 120 + 120 * 84 + 84 * 10
+    assert bill.of("conv1")["MACs"] == 784 * 75 * 6
+    assert bill.of("relu1")["MACs"] == 0
+
+
+def test_a_bill_is_differentiable_and_an_estimate_leaves_no_graph() -> None:
+    pipeline = lenet()
+    fpga = on(pipeline)
+    assert price(pipeline, fpga).total()["LUT"].requires_grad
+    assert all(isinstance(amount, float) for amount in estimate(pipeline, fpga).total.values())
+
+
+def test_a_real_width_is_built_as_the_next_whole_one() -> None:
+    width = LearnedBits(4.3, restrict=Restrict.FLOAT)
+    weight = learned_weight(bits=4)
+    net = QuantLinear(8, 3, bias=False, weight_quant=IntQuantizer(bits=width, scale=weight.scale, narrow=True))
+    pipeline = trace(net, torch.zeros(1, 8), input_bits=4)
+    (layer,) = pipeline.layers()
+    assert layer_bits(layer)["weight_bits"] == ceil(4.3)
+
+
+def test_a_grouped_convolution_shows_its_groups() -> None:
+    from hwcost.quant import QuantConv2d
+
+    net = QuantConv2d(4, 8, 3, groups=2, bias=False, weight_quant=const_weight(bits=4, per_channel=False))
+    pipeline = trace(net, torch.zeros(1, 4, 6, 6), input_bits=4)
+    (row,) = estimate(pipeline, on(pipeline)).record()["layers"]
+    assert row["geometry"] == "2×18×4 ·16"
+
+
+def test_a_network_without_hardware_is_refused() -> None:
+    pipeline = trace(nn.Sequential(nn.Flatten()), torch.zeros(1, 2, 2), input_bits=4)
+    with pytest.raises(BadOption, match="no hardware in it"):
+        price(pipeline, Generic())
