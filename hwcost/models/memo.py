@@ -12,7 +12,11 @@ from torch import Tensor
 from hwcost.models.formula import Formula, Job, Setting
 from hwcost.models.relax import SMOOTH
 from hwcost.models.resources import RESOURCES
+from hwcost.models.slope import slopes
 from hwcost.ste import with_gradient_of
+
+FEW = 8
+"""Up to so many blocks of a kind, python numbers are faster than tensors."""
 
 MOST_WIDTHS = 4
 MOST_ENTRIES = 2**16
@@ -59,8 +63,8 @@ class PriceMemo:
         value = torch.stack([self._known[key][0] for key in keys])
         if not (stacked.requires_grad and torch.is_grad_enabled()):
             return value
-        slopes = torch.stack([self._known[key][1] for key in keys])
-        return with_gradient_of(value, (slopes * stacked.unsqueeze(2)).sum(1))
+        steep = torch.stack([self._known[key][1] for key in keys])
+        return with_gradient_of(value, (steep * stacked.unsqueeze(2)).sum(1))
 
     def _learn(self, keys: Sequence[Key], jobs: Sequence[Job]) -> None:
         missing: dict[Formula, dict[Key, Job]] = {}
@@ -74,6 +78,10 @@ class PriceMemo:
             self._learn(keys, jobs)
             return
         for formula, group in missing.items():
+            if len(group) <= FEW:
+                for key, job in group.items():
+                    self._known[key] = _alone(formula, key, job, self._setting)
+                continue
             widths = torch.tensor([key[2] for key in group], dtype=torch.float64).T
             values = formula.at(list(group.values()), self._setting, widths)
             rows = torch.stack([values[name] for name in RESOURCES], dim=1)
@@ -81,12 +89,24 @@ class PriceMemo:
                 self._known[key] = value, slope
 
 
+def _alone(formula: Formula, key: Key, job: Job, setting: Setting) -> tuple[Tensor, Tensor]:
+    """Price (resources,) and slopes (MOST_WIDTHS, resources) of one block, in python numbers."""
+    _, _, widths = key
+    value = formula.reference(job, setting)
+    found = slopes(formula.total, widths, formula.geometry(job, setting), setting)
+    rows = [found[name] for name in RESOURCES]
+    table = [[row[width] if width < len(widths) else 0.0 for row in rows] for width in range(MOST_WIDTHS)]
+    return torch.tensor([float(value[name]) for name in RESOURCES], dtype=torch.float64), torch.tensor(
+        table, dtype=torch.float64
+    )
+
+
 def _slopes(formula: Formula, group: dict[Key, Job], setting: Setting) -> Tensor:
     """(jobs, MOST_WIDTHS, resources): the gradient of the smooth law, all resources in one backward pass."""
     names = list(formula.geometry(next(iter(group.values())), setting))
     columns = torch.tensor([key[1] for key in group], dtype=torch.float64).T
     here = torch.tensor([key[2] for key in group], dtype=torch.float64).T
-    slopes = torch.zeros(len(group), MOST_WIDTHS, len(RESOURCES), dtype=torch.float64)
+    table = torch.zeros(len(group), MOST_WIDTHS, len(RESOURCES), dtype=torch.float64)
     with torch.enable_grad():
         # a copy of the widths per resource, so that their gradients stay apart
         widths = here.unsqueeze(1).repeat(1, len(RESOURCES), 1).requires_grad_()
@@ -94,5 +114,5 @@ def _slopes(formula: Formula, group: dict[Key, Job], setting: Setting) -> Tensor
         apart = [torch.as_tensor(found[name]).expand(widths.shape[1:])[i] for i, name in enumerate(RESOURCES)]
         grads = torch.autograd.grad(torch.stack(apart).sum(), widths, allow_unused=True)[0]
     if grads is not None:
-        slopes[:, : len(here)] = grads.permute(2, 0, 1)
-    return slopes
+        table[:, : len(here)] = grads.permute(2, 0, 1)
+    return table
