@@ -141,6 +141,7 @@ def test_the_front_is_the_front_and_it_alone_is_tested(whole: Path) -> None:
     assert len({tuple(of_a_trial) for of_a_trial in widths}) > 2  # and between trials
 
 
+@pytest.mark.slow
 def test_kill_9_in_mid_sweep(workplace: Workplace, whole: Path) -> None:
     process = workplace.hang("killed", 4)
     process.kill()
@@ -154,6 +155,7 @@ def test_kill_9_in_mid_sweep(workplace: Workplace, whole: Path) -> None:
     assert finished(killed) == finished(whole)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_everything(workplace: Workplace, whole: Path) -> None:
     process = workplace.hang("stopped", 4)
     process.send_signal(signal.SIGINT)
