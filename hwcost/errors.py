@@ -19,6 +19,10 @@ class UnknownOperation(HwcostError):
     """The network calls something that has no rule: it can be neither ranged nor priced."""
 
 
+class BrokenRange(HwcostError):
+    """An integer left the range that its layer describes: the hardware would overflow."""
+
+
 class UntraceableNetwork(HwcostError):
     """`torch.fx` cannot follow the network: it is no static pipeline."""
 

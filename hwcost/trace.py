@@ -27,6 +27,7 @@ class Step:
         describe: called with the input signals and `shape=`; returns the LayerSpec.
         inputs: positions in the list of signals: first the pipeline's inputs, then each step's output.
         shape: of one output sample, without the batch.
+        call: the module, or the function's arguments; None in a pipeline built by hand.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Step:
     describe: Callable[..., LayerSpec]
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
+    call: Call | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +255,8 @@ def _step(
     )
     kind = type(module).__name__ if module is not None else str(getattr(node.target, "__name__", node.target))
     describe = module.describe if isinstance(module, Describes) else _ruled(call, node, kind, rules)
-    return Step(name=name, kind=kind, describe=describe, inputs=streams, shape=tuple(values[node].shape[1:]))
+    shape = tuple(values[node].shape[1:])
+    return Step(name=name, kind=kind, describe=describe, inputs=streams, shape=shape, call=call)
 
 
 def _ruled(call: Call, node: fx.Node, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:

@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "models": {"ste", "ranges", "spec", "errors"},
     "rules": {"ranges", "spec", "errors"},
     "trace": {"rules", "ranges", "spec", "errors"},
+    "integer": {"trace", "rules", "quant", "ranges", "spec", "errors"},
     "estimate": {"trace", "models", "ranges", "spec", "errors"},
     "loss": {"estimate", "trace", "models", "errors"},
     "pieces": {"estimate", "trace", "models", "quant", "ranges", "spec", "errors"},

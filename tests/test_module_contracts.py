@@ -151,6 +151,8 @@ def test_transposed_memory_has_the_same_gradients(name: str) -> None:
     alike(trained(module, inputs(name)), trained(module, given), rtol=1e-4, atol=1e-5)
 
 
+# the inductor imports torch.jit, which its own torch calls deprecated
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @DYNAMO
 @pytest.mark.slow
 def test_compiled_to_machine_code() -> None:

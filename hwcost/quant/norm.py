@@ -181,7 +181,7 @@ class QuantScaleBias(ScaleBias):
         if self.input_quant is not None:
             x = self.input_quant.tensor(x.value)
         step = x.scale.reshape(()) * self.weight_quant.step(self.weight)
-        product = self._product(x.range)
+        product = self.product_range(x.range)
         bias = None
         if self.bias is not None and self.bias_quant is not None:
             bias = self.bias_quant(self.bias, step, product)
@@ -189,7 +189,8 @@ class QuantScaleBias(ScaleBias):
         value = _scaled(x.value, self._weight(), bias)
         return QuantTensor(value, _along_channels(step, value.ndim), product)
 
-    def _product(self, wire: Range) -> Range:
+    def product_range(self, wire: Range) -> Range:
+        """Range of factor times input, without bias."""
         assert self.weight_quant is not None
         return _times(widest(wire), self.weight_quant.range())
 
@@ -203,7 +204,7 @@ class QuantScaleBias(ScaleBias):
         if self.weight_quant is None:
             raise UnknownPrecision("its factors are float; give the layer a weight_quant=")
         signal, before = entering(outer, self.input_quant)
-        product = self._product(signal.range)
+        product = self.product_range(signal.range)
         bias = None if self.bias_quant is None else self.bias_quant.range(product)
         output = product if bias is None else add(product, bias)
         block = ScaleBiasBlock(

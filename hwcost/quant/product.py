@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,9 @@ class Product(nn.Module):
     so they need the step of the input: from a QuantTensor, from `input_quant`, or from `source`.
     """
 
+    row_dim: ClassVar[int] = 0
+    """Dimension of the output channels in the weight."""
+
     weight: Tensor
     bias: Any  # a Parameter or None
     weight_quant: Quantizer | None
@@ -70,9 +73,30 @@ class Product(nn.Module):
         self.bias_quant, self.accumulator = bias_quant, accumulator
         # a tuple, so that a quantizer of the layer in front is not registered here again
         self._source = (checked(source, f"{name}: source"),)
+        self._check_widths()
         start: Any = getattr(weight_quant, "start", None)
         if start is not None:
             start(self.weight)
+
+    def _check_widths(self) -> None:
+        """Widths of one sum may differ only where their steps are powers of two apart."""
+        quantizer: Any = self.weight_quant
+        if not getattr(quantizer, "several", False):
+            return
+        name, shape = type(self).__name__, quantizer.bits.offset.shape
+        try:
+            fits = torch.broadcast_shapes(shape, self.weight.shape) == self.weight.shape
+        except RuntimeError:
+            fits = False
+        if not fits:
+            raise BadOption(f"{name}: widths of shape {tuple(shape)} for weights of shape {tuple(self.weight.shape)}")
+        full = (1,) * (self.weight.ndim - len(shape)) + tuple(shape)
+        within_a_row = any(size > 1 for dim, size in enumerate(full) if dim != self.row_dim)
+        if within_a_row and not quantizer.power:
+            raise BadOption(
+                f"{name}: widths of shape {tuple(shape)} differ within one sum, so their steps must be powers of two "
+                "apart; give the scale domain=POW2"
+            )
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The linear map itself."""
@@ -216,12 +240,17 @@ class Product(nn.Module):
         """The sliding window in front, if there is one."""
         return ()
 
+    def _steps_per_channel(self) -> bool:
+        per_channel = getattr(self.weight_quant, "per_channel", None)
+        if per_channel is None:  # a quantizer of the user's own
+            return self._weight_step().numel() > 1
+        return bool(per_channel)
+
     def _affine(self) -> str | None:
         """What stands between the accumulator and the value and is no common scale; None if nothing does."""
         if self.bias is not None and self.bias_quant is None:
             return f"a float bias ({type(self).__name__})"
-        scale = getattr(self.weight_quant, "scale", None)
-        if scale is not None and scale.channel_dim is not None:
+        if self._steps_per_channel():
             return f"one weight scale per channel ({type(self).__name__})"
         return None
 
@@ -285,7 +314,8 @@ def with_zero(wire: Range) -> Range:
     Raises:
         UnknownPrecision: a bipolar wire has no code for zero.
     """
-    if wire.bipolar:
+    # the compiler cannot branch on numbers; describe() and the first call without it check
+    if not torch.compiler.is_compiling() and wire.bipolar:
         raise UnknownPrecision(
             "zero padding of a bipolar (-1, +1) input: zero has no code there; use padding=0 or a ternary input"
         )

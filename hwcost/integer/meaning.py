@@ -1,0 +1,104 @@
+"""What the integers on a wire stand for, and the thresholds that turn them into other integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from hwcost.errors import UnknownPrecision
+from hwcost.integer.operations import Comparators
+from hwcost.ranges import Range
+
+Map = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Meaning:
+    """The value of an integer: a float map of step * integer + offset, per channel.
+
+    Attributes:
+        step: float64, () or (channels,); offset: likewise.
+        maps: monotone maps per channel that nothing has absorbed yet (batch norm, ReLU), in order.
+    """
+
+    step: Tensor
+    offset: Tensor
+    maps: tuple[Map, ...] = ()
+
+    def value(self, codes: Tensor) -> Tensor:
+        """(batch, channels, ...) integers -> float64 values."""
+        x = codes.double() * _along(self.step, codes.ndim) + _along(self.offset, codes.ndim)
+        for each in self.maps:
+            x = each(x)
+        return x
+
+    def then(self, map: Map) -> Meaning:
+        """With one more map."""
+        return replace(self, maps=(*self.maps, map))
+
+    def plain_step(self) -> Tensor:
+        """The step, where integers are values but for one common factor.
+
+        Raises:
+            UnknownPrecision: they are not.
+        """
+        if self.maps or self.step.numel() != 1 or bool((self.offset != 0).any()):
+            raise UnknownPrecision(
+                "a float map (bias, batch norm, one scale per channel) stands between the integers and the next layer; "
+                "put an activation in between"
+            )
+        return self.step.reshape(())
+
+
+def _along(number: Tensor, rank: int) -> Tensor:
+    return number if number.ndim == 0 else number.reshape(-1, *[1] * (rank - 2))
+
+
+def _per_channel(bound: Tensor, channels: int) -> Tensor:
+    return bound.detach().to(torch.int64).reshape(-1).expand(channels).clone()
+
+
+def direction(meaning: Meaning, wire: Range, channels: int, rank: int) -> Tensor:
+    """int64 (channels,): -1 where a larger integer means a smaller value, else 1."""
+    shape = (1, channels, *[1] * (rank - 2))
+    low, high = (meaning.value(_per_channel(bound, channels).reshape(shape)) for bound in (wire.low, wire.high))
+    return torch.where(high < low, -1, 1).reshape(-1).expand(channels).clone()
+
+
+def comparators(
+    meaning: Meaning, wire: Range, quantize: Callable[[Tensor], Tensor], output: Range, *, channels: int, rank: int
+) -> Comparators:
+    """The thresholds of a quantized activation, found by bisection in every channel: nothing is solved for.
+
+    Args:
+        meaning, wire: of the integers that enter.
+        quantize: values (batch, channels, ...) -> int64 codes; monotone.
+        output: range of the codes.
+        channels, rank: of a batch that enters.
+    """
+    sign = direction(meaning, wire, channels, rank)
+    gap = 2 if output.bipolar else 1
+    low, high = _per_channel(output.low, channels), _per_channel(output.high, channels)
+    first, last = _per_channel(wire.low, channels), _per_channel(wire.high, channels)
+    # turned around where the code falls, so that it always rises
+    least = torch.where(sign < 0, -last, first)
+    most = torch.where(sign < 0, -first, last)
+    levels = torch.arange(1, int((high - low).amax()) // gap + 1)[:, None]
+    wanted = low + gap * levels
+
+    def codes(x: Tensor) -> Tensor:
+        shape = (len(levels), channels, *[1] * (rank - 2))
+        return quantize(meaning.value((x * sign).reshape(shape))).reshape(x.shape)
+
+    below = (least - 1).expand(wanted.shape).clone()  # too small for the level, or outside
+    reached = (most + 1).expand(wanted.shape).clone()
+    while bool((reached - below > 1).any()):
+        middle = torch.div(below + reached, 2, rounding_mode="floor")
+        enough = codes(torch.minimum(torch.maximum(middle, least), most)) >= wanted
+        open_ = reached - below > 1
+        reached = torch.where(open_ & enough, middle, reached)
+        below = torch.where(open_ & ~enough, middle, below)
+    return Comparators(thresholds=reached.T.contiguous(), sign=sign, lowest=low, gap=gap)

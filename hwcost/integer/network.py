@@ -1,0 +1,169 @@
+"""A traced network -> the same network in int64 arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hwcost.errors import BadOption, BrokenRange, HwcostError, UnknownOperation
+from hwcost.integer.grids import Lowering, Stream
+from hwcost.integer.lowering import LOWERINGS
+from hwcost.integer.meaning import Meaning
+from hwcost.integer.operations import Operation
+from hwcost.ranges import Range
+from hwcost.rules import Call, RuleKey
+from hwcost.trace import Pipeline, Step
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IntegerStep:
+    """One layer on integers.
+
+    Attributes:
+        name: as in the pipeline.
+        operation: int64 tensors to one; a quantizer at a float input takes floats.
+        inputs: positions in the list of streams: first the inputs, then each step's output.
+        range: what the layer's description promises.
+        meaning: what the integers that leave stand for.
+    """
+
+    name: str
+    operation: Operation
+    inputs: tuple[int, ...]
+    range: Range
+    meaning: Meaning
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IntegerNetwork:
+    """The data path that the hardware has: integer weights, thresholds, and nothing else.
+
+    Weights, thresholds and ranges are those of now; build it again after training.
+
+    Attributes:
+        inputs: what enters.
+        steps: in stream order.
+        outputs: positions of what leaves.
+    """
+
+    inputs: tuple[Stream, ...]
+    steps: tuple[IntegerStep, ...]
+    outputs: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        pipeline: Pipeline,
+        *,
+        input_step: float | None = None,
+        lowerings: Mapping[RuleKey, Lowering] = LOWERINGS,
+    ) -> IntegerNetwork:
+        """Read integers and thresholds off a traced network in evaluation.
+
+        Thresholds are searched in float64, so the integers equal those of the network in float64 exactly. In float32
+        a sum within a rounding error of a threshold may fall on its other side.
+
+        Args:
+            pipeline: from `trace`.
+            input_step: value of one integer that enters, e.g. 1 / 256; needed where the pipeline has an input range.
+            lowerings: how to run foreign modules; extend with `LOWERINGS | {key: lowering}`.
+
+        Raises:
+            UnknownOperation, UnknownPrecision: a layer that cannot run on integers.
+        """
+        known = [signal.range.known for signal in pipeline.inputs]
+        if any(known) and not (input_step is not None and input_step > 0):
+            raise BadOption(f"IntegerNetwork: input_step={input_step!r}; give the value of one integer that enters")
+        zero = torch.zeros((), dtype=torch.float64)
+        pixel = Meaning(step=torch.tensor(input_step or 0.0, dtype=torch.float64), offset=zero)
+        streams = [
+            Stream(signal=signal, meaning=pixel if is_known else None)
+            for signal, is_known in zip(pipeline.inputs, known, strict=True)
+        ]
+        entered = tuple(streams)
+        steps: list[IntegerStep] = []
+        for step, layer in zip(pipeline.steps, pipeline.layers(), strict=True):
+            try:
+                lowering, call = _lowering(step, lowerings)
+                operation, meaning = lowering(call, *(streams[place] for place in step.inputs), output=layer.output)
+            except HwcostError as fault:
+                raise type(fault)(f"{step.name}: {fault}") from fault
+            streams.append(Stream(signal=layer.output, meaning=meaning))
+            steps.append(
+                IntegerStep(
+                    name=step.name, operation=operation, inputs=step.inputs, range=layer.output.range, meaning=meaning
+                )
+            )
+        return cls(inputs=entered, steps=tuple(steps), outputs=pipeline.outputs)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """The integers that enter.
+
+        Args:
+            x: values, (batch, ...), of a network with one input range.
+
+        Returns:
+            int64, like x.
+
+        Raises:
+            BadOption: a value that is no whole multiple of the step, or out of range.
+        """
+        (stream,) = self.inputs
+        if stream.meaning is None:
+            raise BadOption("IntegerNetwork.codes: floats enter this network, and its first layer quantizes them")
+        scaled = x.double() / stream.meaning.step
+        whole = torch.round(scaled)
+        wire = stream.signal.range
+        if not torch.equal(whole, scaled) or bool(((whole < wire.low) | (whole > wire.high)).any()):
+            raise BadOption("IntegerNetwork.codes: a value is no multiple of input_step inside the input range")
+        return whole.to(torch.int64)
+
+    def run(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Every integer of every layer.
+
+        Args:
+            inputs: int64 codes (batch, ...), or floats where a quantizer takes them.
+
+        Returns:
+            int64 by name of the step.
+
+        Raises:
+            BrokenRange: an integer outside of what its layer describes.
+        """
+        streams = list(inputs)
+        found: dict[str, Tensor] = {}
+        for step in self.steps:
+            whole = step.operation(*(streams[place] for place in step.inputs))
+            _inside(whole, step)
+            streams.append(whole)
+            found[step.name] = whole
+        return found
+
+    def values(self, *inputs: Tensor) -> Tensor:
+        """float64 values of the (only) output; inputs as in `run`."""
+        (place,) = self.outputs
+        step = self.steps[place - len(self.inputs)]
+        return step.meaning.value(self.run(*inputs)[step.name])
+
+
+def _lowering(step: Step, lowerings: Mapping[RuleKey, Lowering]) -> tuple[Lowering, Call]:
+    if step.call is None:
+        raise UnknownOperation("a step built by hand has no call; trace() the network instead")
+    module = step.call.module
+    for key in (step.kind,) if module is None else type(module).__mro__:
+        if key in lowerings:
+            return lowerings[key], step.call
+    raise UnknownOperation(f"{step.kind} does not run on integers; pass lowerings=LOWERINGS | {{key: lowering}}")
+
+
+def _inside(whole: Tensor, step: IntegerStep) -> None:
+    shape = (-1, *[1] * (whole.ndim - 2))
+    low, high = (bound.detach().reshape(shape) for bound in (step.range.low, step.range.high))
+    if bool(((whole < low) | (whole > high)).any()):
+        raise BrokenRange(
+            f"{step.name}: an integer of {int(whole.amin())}..{int(whole.amax())} leaves the described range "
+            f"{int(low.amin())}..{int(high.amax())}; its describe() is wrong"
+        )

@@ -1,0 +1,97 @@
+"""Layers that multiply: linear layers, convolutions, and one factor per channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.integer.grids import Lowered, Stream, entering, meaning_of
+from hwcost.integer.meaning import Meaning
+from hwcost.integer.operations import Chain, Multiply, Operation, Register, Sums
+from hwcost.quant import Accumulator
+from hwcost.ranges import Range, add, widest
+from hwcost.rules import Call
+from hwcost.spec import Signal
+
+
+def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """Linear layer or convolution: what stands in front of the sum, the sum, and what stands behind."""
+    (stream,) = streams
+    layer: Any = call.module
+    before, stream = entering(layer, stream)
+    step = meaning_of(stream).plain_step()
+    weight = layer.weight_quant.integers(layer.weight)
+    unit = layer.weight_quant.step(layer.weight).detach().double()
+    total = step * (unit.reshape(()) if unit.numel() == 1 else unit.reshape(-1))
+    offset = torch.zeros((), dtype=torch.float64)
+    bias, sums = None, layer.products(stream.signal)
+    if layer.bias is not None and layer.bias_quant is None:
+        offset = layer.bias.detach().double()
+    elif layer.bias is not None:
+        bias = _bias(layer.bias_quant, layer.bias, total, sums)
+    parts: tuple[Operation, ...] = (*before, _sums(layer, weight, bias, stream.signal))
+    if layer.accumulator is not None:
+        wire = sums if bias is None else add(sums, layer.bias_quant.range(sums))
+        register, gain = _register(layer.accumulator, wire)
+        parts, total = (*parts, register), total * gain
+    return Chain(parts), Meaning(step=total, offset=offset)
+
+
+def _bias(quantizer: Any, bias: Tensor, step: Tensor, sums: Range) -> Tensor:
+    whole = torch.round(quantizer(bias.detach().double(), step, sums).detach() / step)
+    return whole.to(torch.int64)
+
+
+def _register(accumulator: Accumulator, wire: Range) -> tuple[Operation, float]:
+    """The accumulator, and what it multiplies the step by."""
+    out, shift = accumulator.range(wire), 0
+    if accumulator.mode == "truncate":
+        shift = int(accumulator.shift(wire))
+    low, high = (bound.detach().to(torch.int64).reshape(-1) for bound in (out.low, out.high))
+    gain = 1.0 if accumulator.keep_scale else 2.0**shift
+    return Register(mode=accumulator.mode, low=low, high=high, shift=shift), gain
+
+
+def _sums(layer: Any, weight: Tensor, bias: Tensor | None, signal: Signal) -> Sums:
+    if isinstance(layer, nn.Linear):
+        return Sums(weight=weight, bias=bias)
+    pads = layer.pads(signal.shape[1:])
+    if not isinstance(layer, nn.ConvTranspose2d):
+        return Sums(
+            weight=weight,
+            bias=bias,
+            stride=layer.stride,
+            dilation=layer.dilation,
+            pads=pads,
+            spread=(1,) * len(pads),
+            groups=layer.groups,
+        )
+    # a plain convolution with the kernel turned around, over the image with zeros between its pixels
+    unit: Any = layer
+    kernel = unit.matrix(weight).reshape(-1, layer.in_channels // layer.groups, *layer.kernel_size)
+    return Sums(
+        weight=kernel.flip(tuple(range(2, kernel.ndim))),
+        bias=bias,
+        stride=(1,) * len(pads),
+        dilation=layer.dilation,
+        pads=pads,
+        spread=layer.stride,
+        groups=layer.groups,
+    )
+
+
+def scale_bias(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """One multiply-add per channel."""
+    (stream,) = streams
+    layer: Any = call.module
+    before, stream = entering(layer, stream)
+    step = meaning_of(stream).plain_step() * layer.weight_quant.step(layer.weight).detach().double().squeeze()
+    offset, addend = torch.zeros((), dtype=torch.float64), None
+    if layer.bias is not None and layer.bias_quant is None:
+        offset = layer.bias.detach().double()
+    elif layer.bias is not None:
+        addend = _bias(layer.bias_quant, layer.bias, step, layer.product_range(widest(stream.signal.range)))
+    multiply = Multiply(factor=layer.weight_quant.integers(layer.weight), addend=addend)
+    return Chain((*before, multiply)), Meaning(step=step, offset=offset)
