@@ -113,6 +113,10 @@ class Accumulator(nn.Module):
         width: Tensor = self.bits().to(entering)
         return (entering - width).clamp(min=0)
 
+    def shift(self, wire: Range) -> int:
+        """Lowest bits that "truncate" cuts off integers of this range now."""
+        return int(self._cut(wire).detach())
+
     def range(self, wire: Range) -> Range:
         """The integers that leave, of those that enter; differentiable to both widths."""
         if self.mode == "truncate":
