@@ -1,4 +1,4 @@
-"""How long one frame takes from its first input to its last output."""
+"""From the first word in to the last word out: how long one frame takes alone."""
 
 from __future__ import annotations
 
@@ -9,83 +9,137 @@ from math import ceil, prod
 from hwcost.errors import BadOption
 from hwcost.models.dataflow import Dataflow
 from hwcost.models.formula import Formula, Job
-from hwcost.models.resources import Placed
-from hwcost.models.window import buffer_words
-from hwcost.spec import MatVec, Window
+from hwcost.models.resources import place
+from hwcost.ranges import widest
+from hwcost.spec import Layer, MatVec, Pool, Thresholds, Window
 
-UNIT_PIPELINE_CYCLES = 4
-"""Registers of a matrix-vector unit. Source: of 73 published units 51 take 4 cycles more than PE and SIMD ask for, the
-others 3 or 5 (reports/calibration/published.md)."""
+UNIT_CYCLES = 4
+"""Pipeline of a matrix-vector unit. Source: 114 of 114 published units take 3, 4 or 5 cycles more than their folds."""
 
-CONVERTER_CYCLES = 3
-"""A data-width converter between units. Source: chosen on the two published latencies of dense chains (RTL simulation),
-one of 2 converters and one of 3; one of them is met, the other is 3 cycles off."""
+CONVERTER_CYCLES = 4
+"""Delay of the last word by a converter of stream widths. Source: the two rows under `latency_cycles`."""
+
+ENTRY_CYCLES = 1
+"""From the port to the first unit. Source: as CONVERTER_CYCLES."""
+
+STAGE_CYCLES = 1
+"""Register of any other unit, or of one stage of a threshold search; not measured."""
 
 
 @dataclass(frozen=True)
-class _Stream:
-    """When the words of one frame leave a block: the cycle behind the first, and behind the last; lanes per word."""
+class Stream:
+    """When words are there.
+
+    Attributes:
+        first, last: cycle of the first and of the last word of a frame, counted from 0.
+        lanes: elements per word; None where the producer takes any.
+    """
 
     first: float
     last: float
-    lanes: int
+    lanes: int | None
 
 
-def latency_cycles(model: Dataflow, placed: Sequence[Placed], *, input_cycles: int = 1) -> int:
-    """Cycles from the first input word of a frame to its last output, in an empty pipeline without branches.
+SOURCE = Stream(0.0, 0.0, None)
+"""What enters the network: it waits at the port, and is taken at the speed of the first unit."""
 
-    A block starts when its first vector or window is complete, and ends no earlier than its work behind the last input.
+
+def latency_cycles(layers: Sequence[Layer], model: Dataflow) -> int:
+    """Cycles from the first word of a frame to its last result, in an empty pipeline.
+
+    Every unit starts with its first input and runs at its own pace. It ends when it has done all its work, and not
+    before it has done what is left after its last input: all folds but the first of a dot product, the last window.
 
     Args:
+        layers: from `pipeline.layers()`, in one call: streams are told apart by identity.
         model: the folded pipeline.
-        placed: its blocks, in the order of the stream.
-        input_cycles: cycles in which the frame enters, at least 1.
+
+    Returns:
+        Whole cycles, at least 1. No gradient: at a fixed folding widths move it by threshold stages only.
 
     Raises:
-        BadOption: no blocks, or input_cycles below 1.
+        BadOption: no hardware in the layers.
 
-    Error: two published dense chains (RTL simulation): 211 for 211 cycles and 232 for 229, one constant chosen on them.
-        Two networks on boards, driver included: 5 to 17% short (reports/calibration/published.md).
-    Source: the order in which folded units consume and produce.
+    Error: none on the simulated latency of two published dense networks (211 and 229 cycles, finn.md 3.3), which fixed
+        two of the constants. A fully unrolled one at 300 MHz takes 26 instead of 18: its units are pipelined deeper.
+        Single frames on a board, driver included: 1,746 instead of 1,221 (dense). FINN's sum of cycles: 252, 272, 4 and
+        1,288.
+    Source: folds of dot products as in finn.md 3.5; overlap of rates derived here.
     """
-    if input_cycles < 1 or not placed:
-        raise BadOption(f"latency_cycles: {len(placed)} blocks, input_cycles={input_cycles}; give at least one of both")
-    stream = _Stream(0, input_cycles, 0)
-    for job in model.plan(placed):
-        stream = _through(model, job, stream)
-    return ceil(stream.last)
+    placed = place(layers)
+    if not placed:
+        raise BadOption("latency: the pipeline has no hardware in it; trace a network with quantized layers")
+    jobs = iter(model.plan(placed))
+    streams: dict[int, Stream] = {}
+    for layer in layers:
+        stream = _joined([streams.get(id(signal), SOURCE) for signal in layer.inputs])
+        for _ in layer.blocks:
+            stream = _through(stream, next(jobs), model)
+        streams[id(layer.output)] = stream
+    return ceil(max(stream.last for stream in streams.values())) + 1 + ENTRY_CYCLES
 
 
-def _through(model: Dataflow, job: Job, source: _Stream) -> _Stream:
-    if isinstance(job.block, MatVec):
-        return _unit(job, job.block, source)
-    if isinstance(job.block, Window):
-        return _window(job, job.block, source)
+def _joined(streams: Sequence[Stream]) -> Stream:
+    if not streams:
+        return SOURCE
+    lanes = streams[0].lanes if len({stream.lanes for stream in streams}) == 1 else None
+    return Stream(max(stream.first for stream in streams), max(stream.last for stream in streams), lanes)
+
+
+def _through(stream: Stream, job: Job, model: Dataflow) -> Stream:
+    """What leaves a unit."""
     formula = model.formulas[type(job.block)]
-    cycles = formula.cycles(job.block, job.parallel) if isinstance(formula, Formula) else 0
-    return _Stream(source.first + 1, max(source.last + 1, source.first + cycles), job.parallel.pe)
+    if not isinstance(formula, Formula):  # a block of the user: of its price only the cycles are known
+        busy = float(model.price_jobs([job])["cycles"])
+        return Stream(stream.first + STAGE_CYCLES, max(stream.last, stream.first + busy - 1) + STAGE_CYCLES, None)
+    busy = formula.cycles(job.block, job.parallel)
+    inward, outward = _lanes(job)
+    converted = stream.lanes is not None and stream.lanes != inward
+    last = stream.last + (CONVERTER_CYCLES if converted else 0)
+    head, tail, depth = _work(stream, job, busy, model)
+    end = max(last + tail, stream.first + busy - 1)
+    return Stream(head + depth, end + depth, outward)
 
 
-def _unit(job: Job, block: MatVec, source: _Stream) -> _Stream:
-    fold = job.parallel
-    passes = block.rows * block.groups // fold.pe
-    words = block.cols // fold.simd
-    waiting = (source.last - source.first) / block.vectors  # until the first vector is complete
-    begun = source.first + max(waiting, words)
-    rest = (passes - 1) * words
-    delay = UNIT_PIPELINE_CYCLES + (CONVERTER_CYCLES if source.lanes not in (0, fold.simd) else 0)
-    # behind the last input word: its lanes still to be read, then all passes but the first
-    left = ceil(source.lanes / fold.simd) + rest
-    last = max(source.last + left, begun + rest + (block.vectors - 1) * passes * words)
-    return _Stream(begun + delay, last + delay, fold.pe)
+def _work(stream: Stream, job: Job, busy: int, model: Dataflow) -> tuple[float, int, int]:
+    """(cycle of the first result, work left after the last input, depth of the pipeline)."""
+    block, fold = job.block, job.parallel
+    spread = stream.last - stream.first
+    if isinstance(block, MatVec):
+        folds = block.cols // fold.simd
+        head = max(stream.first + folds - 1, stream.first + spread / block.vectors)
+        return head, busy // block.vectors - folds, UNIT_CYCLES
+    if isinstance(block, Window):
+        filled = _filled(block)
+        words = block.channels // fold.simd * prod(block.image)
+        head = stream.first + max(filled * words, filled * spread)
+        tail = 0 if fold.parallel_window else prod(block.kernel) * (block.channels // fold.simd)
+        return head, tail, STAGE_CYCLES
+    if isinstance(block, Pool):
+        window = max(1, prod(block.kernel) // fold.simd)
+        return stream.first + max(window - 1, spread / block.vectors), 0, STAGE_CYCLES
+    if isinstance(block, Thresholds) and model.setting.thresholds == "search":
+        return stream.first, 0, STAGE_CYCLES * ceil(float(widest(block.output).bits.detach()))
+    return stream.first, 0, STAGE_CYCLES
 
 
-def _window(job: Job, block: Window, source: _Stream) -> _Stream:
-    fold = job.parallel
-    words = block.channels // fold.simd
-    whole = words * prod(size + sum(pad) for size, pad in zip(block.image, block.padding, strict=True))
-    fill = buffer_words(block, fold.simd)
-    one = 1 if fold.parallel_window else words * prod(block.kernel)
-    begun = source.first + max(fill, (source.last - source.first) * fill / whole)
-    last = max(source.last + one, begun + one * prod(block.output), source.first + whole)
-    return _Stream(begun, last, fold.simd)
+def _filled(block: Window) -> float:
+    """Share of the image that the first window waits for; padding does not need to be waited for."""
+    *rows, width = block.image
+    *row_kernel, kernel = block.kernel
+    pixels = (kernel - 1) * block.dilation[-1] + 1 - block.padding[-1][0]
+    for size, taps, dilation, (before, _) in zip(rows, row_kernel, block.dilation, block.padding, strict=False):
+        pixels += max(0, (taps - 1) * dilation - before) * prod((size, width)) // size
+    return min(1.0, max(1, pixels) / prod(block.image))
+
+
+def _lanes(job: Job) -> tuple[int, int]:
+    """Elements per word, in and out."""
+    block, fold = job.block, job.parallel
+    if isinstance(block, MatVec):
+        return fold.simd * max(1, fold.pe // block.rows), fold.pe
+    if isinstance(block, Window):
+        return fold.simd, fold.simd * (prod(block.kernel) if fold.parallel_window else 1)
+    if isinstance(block, Pool):
+        return fold.pe * fold.simd, fold.pe
+    return fold.pe, fold.pe
