@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hwcost.sweep import Listener, Standing
 from hwcost.train import Epoch
 
 
-class _Bar(Listener):
-    """On a terminal: one live line."""
+class _TwoLines(Progress):
+    """The bar, and the front below it: side by side they leave no room for the bar on a narrow terminal."""
 
-    def __init__(self, progress: Progress, trials: int, epochs: int) -> None:
+    front = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn."""
+        yield from super().get_renderables()
+        if self.front:
+            yield self.front
+
+
+class _Bar(Listener):
+    """On a terminal: two live lines."""
+
+    def __init__(self, progress: _TwoLines, trials: int, epochs: int) -> None:
         self._progress, self._epochs = progress, epochs
-        self._task = progress.add_task("float baseline", total=trials * epochs, shown="", trials=f"0/{trials}")
+        self._task = progress.add_task("float baseline", total=trials * epochs, trials=f"0/{trials}")
         self._trials, self._done = trials, 0
 
     def trial_started(self, number: int) -> None:
@@ -29,9 +41,8 @@ class _Bar(Listener):
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._done = done
-        self._progress.update(
-            self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}", shown=_summary(standing)
-        )
+        self._progress.front = _summary(standing)
+        self._progress.update(self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}")
 
 
 class _Lines(Listener):
@@ -71,7 +82,6 @@ def watch(trials: int, epochs: int, *, quiet: bool) -> Iterator[Listener]:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[shown]}"),
         )
-        with Progress(*columns, console=console) as progress:
+        with _TwoLines(*columns, console=console) as progress:
             yield _Bar(progress, trials, epochs)

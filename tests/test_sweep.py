@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 import tiny_recipe
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from hwcost.data import Data, Split
@@ -387,3 +390,16 @@ def test_a_recipe_without_anchors(tmp_path: Path, undrawn: None) -> None:
     narrow = replace(recipe, network=lambda params: tiny_recipe.TinyNet(max(3, params["base"])))
     with pytest.raises(BadStudy, match="network was"):
         run(tiny(tmp_path, narrow), 1)
+
+
+def test_a_narrow_terminal_shows_bar_time_left_and_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80)
+    monkeypatch.setattr("hwcost.progress.Console", lambda stderr: console)
+    with watch(2, tiny_recipe.recipe.training.epochs, quiet=False) as listener:
+        run(tiny(tmp_path), 2, listener)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", screen.getvalue())
+    assert re.search(r"trial 1 ━{24} 2/2 \d:\d\d:\d\d left \d:\d\d:\d\d *\n", shown), shown
+    assert re.search(r"\nfront \d: best [\d.]+% at [\d,]+ LUT, cheapest [\d.]+% at [\d,]+ LUT", shown), shown
