@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,8 @@ from block_strategies import dense
 from hwcost.errors import BadOption
 from hwcost.models import FORMULAS, Dataflow, Fold, place
 from hwcost.models.latency import latency_cycles
-from hwcost.ranges import Range, integers
-from hwcost.spec import Adder, Block, Layer, LayerSpec, MatVec, Signal, Thresholds, Window
+from hwcost.ranges import Range, binary, integers
+from hwcost.spec import Adder, Block, Layer, LayerSpec, MatVec, Pool, Signal, Thresholds, Window
 
 ROWS = json.loads((Path(__file__).parents[1] / "data" / "published_latency.json").read_text())["rows"]
 
@@ -32,18 +34,56 @@ def chain(*blocks: tuple[str, Block]) -> list[Layer]:
 def test_published_rows(row: dict[str, object]) -> None:
     sizes, folds = row["sizes"], row["folds"]
     assert isinstance(sizes, list) and isinstance(folds, list)
-    units = [(f"fc{i}", dense(rows, cols)) for i, (cols, rows) in enumerate(zip(sizes, sizes[1:], strict=False))]
+    units = [(f"fc{i}", dense(rows, cols)) for i, (cols, rows) in enumerate(pairwise(sizes))]
     folding = {name: Fold(*fold) for (name, _), fold in zip(units, folds, strict=True)}
     found = latency_cycles(chain(*units), Dataflow(device="xc7z020", folding=folding))
     assert found == row["model_cycles"]
     assert abs(found - row["measured_cycles"]) <= row["off_by_at_most"] * row["measured_cycles"]  # type: ignore[operator]
 
 
+def cnv() -> tuple[list[Layer], Dataflow]:
+    """CNV-W1A1 as published: six convolutions, two poolings, three dense layers."""
+    folds = [(16, 3), (32, 32), (16, 32), (16, 32), (4, 32), (1, 32), (1, 4), (1, 8), (5, 1)]
+    wire, side, channels = integers(8, signed=False), 32, 3
+    blocks: list[tuple[str, Block]] = []
+
+    def window(kernel: int, stride: int, out: int) -> None:
+        sizes = {"image": (side, side), "kernel": (kernel, kernel), "stride": (stride, stride), "output": (out, out)}
+        rest = {"dilation": (1, 1), "padding": ((0, 0), (0, 0)), "depthwise": kernel == 2}
+        blocks.append((f"window{len(blocks)}", Window(channels=channels, input=wire, **sizes, **rest)))  # type: ignore[arg-type]
+
+    for index, rows in enumerate((64, 64, 128, 128, 256, 256, 512, 512, 10)):
+        cols, out = (9 * channels, side - 2) if index < 6 else (channels, 1)
+        if index < 6:
+            window(3, 1, out)
+        weight, wire = binary(), binary() if index else wire
+        acc = integers(16, signed=True)
+        blocks.append((f"u{index}", MatVec(rows=rows, cols=cols, vectors=out**2, weight=weight, input=wire, acc=acc)))
+        side, channels, wire = out, rows, binary()
+        if index < 8:
+            blocks.append((f"act{index}", Thresholds(channels=rows, vectors=out**2, input=acc, output=wire)))
+        if index in (1, 3):
+            window(2, 2, side // 2)
+            side //= 2
+            pool = Pool(kind="max", channels=rows, kernel=(2, 2), vectors=side**2, input=wire, output=wire)
+            blocks.append((f"pool{index}", pool))
+    return chain(*blocks), Dataflow(device="xc7z020", folding={f"u{i}": Fold(*fold) for i, fold in enumerate(folds)})
+
+
+def test_cnv_on_a_board() -> None:
+    layers, model = cnv()
+    cycles = model.price(place(layers))["cycles"]
+    assert float(cycles.max()) == 32768  # the published interval
+    measured = 1.51178e-3 * 100e6  # MLPerf Tiny 0.7, single stream, driver included
+    assert 0.88 * measured < latency_cycles(layers, model) < measured
+    assert float(cycles.sum()) > 3 * measured  # what adding up would say
+
+
 def simulated(sizes: list[int], folds: list[tuple[int, int]]) -> int:
     """Cycle by cycle, dense layers whose stream widths agree: a unit takes a word, or works through its folds."""
     words = [sizes[0] // folds[0][1]] + [rows // pe for rows, (pe, _) in zip(sizes[1:], folds, strict=True)]
     ready: list[list[int]] = [[0] * words[0]]
-    for (cols, rows), (pe, simd) in zip(zip(sizes, sizes[1:], strict=False), folds, strict=True):
+    for (cols, rows), (pe, simd) in zip(pairwise(sizes), folds, strict=True):
         clock, out = -1, []
         for fold in range(rows // pe):
             for word in range(cols // simd):
@@ -64,11 +104,21 @@ def simulated(sizes: list[int], folds: list[tuple[int, int]]) -> int:
     ],
 )
 def test_equal_to_a_simulation(sizes: list[int], folds: list[tuple[int, int]]) -> None:
-    units = [(f"fc{i}", dense(rows, cols)) for i, (cols, rows) in enumerate(zip(sizes, sizes[1:], strict=False))]
+    units = [(f"fc{i}", dense(rows, cols)) for i, (cols, rows) in enumerate(pairwise(sizes))]
     model = Dataflow(
         device="xc7z020", folding={name: Fold(*fold) for (name, _), fold in zip(units, folds, strict=True)}
     )
     assert latency_cycles(chain(*units), model) == simulated(sizes, folds)
+
+
+def test_layers_by_hand_need_not_share_signals() -> None:
+    layers = chain(("a", dense(64, 16)), ("b", dense(64, 64)))
+    apart = [
+        dataclasses.replace(layer, inputs=tuple(dataclasses.replace(signal) for signal in layer.inputs))
+        for layer in layers
+    ]
+    model = Dataflow(device="xc7z020", folding={"a": Fold(1, 1), "b": Fold(2, 4)})
+    assert latency_cycles(apart, model) == latency_cycles(layers, model)
 
 
 def test_more_parallelism_is_never_slower() -> None:
