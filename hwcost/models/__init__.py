@@ -19,3 +19,4 @@ from hwcost.models.resources import RESOURCES as RESOURCES
 from hwcost.models.resources import HardwareModel as HardwareModel
 from hwcost.models.resources import Placed as Placed
 from hwcost.models.resources import place as place
+from hwcost.models.unrolled import Unrolled as Unrolled

@@ -1,0 +1,223 @@
+"""Everything but matrix products in an unrolled design: constant thresholds, pooling, adders, clips, windows.
+
+A channel with a width of its own is priced at that width. Laws are written once, see `relax`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hwcost.errors import BadOption
+from hwcost.models import lut
+from hwcost.models.digits import expected_digits
+from hwcost.models.formula import Setting
+from hwcost.models.memory import memory, style_index
+from hwcost.models.relax import Arithmetic, Quantity, relax
+from hwcost.ranges import widest
+from hwcost.spec import Adder, Block, Pool, Saturate, ScaleBias, Thresholds, Window
+
+PARTS = ("LUT", "FF", "BRAM18", "levels")
+"""What a law gives; DSP and URAM are never used."""
+
+
+FIRST_BITS = 4
+"""Bits of an accumulator that a comparison with a constant gets for nothing. Source: fit, as `constant_comparator`."""
+
+ROM_BITS = 5
+"""Output bits that a comparator's LUTs can look at beside the bit that they compare: LUT6."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wired:
+    """A block with the number of copies that work at once.
+
+    Attributes:
+        layer: for messages.
+        block: what to build.
+        copies: vectors (pixels) per cycle.
+    """
+
+    layer: str
+    block: Any
+    copies: int
+
+
+@dataclass(frozen=True)
+class WiredLaw:
+    """How one kind of block is priced.
+
+    Attributes:
+        vectors: of the block, what copies are counted in.
+        widths: the widths of the law, () or (channels,) each.
+        elements: how many of what the law prices; spread evenly over its widths.
+        geometry: the other numbers of the law.
+        law: (arithmetic, widths, geometry, setting) -> PARTS of one element.
+    """
+
+    vectors: Callable[[Any], int]
+    widths: Callable[[Any], tuple[Tensor, ...]]
+    elements: Callable[[Wired], int]
+    geometry: Callable[[Wired], Mapping[str, float]]
+    law: Callable[[Arithmetic, Any, Any, Setting], dict[str, Quantity]]
+
+    def price(self, items: Sequence[Wired], setting: Setting) -> dict[str, Tensor]:
+        """PARTS of every block, float64 (len(items),); exact at whole widths, the gradient never dies.
+
+        Args:
+            items: blocks of this kind.
+            setting: what they share.
+        """
+        columns, owners, counts, geometry = [], [], [], []
+        for index, item in enumerate(items):
+            widths = [bits.to(torch.float64).reshape(-1) for bits in self.widths(item.block)]
+            entries = max(len(bits) for bits in widths)
+            columns.append(torch.stack([bits.expand(entries) for bits in widths]))
+            owners += [index] * entries
+            counts += [self.elements(item) / entries] * entries
+            geometry += [self.geometry(item)] * entries
+        owner, count = torch.tensor(owners), torch.tensor(counts, dtype=torch.float64)
+        table = {
+            name: torch.tensor([row[name] for row in geometry], dtype=torch.float64) for name in (geometry[0] or ())
+        }
+        place = SimpleNamespace(**table)
+        found = relax(lambda ops, widths: self.law(ops, widths, place, setting), torch.cat(columns, 1))
+        none = torch.zeros(len(items), dtype=torch.float64)
+        bill = {name: none.index_add(0, owner, found[name] * count) for name in PARTS[:-1]}
+        return bill | {"levels": none.scatter_reduce(0, owner, found["levels"], "amax")}
+
+
+def _thresholds(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    """Comparators with constants: one per threshold, their adder included, or one per output bit.
+
+    A stage of a search looks its constant up by the output bits above it: in the LUTs of its comparator up to 5 bits,
+    in a ROM of LUTs beyond.
+
+    Error: 20 synthesized sets of random thresholds, in sample: "parallel" MAPE 11.5%, "search" 8.6%, worst 25% both.
+    Source: Yosys 0.70; constants in coefficients.json. Above 5 output bits not measured.
+    """
+    c = setting.constants
+    compared, bits = widths
+    steps = ops.exp2(bits) - 1
+    # the first LUT of a comparison takes several bits at once
+    one = c["constant_comparator"] * ops.maximum(compared - FIRST_BITS, compared / (FIRST_BITS + 1))
+    if setting.thresholds == "parallel":
+        logic = steps * one
+    else:
+        first = ops.minimum(bits, 1 + 0 * bits)
+        rom = ops.exp2(ops.maximum(bits - ROM_BITS, 0 * bits)) - 1
+        logic = one * first + compared * (c["constant_stage"] * (bits - first) + rom)
+    return {"LUT": logic, "FF": bits + 0 * steps, "BRAM18": 0 * bits, "levels": bits + 0 * steps}
+
+
+def _pool(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    c = setting.constants
+    inputs, outputs = widths
+    largest = c["maximum_bit"] * (g.window - 1) * inputs
+    total = c["adder_bit"] * lut.adder_tree_bits(ops, g.window, inputs)
+    logic = ops.where(g.sums == 1, total, largest)
+    return {"LUT": logic, "FF": outputs, "BRAM18": 0 * outputs, "levels": ops.ceil_log2(g.window) + 0 * outputs}
+
+
+def _adder(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    (outputs,) = widths
+    return {
+        "LUT": setting.constants["adder_bit"] * outputs, "FF": outputs, "BRAM18": 0 * outputs, "levels": 1 + 0 * outputs
+    }  # fmt: skip
+
+
+def _saturate(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    c = setting.constants
+    inputs, outputs = widths
+    cut = ops.maximum(inputs - outputs, 0 * inputs)
+    logic = c["saturate_bit"] * outputs + c["saturate_cut_bit"] * cut
+    return {"LUT": logic, "FF": outputs, "BRAM18": 0 * outputs, "levels": 1 + 0 * outputs}
+
+
+def _scale_bias(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    """A constant factor per channel, by its expected digits, and a constant to add."""
+    inputs, weight, outputs = widths
+    digits = expected_digits(weight)
+    logic = digits * inputs + setting.constants["adder_bit"] * outputs * g.biased
+    return {"LUT": logic, "FF": outputs, "BRAM18": 0 * outputs, "levels": digits + g.biased}
+
+
+def _window(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    (bits,) = widths
+    word = g.word * bits
+    in_lut, in_bram, _ = memory(ops, word, g.depth, g.style)
+    return {
+        "LUT": setting.constants["window_control"] * g.built + g.buffers * in_lut,
+        "FF": g.pixels * word,
+        "BRAM18": g.buffers * in_bram,
+        "levels": 0 * bits,
+    }
+
+
+def _window_geometry(item: Wired) -> dict[str, float]:
+    """Line buffers as long as a line, split over the copies; the pixels of a window in registers."""
+    block = item.block
+    if len(block.image) > 2:
+        raise BadOption(f"{item.layer}: a window of {len(block.image)} dimensions has no formula; lower it to 1 or 2")
+    plane = len(block.image) == 2
+    rows, row_dilation = (block.kernel[0], block.dilation[0]) if plane else (1, 1)
+    cols, col_dilation = block.kernel[-1], block.dilation[-1]
+    width = block.image[-1] + sum(block.padding[-1])
+    depth = ceil(width * row_dilation / item.copies)
+    whole = item.copies >= _pixels(block)  # the image is on wires: a window is only their choice
+    span = (cols - 1) * col_dilation + item.copies
+    return {
+        "word": block.channels * item.copies,
+        "depth": depth,
+        "style": style_index("auto", depth, "rtl"),
+        "built": float(not whole),
+        "buffers": 0 if whole else rows - 1,
+        "pixels": 0 if whole else rows * span / item.copies,
+    }
+
+
+def _pixels(block: Window) -> int:
+    return prod(size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True))
+
+
+def _pool_geometry(item: Wired) -> dict[str, float]:
+    if item.block.kind not in ("max", "sum"):
+        raise BadOption(f"{item.layer}: pooling of kind {item.block.kind!r} has no formula; use 'max' or 'sum'")
+    return {"window": prod(item.block.kernel), "sums": float(item.block.kind == "sum")}
+
+
+def _nothing(item: Wired) -> dict[str, float]:
+    return {}
+
+
+def _lanes(item: Wired) -> int:
+    return int(item.copies * item.block.channels)
+
+
+def _vectors(block: Any) -> int:
+    return int(block.vectors)
+
+
+def _scale_widths(block: ScaleBias) -> tuple[Tensor, ...]:
+    return widest(block.input).bits, block.weight.bits, block.output.bits
+
+
+WIRED: Mapping[type[Block], WiredLaw] = MappingProxyType(
+    {
+        Thresholds: WiredLaw(_vectors, lambda b: (b.input.bits, b.output.bits), _lanes, _nothing, _thresholds),
+        Pool: WiredLaw(_vectors, lambda b: (b.input.bits, b.output.bits), _lanes, _pool_geometry, _pool),
+        Adder: WiredLaw(_vectors, lambda b: (b.output.bits,), _lanes, _nothing, _adder),
+        Saturate: WiredLaw(_vectors, lambda b: (b.input.bits, b.output.bits), _lanes, _nothing, _saturate),
+        ScaleBias: WiredLaw(
+            _vectors, _scale_widths, _lanes, lambda item: {"biased": float(item.block.bias is not None)}, _scale_bias
+        ),
+        Window: WiredLaw(_pixels, lambda b: (b.input.bits,), lambda item: 1, _window_geometry, _window),
+    }
+)
+"""The law of each kind of block; pass `wired=WIRED | {MyBlock: my_law}` to add one."""
