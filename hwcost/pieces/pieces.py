@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hwcost.errors import HwcostError
 from hwcost.estimate import Bill, price
 from hwcost.models import HardwareModel, Job, Placed
 from hwcost.pieces.stand_in import Described, Levels, StandIn
 from hwcost.pieces.trail import Cut, Trail, cut, of_block
+from hwcost.spec import MatVec
 from hwcost.trace import Pipeline
 
 Table: TypeAlias = NDArray[np.float64]
@@ -117,16 +119,29 @@ class Pieces:
         trail = Trail()
         blocks = chain.from_iterable(of_block(placed.block) for placed in bill.placed)
         reached = self._net.widths_of(trail.leaves(chain(bill.amounts.values(), blocks)))
-        if reached is None:
+        if reached is None or not self._blind(bill):
             return False
         if not isinstance(self._model, Separable):
             self.pieces = (Piece(-1, (), reached),)
-            return all(getattr(placed.block, "integers", None) is None for placed in bill.placed)
+            return True
         needs = self._net.learn(bill.layers, trail)
         if needs is None:
             return False
         self.pieces = tuple(_by_layer(bill, self._model.plan(bill.placed), needs))
         return self._agrees()
+
+    def _blind(self, bill: Bill) -> bool:
+        """Whether the model overlooks the values of the weights, which training moves."""
+        blank = [
+            replace(item, block=replace(item.block, integers=None)) if isinstance(item.block, MatVec) else item
+            for item in bill.placed
+        ]
+        try:
+            with torch.no_grad():
+                without = self._model.price(blank)
+        except HwcostError:
+            return False
+        return all(torch.equal(amount, without[name]) for name, amount in bill.amounts.items())
 
     def _agrees(self) -> bool:
         """Whether the pieces add up to the network at other widths too: a layer may depend on one without gradient."""
@@ -159,7 +174,7 @@ class Pieces:
         cuts: list[list[Cut]] = []
         starts = []
         for piece, levels in wanted:
-            blocks = self._net.describe(piece.step, levels, piece.widths, known).blocks
+            blocks = self._net.describe(piece.step, levels, known).blocks
             if [type(block) for block in blocks] != [type(job.block) for job in piece.jobs]:
                 raise Rebuilt(self._net.pipeline.steps[piece.step].name)
             cuts.append([cut(block) for block in blocks])

@@ -55,6 +55,7 @@ class StandIn:
         self.whole = all(one.restrict is Restrict.WHOLE for one in self._bits)
         self._signals: list[Signal] = []
         self._behind: list[tuple[int, ...]] = []
+        self._needs: list[tuple[int, ...]] = []
 
     def offsets(self, widths: Sequence[int]) -> list[nn.Parameter]:
         """The parameters behind some widths, each once."""
@@ -94,6 +95,7 @@ class StandIn:
             needs.append(self.widths_of(trail.leaves(chain.from_iterable((*wires, *blocks)))))
         self._signals, self._behind = signals, [widths or () for widths in behind]
         found = [widths for widths in needs if widths is not None]
+        self._needs = found
         return found if len(found) == len(needs) else None
 
     def set(self, levels: Levels, widths: Iterable[int]) -> None:
@@ -103,27 +105,31 @@ class StandIn:
             # .data: a kept graph reads only the side of zero of an offset, and that never changes here
             one.offset.data.view(-1)[element] = levels[width] - one.base
 
-    def describe(self, step: int, levels: Levels, needs: tuple[int, ...], known: Described) -> LayerSpec:
-        """One step at some widths, with what stands in front of it as far as that matters.
+    def describe(self, step: int, levels: Levels, known: Described) -> LayerSpec:
+        """One step at some widths, with what stands in front of it as far as that matters; after `learn`.
 
         Args:
             step: position in the pipeline.
             levels: of all widths.
-            needs: those that matter.
             known: filled, so that a description serves several steps.
         """
-        key = step, tuple(levels[width] for width in needs)
+        key = self._key(step, levels)
         if key not in known:
             inputs = [self._signal(position, levels, known) for position in self.pipeline.steps[step].inputs]
-            known[key] = self._call(step, levels, needs, inputs)
+            known[key] = self._call(step, levels, self._needs[step], inputs)
         return known[key]
+
+    def _key(self, step: int, levels: Levels) -> tuple[int, tuple[float, ...]]:
+        return step, tuple([levels[width] for width in self._needs[step]])
 
     def _signal(self, position: int, levels: Levels, known: Described) -> Signal:
         step = position - len(self.pipeline.inputs)
         behind = self._behind[position]
         if not behind:
             return self._signals[position]
-        key = ~step, tuple(levels[width] for width in behind)
+        if (full := self._key(step, levels)) in known:
+            return known[full].output
+        key = ~step, tuple([levels[width] for width in behind])
         if key not in known:
             inputs = [
                 # what shares no width with the output has no influence on it: any description serves

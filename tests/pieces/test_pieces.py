@@ -10,11 +10,12 @@ import torch
 from described_networks import EXAMPLE, Residual, offsets
 from torch import Tensor, nn
 
+from hwcost.errors import BadOption
 from hwcost.loss import hardware_cost
 from hwcost.models import Dataflow, Finn, Generic, HardwareModel, target_fps
 from hwcost.pieces import Pieces, learned_widths
 from hwcost.quant import LearnedBits, QuantReLU, Restrict
-from hwcost.spec import LayerSpec, Signal
+from hwcost.spec import LayerSpec, MatVec, Signal
 from hwcost.trace import Pipeline, trace
 
 
@@ -126,6 +127,23 @@ def test_a_parameter_that_moves_the_cost_makes_pieces_incomplete() -> None:
             return {**bill, "LUT": bill["LUT"] + net.head.weight.sum()}
 
     assert not Pieces(net, pipeline, Strange()).complete
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_model_that_reads_the_weights_makes_pieces_incomplete(reads: bool) -> None:
+    net, pipeline = network()
+
+    class Ones:
+        resources = ("ones",)
+
+        def price(self, placed: Any) -> dict[str, Tensor]:
+            units = [item.block for item in placed if isinstance(item.block, MatVec)]
+            values = [unit.constants() if reads else unit.weight.bits for unit in units]
+            if any(value is None for value in values):
+                raise BadOption("no integers")
+            return {"ones": torch.stack([value.abs().sum().double() for value in values if value is not None])}
+
+    assert Pieces(net, pipeline, Ones()).complete is not reads
 
 
 class Hidden(nn.Module):
