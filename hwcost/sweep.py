@@ -84,6 +84,8 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
     rehearse(sweep, data)
     fingerprint = _fingerprint(sweep, data)
     with _open(sweep, fingerprint) as study:
+        if study.frame().empty:
+            _forget(sweep.out)
         record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
         _write_json(sweep.out / "run.json", record)
         progress = study.run(
@@ -193,6 +195,15 @@ def _objective(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Liste
     outcome, trial = run_trial(sweep, data, suggestion, listener.epoch_done)
     _save(trial.net, _checkpoint(sweep.out, suggestion.number))
     return outcome
+
+
+def _forget(folder: Path) -> None:
+    """A new study beside the published report of an older one must not take its figures for its own."""
+    for name in ("float.json", "test.json"):
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise BadStudy(f"{folder / name}: cannot be removed ({error.strerror}); give another --out") from error
 
 
 def _float_baseline(sweep: Sweep, data: Data, listener: Listener) -> dict[str, float]:

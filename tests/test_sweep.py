@@ -271,6 +271,15 @@ def test_the_table_keeps_every_digit(tmp_path: Path, undrawn: None) -> None:
     json.dumps(stored, allow_nan=False)
 
 
+def test_a_new_study_takes_nothing_from_a_published_report(whole: Path, tmp_path: Path, undrawn: None) -> None:
+    for name in ("float.json", "test.json"):  # published without journal and checkpoints
+        figures = json.loads((whole / name).read_text())
+        (tmp_path / name).write_text(json.dumps(dict.fromkeys([*figures, *"012345"], 0.123)))
+    run(tiny(tmp_path), 6)
+    assert table(tmp_path) == table(whole)
+    assert json.loads((tmp_path / "float.json").read_text()) == record(whole)["float"]
+
+
 def test_another_seed_is_another_study(tmp_path: Path, undrawn: None) -> None:
     for seed in (0, 1):
         run(tiny(tmp_path / str(seed), seed=seed), 4)
