@@ -142,7 +142,7 @@ QUANTIZERS: dict[str, Callable[[], nn.Module]] = {
     "learned pow2 width": _int(_learned(4, restrict=Restrict.POW2), lambda: LearnedScale(1.3)),
     "learned width from 1 bit": _int(_learned(3, base=1), lambda: LearnedScale(1.3), signed=False),
     "learned width per channel": _int(_learned(shape=(ROWS, 1)), _stat(abs_max, channel_dim=0), narrow=True),
-    "learned width per weight": _int(_learned(shape=(ROWS, COLS)), _stat(abs_max), narrow=True),
+    "learned width per weight": _int(_learned(shape=(ROWS, COLS)), _stat(abs_max, domain=POW2), narrow=True),
     "largest": _int(_learned(), _stat(abs_max), narrow=True),
     "largest full range": _int(_learned(), _stat(abs_max)),
     "largest of channel": _int(_learned(), _stat(abs_max, channel_dim=0), narrow=True),
@@ -251,7 +251,9 @@ LAYERS: dict[str, LayerCase] = {
     "linear binary": LayerCase(_linear(binary_weight), (7,), wire=binary()),
     "linear ternary": LayerCase(_linear(ternary_weight), (7,)),
     "linear width per row": LayerCase(_linear(_int(_learned(4, shape=(5, 1)), _stat(abs_max, channel_dim=0))), (7,)),
-    "linear width per weight": LayerCase(_linear(_int(_learned(4, shape=(5, 7)), _stat(abs_max))), (7,)),
+    "linear width per weight": LayerCase(
+        _linear(_int(_learned(4, shape=(5, 7)), lambda: LearnedScale(1.0, domain=POW2))), (7,)
+    ),
     "linear input quantizer": LayerCase(_linear(_weight, input_quant=_act), (7,)),
     "linear bias": LayerCase(_linear(_weight, bias=True, bias_quant=lambda: BiasQuantizer(bits=6)), (7,)),
     "linear learned bias": LayerCase(

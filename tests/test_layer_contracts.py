@@ -101,18 +101,7 @@ def smallest_width(low: int, high: int) -> int:
     raise AssertionError(f"{low}..{high}")
 
 
-PER_WEIGHT = "a width per weight gives each weight a step of its own: the sum is no integer of one unit"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=PER_WEIGHT, raises=RuntimeError))
-        if name == "linear width per weight"
-        else name
-        for name in LAYERS
-    ],
-)
+@EVERY
 def test_no_integer_leaves_its_described_range_and_both_ends_are_reached(name: str) -> None:
     case = LAYERS[name]
     layer: Any = case.build().double()

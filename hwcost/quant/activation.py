@@ -12,7 +12,16 @@ from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.quant.product import thresholds
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
+from hwcost.ranges import Range
 from hwcost.spec import LayerSpec, Signal
+
+
+def _per_channel(wire: Range) -> Range:
+    """() or (channels,), of a range that broadcasts against a stream."""
+    if wire.low.ndim == 0:
+        return wire
+    shape = () if wire.low.numel() == 1 else (-1,)
+    return Range(wire.low.reshape(shape), wire.high.reshape(shape), wire.bits.reshape(shape))
 
 
 class QuantIdentity(nn.Module):
@@ -32,6 +41,11 @@ class QuantIdentity(nn.Module):
         super().__init__()
         name = type(self).__name__
         self.quant = checked(quant, f"{name}: quant")
+        if getattr(quant, "several", False) and not getattr(quant, "power", False):
+            raise BadOption(
+                f"{name}: the channels of a stream are added up, so widths that differ need steps that are "
+                "powers of two apart; give the scale domain=POW2"
+            )
         if quant is not None and self.signed is not None and quant.signed != self.signed:
             raise BadOption(
                 f"{name}: its values are {'signed' if self.signed else 'not signed'}; give the quantizer "
@@ -67,7 +81,7 @@ class QuantIdentity(nn.Module):
         (signal,) = signals
         if self.quant is None:
             raise UnknownPrecision("a float activation has no bit-width; give the layer a quantizer")
-        wire = self.quant.range()
+        wire = _per_channel(self.quant.range())
         output = Signal(range=wire, shape=shape)
         if not signal.range.known:
             return LayerSpec(output=output)

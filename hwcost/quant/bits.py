@@ -64,7 +64,7 @@ class LearnedBits(FullPrecision):
 
     Args:
         bits: starting width; base <= bits <= most.
-        base: smallest width, in bits, at least 1.
+        base: smallest width, in bits. 0 lets what has that width be pruned: it becomes zero, and costs nothing.
         most: largest width, in bits, at most 32; no training step can exceed it.
         restrict: whole, float, or power-of-two widths.
         shape: () for one width, or a shape that broadcasts against the quantized tensor.
@@ -86,16 +86,16 @@ class LearnedBits(FullPrecision):
         shape: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        if not 1 <= base <= bits <= most <= WIDEST:
+        if not 0 <= base <= bits <= most <= WIDEST or most < 1:
             raise BadOption(
-                f"LearnedBits({bits!r}, base={base!r}, most={most!r}): give 1 <= base <= bits <= most <= {WIDEST}"
+                f"LearnedBits({bits!r}, base={base!r}, most={most!r}): give 0 <= base <= bits <= most <= {WIDEST}"
             )
         if not isinstance(restrict, Restrict):
             raise BadOption(f"LearnedBits: restrict={restrict!r}; give Restrict.WHOLE, FLOAT or POW2")
-        if restrict is Restrict.POW2 and any(not log2(width).is_integer() for width in (base, most)):
+        if restrict is Restrict.POW2 and any(width < 1 or not log2(width).is_integer() for width in (base, most)):
             raise BadOption(f"LearnedBits: base={base} and most={most} must be powers of two with Restrict.POW2")
         self.base, self.most, self.restrict = base, most, restrict
-        self._single = shape == () and restrict is Restrict.WHOLE
+        self._single = shape == () and restrict is Restrict.WHOLE and base > 0
         start = log2(bits) - log2(base) if restrict is Restrict.POW2 else bits - base
         self.offset = nn.Parameter(torch.full(shape, float(start)))
 

@@ -66,6 +66,8 @@ class BoundedQuantizer(IntQuantizer):
         method: str = "subtract",
     ) -> None:
         super().__init__(bits=bits, scale=scale, signed=True, narrow=True)
+        if self.several or self.prune:
+            raise BadOption("BoundedQuantizer: it takes one width of at least 2 bits for all weights")
         if not 2 <= acc_bits <= 32 or not 1 <= input_bits <= 32:
             raise BadOption(f"BoundedQuantizer: acc_bits={acc_bits}, input_bits={input_bits}; give 2 to 32 and 1 to 32")
         if centered and input_signed:

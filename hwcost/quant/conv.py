@@ -183,6 +183,7 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         input_quant, bias_quant, accumulator, source: as `QuantConv2d`.
     """
 
+    row_dim = 1
     output_padding: Any
 
     def __init__(

@@ -52,8 +52,20 @@ def levels(bits: Any, kind: Kind) -> tuple[Any, Any, Any, Any]:
     return low, span - 1, reach, span * LN2
 
 
+def smallest(signed: bool) -> int:
+    """The smallest width that has a code beside zero; below it everything is zero: pruned."""
+    return 2 if signed else 1
+
+
 def fake_quant(
-    x: Tensor, threshold: Tensor, bits: Tensor, *, signed: bool, narrow: bool, power: bool = False
+    x: Tensor,
+    threshold: Tensor,
+    bits: Tensor,
+    *,
+    signed: bool,
+    narrow: bool,
+    power: bool = False,
+    prune: bool = False,
 ) -> Tensor:
     """The nearest whole multiple of a step inside an integer range.
 
@@ -63,29 +75,36 @@ def fake_quant(
         bits: whole width; broadcastable to x.
         signed, narrow: the range, as `ranges.integers`.
         power: N is a power of two, so that a power-of-two threshold gives a power-of-two step.
+        prune: widths may be too small for any code but zero (0, and 1 where signed).
 
     Returns:
         Like x: step times an integer, with step = threshold / N and N = 2^(bits-1) (signed), 2^(bits-1) - 1 (signed
         narrow), 2^bits - 1 (unsigned); with power 2^(bits-1) or 2^bits. Ties round to even. Gradient to x: 1 inside the
         range, bounds included, 0 outside; to threshold and bits: exact, the rounding straight-through. NaN stays NaN.
+        What is pruned is 0, with the gradients to x and bits of the smallest width, as if nothing were clipped: a
+        weight goes on learning, and its width hears what pruning costs.
     """
-    return _TensorQuant.apply(x, threshold, bits, Kind(signed, narrow, power))  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _TensorQuant.apply(x, threshold, bits, Kind(signed, narrow, power), prune)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
 
 
 class _TensorQuant(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, threshold: Tensor, bits: Tensor, kind: Kind) -> Tensor:
+    def forward(ctx: Any, x: Tensor, threshold: Tensor, bits: Tensor, kind: Kind, prune: bool) -> Tensor:
+        ctx.kind, ctx.prune = kind, prune
+        pruned = bits < smallest(kind.signed) if prune else None
+        bits = bits.clamp(min=smallest(kind.signed)) if prune else bits
         low, high, reach, _ = levels(bits, kind)
         step = threshold / reach
         scaled = x.to(torch.promote_types(x.dtype, threshold.dtype)) / step
         y: Tensor = (torch.minimum(torch.maximum(scaled, low), high).round_() * step).to(x.dtype)
-        ctx.kind = kind
-        ctx.save_for_backward(x, y, threshold, bits)
+        if pruned is not None:
+            y = y.masked_fill(pruned, 0)
+        ctx.save_for_backward(x, y, threshold, bits, pruned)
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
-        x, y, threshold, bits = ctx.saved_tensors
+        x, y, threshold, bits, pruned = ctx.saved_tensors
         low, high, reach, slope = levels(bits, ctx.kind)
         step = threshold / reach
         wide = torch.promote_types(x.dtype, threshold.dtype)
@@ -93,19 +112,23 @@ class _TensorQuant(torch.autograd.Function):
         scaled = x32 / step
         # a mask without booleans, which are slow on the CPU: how far inside, and g where that is not negative
         inside = torch.minimum(high - scaled, scaled - low)
+        if pruned is not None:
+            inside = inside.masked_fill(pruned, 0)
         dx = torch.ops.aten.threshold_backward(g, inside, -TINY)
         d_threshold = d_bits = None
         if ctx.needs_input_grad[1]:
-            d_threshold = ((g * y32 - dx * x32) / threshold).sum_to_size(threshold.shape).to(threshold.dtype)
+            moved = g * y32 - dx * x32
+            moved = moved if pruned is None else moved.masked_fill(pruned, 0)
+            d_threshold = (moved / threshold).sum_to_size(threshold.shape).to(threshold.dtype)
         if ctx.needs_input_grad[2]:
             noise = dx * (x32 - y32)
             short_above, short_below = ctx.kind.short
             if short_above:
-                noise = noise + torch.where(scaled > high, g * step, 0)
+                noise = noise + torch.where((scaled > high) & (inside < 0), g * step, 0)
             if short_below:
-                noise = noise - torch.where(scaled < low, g * step, 0)
+                noise = noise - torch.where((scaled < low) & (inside < 0), g * step, 0)
             d_bits = (noise * (slope / reach)).sum_to_size(bits.shape).to(bits.dtype)
-        return dx.to(x.dtype), d_threshold, d_bits, None
+        return dx.to(x.dtype), d_threshold, d_bits, None, None
 
 
 def _bits(offset: Tensor, base: int, most: int) -> int:

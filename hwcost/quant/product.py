@@ -85,7 +85,7 @@ class Product(nn.Module):
             return
         name, shape = type(self).__name__, quantizer.bits.offset.shape
         try:
-            fits = torch.broadcast_shapes(shape, self.weight.shape) == self.weight.shape
+            fits = torch.empty(shape).expand(self.weight.shape) is not None
         except RuntimeError:
             fits = False
         if not fits:
@@ -167,18 +167,22 @@ class Product(nn.Module):
     def _weight_step(self) -> Tensor:
         """() or (channels,)."""
         assert self.weight_quant is not None
-        step = self.weight_quant.step(self.weight)
+        step = getattr(self.weight_quant, "common_step", self.weight_quant.step)(self.weight)
         return step.reshape(()) if step.numel() == 1 else step.reshape(-1)
 
-    def weight_range(self) -> Range:
+    def weight_range(self, *, common: bool = False) -> Range:
         """Integers of the weights: () or (rows,) or (rows, cols), all groups.
+
+        Args:
+            common: in units of the step that the sum counts in, where widths differ.
 
         Raises:
             UnknownPrecision: float weights.
         """
         if self.weight_quant is None:
             raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
-        wire = self.weight_quant.range()
+        own = self.weight_quant.range
+        wire = getattr(self.weight_quant, "common_range", own)() if common else own()
         bounds = (wire.low, wire.high, wire.bits)
         if wire.low.numel() == 1:
             return Range(*(bound.reshape(()) for bound in bounds))
@@ -201,7 +205,7 @@ class Product(nn.Module):
 
     def products(self, signal: Signal) -> Range:
         """Exact range of the sum of products, without bias; () or (rows,)."""
-        weight, element, terms = self.weight_range(), self.element(signal), self.geometry().terms
+        weight, element, terms = self.weight_range(common=True), self.element(signal), self.geometry().terms
         acc = dot(element, weight, terms if weight.low.ndim < 2 else weight.low.shape[1])
         bound = getattr(self.weight_quant, "l1_bound", None)
         return acc if bound is None else _within(acc, element, *bound())

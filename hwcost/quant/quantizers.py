@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.fused import Kind, fake_quant, levels
+from hwcost.quant.fused import Kind, fake_quant, levels, smallest
 from hwcost.quant.scale import POW2, LearnedScale, Scale
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, binary, integers, ternary
@@ -80,6 +80,14 @@ class ScaledQuantizer(nn.Module):
         threshold: Tensor = self.scale(x)
         return threshold
 
+    def common_step(self, x: Tensor | None = None) -> Tensor:
+        """The step that a sum counts in."""
+        return self.step(x)
+
+    def common_range(self) -> Range:
+        """`range`, counted in common steps."""
+        return self.range()
+
     def integers(self, x: Tensor) -> Tensor:
         """The codes of x.
 
@@ -100,9 +108,14 @@ class ScaledQuantizer(nn.Module):
                 )
             return codes.to(torch.int64)
 
+    @property
+    def per_channel(self) -> bool:
+        """Whether channels have steps of their own, so that no common scale makes integers of all."""
+        return self.scale.channel_dim is not None
+
     def tensor(self, x: Tensor) -> QuantTensor:
-        """The quantized values together with their step and range."""
-        return QuantTensor(self.quantize(x), self.step(x), self.range())
+        """The quantized values together with their step and range: the common ones, where widths differ."""
+        return QuantTensor(self.quantize(x), self.common_step(x), self.common_range())
 
     def start(self, x: Tensor) -> None:
         """Start a scale built by `LearnedScale.from_stat` at its statistic of x; nothing to do for others."""
@@ -120,6 +133,11 @@ class IntQuantizer(ScaledQuantizer):
         signed: two's complement (at least 2 bits), or unsigned (at least 1).
         narrow: symmetric signed range, e.g. -7..7 in 4 bits; right for weights scaled by their largest.
 
+    Widths may differ by channel, or by weight, with `LearnedBits(shape=...)`. Those that are added up in one sum need
+    steps that are powers of two apart, so a POW2 scale; the sum then counts in the finest step among them, the common
+    step. With LearnedBits(base=0), what has too few bits for any code but zero (0, and 1 where signed) is pruned: it is
+    zero, NaN too, and its range has 0 bits.
+
     The step is threshold / N: N = 2^(bits-1) signed, 2^(bits-1) - 1 signed narrow, 2^bits - 1 unsigned; with a POW2
     scale 2^(bits-1) or 2^bits, so that the step is a power of two. Values are x / step clamped, then rounded: the
     gradient to x is 0 beyond the bounds.
@@ -131,15 +149,26 @@ class IntQuantizer(ScaledQuantizer):
         self.signed, self.narrow = signed, narrow
         if narrow and not signed:
             raise BadOption("IntQuantizer: narrow=True with signed=False; an unsigned range has no lowest code to drop")
-        if signed and self.bits.base < 2:
+        if signed and self.bits.base == 1:
             raise BadOption(
-                f"IntQuantizer: a signed width from {self.bits.base} bit; give at least 2, or use BinaryQuantizer"
+                "IntQuantizer: a signed width from 1 bit; give at least 2, 0 to allow pruning, or use BinaryQuantizer"
             )
+        self.prune = self.bits.base < smallest(signed)
 
     @property
     def power(self) -> bool:
         """Whether N is a power of two."""
         return bool(self.scale.domain is POW2)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one width."""
+        return isinstance(self.bits, LearnedBits) and self.bits.offset.numel() > 1
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether channels have steps of their own."""
+        return self.scale.channel_dim is not None or (self.several and not self.power)
 
     def width(self) -> Tensor:
         """Whole width of the codes now, in bits; gradient to a learned width."""
@@ -160,18 +189,57 @@ class IntQuantizer(ScaledQuantizer):
             if found is not None:
                 return found
         return fake_quant(
-            x, self.scale(_wide(x)), self.width(), signed=self.signed, narrow=self.narrow, power=self.power
+            x,
+            self.scale(_wide(x)),
+            self.width(),
+            signed=self.signed,
+            narrow=self.narrow,
+            power=self.power,
+            prune=self.prune,
         )
 
     def step(self, x: Tensor | None = None) -> Tensor:
         """threshold / N; gradient to both."""
         threshold: Tensor = self.scale(None if x is None else _wide(x))
-        reach: Tensor = levels(self.width(), Kind(self.signed, self.narrow, self.power))[2]
+        reach: Tensor = levels(self._coding(self.width()), Kind(self.signed, self.narrow, self.power))[2]
         return threshold / reach
 
+    def common_step(self, x: Tensor | None = None) -> Tensor:
+        """The step that a sum counts in: the finest of those that are added up."""
+        threshold: Tensor = self.scale(None if x is None else _wide(x))
+        finest = self._finest(self._coding(self.width()))
+        reach: Tensor = levels(finest, Kind(self.signed, self.narrow, self.power))[2]
+        return threshold / reach
+
+    def _coding(self, width: Tensor) -> Tensor:
+        """Widths as they count for the step: the smallest that codes anything takes the place of a pruned one."""
+        return width.clamp(min=smallest(self.signed)) if self.prune else width
+
+    def _finest(self, width: Tensor) -> Tensor:
+        """The width whose step the codes count in: the largest of those that are added up."""
+        if width.numel() == 1 or not self.power:
+            return width
+        channel = self.scale.channel_dim
+        summed = [dim for dim in range(width.ndim) if channel is None or dim != channel % width.ndim]
+        return width.amax(summed, keepdim=True) if summed else width
+
     def range(self) -> Range:
-        """See `ranges.integers`."""
-        return integers(self.width(), signed=self.signed, narrow=self.narrow)
+        """See `ranges.integers`; 0 in 0 bits where pruned."""
+        width = self.width()
+        wire = integers(self._coding(width), signed=self.signed, narrow=self.narrow)
+        if not self.prune:
+            return wire
+        live = width >= smallest(self.signed)
+        return Range(*(torch.where(live, bound, 0.0) for bound in (wire.low, wire.high, wire.bits)))
+
+    def common_range(self) -> Range:
+        """`range`, counted in common steps; its bits are still those of the codes."""
+        wire = self.range()
+        if not (self.several and self.power):
+            return wire
+        coding = self._coding(self.width())
+        unit = torch.exp2((self._finest(coding) - coding).double())
+        return Range(wire.low * unit, wire.high * unit, wire.bits)
 
     def extra_repr(self) -> str:
         """For `print(model)`."""
