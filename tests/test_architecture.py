@@ -25,6 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "estimate": {"trace", "models", "ranges", "spec", "errors"},
     "loss": {"estimate", "trace", "models", "errors"},
     "pieces": {"estimate", "trace", "models", "quant", "ranges", "spec", "errors"},
+    "width_prices": {"pieces", "trace", "models", "errors"},
     "live_cost": {"pieces", "loss", "trace", "models", "ste", "errors"},
     "train": {"live_cost", "data", "loss", "estimate", "trace", "models", "quant", "errors"},
     "report": {"pareto", "errors"},
