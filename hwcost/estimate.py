@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hwcost.errors import BadOption
 from hwcost.models import Dataflow, Device, Fold, HardwareModel, Placed, place
+from hwcost.models.latency import latency_cycles
 from hwcost.ranges import Range, widest
 from hwcost.spec import Layer, MatVec
 from hwcost.trace import Pipeline
@@ -41,7 +42,9 @@ class Bill:
     def of(self, layer: str) -> dict[str, float]:
         """Resource -> amount of one layer."""
         rows = [index for index, placed in enumerate(self.placed) if placed.layer == layer]
-        return {resource: float(_gather(resource, amounts[rows]).detach()) for resource, amounts in self.amounts.items()}
+        return {
+            resource: float(_gather(resource, amounts[rows]).detach()) for resource, amounts in self.amounts.items()
+        }
 
 
 def _gather(resource: str, amounts: Tensor) -> Tensor:
@@ -88,17 +91,27 @@ class Estimate:
         layers: one row per layer with hardware: layer, kind, geometry, the widths in bits, PE, SIMD, the resources,
             cycles per inference, and `share`, of the part's LUTs.
         total: resource -> amount; "cycles" is the initiation interval.
+        latency_cycles: from the first word of a frame to its last result, in an empty pipeline.
+        breakdown: where the LUTs go: one row per layer with hardware, one column per part (multipliers, adders,
+            weights, thresholds, control...); a row adds up to the layer's LUT.
     """
 
     device: Device
     clock_mhz: float
     layers: pd.DataFrame
     total: dict[str, float]
+    latency_cycles: int
+    breakdown: pd.DataFrame
 
     @property
     def fps(self) -> float:
         """Frames per second in steady state: clock / initiation interval."""
         return self.clock_mhz * 1e6 / self.total["cycles"]
+
+    @property
+    def latency_us(self) -> float:
+        """Latency in microseconds."""
+        return self.latency_cycles / self.clock_mhz
 
     @property
     def limits(self) -> dict[str, float]:
@@ -128,6 +141,7 @@ class Estimate:
             "part": self.device.part,
             "clock_mhz": self.clock_mhz,
             "interval_cycles": self.total["cycles"],
+            "latency_cycles": self.latency_cycles,
             "fps": self.fps,
             "fits": self.fits,
             "total": {name: self.total[name] for name in self.limits},
@@ -136,6 +150,7 @@ class Estimate:
                 {key: None if pd.isna(value) else value for key, value in row.items()}
                 for row in self.layers.to_dict("records")
             ],
+            "breakdown": {str(layer): row for layer, row in self.breakdown.to_dict("index").items()},
         }
 
 
@@ -158,7 +173,18 @@ def estimate(pipeline: Pipeline, model: Dataflow) -> Estimate:
         clock_mhz=model.clock_mhz,
         layers=pd.DataFrame(rows).astype(dict.fromkeys(WHOLE, "Int64")),
         total={resource: float(amount) for resource, amount in bill.total().items()},
+        latency_cycles=latency_cycles(bill.layers, model),
+        breakdown=_breakdown(bill, model),
     )
+
+
+def _breakdown(bill: Bill, model: Dataflow) -> pd.DataFrame:
+    rows: dict[str, dict[str, float]] = {}
+    for placed, parts in zip(bill.placed, model.parts(bill.placed), strict=True):
+        row = rows.setdefault(placed.layer, {})
+        for part, amount in parts.items():
+            row[part] = row.get(part, 0.0) + amount
+    return pd.DataFrame.from_dict(rows, orient="index").fillna(0.0)
 
 
 def _folds(bill: Bill, model: Dataflow) -> dict[str, Fold]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,6 +78,26 @@ class WidthPrices:
             np.maximum(total, part, out=total, where=~areas)
             np.add(total, part, out=total, where=areas)
         return dict(zip(self.resources, total.T, strict=True))
+
+    def shadow_prices(self, widths: Sequence[int]) -> dict[str, dict[str, tuple[float, float]]]:
+        """What one bit less or more of each width changes, all others as they are: the cheapest bit to cut.
+
+        Args:
+            widths: one assignment, (len(names),).
+
+        Returns:
+            Width -> resource -> (change with one bit less, change with one bit more); NaN beyond the bounds.
+        """
+        here = self._checked([widths])[0]
+        steps = [here] + [here + sign * row for row in np.eye(len(here), dtype=np.int64) for sign in (-1, 1)]
+        inside = np.clip(np.stack(steps), self._low, self._low + self._count - 1)
+        found = self.price(inside)
+        beyond = (inside != np.stack(steps)).any(1)
+        change = {name: np.where(beyond, np.nan, values - values[0]) for name, values in found.items()}
+        return {
+            width: {name: (float(row[2 * i + 1]), float(row[2 * i + 2])) for name, row in change.items()}
+            for i, width in enumerate(self.names)
+        }
 
     def _part(self, piece: Piece, levels: NDArray[np.int64]) -> Table:
         """(assignments, resources) of one piece."""

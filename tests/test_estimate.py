@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from math import ceil
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,11 +15,12 @@ from torch import nn
 from hwcost.errors import BadOption
 from hwcost.estimate import Estimate, estimate, layer_bits, price
 from hwcost.loss import hardware_cost
-from hwcost.models import AREAS, RESOURCES, Dataflow, Generic, place, target_fps
+from hwcost.models import AREAS, FORMULAS, RESOURCES, Dataflow, Generic, Placed, place, target_fps
 from hwcost.models.device import device
 from hwcost.quant import LearnedBits, QuantLinear, const_weight, learned_weight
 from hwcost.quant.bits import Restrict
 from hwcost.quant.quantizers import IntQuantizer
+from hwcost.spec import Block
 from hwcost.trace import Pipeline, trace
 from hwcost.zoo.lenet import QuantLeNet
 
@@ -60,6 +62,31 @@ def test_a_row_per_layer_with_hardware(priced: Estimate) -> None:
     assert (conv["weight_bits"], conv["input_bits"], conv["acc_bits"]) == (8, 8, largest.bit_length() + 1)
     assert (relu["input_bits"], relu["output_bits"]) == (conv["acc_bits"], 8)
     assert pd.isna(relu["weight_bits"]) and pd.isna(relu["acc_bits"])
+
+
+def test_the_breakdown_adds_up(priced: Estimate) -> None:
+    assert priced.breakdown.index.tolist() == priced.layers["layer"].tolist()
+    assert priced.breakdown.sum(axis=1).tolist() == priced.layers["LUT"].tolist()
+    unit, act = priced.breakdown.loc["conv2"], priced.breakdown.loc["relu2"]
+    assert unit["multipliers"] > 0 and unit["adders"] > 0 and unit["lines"] >= 0 and unit["comparators"] == 0
+    assert act["comparators"] > 0 and act["thresholds"] > 0 and act["multipliers"] == 0
+
+
+def test_more_latency_than_interval(priced: Estimate) -> None:
+    assert priced.total["cycles"] < priced.latency_cycles < priced.layers["cycles"].sum()
+    assert priced.latency_us == priced.latency_cycles / 100
+    assert priced.record()["latency_cycles"] == priced.latency_cycles
+
+
+def test_a_formula_of_the_user_has_one_part() -> None:
+    class Mystery(Block):
+        pass
+
+    def price_it(jobs: Any, setting: Any) -> dict[str, torch.Tensor]:
+        return {name: torch.full((len(jobs),), 7.0, dtype=torch.float64) for name in RESOURCES}
+
+    model = Dataflow(device="xc7z020", folding={}, formulas=dict(FORMULAS) | {Mystery: price_it})
+    assert model.parts([Placed("odd", Mystery())]) == [{"other": 7.0}]
 
 
 def test_a_record_is_plain_data(priced: Estimate) -> None:

@@ -74,6 +74,22 @@ def test_none_at_all() -> None:
     }
 
 
+def test_shadow_prices_are_differences() -> None:
+    net, pipeline, model = residual()
+    here = [2, 16, 5, 4, 3, 6, 7, 8]
+    found = WidthPrices(net, pipeline, model).shadow_prices(here)
+    cost = live(net, pipeline, model, here)
+    for index, (name, changes) in enumerate(found.items()):
+        for side, step in enumerate((-1, 1)):
+            row = [width + step * (i == index) for i, width in enumerate(here)]
+            if not 2 <= row[index] <= 16:
+                assert np.isnan([pair[side] for pair in changes.values()]).all(), name
+                continue
+            there = live(net, pipeline, model, row)
+            assert {key: pair[side] for key, pair in changes.items()} == {key: there[key] - cost[key] for key in cost}
+    assert len(found) == 8
+
+
 @pytest.mark.parametrize(
     ("widths", "message"),
     [

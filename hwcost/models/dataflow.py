@@ -131,6 +131,23 @@ class Dataflow:
             rows.append(formula.reference(job, self.setting))
         return rows
 
+    def parts(self, placed: Sequence[Placed]) -> list[dict[str, float]]:
+        """Where the LUTs of every block go: part ("adders", "control"...) -> LUTs; they add up to its LUT.
+
+        A block with a formula of the user has one part, "other". No gradient.
+        """
+        found = []
+        with torch.no_grad():
+            for job in self.plan(placed):
+                formula = self._formula(job.layer, job.block)
+                if isinstance(formula, Formula):
+                    named = formula.parts([job], self.setting)
+                    named = {name.partition(":")[2]: part for name, part in named.items() if name.startswith("LUT:")}
+                else:
+                    named = {"other": self._price_kind(type(job.block), [job])[:, RESOURCES.index("LUT")]}
+                found.append({name: float(part) for name, part in named.items()})
+        return found
+
     def plan(self, placed: Sequence[Placed]) -> list[Job]:
         """Every block with all discrete choices made: fold, multipliers, memory; in the order of `placed`."""
         units = unit_names(placed)
