@@ -112,7 +112,7 @@ def test_every_integer(signed: bool) -> None:
     layer.bias.data.copy_(torch.linspace(-4, 4, 15))  # type: ignore[union-attr] # has one
     codes = torch.arange(int(source.range().low), int(source.range().high) + 1)
     x = (codes * source.step())[:, None].expand(-1, 15)
-    product = layer._product(source.range())
+    product = layer.product_range(source.range())
     step = source.step() * weight.step()
     bias = torch.round(layer.bias_quant(layer.bias, step, product).detach() / step).long()  # type: ignore[misc] # given
     assert set(bias.tolist()) >= {-32, 31}  # the bias covers its range, so that the sums below reach theirs
