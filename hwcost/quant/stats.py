@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from math import floor, sqrt
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ class Percentile:
         rest = [dim for dim in range(x.ndim) if dims is None or dim in dims]
         kept = [dim for dim in range(x.ndim) if dim not in rest]
         rows = x.abs().permute(*kept, *rest).reshape(*(x.shape[dim] for dim in kept), -1)
-        rank = min(rows.shape[-1], max(1, round(rows.shape[-1] * self.percent / 100)))
+        rank = min(rows.shape[-1], max(1, floor(rows.shape[-1] * self.percent / 100 + 0.5)))
         value = rows.kthvalue(rank, dim=-1).values
         return value.reshape([x.shape[dim] if dim in kept else 1 for dim in range(x.ndim)] if dims is not None else ())
 
