@@ -11,6 +11,7 @@ import hwcost
 from hwcost.errors import BadOption, BrokenRange, UnknownOperation, UnknownPrecision
 from hwcost.integer import LOWERINGS, IntegerNetwork
 from hwcost.quant import (
+    POW2,
     Accumulator,
     BiasQuantizer,
     BinaryQuantizer,
@@ -83,6 +84,13 @@ def _bounded() -> BoundedQuantizer:
     return BoundedQuantizer(bits=4, scale=StatScale(abs_max, channel_dim=0), acc_bits=8, input_bits=4)
 
 
+def _widths(shape: tuple[int, int]) -> IntQuantizer:
+    """0 to 5 bits."""
+    bits = LearnedBits(4, base=0, shape=shape)
+    bits.offset.data = torch.arange(bits.offset.numel()).reshape(shape).remainder(6).float()
+    return IntQuantizer(bits=bits, scale=StatScale(abs_max, channel_dim=0, domain=POW2), narrow=True)
+
+
 class Chained(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -131,6 +139,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (6,),
     ),
     "bounded": (sequence(linear(6, 5, weight_quant=_bounded)), (6,)),
+    "widths per channel, some pruned": (sequence(linear(6, 5, weight_quant=lambda: _widths((5, 1)))), (6,)),
+    "widths per weight, some pruned": (sequence(linear(6, 5, weight_quant=lambda: _widths((5, 6)))), (6,)),
     "binary": (
         sequence(
             linear(6, 5),
@@ -251,7 +261,7 @@ def plain_behind_conv() -> nn.Module:
 
 def test_a_description_that_promises_too_little_is_found_out() -> None:
     class Liar(QuantLinear):
-        def weight_range(self) -> Any:
+        def products(self, signal: Any) -> Any:
             return between(-1, 1)
 
     net = nn.Sequential(Liar(6, 5, bias=False, weight_quant=weight()))

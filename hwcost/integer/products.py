@@ -22,9 +22,8 @@ def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     layer: Any = call.module
     before, stream = entering(layer, stream)
     step = meaning_of(stream).plain_step()
-    weight = layer.weight_quant.integers(layer.weight)
-    unit = layer.weight_quant.step(layer.weight).detach().double()
-    total = step * (unit.reshape(()) if unit.numel() == 1 else unit.reshape(-1))
+    weight, unit = _weight(layer)
+    total = step * unit
     offset = torch.zeros((), dtype=torch.float64)
     bias, sums = None, layer.products(stream.signal)
     if layer.bias is not None and layer.bias_quant is None:
@@ -37,6 +36,17 @@ def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
         register, gain = _register(layer.accumulator, wire)
         parts, total = (*parts, register), total * gain
     return Chain(parts), Meaning(step=total, offset=offset)
+
+
+def _weight(layer: Any) -> tuple[Tensor, Tensor]:
+    """The integer weights in the unit of the sum, and its value: () or (channels,)."""
+    quantizer: Any = layer.weight_quant
+    if not hasattr(quantizer, "common_step"):  # a quantizer of the user's own
+        step = quantizer.step(layer.weight).detach().double()
+        return quantizer.integers(layer.weight), step.reshape(()) if step.numel() == 1 else step.reshape(-1)
+    step = quantizer.common_step(layer.weight).detach().double()
+    whole = torch.round(quantizer(layer.weight).detach().double() / step).to(torch.int64)
+    return whole, step.reshape(()) if step.numel() == 1 else step.reshape(-1)
 
 
 def _bias(quantizer: Any, bias: Tensor, step: Tensor, sums: Range) -> Tensor:
