@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from block_strategies import COORDINATES, bits, build, dense, geometries, wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -19,7 +20,6 @@ from hwcost.quant import QuantConv2d, QuantLinear
 from hwcost.quant.presets import const_weight
 from hwcost.ranges import Range, integers
 from hwcost.spec import Block, MatVec, Saturate, Signal, Thresholds, Window
-from tests.models.block_strategies import COORDINATES, bits, build, dense, geometries, wire
 
 
 def model(**options: Any) -> Unrolled:
