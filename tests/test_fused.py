@@ -9,8 +9,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hwcost.errors import BadOption, DivergedTraining
-from hwcost.quant import ConstScale, IntQuantizer, LearnedBits, LearnedScale, StatScale, abs_max
-from hwcost.quant.fused import Kind, fake_quant, row_quant, scalar_quant
+from hwcost.quant import (
+    FLOAT,
+    POW2,
+    ConstScale,
+    IntQuantizer,
+    LearnedBits,
+    LearnedScale,
+    Restrict,
+    StatScale,
+    abs_max,
+)
+from hwcost.quant.fused import Kind, fake_quant, scalar_quant
+from hwcost.quant.rows import Rows, row_quant
 from hwcost.quant.scale import LEAST
 from hwcost.ste import ceil_ste, round_ste, whole_bits
 
@@ -91,40 +102,59 @@ def test_numbers_equal_the_composition(
         torch.testing.assert_close(a, b, rtol=2e-3, atol=reach * 1e-5)
 
 
+SHAPES = [(3,), (1, 5), (4, 3, 2, 2), (2, 1), (3, 700)]
+ROWS = [Kind(True, narrow, power) for narrow in (True, False) for power in (True, False)]
+
+
+def rows_and_tensors(kind: Kind, per_row: bool, base: int):  # type: ignore[no-untyped-def]
+    """(the path by rows, the same by tensors)."""
+    domain = POW2 if kind.power else FLOAT
+    scale = StatScale(abs_max, channel_dim=0 if per_row else None, domain=domain)
+    rows = Rows(kind, per_row, LEAST, base, 10)
+
+    def tensors(x: Tensor, offset: Tensor) -> Tensor:
+        bits = whole_bits(offset, base=base, most=10)
+        return fake_quant(x, scale(x), bits, signed=True, narrow=kind.narrow, power=kind.power, prune=base == 0)
+
+    return lambda x, offset: row_quant(x, offset, rows), tensors
+
+
 @given(
-    offset=st.floats(-9, 9, width=32),
+    kind=st.sampled_from(ROWS),
+    base=st.sampled_from([0, 2]),
+    spread=st.sampled_from(["one", "row", "weight", "column"]),
     seed=st.integers(0, 10_000),
-    shape=st.sampled_from([(3,), (1, 5), (4, 3, 2, 2), (2, 1), (3, 700)]),
+    shape=st.sampled_from(SHAPES),
     per_row=st.booleans(),
 )
-def test_rows_equal_the_composition(offset: float, seed: int, shape: tuple[int, ...], per_row: bool) -> None:
+def test_rows_equal_tensors(
+    kind: Kind, base: int, spread: str, seed: int, shape: tuple[int, ...], per_row: bool
+) -> None:
     torch.manual_seed(seed)
     x, g = torch.randn(shape), torch.randn(shape)
     x[0] *= torch.randint(0, 2, ()) * 1e-6 * torch.randint(0, 2, ())  # a row of zeros, or below the least threshold
-    scale = StatScale(abs_max, channel_dim=0 if per_row else None)
-
-    def plain(x: Tensor, offset: Tensor) -> Tensor:
-        return composed(x, scale(x), whole_bits(offset, base=2, most=10), Kind(True, True, False))
-
-    leaves = (x, torch.tensor(offset))
-    found = gradients(lambda x, offset: row_quant(x, offset, 2, 10, per_row, LEAST), leaves, g)
-    expected = gradients(plain, leaves, g)
+    sizes = {"one": (), "row": (shape[0], *[1] * (len(shape) - 1)), "weight": shape, "column": (1, *shape[1:])}
+    leaves = (x, torch.randint(-60, 61, sizes[spread]) / 6.1)
+    rows, tensors = rows_and_tensors(kind, per_row, base)
+    found, expected = gradients(rows, leaves, g), gradients(tensors, leaves, g)
     assert torch.equal(found[0], expected[0])
-    torch.testing.assert_close(found[1][0], expected[1][0], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(found[1][1], expected[1][1], rtol=1e-3, atol=1e-3)
+    for a, b in zip(found[1], expected[1], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ROWS)
 @pytest.mark.parametrize("per_row", [True, False])
-def test_equal_largest_weights_the_first_one_gets_the_gradient_of_the_scale(per_row: bool) -> None:
+def test_equal_largest_weights_the_first_one_gets_the_gradient_of_the_scale(kind: Kind, per_row: bool) -> None:
     x, g = torch.tensor([[0.3, -0.5, 0.5], [0.5, 0.1, -0.5]]), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    scale = StatScale(abs_max, channel_dim=0 if per_row else None)
+    rows, tensors = rows_and_tensors(kind, per_row, 2)
     leaves = (x, torch.tensor(2.0))
+    same(gradients(rows, leaves, g), gradients(tensors, leaves, g))
 
-    def plain(x: Tensor, offset: Tensor) -> Tensor:
-        return composed(x, scale(x), whole_bits(offset, base=2, most=10), Kind(True, True, False))
 
-    found = gradients(lambda x, offset: row_quant(x, offset, 2, 10, per_row, LEAST), leaves, g)
-    same(found, gradients(plain, leaves, g))
+def test_a_width_per_weight_that_became_nan_is_a_diverged_training() -> None:
+    offset = torch.tensor([[1.0, float("nan")]])
+    with pytest.raises(DivergedTraining):
+        row_quant(torch.randn(1, 2), offset, Rows(Kind(True, True, False), True, LEAST, 2, 10))
 
 
 def test_bounds_are_inside() -> None:
@@ -151,7 +181,10 @@ def test_the_very_largest_value_is_inside_and_the_next_float_but_one_is_not(thre
 QUANTIZERS = {
     "numbers": lambda: IntQuantizer(bits=LearnedBits(3), scale=LearnedScale(1.3)),
     "rows": lambda: IntQuantizer(bits=LearnedBits(3), scale=StatScale(abs_max, channel_dim=0), narrow=True),
-    "tensors": lambda: IntQuantizer(bits=LearnedBits(3), scale=StatScale(abs_max, channel_dim=0)),
+    "rows pow2": lambda: IntQuantizer(bits=LearnedBits(3), scale=StatScale(abs_max, channel_dim=0, domain=POW2)),
+    "tensors": lambda: IntQuantizer(
+        bits=LearnedBits(3, restrict=Restrict.FLOAT), scale=StatScale(abs_max, channel_dim=0)
+    ),
 }
 
 

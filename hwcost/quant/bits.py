@@ -46,8 +46,8 @@ class ConstBits(FullPrecision):
         self.register_buffer("width", torch.tensor(float(bits)), persistent=False)
         self.base = self.most = bits
 
-    def number(self) -> tuple[Tensor, int, int]:
-        """(offset, base, most), for the paths that read a width as a Python number."""
+    def numbers(self) -> tuple[Tensor, int, int]:
+        """(offset, base, most), for the paths that read widths outside of autograd."""
         return self.width, 0, WIDEST
 
     def forward(self) -> Tensor:
@@ -95,13 +95,12 @@ class LearnedBits(FullPrecision):
         if restrict is Restrict.POW2 and any(width < 1 or not log2(width).is_integer() for width in (base, most)):
             raise BadOption(f"LearnedBits: base={base} and most={most} must be powers of two with Restrict.POW2")
         self.base, self.most, self.restrict = base, most, restrict
-        self._single = shape == () and restrict is Restrict.WHOLE and base > 0
         start = log2(bits) - log2(base) if restrict is Restrict.POW2 else bits - base
         self.offset = nn.Parameter(torch.full(shape, float(start)))
 
-    def number(self) -> tuple[Tensor, int, int] | None:
-        """(offset, base, most), for the paths that read a width as a Python number; None if it is no whole one."""
-        return (self.offset, self.base, self.most) if self._single else None
+    def numbers(self) -> tuple[Tensor, int, int] | None:
+        """(offset, base, most), for the paths that read widths outside of autograd; None unless they are whole."""
+        return (self.offset, self.base, self.most) if self.restrict is Restrict.WHOLE else None
 
     def forward(self) -> Tensor:
         """Width in bits, of `shape`. Gradient to offset: its sign, +1 at zero: no width freezes at its floor."""

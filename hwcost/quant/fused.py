@@ -1,17 +1,15 @@
 """Fake quantization as one autograd node: the value, and the exact gradients to x, threshold and width.
 
 Three forms of one meaning. `fake_quant` takes tensors that broadcast (any device, compiled, low precision). On the CPU
-`scalar_quant` reads one threshold and one width as Python numbers, and `row_quant` also finds its threshold, the
+`scalar_quant` reads one threshold and one width as Python numbers, and `rows.row_quant` finds its threshold, the
 largest magnitude of each row: a few kernels each, where a composition of torch operations takes dozens.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from math import ceil, inf, isnan, ulp
+from math import ceil, isnan, ulp
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,9 +50,8 @@ def levels(bits: Any, kind: Kind) -> tuple[Any, Any, Any, Any]:
     return low, span - 1, reach, span * LN2
 
 
-def smallest(signed: bool) -> int:
-    """The smallest width that has a code beside zero; below it everything is zero: pruned."""
-    return 2 if signed else 1
+SMALLEST = {True: 2, False: 1}
+"""The smallest width, by signed, that has a code beside zero; below it everything is zero: pruned."""
 
 
 def fake_quant(
@@ -91,8 +88,8 @@ class _TensorQuant(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: Tensor, bits: Tensor, kind: Kind, prune: bool) -> Tensor:
         ctx.kind, ctx.prune = kind, prune
-        pruned = bits < smallest(kind.signed) if prune else None
-        bits = bits.clamp(min=smallest(kind.signed)) if prune else bits
+        pruned = bits < SMALLEST[kind.signed] if prune else None
+        bits = bits.clamp(min=SMALLEST[kind.signed]) if prune else bits
         low, high, reach, _ = levels(bits, kind)
         step = threshold / reach
         scaled = x.to(torch.promote_types(x.dtype, threshold.dtype)) / step
@@ -131,15 +128,16 @@ class _TensorQuant(torch.autograd.Function):
         return dx.to(x.dtype), d_threshold, d_bits, None, None
 
 
-def _bits(offset: Tensor, base: int, most: int) -> int:
+def read_bits(offset: Tensor, base: int, most: int) -> int:
+    """One width as a Python number."""
     distance = abs(offset.item())
     if isnan(distance):
         raise DivergedTraining("a learned bit-width is NaN; lower the learning rate of the widths")
     return most if distance > most else min(base + round(distance), most)
 
 
-def _offset_gradient(d_bits: float, offset: Tensor, base: int, most: int) -> Tensor:
-    """As `ste.whole_bits`."""
+def offset_gradient(d_bits: float, offset: Tensor, base: int, most: int) -> Tensor:
+    """Of one width, as `ste.whole_bits`."""
     distance = offset.item()
     if abs(distance) > most - base:
         d_bits = max(d_bits, 0.0)
@@ -181,7 +179,7 @@ class _ScalarQuant(torch.autograd.Function):
         log, whole, least, base, most, kind = rule
         found = 2.0 ** ceil(value.item()) if whole else (torch.exp2(value) if log else value).item()
         theta = max(found, least) if found == found else found
-        low, high, reach, slope = levels(_bits(offset, base, most), kind)
+        low, high, reach, slope = levels(read_bits(offset, base, most), kind)
         step = _float32(theta / reach)
         y = torch.div(x, step).clamp_(low, high).round_().mul_(step)
         ctx.numbers = (theta, step, low, high, reach, slope / reach)
@@ -192,7 +190,7 @@ class _ScalarQuant(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
-        _once()
+        once()
         x, y, value, offset = ctx.saved_tensors
         theta, step, low, high, reach, rate = ctx.numbers
         g, x, y, last = _aligned(grads[0], x, y)
@@ -217,7 +215,7 @@ class _ScalarQuant(torch.autograd.Function):
                     outside = (flat_g.sum() - flat_dx.sum()).item()
                     above = (g_y - dx_y - outside * lowest) / (highest - lowest)
                     d_bits += step * above if low in (0, -reach) else step * (2 * above - outside)
-                d_offset = _offset_gradient(d_bits * rate, offset, *ctx.bounds)
+                d_offset = offset_gradient(d_bits * rate, offset, *ctx.bounds)
         if last:
             dx = dx.permute(0, 3, 1, 2)
         return dx, d_value, d_offset, None
@@ -233,75 +231,7 @@ def _aligned(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, b
     return g.contiguous(), x.contiguous(), y.contiguous(), last
 
 
-def row_quant(x: Tensor, offset: Tensor, base: int, most: int, per_row: bool, least: float) -> Tensor:
-    """Signed narrow `fake_quant` of a float32 tensor on the CPU, whose threshold is the largest magnitude of each row.
-
-    Args:
-        x: weights; the first dimension counts the rows.
-        offset, base, most: the width of all rows, as `ste.whole_bits`; at least 2 bits.
-        per_row: one threshold per row, or one for all.
-        least: smallest threshold.
-
-    Returns:
-        As `fake_quant` of the thresholds, whose gradient goes to the first largest element of each row.
-    """
-    return _RowQuant.apply(x, offset, (base, most, per_row, least))  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
-
-
-@cache
-def _starts(rows: int, length: int) -> Any:
-    return np.arange(rows) * length
-
-
-class _RowQuant(torch.autograd.Function):
-    """Nothing lies beyond the largest element, so nothing is clipped: dx = g, d threshold = <g, y - x> / threshold, and
-    d bits = N'/N <g, x - y>, all rows together.
-
-    In numpy, whose calls cost a third of torch's: most weights are small, and wait for Python rather than for memory.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, offset: Tensor, rule: tuple[Any, ...]) -> Tensor:
-        base, most, per_row, least = rule
-        span = 2.0 ** (_bits(offset, base, most) - 1)
-        shape = x.shape
-        rows = x.detach().numpy().reshape(shape[0] if per_row else 1, -1)
-        y = np.abs(rows)
-        place = y.argmax(1)
-        place += _starts(*rows.shape)
-        largest = y.take(place)
-        step = (np.maximum(largest, least) / np.float32(span - 1))[:, None]
-        np.divide(rows, step, y)
-        np.rint(y, y)
-        np.multiply(y, step, y)
-        ctx.rows = (y, largest, place, span * LN2 / (span - 1))
-        ctx.bounds = (base, most, least)
-        ctx.save_for_backward(x, offset)
-        result = torch.from_numpy(y)
-        return result if result.shape == shape else result.view(shape)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Grads:
-        _once()
-        x, offset = ctx.saved_tensors
-        y, largest, place, rate = ctx.rows
-        base, most, least = ctx.bounds
-        rows, g = x.detach().numpy().reshape(y.shape), grads[0].numpy().reshape(y.shape)
-        noise = y - rows
-        np.multiply(noise, g, noise)
-        pull = np.add.reduce(noise, 1)
-        dx = d_offset = None
-        if ctx.needs_input_grad[0]:
-            # where the threshold is at its least, infinity takes its place: nothing moves it
-            signed = np.where(largest < least, inf, rows.take(place))
-            spread = g.copy()
-            spread.reshape(-1)[place] += pull / signed
-            dx = torch.from_numpy(spread).view(x.shape)
-        if ctx.needs_input_grad[1]:
-            d_offset = _offset_gradient(-rate * float(np.add.reduce(pull)), offset, base, most)
-        return dx, d_offset, None
-
-
-def _once() -> None:
+def once() -> None:
+    """Refuse second derivatives: what the backward pass computes is not recorded."""
     if torch.is_grad_enabled():
         raise BadOption("fake quantization has no second derivative; call backward() without create_graph=True")

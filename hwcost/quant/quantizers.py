@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.fused import Kind, fake_quant, levels, smallest
+from hwcost.quant.fused import SMALLEST, Kind, fake_quant, levels
 from hwcost.quant.scale import POW2, LearnedScale, Scale
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, binary, integers, ternary
@@ -153,12 +153,16 @@ class IntQuantizer(ScaledQuantizer):
             raise BadOption(
                 "IntQuantizer: a signed width from 1 bit; give at least 2, 0 to allow pruning, or use BinaryQuantizer"
             )
-        self.prune = self.bits.base < smallest(signed)
 
     @property
     def power(self) -> bool:
         """Whether N is a power of two."""
         return bool(self.scale.domain is POW2)
+
+    @property
+    def prune(self) -> bool:
+        """Whether widths may be too small for any code but zero."""
+        return int(self.bits.base) < SMALLEST[self.signed]
 
     @property
     def several(self) -> bool:
@@ -183,11 +187,13 @@ class IntQuantizer(ScaledQuantizer):
         bits: Any = self._modules["bits"]
         scale: Any = self._modules["scale"]
         if x.dtype is torch.float32 and x.is_cpu and not torch.compiler.is_compiling():
-            by_number: Any = getattr(scale, "by_number", None)
-            width = None if by_number is None else bits.number()
-            found: Tensor | None = None if width is None else by_number(x, width, self.signed, self.narrow)
-            if found is not None:
-                return found
+            by_numbers: Any = getattr(scale, "by_numbers", None)
+            width = None if by_numbers is None else bits.numbers()
+            if width is not None:
+                kind = Kind(self.signed, self.narrow, scale.domain is POW2)
+                found: Tensor | None = by_numbers(x, width, kind, bits.base < SMALLEST[self.signed])
+                if found is not None:
+                    return found
         return fake_quant(
             x,
             self.scale(_wide(x)),
@@ -213,7 +219,7 @@ class IntQuantizer(ScaledQuantizer):
 
     def _coding(self, width: Tensor) -> Tensor:
         """Widths as they count for the step: the smallest that codes anything takes the place of a pruned one."""
-        return width.clamp(min=smallest(self.signed)) if self.prune else width
+        return width.clamp(min=SMALLEST[self.signed]) if self.prune else width
 
     def _finest(self, width: Tensor) -> Tensor:
         """The width whose step the codes count in: the largest of those that are added up."""
@@ -229,7 +235,7 @@ class IntQuantizer(ScaledQuantizer):
         wire = integers(self._coding(width), signed=self.signed, narrow=self.narrow)
         if not self.prune:
             return wire
-        live = width >= smallest(self.signed)
+        live = width >= SMALLEST[self.signed]
         return Range(*(torch.where(live, bound, 0.0) for bound in (wire.low, wire.high, wire.bits)))
 
     def common_range(self) -> Range:

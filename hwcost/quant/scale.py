@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.fused import Kind, row_quant, scalar_quant
+from hwcost.quant.fused import Kind, scalar_quant
 from hwcost.quant.precision import FullPrecision
+from hwcost.quant.rows import Rows, row_quant
 from hwcost.quant.stats import Dims, Stat, abs_max
 from hwcost.ste import ceil_log2, ceil_ste
 
@@ -19,8 +20,8 @@ LEAST = 2.0**-16
 """No threshold falls below it: a channel of zeros still has a finite step and finite gradients."""
 
 
-Number = tuple[Tensor, int, int]
-"""A width to be read as a Python number: (offset, base, most), as `ste.whole_bits`."""
+Numbers = tuple[Tensor, int, int]
+"""Widths to be read outside of autograd: (offset, base, most), as `ste.whole_bits`."""
 
 
 class Domain(Enum):
@@ -90,11 +91,10 @@ class ConstScale(FullPrecision):
         self.channel_dim: int | None = _channel_dim(number)
         self.register_buffer("threshold", _restricted(number, domain), persistent=False)
 
-    def by_number(self, x: Tensor, width: Number, signed: bool, narrow: bool) -> Tensor | None:
-        """Quantize x by way of Python numbers; None if there are several thresholds."""
-        if self.channel_dim is not None:
+    def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
+        """Quantize x by way of Python numbers; None if there are several."""
+        if prune or self.channel_dim is not None or width[0].numel() != 1:
             return None
-        kind = Kind(signed, narrow, self.domain is POW2)
         return scalar_quant(x, self.threshold, False, False, 0.0, *width, kind)
 
     def forward(self, x: Tensor | None = None) -> Tensor:
@@ -160,12 +160,11 @@ class LearnedScale(FullPrecision):
     def _stored(self, number: Tensor) -> Tensor:
         return number if self.domain is FLOAT else number.log2()
 
-    def by_number(self, x: Tensor, width: Number, signed: bool, narrow: bool) -> Tensor | None:
-        """Quantize x by way of Python numbers; None if there are several thresholds."""
-        if self.channel_dim is not None or not self.started:
+    def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
+        """Quantize x by way of Python numbers; None if there are several."""
+        if prune or self.channel_dim is not None or not self.started or width[0].numel() != 1:
             return None
-        power = self.domain is POW2
-        return scalar_quant(x, self.value, self.domain is not FLOAT, power, LEAST, *width, Kind(signed, narrow, power))
+        return scalar_quant(x, self.value, self.domain is not FLOAT, kind.power, LEAST, *width, kind)
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold. Gradient to value: 1 (FLOAT) or threshold ln 2; 0 where it is at its least, 2^-16."""
@@ -215,12 +214,13 @@ class StatScale(FullPrecision):
             size = (1,) if channel_dim is None or channels is None else (channels,)
             self.gain, self.bias = nn.Parameter(torch.ones(size)), nn.Parameter(torch.zeros(size))
 
-    def by_number(self, x: Tensor, width: Number, signed: bool, narrow: bool) -> Tensor | None:
+    def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
         """Quantize x by rows; None unless the threshold is plainly the largest magnitude of each row, or of all."""
-        plain = self.stat is abs_max and not self.over and self.gain is None and self.domain is not POW2
-        if not (plain and signed and narrow and self.channel_dim in (None, 0)):
+        plain = self.stat is abs_max and not self.over and self.gain is None
+        if not (plain and kind.signed and self.channel_dim in (None, 0)):
             return None
-        return row_quant(x, *width, self.channel_dim is not None, LEAST)
+        offset, base, most = width
+        return row_quant(x, offset, Rows(kind, self.channel_dim is not None, LEAST, base, most))
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold. Gradient: through the statistic to x (or to the tensors of `over`), and to gain and bias."""
