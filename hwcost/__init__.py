@@ -14,8 +14,10 @@ from hwcost.loss import log_ratio as log_ratio
 from hwcost.models import FORMULAS as FORMULAS
 from hwcost.models import Dataflow as Dataflow
 from hwcost.models import Device as Device
+from hwcost.models import Finn as Finn
 from hwcost.models import Fold as Fold
 from hwcost.models import Generic as Generic
+from hwcost.models import Unrolled as Unrolled
 from hwcost.models import devices as devices
 from hwcost.models import target_fps as target_fps
 from hwcost.quant import parameter_groups as parameter_groups
@@ -26,3 +28,4 @@ from hwcost.trace import trace as trace
 from hwcost.train import Training as Training
 from hwcost.train import evaluate as evaluate
 from hwcost.train import fit as fit
+from hwcost.width_prices import WidthPrices as WidthPrices

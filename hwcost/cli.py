@@ -154,7 +154,7 @@ def train(study: Path, trial: int, data: Path | None) -> None:
     _console().print(table)
     if recorded != again:
         raise BadOption(
-            f"trial {trial}: the figures differ from the record; versions or data differ from those in run.json"
+            f"trial {trial}: the figures differ from the record: code or packages differ from those that made it"
         )
 
 
