@@ -84,6 +84,17 @@ def fake_quant(
     return _TensorQuant.apply(x, threshold, bits, Kind(signed, narrow, power), prune)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
 
 
+def _hoisted(number: Tensor) -> Tensor:
+    """The same number, for the compiler: computed once in front of a loop, and not again for every element in it.
+
+    It fuses whatever is computed element by element into the loop that uses it, powers of two and all; a reduction over
+    more elements than it unrolls (8) it keeps apart.
+    """
+    if not torch.compiler.is_compiling() or number.numel() > 1 or number.device.type != "cpu":
+        return number
+    return number.reshape(-1).expand(16).amax().reshape(number.shape)
+
+
 class _TensorQuant(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: Tensor, bits: Tensor, kind: Kind, prune: bool) -> Tensor:
@@ -91,7 +102,7 @@ class _TensorQuant(torch.autograd.Function):
         pruned = bits < SMALLEST[kind.signed] if prune else None
         bits = bits.clamp(min=SMALLEST[kind.signed]) if prune else bits
         low, high, reach, _ = levels(bits, kind)
-        step = threshold / reach
+        step, low, high = (_hoisted(number) for number in (threshold / reach, low, high))
         scaled = x.to(torch.promote_types(x.dtype, threshold.dtype)) / step
         y: Tensor = (torch.minimum(torch.maximum(scaled, low), high).round_() * step).to(x.dtype)
         if pruned is not None:
@@ -103,7 +114,8 @@ class _TensorQuant(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         x, y, threshold, bits, pruned = ctx.saved_tensors
         low, high, reach, slope = levels(bits, ctx.kind)
-        step = threshold / reach
+        numbers = (threshold / reach, low, high, slope / reach, threshold)
+        step, low, high, rate, theta = (_hoisted(number) for number in numbers)
         wide = torch.promote_types(x.dtype, threshold.dtype)
         g, x32, y32 = grads[0].to(wide), x.to(wide), y.to(wide)
         scaled = x32 / step
@@ -116,7 +128,7 @@ class _TensorQuant(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             moved = g * y32 - dx * x32
             moved = moved if pruned is None else moved.masked_fill(pruned, 0)
-            d_threshold = (moved / threshold).sum_to_size(threshold.shape).to(threshold.dtype)
+            d_threshold = (moved / theta).sum_to_size(threshold.shape).to(threshold.dtype)
         if ctx.needs_input_grad[2]:
             noise = dx * (x32 - y32)
             short_above, short_below = ctx.kind.short
@@ -124,7 +136,7 @@ class _TensorQuant(torch.autograd.Function):
                 noise = noise + torch.where((scaled > high) & (inside < 0), g * step, 0)
             if short_below:
                 noise = noise - torch.where((scaled < low) & (inside < 0), g * step, 0)
-            d_bits = (noise * (slope / reach)).sum_to_size(bits.shape).to(bits.dtype)
+            d_bits = (noise * rate).sum_to_size(bits.shape).to(bits.dtype)
         return dx.to(x.dtype), d_threshold, d_bits, None, None
 
 

@@ -1,0 +1,419 @@
+"""Training step and evaluation of quantized networks beside plain float and Brevitas: CPU time, operations, memory.
+
+Every column lives in a process of its own; the columns run interleaved, round by round, so that a busy machine hits all
+alike, and a ratio is the median of the ratios within a round. A training step is forward, loss, backward and SGD, with
+learned widths, one weight scale per output channel and learned activation scales.
+
+    python benchmarks/quant_step.py --columns float,learned,brevitas_learned
+
+Columns: float, float_compiled; constant, learned, learned_pow2, learned_per_weight, learned_compiled, learned_cost
+(with the price of the network in LUT and BRAM18); brevitas_constant, brevitas_learned (they need brevitas).
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gc
+import multiprocessing as mp
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from statistics import median
+from typing import Any
+
+COLUMNS = (
+    "float",
+    "float_compiled",
+    "constant",
+    "learned",
+    "learned_pow2",
+    "learned_per_weight",
+    "learned_compiled",
+    "learned_cost",
+    "brevitas_constant",
+    "brevitas_learned",
+)
+BATCHES = {"mlp": 1024, "lenet": 128, "cnv": 32, "mobilenet": 16}
+WARM_UP = 8  # past Brevitas' collection of statistics, and past compiling
+
+
+class Float:
+    """Makes the layers of a network in plain float; other columns override what they quantize."""
+
+    def input(self, bits: int) -> Any:
+        from torch import nn
+
+        return nn.Identity()
+
+    def linear(self, inputs: int, outputs: int, bias: bool, bits: int) -> Any:
+        from torch import nn
+
+        return nn.Linear(inputs, outputs, bias=bias)
+
+    def conv(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, pad: int = 0, *, groups: int = 1, bits: int
+    ) -> Any:
+        from torch import nn
+
+        return nn.Conv2d(inputs, outputs, kernel, stride, pad, groups=groups, bias=False)
+
+    def act(self, bits: int) -> Any:
+        from torch import nn
+
+        return nn.ReLU()
+
+    def pool(self, side: int) -> Any:
+        from torch import nn
+
+        return nn.AvgPool2d(side)
+
+
+class Ours(Float):
+    """Layers of this package."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def _weight(self, bits: int, shape: tuple[int, ...]) -> Any:
+        from hwcost.quant import (
+            FLOAT,
+            POW2,
+            IntQuantizer,
+            LearnedBits,
+            StatScale,
+            abs_max,
+            const_weight,
+            learned_weight,
+        )
+
+        if self.kind == "constant":
+            return const_weight(bits=bits)
+        if self.kind == "per_weight":
+            scale = StatScale(abs_max, channel_dim=0, domain=POW2)
+            return IntQuantizer(bits=LearnedBits(bits, base=0, shape=shape), scale=scale, narrow=True)
+        return learned_weight(bits=bits, domain=POW2 if self.kind == "pow2" else FLOAT)
+
+    def _activation(self, bits: int, *, signed: bool) -> Any:
+        from hwcost.quant import const_activation, learned_activation
+
+        make = const_activation if self.kind == "constant" else learned_activation
+        return make(bits=bits, max_val=3.0 if signed else 6.0, signed=signed)
+
+    def input(self, bits: int) -> Any:
+        from hwcost.quant import QuantIdentity
+
+        return QuantIdentity(self._activation(bits, signed=True))
+
+    def linear(self, inputs: int, outputs: int, bias: bool, bits: int) -> Any:
+        from hwcost.quant import QuantLinear
+
+        return QuantLinear(inputs, outputs, bias, weight_quant=self._weight(bits, (outputs, inputs)))
+
+    def conv(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, pad: int = 0, *, groups: int = 1, bits: int
+    ) -> Any:
+        from hwcost.quant import QuantConv2d
+
+        weight = self._weight(bits, (outputs, inputs // groups, kernel, kernel))
+        return QuantConv2d(inputs, outputs, kernel, stride, pad, groups=groups, bias=False, weight_quant=weight)
+
+    def act(self, bits: int) -> Any:
+        from hwcost.quant import QuantReLU
+
+        return QuantReLU(self._activation(bits, signed=False))
+
+    def pool(self, side: int) -> Any:
+        from hwcost.quant import QuantAvgPool2d
+
+        return QuantAvgPool2d(side, truncate=False)
+
+
+class Brevitas(Float):
+    """The same network in Brevitas 0.13: scales per channel, activation scales learned from statistics."""
+
+    def __init__(self, *, learned: bool) -> None:
+        self.learned = learned
+
+    def _weight(self, bits: int) -> dict[str, Any]:
+        from brevitas.quant import Int8WeightPerChannelFloat
+
+        options = {"weight_quant": Int8WeightPerChannelFloat, "weight_bit_width": bits}
+        if not self.learned:
+            return options
+        return options | {
+            "weight_scaling_impl_type": "parameter_from_stats",
+            "weight_bit_width_impl_type": "parameter",
+        }
+
+    def _activation(self, bits: int) -> dict[str, Any]:
+        options: dict[str, Any] = {"bit_width": bits, "collect_stats_steps": 2}
+        return options | {"bit_width_impl_type": "parameter"} if self.learned else options
+
+    def input(self, bits: int) -> Any:
+        import brevitas.nn as qnn
+        from brevitas.quant import Int8ActPerTensorFloat
+
+        return qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, **self._activation(bits))
+
+    def linear(self, inputs: int, outputs: int, bias: bool, bits: int) -> Any:
+        import brevitas.nn as qnn
+
+        return qnn.QuantLinear(inputs, outputs, bias=bias, **self._weight(bits))
+
+    def conv(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, pad: int = 0, *, groups: int = 1, bits: int
+    ) -> Any:
+        import brevitas.nn as qnn
+
+        return qnn.QuantConv2d(
+            inputs, outputs, kernel, stride=stride, padding=pad, groups=groups, bias=False, **self._weight(bits)
+        )
+
+    def act(self, bits: int) -> Any:
+        import brevitas.nn as qnn
+        from brevitas.quant import Uint8ActPerTensorFloat
+
+        return qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat, **self._activation(bits))
+
+
+def make(column: str) -> Float:
+    """The layers of a column."""
+    if column.startswith("float"):
+        return Float()
+    if column.startswith("brevitas"):
+        return Brevitas(learned=column.endswith("learned"))
+    kind = column.removeprefix("learned_") if column.startswith("learned_") else column
+    return Ours("learned" if kind in ("compiled", "cost") else kind)
+
+
+def mlp(layers: Float) -> tuple[list[Any], tuple[int, ...], int]:
+    """16-64-32-32-5, 6 bits."""
+    modules = [layers.input(8)]
+    for inputs, outputs in ((16, 64), (64, 32), (32, 32)):
+        modules += [layers.linear(inputs, outputs, True, 6), layers.act(6)]
+    return [*modules, layers.linear(32, 5, True, 6)], (16,), 5
+
+
+def lenet(layers: Float) -> tuple[list[Any], tuple[int, ...], int]:
+    """LeNet-5 on 32 by 32 colour images, 8 bits."""
+    from torch import nn
+
+    modules = [layers.conv(3, 6, 5, bits=8), layers.act(8), nn.MaxPool2d(2)]
+    modules += [layers.conv(6, 16, 5, bits=8), layers.act(8), nn.MaxPool2d(2), nn.Flatten()]
+    modules += [layers.linear(400, 120, True, 8), layers.act(8), layers.linear(120, 84, True, 8), layers.act(8)]
+    return [*modules, layers.linear(84, 10, False, 8)], (3, 32, 32), 10
+
+
+def cnv(layers: Float) -> tuple[list[Any], tuple[int, ...], int]:
+    """CNV on 32 by 32 colour images, 2-bit weights and activations."""
+    from torch import nn
+
+    modules, inputs = [layers.input(8)], 3
+    for outputs, pool in ((64, False), (64, True), (128, False), (128, True), (256, False), (256, False)):
+        modules += [layers.conv(inputs, outputs, 3, bits=2), nn.BatchNorm2d(outputs), layers.act(2)]
+        modules += [nn.MaxPool2d(2)] if pool else []
+        inputs = outputs
+    modules.append(nn.Flatten())
+    for inputs, outputs in ((256, 512), (512, 512)):
+        modules += [layers.linear(inputs, outputs, False, 2), nn.BatchNorm1d(outputs), layers.act(2)]
+    return [*modules, layers.linear(512, 10, False, 2)], (3, 32, 32), 10
+
+
+def mobilenet(layers: Float) -> tuple[list[Any], tuple[int, ...], int]:
+    """MobileNetV1, a quarter of the channels, on 64 by 64 colour images, 4 bits."""
+    from torch import nn
+
+    modules = [layers.input(8), layers.conv(3, 8, 3, 2, 1, bits=8), nn.BatchNorm2d(8), layers.act(4)]
+    plan = [(32, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2)]
+    plan += [(512, 512, 1)] * 5 + [(512, 1024, 2), (1024, 1024, 1)]
+    for full_in, full_out, stride in plan:
+        inputs, outputs = full_in // 4, full_out // 4
+        modules += [layers.conv(inputs, inputs, 3, stride, 1, groups=inputs, bits=4), nn.BatchNorm2d(inputs)]
+        modules += [layers.act(4), layers.conv(inputs, outputs, 1, bits=4), nn.BatchNorm2d(outputs), layers.act(4)]
+    return [*modules, layers.pool(2), nn.Flatten(), layers.linear(256, 10, True, 8)], (3, 64, 64), 10
+
+
+NETWORKS: dict[str, Callable[[Float], tuple[list[Any], tuple[int, ...], int]]] = {
+    "mlp": mlp,
+    "lenet": lenet,
+    "cnv": cnv,
+    "mobilenet": mobilenet,
+}
+
+
+class Bench:
+    """One network of one column, in a process of its own."""
+
+    def __init__(self, network: str, column: str, batch: int, threads: int) -> None:
+        import torch
+        from torch import nn
+
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        modules, shape, classes = NETWORKS[network](make(column))
+        self.net = nn.Sequential(*modules)
+        self.run = torch.compile(self.net) if column.endswith("compiled") else self.net
+        self.cost = _priced(self.net, shape) if column.endswith("cost") else None
+        self.x, self.y = torch.randn(batch, *shape), torch.randint(0, classes, (batch,))
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-3)
+
+    def train(self) -> None:
+        """One step."""
+        import torch.nn.functional as F
+
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(self.run(self.x), self.y)
+        if self.cost is not None:
+            used = self.cost()
+            loss = loss + 1e-6 * (used["LUT"] + used["BRAM18"])
+        loss.backward()
+        self.optimizer.step()
+
+    def evaluate(self) -> None:
+        """One batch."""
+        import torch
+
+        with torch.no_grad():
+            self.run(self.x)
+
+    def timed(self, phase: str, count: int) -> float:
+        """CPU seconds of one call."""
+        self.net.train(phase == "train")
+        call = self.train if phase == "train" else self.evaluate
+        gc.collect()
+        start = time.process_time()
+        for _ in range(count):
+            call()
+        return (time.process_time() - start) / count
+
+    def counts(self) -> dict[str, float]:
+        """Operations, autograd nodes and Python calls of a step, and megabytes saved for backward."""
+        import torch
+        import torch.nn.functional as F
+        from torch.profiler import ProfilerActivity, profile
+
+        self.net.train()
+        self.train()
+        with profile(activities=[ProfilerActivity.CPU]) as recorded:
+            self.train()
+        events = list(recorded.events() or ())
+        calls = cProfile.Profile()
+        calls.enable()
+        self.train()
+        calls.disable()
+        own = {parameter.untyped_storage().data_ptr() for parameter in self.net.parameters()}
+        storages: dict[int, int] = {}
+        kept = []
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+            kept.append(tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = F.cross_entropy(self.net(self.x), self.y)
+        saved = sum(size for address, size in storages.items() if address not in own)
+        del loss
+        return {
+            "operations": sum(event.name.startswith("aten::") for event in events),
+            "nodes": sum(event.name.startswith("autograd::engine::evaluate_function") for event in events),
+            "calls": sum(entry.callcount for entry in calls.getstats()),
+            "saved_mb": saved / 2**20,
+        }
+
+
+def _priced(net: Any, shape: tuple[int, ...]) -> Any:
+    import torch
+
+    import hwcost.quant
+
+    first = isinstance(net[0], hwcost.quant.QuantIdentity)
+    pipeline = hwcost.trace(net, torch.zeros(1, *shape), input_bits=None if first else 8)
+    model = hwcost.Dataflow(device="xc7z020", folding=hwcost.target_fps(pipeline, 1000))
+    return hwcost.LiveCost(net, pipeline, model, ("LUT", "BRAM18"))
+
+
+def work(pipe: Connection, network: str, column: str, batch: int, threads: int) -> None:
+    """Answer the coordinator until it hangs up."""
+    import warnings
+
+    warnings.filterwarnings("ignore")  # of Brevitas
+    bench = Bench(network, column, batch, threads)
+    for phase in ("train", "eval"):
+        bench.timed(phase, WARM_UP)
+    pipe.send("ready")
+    while True:
+        try:
+            phase, count = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(bench.counts() if phase == "counts" else bench.timed(phase, count))
+
+
+def measure(network: str, batch: int, columns: list[str], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Column -> its figures; ratios are to the first column."""
+    context = mp.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    for column in columns:
+        pipes[column], theirs = context.Pipe()
+        context.Process(target=work, args=(theirs, network, column, batch, options.threads), daemon=True).start()
+        theirs.close()
+        pipes[column].recv()
+    found: dict[str, dict[str, Any]] = {column: {} for column in columns}
+
+    def ask(column: str, phase: str, count: int) -> Any:
+        pipes[column].send((phase, count))
+        return pipes[column].recv()
+
+    for phase in ("train", "eval"):
+        counts = {column: max(1, round(options.slice / ask(column, phase, 2))) for column in columns}
+        rounds = [{column: ask(column, phase, counts[column]) for column in columns} for _ in range(options.rounds)]
+        for column in columns:
+            found[column][phase] = 1e3 * median(times[column] for times in rounds)
+            found[column][phase + "_ratio"] = median(times[column] / times[columns[0]] for times in rounds)
+    for column in columns:
+        compiled = column.endswith("compiled")
+        found[column] |= {} if compiled else ask(column, "counts", 1)
+        pipes[column].close()
+    return found
+
+
+def table(network: str, batch: int, found: dict[str, dict[str, Any]], rounds: int) -> str:
+    """As Markdown."""
+    first = next(iter(found))
+    lines = [
+        f"### {network}, batch {batch} (ratios to {first}, median of {rounds} interleaved rounds)",
+        "",
+        "| column | train, CPU ms | ratio | eval, CPU ms | ratio | ATen ops | nodes | Python calls | saved MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for column, row in found.items():
+        counted = [f"{row[name]:.0f}" if name in row else "" for name in ("operations", "nodes", "calls")]
+        saved = f"{row['saved_mb']:.1f}" if "saved_mb" in row else ""
+        times = [f"{row['train']:.2f}", f"{row['train_ratio']:.2f}", f"{row['eval']:.2f}", f"{row['eval_ratio']:.2f}"]
+        lines.append("| " + " | ".join([column, *times, *counted, saved]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", default="mlp,lenet,cnv,mobilenet")
+    parser.add_argument("--columns", default="float,constant,learned,learned_pow2,learned_per_weight,learned_cost")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--slice", type=float, default=0.25, help="CPU seconds per column and round")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    columns = options.columns.split(",")
+    unknown = {*columns} - {*COLUMNS} | {*options.networks.split(",")} - {*NETWORKS}
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; columns {COLUMNS}, networks {tuple(NETWORKS)}")
+    for network in options.networks.split(","):
+        found = measure(network, BATCHES[network], columns, options)
+        print(table(network, BATCHES[network], found, options.rounds) + "\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
