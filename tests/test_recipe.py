@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FixedTrial
 from tiny_recipe import recipe as tiny
 
-from hwcost.cli import RECIPES
+from hwcost.cli.network import RECIPES
 from hwcost.errors import BadOption, BadRecipe
 from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, target_fps

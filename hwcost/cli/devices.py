@@ -1,0 +1,27 @@
+"""hwcost devices: what can be built on."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from hwcost.cli.table import console, table
+from hwcost.models import AREAS, devices
+
+
+@click.command("devices")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def devices_command(as_json: bool) -> None:
+    """List the FPGA parts that can be named with --device."""
+    fields = ("name", "aliases", "part", "family", *AREAS, "dsp_kind", "source")
+    if as_json:
+        click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in devices()], indent=2))
+        return
+    listed = table("name", "also", "die", "family", *AREAS, "DSP kind")
+    for column in listed.columns[4:9]:
+        column.justify = "right"
+    for entry in devices():
+        amounts = (f"{amount:,}" for amount in entry.capacity.values())
+        listed.add_row(entry.name, ", ".join(entry.aliases), entry.die, entry.family, *amounts, entry.dsp_kind)
+    console().print(listed)

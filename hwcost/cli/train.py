@@ -1,0 +1,35 @@
+"""hwcost train: one trial again, from its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwcost.cli.network import RECIPES
+from hwcost.cli.table import console, table
+from hwcost.errors import BadOption
+from hwcost.recipe import load_recipe
+from hwcost.sweep import reproduce
+
+
+@click.command("train")
+@click.option("--from", "study", type=click.Path(path_type=Path), required=True, help="Study folder.")
+@click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
+def train_command(study: Path, trial: int, data: Path | None) -> None:
+    """Train one trial of a study again from its record, and compare.
+
+    \b
+    Example:
+      hwcost train --from reports/digits --trial 7
+    """
+    recorded, again = reproduce(study, trial, lambda where: load_recipe(where, RECIPES), data)
+    compared = table("", "recorded", "again")
+    for name in recorded:
+        compared.add_row(name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
+    console().print(compared)
+    if recorded != again:
+        raise BadOption(
+            f"trial {trial}: the figures differ from the record: code or packages differ from those that made it"
+        )
