@@ -17,8 +17,8 @@ from networks import mobilenet_v1
 from torch import Tensor
 
 from hwcost.models import Dataflow, Finn, place, target_fps
-from hwcost.models.assignments import WidthTable
 from hwcost.trace import trace
+from hwcost.width_prices import WidthPrices
 from hwcost.zoo.lenet import QuantLeNet
 
 ASSIGNMENTS = 200_000
@@ -63,9 +63,9 @@ def lenet() -> list[tuple[str, str]]:
     finn = Finn(device="xc7z020", folding=folding)
     with torch.no_grad():
         node_by_node = milliseconds(lambda: finn.price(placed), 20)
-        table = WidthTable(model, pipeline.layers())
-        bits = torch.randint(2, 9, (ASSIGNMENTS, len(table.wires)))
-        batch = milliseconds(lambda: table.totals(bits), 9)
+    table = WidthPrices(net, pipeline, model)
+    bits = torch.randint(2, 9, (ASSIGNMENTS, len(table.names))).numpy()
+    batch = milliseconds(lambda: table.price(bits), 9)
     per_second = ASSIGNMENTS / batch * 1e3
     return [
         ("LeNet: training step, batch 128", f"{training:.1f} ms"),

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from hwcost.errors import UnknownOperation
-from hwcost.ranges import widest
-from hwcost.spec import LayerSpec, Pool, Signal, Window
+from hwcost.ranges import between, widest
+from hwcost.spec import LabelSelect, LayerSpec, Pool, Signal, Window
 
 RuleKey = type[nn.Module] | Callable[..., Any] | str
 
@@ -102,6 +102,25 @@ def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSp
     return LayerSpec(output=replace(signal, shape=shape), blocks=(window, pool))
 
 
+def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+    """The index of the largest element of a sample: label select."""
+    (signal,) = signals
+    if shape != () or len(signal.shape) != 1 or call.argument(2, "keepdim", False):
+        raise UnknownOperation(
+            f"argmax of a sample of shape {signal.shape} to shape {shape}; its hardware takes the largest element of "
+            "one vector: argmax(x, dim=1) of (N, labels)"
+        )
+    if signal.affine is not None:
+        raise UnknownOperation(
+            f"argmax behind {signal.affine}: scales per channel change which element is the largest; quantize in front "
+            "of it"
+        )
+    (labels,) = signal.shape
+    index = between(0, labels - 1)
+    block = LabelSelect(channels=labels, vectors=1, input=signal.range, output=index)
+    return LayerSpec(output=Signal(range=index, shape=()), blocks=(block,))
+
+
 RULES: Mapping[RuleKey, Rule] = MappingProxyType(
     {
         nn.Identity: wire,
@@ -128,5 +147,7 @@ RULES: Mapping[RuleKey, Rule] = MappingProxyType(
         F.max_pool2d: max_pool,
         torch.max_pool1d: max_pool,
         torch.max_pool2d: max_pool,
+        torch.argmax: argmax,
+        "argmax": argmax,
     }
 )

@@ -198,6 +198,60 @@ class ScaleBias(Block):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Block):
+    """Joins streams along their channels: a multiplexer that takes from one after the other.
+
+    Attributes:
+        streams: channels of each stream, in order.
+        vectors: per inference.
+        output: range of an element of the result; ().
+    """
+
+    streams: tuple[int, ...]
+    vectors: int
+    output: Range
+
+    @property
+    def channels(self) -> int:
+        """Of the result."""
+        return sum(self.streams)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelSelect(Block):
+    """Index of the largest of a vector's elements (argmax).
+
+    Attributes:
+        channels: elements to compare.
+        vectors: per inference.
+        input: range of an element; () or (channels,).
+        output: range of the index; ().
+    """
+
+    channels: int
+    vectors: int
+    input: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Link(Block):
+    """The stream from one block to the next: a copy where it has several readers, a converter, a FIFO.
+
+    No layer describes one; `hwcost.models.place` puts them between the blocks of a pipeline.
+
+    Attributes:
+        source: the block that makes the stream; None where it enters the network, or is not known.
+        sink: the block that reads it.
+        wire: range of an element; () or (channels,).
+    """
+
+    source: Block | None
+    sink: Block
+    wire: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class LayerSpec:
     """What `describe` returns: the signal that leaves a layer, and the hardware that makes it.
 

@@ -9,8 +9,8 @@ import torch
 from hwcost.errors import BadOption
 from hwcost.estimate import estimate
 from hwcost.loss import Budget, hardware_cost, log_ratio
+from hwcost.models import target_fps
 from hwcost.models.dataflow import Dataflow
-from hwcost.models.folding import target_fps
 from hwcost.quant import LearnedBits
 from hwcost.trace import Pipeline, trace
 from hwcost.zoo.lenet import QuantLeNet

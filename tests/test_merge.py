@@ -9,7 +9,7 @@ from torch import Tensor
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.quant import ConstScale, IntQuantizer, QuantAdd, QuantConcat, QuantTensor, learned_activation
 from hwcost.ranges import bits_for, integers
-from hwcost.spec import Adder, Signal, Thresholds
+from hwcost.spec import Adder, Concat, Signal, Thresholds
 
 
 def quantizer(bits: int, *, step: float, signed: bool = True, narrow: bool = False) -> IntQuantizer:
@@ -99,7 +99,7 @@ def test_concatenation() -> None:
     assert isinstance(whole, QuantTensor) and torch.equal(whole.value, expected)
     every = [code for each in (a, b, c) for code in codes(each)]
     spec = layer.describe(*(Signal(range=integers(9, signed=True), shape=(n, 3)) for n in (2, 1, 4)), shape=(7, 3))
-    assert [type(block) for block in spec.blocks] == [Thresholds] * 3
+    assert [type(block) for block in spec.blocks] == [*[Thresholds] * 3, Concat]
     for wire in (whole.range, spec.output.range):
         assert (float(wire.low), float(wire.high)) == (min(every), max(every))
         assert int(wire.bits) == int(bits_for(min(every), max(every)))

@@ -12,14 +12,15 @@ from hwcost.models.coefficients import FLOWS
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.dsp import DSP_KINDS
-from hwcost.models.folding import Folding, keep_up, unit_names
-from hwcost.models.formula import Fold, Formula, Job, Setting
+from hwcost.models.folding import Folding, unit_names
+from hwcost.models.formula import Adapter, Fold, Formula, Job, Setting
 from hwcost.models.formulas import FORMULAS, BlockPrice
 from hwcost.models.matvec import MatVecFormula, fault
 from hwcost.models.memo import PriceMemo
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
+from hwcost.models.plan import Chooser
 from hwcost.models.resources import RESOURCES, Placed
-from hwcost.spec import Block, MatVec, ScaleBias
+from hwcost.spec import Block, Link, MatVec, ScaleBias
 
 
 class Dataflow:
@@ -38,7 +39,10 @@ class Dataflow:
             "external" (streamed in, not counted); for all units or per layer.
         weight_banks: "shared" (one wide memory for all PE of a unit) or "per_pe" (a memory each).
         thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
-        flow: "rtl" or "hls": which units the constants were fitted to.
+        flow: "rtl" or "hls": which units the constants were fitted to. In HLS, activations with "parallel" thresholds
+            are part of the unit in front of them, and weights in "shared" memories come in through a register slice.
+        writable: whether weights and thresholds can be exchanged at run time; then HLS keeps even a few words of
+            thresholds in LUT RAM. The bus to write them is not in it.
 
     Raises:
         UnknownDevice, BadOption: what the argument is, and what it may be.
@@ -58,6 +62,7 @@ class Dataflow:
         weight_banks: str = "shared",
         thresholds: str = "search",
         flow: str = "rtl",
+        writable: bool = False,
     ) -> None:
         if not clock_mhz > 0:
             raise BadOption(f"clock_mhz={clock_mhz}: must be above 0")
@@ -74,7 +79,7 @@ class Dataflow:
         choice("dsp_kind of the device", kind, DSP_KINDS)
         self.multipliers = multipliers
         self.weight_memory = weight_memory
-        self.setting = Setting(kind, thresholds, flow, weight_banks)
+        self.setting = Setting(kind, thresholds, flow, weight_banks, writable)
         self._memo = PriceMemo(self.setting)
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
@@ -92,8 +97,8 @@ class Dataflow:
             UnknownBlock: a block without a formula. BadFolding: a unit without a fold, with an illegal one, or a block
                 that cannot keep up.
 
-        Error: matrix-vector units: see `MatVecFormula`; whole pipelines: reports/calibration. Adapters, FIFOs, DMA and
-            the shell of a board are not in it.
+        Error: matrix-vector units: see `MatVecFormula`; whole pipelines: reports/calibration/published.md. DMA and the
+            shell of a board are not in it.
         """
         return self.price_jobs(self.plan(placed))
 
@@ -149,13 +154,15 @@ class Dataflow:
         return found
 
     def plan(self, placed: Sequence[Placed]) -> list[Job]:
-        """Every block with all discrete choices made: fold, multipliers, memory; in the order of `placed`."""
-        units = unit_names(placed)
-        folds: dict[int, Fold] = {}
-        for index, name in units.items():
-            folds[index] = self._unit_fold(name, _matvec(placed[index]))
-        interval = self._interval(placed, folds)
-        return [self._job(item, folds.get(index), interval) for index, item in enumerate(placed)]
+        """Every block with all discrete choices made: fold, multipliers, memory, adapter; in the order of `placed`."""
+        folds = {index: self._unit_fold(name, _matvec(placed[index])) for index, name in unit_names(placed).items()}
+        chooser = Chooser(
+            formula_of=lambda item: self._formula(item.layer, item.block),
+            unit_fold=folds,
+            make=self._job,
+            fused=self.setting.fused,
+        )
+        return chooser.jobs(placed, self._interval(placed, folds))
 
     def _interval(self, placed: Sequence[Placed], folds: Mapping[int, Fold]) -> int | None:
         if isinstance(self.folding, Folding):
@@ -172,10 +179,7 @@ class Dataflow:
             raise BadFolding(f"{name}: {reason}")
         return fold
 
-    def _job(self, item: Placed, fold: Fold | None, interval: int | None) -> Job:
-        formula = self._formula(item.layer, item.block)
-        if fold is None and isinstance(formula, Formula):
-            fold = keep_up(item.layer, item.block, formula, interval)
+    def _job(self, item: Placed, fold: Fold | None) -> Job:
         multiplies = isinstance(item.block, MatVec | ScaleBias)
         return Job(
             layer=item.layer,
@@ -183,6 +187,7 @@ class Dataflow:
             fold=fold,
             multipliers=chosen(self.multipliers, "multipliers", item.layer) if multiplies else "lut",
             weight_memory=chosen(self.weight_memory, "weight_memory", item.layer) if multiplies else "auto",
+            adapter=Adapter() if isinstance(item.block, Link) else None,
         )
 
     def _formula(self, layer: str, block: Block) -> BlockPrice:

@@ -33,6 +33,22 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Adapter:
+    """What a stream needs between two blocks.
+
+    Attributes:
+        produced, consumed: elements per word, before and behind.
+        depth: words of a FIFO, as they are consumed; 0 without one.
+        copied: whether the stream is one of several copies.
+    """
+
+    produced: int = 1
+    consumed: int = 1
+    depth: int = 0
+    copied: bool = False
+
+
+@dataclass(frozen=True)
 class Setting:
     """What all blocks of one design share.
 
@@ -41,12 +57,19 @@ class Setting:
         thresholds: "search" (a pipeline of one comparator per output bit) or "parallel" (one per threshold).
         flow: "rtl" or "hls".
         weight_banks: "shared" (one wide memory for all PE of a unit) or "per_pe" (a memory each).
+        writable: whether weights and thresholds can be exchanged at run time.
     """
 
     dsp_kind: str
     thresholds: str
     flow: str
     weight_banks: str
+    writable: bool = False
+
+    @property
+    def fused(self) -> bool:
+        """Whether the activation behind a unit is part of it, and as parallel; as in finn-hlslib."""
+        return self.flow == "hls" and self.thresholds == "parallel"
 
     @property
     def constants(self) -> Mapping[str, float]:
@@ -64,6 +87,7 @@ class Job:
         fold: parallelism; None for a block whose formula knows no folding.
         multipliers: "lut" or "dsp".
         weight_memory: "auto", "lutram", "bram18", "uram" or "external".
+        adapter: of a link; None for every other block.
     """
 
     layer: str
@@ -71,6 +95,7 @@ class Job:
     fold: Fold | None
     multipliers: str
     weight_memory: str
+    adapter: Adapter | None = None
 
     @property
     def parallel(self) -> Fold:

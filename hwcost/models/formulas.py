@@ -11,9 +11,22 @@ from torch import Tensor
 from hwcost.models.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
 from hwcost.models.formula import Job, Setting
 from hwcost.models.matvec import MatVecFormula
+from hwcost.models.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.thresholds import ThresholdsFormula
 from hwcost.models.window import PoolFormula, WindowFormula
-from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
+from hwcost.spec import (
+    Adder,
+    Block,
+    Concat,
+    LabelSelect,
+    Link,
+    MatVec,
+    Pool,
+    Saturate,
+    ScaleBias,
+    Thresholds,
+    Window,
+)
 
 BlockPrice: TypeAlias = Callable[[Sequence[Job], Setting], dict[str, Tensor]]
 """(jobs of one kind, what they share) -> every resource of RESOURCES, (len(jobs),) float64."""
@@ -27,6 +40,9 @@ FORMULAS: Mapping[type[Block], BlockPrice] = MappingProxyType(
         Adder: AdderFormula(),
         Saturate: SaturateFormula(),
         ScaleBias: ScaleBiasFormula(),
+        Concat: ConcatFormula(),
+        LabelSelect: LabelSelectFormula(),
+        Link: LinkFormula(),
     }
 )
 """The formula of each kind of block; pass `FORMULAS | {MyBlock: my_price}` to add one."""

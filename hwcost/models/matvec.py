@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hwcost.models import dsp, lut
 from hwcost.models.formula import Fold, Formula, Job, Setting, divisors
-from hwcost.models.memory import memory, style_index
+from hwcost.models.memory import STYLES, memory, style_index
 from hwcost.models.relax import Arithmetic, Quantity
 from hwcost.ranges import widest
 from hwcost.spec import MatVec
@@ -52,8 +52,8 @@ class MatVecFormula(Formula):
     A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit.
 
     Error: LUT of 230 published units (Vivado 2020.1): MAPE 10.0% (flow "rtl", worst 31%), 12.3% ("hls", worst 79%);
-    leaving one precision out 7.2 to 19.4% (reports/calibration/published.md). FF 34% and 15%. Cycles exact but for a
-    constant of 3 to 5.
+    leaving one precision out 7.2 to 19.4% (reports/calibration/published.md). FF of 184: 21% and 20%. Cycles exact but
+    for a constant of 3 to 5.
     Source: physical form; constants in coefficients.json.
     """
 
@@ -73,6 +73,7 @@ class MatVecFormula(Formula):
         assert isinstance(block, MatVec)
         weight, inputs = widest(block.weight), widest(block.input)
         depth = block.weights // (fold.pe * fold.simd)
+        style = style_index(job.weight_memory, depth, setting.flow)
         return {
             "pe": fold.pe,
             "simd": fold.simd,
@@ -86,7 +87,9 @@ class MatVecFormula(Formula):
             "bipolar_input": float(inputs.bipolar),
             "narrow": float(bool((weight.low == -weight.high).all()) and not weight.bipolar),
             "in_dsp": float(job.multipliers == "dsp"),
-            "style": style_index(job.weight_memory, depth, setting.flow),
+            "style": style,
+            "in_lutram": float(depth > 1 and STYLES[style] == "lutram"),
+            "streamed": float(setting.weight_banks == "shared" and depth > 1 and STYLES[style] != "external"),
         }
 
     def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
@@ -97,13 +100,15 @@ class MatVecFormula(Formula):
         word = g.input_lanes * inputs
         replay = g.replays * g.input_depth * word
         weight_lut, weight_bram, weight_uram = memory(ops, g.pe / g.banks * g.simd * weight, g.depth, g.style)
+        weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
             c["ff_control"]
             + c["ff_accumulator"] * g.pe * acc
             + c["ff_tree"] * g.pe * tree
-            + c["ff_lane"] * g.pe * g.simd * (weight + inputs)
+            + c["ff_lutram_bit"] * g.in_lutram * g.pe * g.simd * weight
             + c["ff_input_lane"] * word
             + c["ff_replay_bit"] * replay
+            + c["ff_weight_stream_bit"] * weight_word
         )
         slices = dsp.multipliers(ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, kind=setting.dsp_kind)
         return {
@@ -111,7 +116,7 @@ class MatVecFormula(Formula):
             "LUT:adders": ops.ceil(c["tree"] * g.pe * tree),
             "LUT:accumulators": ops.ceil(c["accumulator"] * g.pe * acc),
             "LUT:replay": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
-            "LUT:weights": g.banks * weight_lut,
+            "LUT:weights": g.banks * weight_lut + ops.ceil(c["weight_stream_bit"] * weight_word),
             "LUT:control": ops.ceil_fixed(c["mvu_control"] + 0 * g.pe),
             "FF": ops.ceil(ff),
             "DSP": slices * g.in_dsp,

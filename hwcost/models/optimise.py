@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from types import MappingProxyType
 
@@ -18,13 +18,15 @@ from hwcost.models.device import device as find_device
 from hwcost.models.folding import Folding, keep_up, unit_names
 from hwcost.models.formula import Fold, Formula, Job, Setting
 from hwcost.models.formulas import FORMULAS
+from hwcost.models.links import place
 from hwcost.models.matvec import MAX_STREAM_BITS, MatVecFormula, fault
-from hwcost.models.memo import PriceMemo
 from hwcost.models.memory import STYLES
 from hwcost.models.options import BANKS, MULTIPLIERS, THRESHOLDS, choice
-from hwcost.models.resources import AREAS, HasLayers, Placed, place
+from hwcost.models.plan import Chooser
+from hwcost.models.resources import AREAS, HasLayers, Placed
 from hwcost.models.selection import Choices, select
-from hwcost.spec import MatVec
+from hwcost.models.surroundings import Surroundings, priced
+from hwcost.spec import Link, MatVec, ScaleBias, Window
 
 Array = NDArray[np.float64]
 
@@ -127,10 +129,11 @@ class _Search:
         self._placed = placed
         self._setting = setting
         self._limits = limits
-        self._memo = PriceMemo(setting)
         self._names = unit_names(placed)
-        self._others = [item for index, item in enumerate(placed) if index not in self._names]
-        self._units: list[_Unit] = []
+        self._others = [
+            item for index, item in enumerate(placed) if index not in self._names and not isinstance(item.block, Link)
+        ]
+        self._units: dict[int, _Unit] = {}
 
     def list_units(self, styles: Sequence[tuple[str, str]], max_stream_bits: int) -> None:
         """Price every option of every unit."""
@@ -139,44 +142,53 @@ class _Search:
             item = self._placed[index]
             # a choice is made per layer: where a layer has several units they all take the first one
             ways = styles if layers.count(item.layer) == 1 else styles[:1]
-            self._units.append(self._unit(name, item, ways, max_stream_bits))
+            self._units[index] = self._unit(name, item, ways, max_stream_bits)
 
     def _unit(self, name: str, item: Placed, styles: Sequence[tuple[str, str]], max_stream_bits: int) -> _Unit:
         formula, block = MatVecFormula(), item.block
         assert isinstance(block, MatVec)
         folds = [fold for fold in formula.folds(block) if fault(block, fold, max_stream_bits) is None]
-        picks = [(fold, *style) for fold in folds for style in styles]
-        jobs = [Job(item.layer, block, *pick) for pick in picks]
-        with torch.no_grad():
-            bill = formula(jobs, self._setting)
-        cycles = bill["cycles"].numpy()
-        areas = np.stack([bill[area].numpy() for area in AREAS], axis=1)
-        kept = _undominated(np.column_stack([cycles, areas]))
-        if not len(kept):
+        if not folds:
             raise BadFolding(f"{name}: no legal folding; its narrowest stream is above {max_stream_bits} bits")
-        return _Unit(name, item.layer, [picks[i] for i in kept], cycles[kept], areas[kept])
+        picks = [(fold, *style) for fold in folds for style in styles]
+        with torch.no_grad():
+            bill = formula([Job(item.layer, block, *pick) for pick in picks], self._setting)
+        areas = np.stack([bill[area].numpy() for area in AREAS], axis=1)
+        count = len(styles)  # of one fold, only styles that no other beats: links do not see them
+        kept = [row + at for row in range(0, len(picks), count) for at in _undominated(areas[row : row + count])]
+        return _Unit(name, item.layer, [picks[i] for i in kept], bill["cycles"].numpy()[kept], areas[kept])
 
     def fastest(self, clock_hz: float) -> Design:
-        """Bisect over the intervals that the options allow."""
+        """The least interval that fits without links is a bound; from there by doubled steps, and back by bisection."""
         steps = self._intervals()
-        low, high = 0, len(steps) - 1
-        best = self._fit(steps[high])
-        if best.picked is None:
+        low, high, optimal = 0, len(steps) - 1, True
+        if self._bare(steps[high]).picked is None:
             raise BadFolding(self._too_big(steps[high]))
-        optimal = True
         while low < high:
             middle = (low + high) // 2
-            found = self._fit(steps[middle])
+            found = self._bare(steps[middle])
             if found.picked is not None:
-                best, high = found, middle
+                high = middle
             else:
                 low, optimal = middle + 1, optimal and found.proven
-        return self._design(steps[high], best, clock_hz, optimal)
+        step = 1
+        while (design := self._linked(steps[high], clock_hz)) is None:
+            if high == len(steps) - 1:
+                raise BadFolding(self._too_big(steps[high]))
+            low, high, step = high + 1, min(high + step, len(steps) - 1), 2 * step
+            optimal = optimal and self._proven
+        while low < high:
+            middle = (low + high) // 2
+            if (better := self._linked(steps[middle], clock_hz)) is not None:
+                design, high = better, middle
+            else:
+                low, optimal = middle + 1, optimal and self._proven
+        return replace(design, optimal=optimal)
 
     def _intervals(self) -> list[int]:
         """Every interval at which a choice changes and all blocks can keep up, ascending."""
-        every = {int(c) for unit in self._units for c in unit.cycles}
-        slowest = max((int(unit.cycles.min()) for unit in self._units), default=1)
+        every = {int(c) for unit in self._units.values() for c in unit.cycles}
+        slowest = max((int(unit.cycles.min()) for unit in self._units.values()), default=1)
         for item in self._others:
             formula = _formula(item)
             cycles = {formula.cycles(item.block, fold) for fold in formula.folds(item.block)}
@@ -184,47 +196,81 @@ class _Search:
             every |= cycles
         return sorted(c for c in every if c >= slowest) or [slowest]
 
-    def _fixed(self, interval: int) -> Array:
-        """What the blocks without a choice take at an interval."""
+    def _bare(self, interval: int) -> Choices:
+        """The choice of options if links, and whatever wants wider words than it needs, cost nothing."""
         jobs = [
             Job(item.layer, item.block, keep_up(item.layer, item.block, _formula(item), interval), "lut", "auto")
             for item in self._others
+            if not isinstance(item.block, Window)
         ]
-        if not jobs:
-            return np.zeros(len(AREAS))
+        options = [unit.areas[unit.cycles <= interval] for unit in self._units.values()]
+        return select(options, self._limits - self._areas(jobs), self._limits)
+
+    def _areas(self, jobs: Sequence[Job]) -> Array:
         with torch.no_grad():
-            formulas = [_formula(item) for item in self._others]
-            bill = self._memo.price(formulas, jobs)
-            if bill is None:
-                rows = [formula([job], self._setting) for formula, job in zip(formulas, jobs, strict=True)]
-                bill = torch.stack([torch.cat([row[area] for area in AREAS]) for row in rows])
-        total: Array = bill[:, : len(AREAS)].sum(0).numpy()
+            total: Array = priced(jobs, self._setting).sum(0).numpy()[: len(AREAS)]
         return total
 
-    def _fit(self, interval: int) -> Choices:
-        options = [unit.areas[unit.cycles <= interval] for unit in self._units]
-        return select(options, self._limits - self._fixed(interval), self._limits)
+    def _surroundings(self, interval: int) -> tuple[list[Array], Array, bool]:
+        """What follows from each option within an interval; what everything else takes; whether options are coupled."""
+        around = Surroundings(self._placed, self._setting, interval, self._make)
+        least = {index: unit.picks[int(unit.cycles.argmin())][0] for index, unit in self._units.items()}
+        extra = []
+        for index, unit in self._units.items():
+            rows = np.flatnonzero(unit.cycles <= interval)
+            folds = list(dict.fromkeys(unit.picks[row][0] for row in rows))
+            bill = around.price(index, folds, least, alone=True)
+            table = dict(zip(folds, np.stack([bill[area].numpy() for area in AREAS], axis=1), strict=True))
+            extra.append(np.stack([table[unit.picks[row][0]] for row in rows]))
+        return extra, self._areas(around.rest(least)), around.coupled
 
-    def _design(self, interval: int, found: Choices, clock_hz: float, optimal: bool) -> Design:
-        assert found.picked is not None
-        used = self._fixed(interval)
-        folds, ways, memories = {}, {item.layer: "lut" for item in self._placed}, {}
-        memories = {item.layer: "auto" for item in self._placed}
-        for unit, position in zip(self._units, found.picked, strict=True):
-            index = np.flatnonzero(unit.cycles <= interval)[position]
-            folds[unit.name], ways[unit.layer], memories[unit.layer] = unit.picks[index]
-            used = used + unit.areas[index]
+    def _make(self, item: Placed, fold: Fold | None) -> Job:
+        return Job(item.layer, item.block, fold, "lut", "auto")
+
+    def _linked(self, interval: int, clock_hz: float) -> Design | None:
+        """The choice of options with all that follows from them; None if none is found."""
+        extra, rest, coupled = self._surroundings(interval)
+        units = self._units.values()
+        options = [unit.areas[unit.cycles <= interval] + more for unit, more in zip(units, extra, strict=True)]
+        found = select(options, self._limits - rest, self._limits)
+        self._proven = found.proven and not coupled
+        if found.picked is None:
+            return None
+        design = self._design(interval, found.picked, clock_hz)
+        used = np.array([design.used[area] for area in AREAS])
+        return design if (used <= self._limits).all() else None
+
+    def _design(self, interval: int, picked: Sequence[int], clock_hz: float) -> Design:
+        chosen = {
+            index: unit.picks[np.flatnonzero(unit.cycles <= interval)[position]]
+            for (index, unit), position in zip(self._units.items(), picked, strict=True)
+        }
+        folds = {index: pick[0] for index, pick in chosen.items()}
+        ways, memories = {item.layer: "lut" for item in self._placed}, {item.layer: "auto" for item in self._placed}
+        for index, (_, way, memory) in chosen.items():
+            ways[self._units[index].layer], memories[self._units[index].layer] = way, memory
+
+        def make(item: Placed, fold: Fold | None) -> Job:
+            multiplies = isinstance(item.block, MatVec | ScaleBias)
+            style = (ways[item.layer], memories[item.layer]) if multiplies else ("lut", "auto")
+            return Job(item.layer, item.block, fold, *style)
+
+        jobs = Chooser(_formula, folds, make, self._setting.fused).jobs(self._placed, interval)
         return Design(
-            folding=Folding(MappingProxyType(folds), interval),
+            folding=Folding(MappingProxyType({self._names[index]: fold for index, fold in folds.items()}), interval),
             multipliers=MappingProxyType(ways),
             weight_memory=MappingProxyType(memories),
-            used=MappingProxyType({area: float(amount) for area, amount in zip(AREAS, used, strict=True)}),
+            used=MappingProxyType(dict(zip(AREAS, map(float, self._areas(jobs)), strict=True))),
             fps=clock_hz / interval,
-            optimal=optimal,
+            optimal=False,
         )
 
     def _too_big(self, interval: int) -> str:
-        least = self._fixed(interval) + sum((unit.areas.min(0) for unit in self._units), np.zeros(len(AREAS)))
+        extra, rest, _ = self._surroundings(interval)
+        options = [
+            unit.areas[unit.cycles <= interval] + more for unit, more in zip(self._units.values(), extra, strict=True)
+        ]
+        least = rest + sum((rows.min(0) for rows in options), np.zeros(len(AREAS)))
         short = [
             f"{need:,.0f} {area} of {have:,.0f}"
             for area, need, have in zip(AREAS, least, self._limits, strict=True)

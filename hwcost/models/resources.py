@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -58,12 +58,3 @@ class HardwareModel(Protocol):
             widths in the ranges of the blocks.
         """
         ...
-
-
-def place(layers: Iterable[Layer]) -> list[Placed]:
-    """Every block of every layer, in order.
-
-    Args:
-        layers: e.g. `pipeline.layers()`.
-    """
-    return [Placed(layer.name, block) for layer in layers for block in layer.blocks]

@@ -8,10 +8,18 @@ from torch import Tensor
 
 from hwcost.models import lut
 from hwcost.models.formula import Fold, Formula, Job, Setting, divisors
-from hwcost.models.memory import AUTO_LUTRAM_DEPTH, bram18, lutram
+from hwcost.models.memory import bram18, lutram
 from hwcost.models.relax import Arithmetic, Quantity
 from hwcost.ranges import widest
 from hwcost.spec import Thresholds
+
+MOST_LUTRAM = 64
+"""Words of thresholds that are kept in LUT RAM. Source: the LUT RAM of LFC-W1A1 (2,314 LUT) and of CNV-W1A1 (1,578) in
+BNN-PYNQ is that of their thresholds (2,048 and 1,536 LUT by this rule), up to 64 words deep."""
+
+ABSORBED = 16
+"""Words of constants that the LUTs of a comparator look up themselves. Source: Yosys 0.70, thresholds chosen by up to
+four bits (`constant_stage` in coefficients.json); FINN's RTL reads every word from a memory of its own."""
 
 
 class ThresholdsFormula(Formula):
@@ -19,7 +27,7 @@ class ThresholdsFormula(Formula):
 
     `Setting.thresholds` chooses the structure: "parallel" compares with all 2^bits - 1 thresholds at once, "search"
     is a pipeline of one comparator per output bit, each with a memory of its own, twice as deep as the one before.
-    Each memory is LUT RAM up to 64 words (31 in flow "hls") and BRAM18 above, whatever its width.
+    Each memory is LUT RAM up to 64 words and BRAM18 above, whatever its width.
 
     Error: comparators within 13% of 12 synthesized units above 10 LUT ("parallel"); of "search" only the storage
     is certain. Control is not measured.
@@ -57,27 +65,32 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setti
     c = setting.constants
     steps = ops.exp2(bits) - 1
     width = g.pe * steps * compared
-    none, most = 0 * width, AUTO_LUTRAM_DEPTH[setting.flow]
-    small = (g.depth > 1) & (g.depth <= most)
+    none = 0 * width
+    least = ABSORBED if setting.flow == "hls" and not setting.writable else 1
+    small = (g.depth > least) & (g.depth <= MOST_LUTRAM)
+    if setting.flow == "hls":  # a memory per PE and threshold
+        deep = g.pe * steps * bram18(ops, compared, g.depth)
+    else:
+        deep = bram18(ops, width, g.depth)
     return {
         "LUT:comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
         "LUT:thresholds": ops.where(small, lutram(ops, width, g.depth), none),
         "FF": ops.ceil(c["stream_ff_bit"] * g.pe * bits),
-        "BRAM18": ops.where(g.depth > most, bram18(ops, width, g.depth), none),
+        "BRAM18": ops.where(g.depth > MOST_LUTRAM, deep, none),
     }
 
 
 def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setting: Setting) -> dict[str, Quantity]:
-    c, most = setting.constants, AUTO_LUTRAM_DEPTH[setting.flow]
+    c = setting.constants
 
     def stored(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
-        small = (depth > 1) & (depth <= most)
+        small = (depth > 1) & (depth <= MOST_LUTRAM)
         return ops.where(small, lutram(ops, compared, depth), 0.0 * compared * depth)
 
     def blocks(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
-        return ops.where(depth > most, bram18(ops, compared, depth), 0.0 * compared * depth)
+        return ops.where(depth > MOST_LUTRAM, bram18(ops, compared, depth), 0.0 * compared * depth)
 
     # the address of a stage depends on the data, so every PE reads a memory of its own
     return {

@@ -16,7 +16,7 @@ from hwcost.models.formula import Setting
 from hwcost.models.options import THRESHOLDS, choice
 from hwcost.models.resources import RESOURCES, Placed
 from hwcost.models.wired_blocks import WIRED, Wired, WiredLaw
-from hwcost.spec import Block, MatVec
+from hwcost.spec import Block, Link, MatVec
 from hwcost.ste import with_gradient_of
 
 STREAM = "stream"
@@ -122,7 +122,7 @@ class Unrolled:
         Source: structure.
         """
         with torch.no_grad():
-            bill = self.price(placed)
+            bill = self.price([item for item in placed if not isinstance(item.block, Link)])
         stages = sum(max(1, ceil(levels / self.stage_levels)) for levels in bill["levels"].tolist())
         return stages + int(bill["cycles"].max()) - 1 if placed else 0
 

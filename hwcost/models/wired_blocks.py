@@ -21,7 +21,7 @@ from hwcost.models.formula import Setting
 from hwcost.models.memory import memory, style_index
 from hwcost.models.relax import Arithmetic, Quantity, relax
 from hwcost.ranges import widest
-from hwcost.spec import Adder, Block, Pool, Saturate, ScaleBias, Thresholds, Window
+from hwcost.spec import Adder, Block, Concat, LabelSelect, Link, Pool, Saturate, ScaleBias, Thresholds, Window
 
 PARTS = ("LUT", "FF", "BRAM18", "levels")
 """What a law gives; DSP and URAM are never used."""
@@ -186,6 +186,24 @@ def _pixels(block: Window) -> int:
     return prod(size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True))
 
 
+def _wires(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    """Blocks stand side by side: a stream between them, or a concatenation, is only wires."""
+    (bits,) = widths
+    return dict.fromkeys(PARTS, 0.0 * bits)
+
+
+def _label_select(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    """A tree of comparisons, each of which passes the larger element and its index on."""
+    c = setting.constants
+    (bits,) = widths
+    logic = (g.labels - 1) * (c["maximum_bit"] * bits + g.index)
+    return {"LUT": logic, "FF": g.index + 0 * bits, "BRAM18": 0 * bits, "levels": g.index + 0 * bits}
+
+
+def _label_geometry(item: Wired) -> dict[str, float]:
+    return {"labels": item.block.channels, "index": (item.block.channels - 1).bit_length()}
+
+
 def _pool_geometry(item: Wired) -> dict[str, float]:
     if item.block.kind not in ("max", "sum"):
         raise BadOption(f"{item.layer}: pooling of kind {item.block.kind!r} has no formula; use 'max' or 'sum'")
@@ -217,6 +235,11 @@ WIRED: Mapping[type[Block], WiredLaw] = MappingProxyType(
         ScaleBias: WiredLaw(
             _vectors, _scale_widths, _lanes, lambda item: {"biased": float(item.block.bias is not None)}, _scale_bias
         ),
+        LabelSelect: WiredLaw(
+            _vectors, lambda b: (widest(b.input).bits,), lambda item: item.copies, _label_geometry, _label_select
+        ),
+        Concat: WiredLaw(_vectors, lambda b: (b.output.bits,), _lanes, _nothing, _wires),
+        Link: WiredLaw(lambda b: 1, lambda b: (widest(b.wire).bits,), lambda item: 1, _nothing, _wires),
         Window: WiredLaw(_pixels, lambda b: (b.input.bits,), lambda item: 1, _window_geometry, _window),
     }
 )

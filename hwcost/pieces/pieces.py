@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from hwcost.errors import HwcostError
 from hwcost.estimate import Bill, price
-from hwcost.models import HardwareModel, Job, Placed
+from hwcost.models import HardwareModel, Job, Placed, place
 from hwcost.pieces.stand_in import Described, Levels, StandIn
 from hwcost.pieces.trail import Cut, Trail, cut, of_block
-from hwcost.spec import MatVec
+from hwcost.spec import Block, MatVec
 from hwcost.trace import Pipeline
 
 Table: TypeAlias = NDArray[np.float64]
@@ -133,12 +133,11 @@ class Pieces:
     def _blind(self, bill: Bill) -> bool:
         """Whether the model overlooks the values of the weights, which training moves."""
         blank = [
-            replace(item, block=replace(item.block, integers=None)) if isinstance(item.block, MatVec) else item
-            for item in bill.placed
+            replace(layer, spec=replace(layer.spec, blocks=tuple(map(_blank, layer.blocks)))) for layer in bill.layers
         ]
         try:
             with torch.no_grad():
-                without = self._model.price(blank)
+                without = self._model.price(place(blank))
         except HwcostError:
             return False
         return all(torch.equal(amount, without[name]) for name, amount in bill.amounts.items())
@@ -174,7 +173,7 @@ class Pieces:
         cuts: list[list[Cut]] = []
         starts = []
         for piece, levels in wanted:
-            blocks = self._net.describe(piece.step, levels, known).blocks
+            blocks = [item.block for item in place([self._net.describe(piece.step, levels, known)])]
             if [type(block) for block in blocks] != [type(job.block) for job in piece.jobs]:
                 raise Rebuilt(self._net.pipeline.steps[piece.step].name)
             cuts.append([cut(block) for block in blocks])
@@ -212,11 +211,16 @@ class Pieces:
         return np.array(self._net.gradients(widths, known))
 
 
+def _blank(block: Block) -> Block:
+    """A block that does not know its weights."""
+    return replace(block, integers=None) if isinstance(block, MatVec) else block
+
+
 def _by_layer(bill: Bill, jobs: Sequence[Job], needs: Sequence[tuple[int, ...]]) -> list[Piece]:
-    found, start = [], 0
+    """The jobs of each layer that has any; they stand together."""
+    found = []
     for step, (layer, widths) in enumerate(zip(bill.layers, needs, strict=True)):
-        end = start + len(layer.blocks)
-        if end > start:
-            found.append(Piece(step, tuple(jobs[start:end]), widths))
-        start = end
+        own = tuple([job for job in jobs if job.layer == layer.name])
+        if own:
+            found.append(Piece(step, own, widths))
     return found

@@ -105,19 +105,20 @@ class StandIn:
             # .data: a kept graph reads only the side of zero of an offset, and that never changes here
             one.offset.data.view(-1)[element] = levels[width] - one.base
 
-    def describe(self, step: int, levels: Levels, known: Described) -> LayerSpec:
-        """One step at some widths, with what stands in front of it as far as that matters; after `learn`.
+    def describe(self, step: int, levels: Levels, known: Described) -> Layer:
+        """One layer at some widths, with what stands in front of it as far as that matters; after `learn`.
 
         Args:
             step: position in the pipeline.
             levels: of all widths.
             known: filled, so that a description serves several steps.
         """
+        one = self.pipeline.steps[step]
         key = self._key(step, levels)
+        inputs = tuple([self._signal(position, levels, known) for position in one.inputs])
         if key not in known:
-            inputs = [self._signal(position, levels, known) for position in self.pipeline.steps[step].inputs]
             known[key] = self._call(step, levels, self._needs[step], inputs)
-        return known[key]
+        return Layer(name=one.name, kind=one.kind, inputs=inputs, spec=known[key])
 
     def _key(self, step: int, levels: Levels) -> tuple[int, tuple[float, ...]]:
         return step, tuple([levels[width] for width in self._needs[step]])

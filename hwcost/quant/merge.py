@@ -12,7 +12,7 @@ from hwcost.quant.product import thresholds
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, add, join, widest
-from hwcost.spec import Adder, Block, LayerSpec, Signal
+from hwcost.spec import Adder, Block, Concat, LayerSpec, Signal
 
 
 class _Merge(nn.Module):
@@ -133,6 +133,9 @@ class QuantConcat(_Merge):
         return QuantTensor(torch.cat(values, 1), self.quantizer(0, len(whole)).step(values[0]), wire)
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-        """Thresholds for streams that are not ready; the concatenation itself is wiring."""
+        """Thresholds for streams that are not ready, and what joins the streams."""
         wires, blocks = self._wires(signals)
-        return LayerSpec(output=Signal(range=join(*wires), shape=shape), blocks=blocks)
+        output = join(*wires)
+        streams = tuple(signal.channels for signal in signals)
+        joined = Concat(streams=streams, vectors=signals[0].positions, output=output)
+        return LayerSpec(output=Signal(range=output, shape=shape), blocks=(*blocks, joined))

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hwcost.ranges import Range, binary, dot, integers
-from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
+from hwcost.spec import Adder, Block, Concat, LabelSelect, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
 
 KINDS = (
     "matvec", "xnor", "bipolar", "depthwise", "window", "thresholds", "max", "sum", "adder", "scale", "scale_bias",
-    "saturate",
+    "saturate", "concat", "label",
 )  # fmt: skip
 COORDINATES = {
     "matvec": 3, "xnor": 1, "bipolar": 2, "depthwise": 3, "window": 1, "thresholds": 2, "max": 2, "sum": 2, "adder": 1,
     "scale": 3, "scale_bias": 4, "saturate": 2,
+    "concat": 1, "label": 1,
 }  # fmt: skip
 
 
@@ -90,6 +91,11 @@ def build(g: dict[str, Any], widths: list[Tensor]) -> Block:
     if kind == "adder":
         fixed = wire(bits(4))
         return Adder(**stream, left=fixed, right=fixed, output=wire(next(width)))
+    if kind == "concat":
+        streams = (g["channels"], 2 * g["channels"], g["channels"])[: 1 + g["kernel"] % 3]
+        return Concat(streams=streams, vectors=g["vectors"], output=wire(next(width)))
+    if kind == "label":
+        return LabelSelect(**stream, input=wire(next(width)), output=wire(bits(8), signed=False))
     if kind == "saturate":
         return Saturate(**stream, input=wire(next(width)), output=wire(next(width)))
     inputs, weight = wire(next(width)), wire(next(width))

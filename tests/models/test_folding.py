@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import pytest
 from block_strategies import dense
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcost.errors import BadFolding, BadOption
-from hwcost.models import Dataflow, Fold, Placed, place, target_fps
+from hwcost.models import Dataflow, Fold, Folding, Placed, place, target_fps
 from hwcost.models.matvec import MatVecFormula, fault
 from hwcost.ranges import integers
 from hwcost.spec import Block, Layer, LayerSpec, MatVec, Signal, Thresholds
@@ -20,11 +21,12 @@ class Chain:
     """Layers by hand: all that `target_fps` asks of a pipeline."""
 
     def __init__(self, *groups: Sequence[Block]) -> None:
-        signal = Signal(range=integers(4, signed=False), shape=(1,))
-        self._layers = [
-            Layer(name=f"l{i}", kind="test", inputs=(), spec=LayerSpec(output=signal, blocks=tuple(blocks)))
-            for i, blocks in enumerate(groups)
-        ]
+        signal, self._layers = Signal(range=integers(4, signed=False), shape=(1,)), []
+        for i, blocks in enumerate(groups):
+            output = Signal(range=integers(2, signed=False), shape=(1,))
+            spec = LayerSpec(output=output, blocks=tuple(blocks))
+            self._layers.append(Layer(name=f"l{i}", kind="test", inputs=(signal,), spec=spec))
+            signal = output
 
     def layers(self) -> Sequence[Layer]:
         return self._layers
@@ -35,12 +37,25 @@ def unit(rows: int, cols: int, vectors: int = 1) -> list[Block]:
     return [block, Thresholds(channels=rows, vectors=vectors, input=block.acc, output=integers(2, signed=False))]
 
 
+SMALL = st.tuples(st.sampled_from((2, 4, 6)), st.sampled_from((2, 4, 6)), st.integers(1, 2))
 SIZES = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(1, 3))
+
+
+def total_lut(chain: Chain, folds: Mapping[str, Fold], interval: int) -> float:
+    model = Dataflow(device="xc7z020", folding=Folding(folds, interval))
+    return float(model.price(place(chain.layers()))["LUT"].sum())
+
+
+def fast_folds(size: tuple[int, int, int], interval: int) -> list[Fold]:
+    rows, cols, vectors = size
+    every = [Fold(pe, simd) for pe in range(1, rows + 1) for simd in range(1, cols + 1)]
+    legal = [fold for fold in every if rows % fold.pe == 0 and cols % fold.simd == 0]
+    return [fold for fold in legal if (rows // fold.pe) * (cols // fold.simd) * vectors <= interval]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(SIZES, min_size=1, max_size=3), st.integers(6, 3000))
-def test_cheapest_by_brute_force(sizes: list[tuple[int, int, int]], interval: int) -> None:
+def test_no_other_fold_of_a_unit_is_cheaper(sizes: list[tuple[int, int, int]], interval: int) -> None:
     chain = Chain(*(unit(*size) for size in sizes))
     rate = 100e6 / (interval + 0.5)
     try:
@@ -49,17 +64,25 @@ def test_cheapest_by_brute_force(sizes: list[tuple[int, int, int]], interval: in
         assert any(vectors > interval for _, _, vectors in sizes)
         return
     assert folding.interval_cycles == interval
-    placed = place(chain.layers())
-    bill = Dataflow(device="xc7z020", folding=folding).price(placed)
+    bill = Dataflow(device="xc7z020", folding=folding).price(place(chain.layers()))
     assert float(bill["cycles"].max()) <= interval
-    for index, (rows, cols, vectors) in enumerate(sizes):
-        costs = []
-        for pe in range(1, rows + 1):
-            for simd in range(1, cols + 1):
-                if rows % pe == 0 and cols % simd == 0 and (rows // pe) * (cols // simd) * vectors <= interval:
-                    model = Dataflow(device="xc7z020", folding={"l": Fold(pe, simd)})
-                    costs.append(float(model.price([Placed("l", placed[2 * index].block)])["LUT"]))
-        assert float(bill["LUT"][2 * index]) == min(costs)
+    found = float(bill["LUT"].sum())
+    for index, size in enumerate(sizes):
+        for fold in fast_folds(size, interval):
+            assert found <= total_lut(chain, {**folding.folds, f"l{index}": fold}, interval)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.sampled_from((2, 4, 6))] * 2, st.integers(1, 2)), min_size=2, max_size=2),
+    st.integers(6, 60),
+)
+def test_cheapest_of_all_combinations(sizes: list[tuple[int, int, int]], interval: int) -> None:
+    chain = Chain(*(unit(*size) for size in sizes))
+    folding = target_fps(chain, 100e6 / (interval + 0.5))
+    combinations = product(*(fast_folds(size, interval) for size in sizes))
+    best = min(total_lut(chain, {"l0": first, "l1": second}, interval) for first, second in combinations)
+    assert total_lut(chain, folding, interval) == best
 
 
 def test_too_fast_names_the_layer_and_the_best_rate() -> None:

@@ -76,7 +76,7 @@ def test_cnv_on_a_board() -> None:
     assert float(cycles.max()) == 32768  # the published interval
     measured = 1.51178e-3 * 100e6  # MLPerf Tiny 0.7, single stream, driver included
     assert 0.88 * measured < latency_cycles(layers, model) < measured
-    assert float(cycles.sum()) > 3 * measured  # what adding up would say
+    assert float(cycles.sum()) > 2.5 * measured  # what adding up would say
 
 
 def simulated(sizes: list[int], folds: list[tuple[int, int]]) -> int:

@@ -24,14 +24,15 @@ class Chain:
     """Units with activations, by hand."""
 
     def __init__(self, sizes: list[tuple[int, int, int]]) -> None:
-        signal = Signal(range=integers(4, signed=False), shape=(1,))
-        self._layers = []
+        signal, self._layers = Signal(range=integers(4, signed=False), shape=(1,)), []
         for index, (rows, cols, vectors) in enumerate(sizes):
             unit = dense(rows, cols, vectors)
             act = Thresholds(channels=rows, vectors=vectors, input=unit.acc, output=integers(2, signed=False))
             blocks: tuple[Block, ...] = (unit, act)
-            spec = LayerSpec(output=signal, blocks=blocks)
-            self._layers.append(Layer(name=f"l{index}", kind="test", inputs=(), spec=spec))
+            output = Signal(range=act.output, shape=(1,))
+            spec = LayerSpec(output=output, blocks=blocks)
+            self._layers.append(Layer(name=f"l{index}", kind="test", inputs=(signal,), spec=spec))
+            signal = output
 
     def layers(self) -> list[Layer]:
         return self._layers

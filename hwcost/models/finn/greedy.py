@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from hwcost.errors import BadOption
 from hwcost.models.folding import unit_names
 from hwcost.models.formula import Fold, divisors
+from hwcost.models.links import place
 from hwcost.models.matvec import MatVecFormula
-from hwcost.models.resources import HasLayers, place
+from hwcost.models.resources import HasLayers
 from hwcost.ranges import widest
 from hwcost.spec import MatVec
 

@@ -19,7 +19,7 @@ from hwcost.models.formulas import FORMULAS
 from hwcost.models.options import PerLayer
 from hwcost.models.resources import Placed
 from hwcost.ranges import widest
-from hwcost.spec import Adder, Block, MatVec, Pool, Thresholds, Window
+from hwcost.spec import Adder, Block, Concat, LabelSelect, Link, MatVec, Pool, Thresholds, Window
 from hwcost.ste import with_gradient_of
 
 RESOURCES = ("LUT", "DSP", "BRAM18", "URAM", "cycles")
@@ -108,8 +108,33 @@ def _adder(job: Job, block: Adder, bits: Sequence[int]) -> tuple[str, dict[str, 
     }
 
 
+def _link(job: Job, block: Link, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    adapter = job.adapter
+    assert adapter is not None
+    words = {"inWidth": adapter.produced * bits[0], "outWidth": adapter.consumed * bits[0]}
+    return "StreamingDataWidthConverter_rtl", words
+
+
+def _label(job: Job, block: LabelSelect, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    return "LabelSelect_hls", {"Labels": block.channels, "PE": job.parallel.pe}
+
+
+def _concat(job: Job, block: Concat, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    sizes = {"NumChannels": block.channels, "PE": job.parallel.pe, "numInputVectors": [block.vectors]}
+    return "AddStreams_hls", sizes  # FINN's StreamingConcat is estimated alike: folded transactions, no area
+
+
 _NODES: Mapping[type[Block], Callable[[Job, Any, Sequence[int]], tuple[str, dict[str, Any]]]] = MappingProxyType(
-    {MatVec: _unit, Window: _window, Thresholds: _thresholds, Pool: _pool, Adder: _adder}
+    {
+        MatVec: _unit,
+        Window: _window,
+        Thresholds: _thresholds,
+        Pool: _pool,
+        Adder: _adder,
+        Concat: _concat,
+        LabelSelect: _label,
+        Link: _link,
+    }
 )
 
 
@@ -117,7 +142,8 @@ class Finn:
     """Price of a pipeline by FINN's own formulas: what FINN would print, not what synthesis would.
 
     Units are MVAU_hls or VVAU_hls without fused thresholds, windows ConvolutionInputGenerator_rtl, activations
-    Thresholding_rtl. Parallelism is chosen as in `Dataflow`.
+    Thresholding_rtl, links data-width converters (FINN finds the depth of its FIFOs by simulation). Parallelism is
+    chosen as in `Dataflow`.
 
     Args:
         device, folding, clock_mhz, multipliers, weight_memory: as `Dataflow`.

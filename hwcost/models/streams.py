@@ -1,0 +1,148 @@
+"""Price of what connects units: links (converters, FIFOs, copies), joins of streams, the choice of a label."""
+
+from __future__ import annotations
+
+from math import gcd, lcm
+from typing import Any
+
+from torch import Tensor
+
+from hwcost.models.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.memory import bram18
+from hwcost.models.relax import Arithmetic, Quantity
+from hwcost.ranges import widest
+from hwcost.spec import Concat, LabelSelect, Link
+
+SRL_DEPTH = 32
+"""Words of a shift register in one LUT. Source: UG574, SRLC32E."""
+
+MOST_SRL = {"rtl": 256, "hls": 31}
+"""Up to this depth a FIFO is made of shift registers, beyond of BRAM18. Source: FINN dev 73ba5ed (Q_srl up to 256); HLS
+keeps up to 1,024 bits in shift registers, which is 32 words of 32 bits."""
+
+
+class LinkFormula(Formula):
+    """A stream between two blocks: control of a copy, a converter of word widths, a FIFO.
+
+    A converter collects words up to the least common multiple of both widths (flip-flops), and shifts them out (a load
+    multiplexer per bit). A FIFO is as deep as `rates.depths` says, its BRAM a power of two deep.
+
+    Error: converters, 10 syntheses (Yosys 0.70): within 1 LUT per 16 bits and 12 LUT of control; SRL not synthesized.
+    Source: Yosys 0.70 (benchmarks/links_yosys.py); UG574 for shift registers; constants in coefficients.json.
+    """
+
+    def folds(self, block: Link) -> list[Fold]:
+        return [Fold()]
+
+    def cycles(self, block: Link, fold: Fold) -> int:
+        return 0
+
+    def widths(self, block: Link) -> tuple[Tensor, ...]:
+        return (widest(block.wire).bits,)
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        adapter = job.adapter
+        assert adapter is not None
+        whole = lcm(adapter.produced, adapter.consumed)
+        collects, shifts = whole != adapter.produced, whole != adapter.consumed
+        shallow = adapter.depth <= MOST_SRL[setting.flow]
+        return {
+            "collected": whole * collects,
+            "shifted": whole * shifts,
+            "converters": collects + shifts,
+            "word": adapter.consumed,
+            "fifo": float(adapter.depth > 0),
+            "srl": -(-adapter.depth // SRL_DEPTH) if shallow else 0,
+            "depth": 0 if shallow else 1 << (adapter.depth - 1).bit_length(),
+            "pointer": 2 * (adapter.depth - 1).bit_length() if adapter.depth else 0,
+            "copied": float(adapter.copied),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        (bits,) = widths
+        none = 0 * g.word
+        deep = ops.where(g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1 + none)), 0.0 * g.word * bits)
+        registers = (g.collected + g.shifted) * bits + g.fifo * g.word * bits
+        return {
+            "LUT:converters": ops.ceil(c["converter_bit"] * g.shifted * bits)
+            + ops.ceil_fixed(c["converter_control"] * g.converters),
+            "LUT:fifos": g.srl * g.word * bits + g.pointer,
+            "LUT:control": ops.ceil_fixed(c["copy_control"] * g.copied),
+            "FF": ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters),
+            "DSP": none,
+            "BRAM18": deep,
+            "URAM": none,
+            "cycles": none,
+        }
+
+
+class ConcatFormula(Formula):
+    """Streams taken in turn, PE channels per cycle: a multiplexer of up to four streams per LUT and bit.
+
+    Error: none on 4 syntheses of the multiplexer (Yosys 0.70); control not measured.
+    Source: Yosys 0.70 (benchmarks/links_yosys.py).
+    """
+
+    def folds(self, block: Concat) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(gcd(*block.streams))]
+
+    def cycles(self, block: Concat, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: Concat) -> tuple[Tensor, ...]:
+        return (widest(block.output).bits,)
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Concat)
+        return {"pe": fold.pe, "levels": -(-(len(block.streams) - 1) // 3), "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        word = g.pe * widths[0]
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:multiplexers": g.levels * word,
+            "FF": ops.ceil(c["stream_ff_bit"] * word),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }
+
+
+class LabelSelectFormula(Formula):
+    """The index of the largest element, PE elements per cycle: comparators, the best so far and its index.
+
+    Error: 5 syntheses of one element per cycle (Yosys 0.70): within 3 LUT.
+    Source: Yosys 0.70 (benchmarks/links_yosys.py).
+    """
+
+    def folds(self, block: LabelSelect) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: LabelSelect, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: LabelSelect) -> tuple[Tensor, ...]:
+        return (widest(block.input).bits,)
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, LabelSelect)
+        index = max(1, (block.channels - 1).bit_length())
+        return {"pe": fold.pe, "index": index, "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        (bits,) = widths
+        return {
+            "LUT:control": ops.ceil_fixed(c["label_control"] + 0 * g.pe),
+            "LUT:comparators": ops.ceil(g.pe * (c["label_bit"] * bits + c["label_index_bit"] * g.index)),
+            "FF": ops.ceil(g.pe * (bits + g.index) + g.index + 1),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }
