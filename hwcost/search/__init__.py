@@ -8,6 +8,7 @@ from hwcost.search.exchange import Suggestion as Suggestion
 from hwcost.search.folder import JOURNAL as JOURNAL
 from hwcost.search.folder import LOCK as LOCK
 from hwcost.search.folder import open_study as open_study
+from hwcost.search.greybox import GreyBoxSampler as GreyBoxSampler
 from hwcost.search.journal import STUDY_NAME as STUDY_NAME
 from hwcost.search.samplers import NSGA2_POPULATION as NSGA2_POPULATION
 from hwcost.search.study import RETRIES as RETRIES
