@@ -35,6 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "trial": {"recipe", "data", "search", "train", "loss", "estimate", "trace", "spec", "models", "errors"},
     "sweep": {"trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
     "progress": {"sweep", "train"},
+    "synth": {"models", "ranges", "spec", "errors"},
     "cli": {"progress", "sweep", "trial", "recipe", "estimate", "trace", "models", "ranges", "errors"},
 }
 

@@ -1,0 +1,78 @@
+"""RTL of a product with a constant matrix: a balanced tree of adders over the signed digits of each row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from amaranth.hdl import Cat, Const
+
+from hwcost.models.corpus import Unit, wire
+from hwcost.models.digits import signed_digits
+from hwcost.synth.circuit import Circuit, bits_of, shape_of
+
+
+@dataclass(frozen=True, eq=False)
+class _Node:
+    """sign * value * 2^shift, value in low..high."""
+
+    shift: int
+    sign: int
+    low: int
+    high: int
+    value: Any
+
+
+def build(unit: Unit, family: str) -> Circuit:
+    """One output per row of the matrix, y{i}, from x{j}; nothing is registered."""
+    circuit = Circuit()
+    inputs, matrix = wire(unit.input), unit.constants
+    low, high = int(inputs.low), int(inputs.high)
+    x = [circuit.input(f"x{j}", shape_of(inputs)) for j in range(len(matrix[0]))]
+    for i, row in enumerate(matrix):
+        leaves = sorted((shift, j, sign) for j, weight in enumerate(row) for shift, sign in digits(weight))
+        nodes = [_Node(shift, sign, low, high, x[j]) for shift, j, sign in leaves]
+        while len(nodes) > 1:
+            pairs = [nodes[start : start + 2] for start in range(0, len(nodes), 2)]
+            nodes = [_sum(circuit, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        circuit.output(f"y{i}", _whole(nodes[0]) if nodes else Const(0, 1))
+    return circuit
+
+
+def digits(weight: int) -> list[tuple[int, int]]:
+    """(shift, sign) of every signed digit of a constant that is not zero."""
+    plus, minus = (int(mask) for mask in signed_digits(torch.tensor(weight)))
+    return [(shift, 1 if plus >> shift & 1 else -1) for shift in range(64) if (plus | minus) >> shift & 1]
+
+
+def _whole(node: _Node) -> Any:
+    return (node.value if node.sign > 0 else -node.value) << node.shift
+
+
+def _sum(circuit: Circuit, left: _Node, right: _Node) -> _Node:
+    """Adds what overlaps; the bits of the lower node below the upper one pass by."""
+    lower, upper = (left, right) if left.shift <= right.shift else (right, left)
+    gap, minus = upper.shift - lower.shift, lower.sign != upper.sign
+    bottom, top = upper.low << gap, upper.high << gap
+    low = lower.low - top if minus else lower.low + bottom
+    high = lower.high - bottom if minus else lower.high + top
+    shape, under = bits_of(low, high), bits_of(lower.low, lower.high)
+    if gap == 0:
+        value = lower.value - upper.value if minus else lower.value + upper.value
+        return _Node(lower.shift, lower.sign, low, high, circuit.node(_cut(value, shape)))
+    passing = _cut(lower.value, bits_of(-(2 ** max(under.width, gap)), 0))
+    if under.width <= gap and not under.signed and not minus:
+        value = Cat(passing[:gap], upper.value)
+    else:
+        rest = passing[gap:].as_signed()
+        value = Cat(passing[:gap], rest - upper.value if minus else rest + upper.value)
+    whole = circuit.node(_cut(value.as_signed() if shape.signed else value, shape))
+    return _Node(lower.shift, lower.sign, low, high, whole)
+
+
+def _cut(value: Any, shape: Any) -> Any:
+    """The value in exactly this code, which holds it."""
+    whole = value + Const(0, shape.width) if len(value) < shape.width else value
+    part = whole[: shape.width]
+    return part.as_signed() if shape.signed else part

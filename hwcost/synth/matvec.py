@@ -1,0 +1,86 @@
+"""RTL of a matrix-vector unit: processing elements of SIMD lanes, their weights from ports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Mux, Signal, signed
+
+from hwcost.models.corpus import Unit, wire
+from hwcost.models.dsp import INPUT_PORT_BITS, WEIGHT_PORT_BITS
+from hwcost.ranges import Range
+from hwcost.synth.circuit import Circuit, shape_of, tree
+
+DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
+
+
+def build(unit: Unit, family: str) -> Circuit:
+    """PE dot products of SIMD lanes, one accumulator each.
+
+    Ports: w{p}_{s} and x{s}, `first` (start a new sum) and `enable`; acc{p}. Of two bipolar operands the lane is an
+    XNOR and the accumulator counts its ones: the sum is 2 * acc - lanes.
+    """
+    circuit = Circuit()
+    weight, inputs, acc = wire(unit.weight), wire(unit.input), wire(unit.output)
+    first, enable = circuit.input("first", 1), circuit.input("enable", 1)
+    x = [circuit.input(f"x{s}", shape_of(inputs)) for s in range(unit.simd)]
+    w = [[circuit.input(f"w{p}_{s}", shape_of(weight)) for s in range(unit.simd)] for p in range(unit.pe)]
+    if unit.structure == "dsp":
+        products = _packed(circuit, weight, inputs, w, x, DSP_KINDS[family])
+    else:
+        products = [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
+    for p, lanes in enumerate(products):
+        total = Signal(shape_of(acc), name=f"total{p}", reset_less=True)
+        with circuit.module.If(enable):
+            circuit.module.d.sync += total.eq(Mux(first, 0, total) + tree(lanes))
+        circuit.output(f"acc{p}", total)
+    return circuit
+
+
+def _lane(weight: Range, inputs: Range, w: Signal, x: Signal) -> Any:
+    if weight.bipolar and inputs.bipolar:
+        return ~(w ^ x)
+    if weight.bipolar:
+        return Mux(w, x, -x)
+    if inputs.bipolar:
+        return Mux(x, w, -w)
+    return w * x
+
+
+def _packed(
+    circuit: Circuit, weight: Range, inputs: Range, w: list[list[Signal]], x: list[Signal], kind: str
+) -> list[list[Any]]:
+    """Products of neighbouring PE in one multiplication of the DSP slice: weights side by side, W + A - 1 bits apart.
+
+    A product reaches one bit into its neighbour; the lowest bit of that one is known, so the bit can be told apart.
+    """
+    bits, width = max(2, int(weight.bits)), max(2, int(inputs.bits))
+    gap, port = bits + width - 1, WEIGHT_PORT_BITS[kind]
+    narrow = not weight.bipolar and float(weight.low) == -float(weight.high)
+    lanes = max(1, 1 + (port - (not narrow) - bits) // gap)
+    if bits > port or width > INPUT_PORT_BITS[kind]:
+        return [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
+    unsigned = not weight.signed and not inputs.signed
+    products: list[list[Any]] = [[] for _ in w]
+    for start in range(0, len(w), lanes):
+        group = list(range(start, min(start + lanes, len(w))))
+        for s, value in enumerate(x):
+            coded = [circuit.node(_coded(weight, w[p][s])) for p in group]
+            factor = circuit.node(_coded(inputs, value))
+            side_by_side = Signal(signed(port), name=f"packed{start}_{s}")
+            circuit.module.d.comb += side_by_side.eq(sum((c << (gap * i) for i, c in enumerate(coded)), Const(0)))
+            rest: Any = circuit.node(side_by_side * factor)
+            for i, p in enumerate(group):
+                if i + 1 == len(group):
+                    products[p].append(rest)
+                    continue
+                top = circuit.node(rest[gap] ^ (coded[i + 1][0] & factor[0]))
+                own = Cat(rest[:gap], top)
+                products[p].append(own if unsigned else own.as_signed())
+                rest = circuit.node((rest >> gap) - top if unsigned else (rest >> gap) + top)
+    return products
+
+
+def _coded(range: Range, value: Signal) -> Any:
+    """A bipolar wire as -1 and +1."""
+    return Mux(value, Const(1, signed(2)), Const(-1, signed(2))) if range.bipolar else value

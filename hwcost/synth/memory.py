@@ -1,0 +1,87 @@
+"""RTL of memories: tables in LUTs, LUT RAM, block RAM, URAM; and a memory as a part of other units."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib.memory import Memory
+
+from hwcost.models.corpus import Unit
+from hwcost.synth.circuit import Circuit
+
+STYLES = {"rom": "logic", "ram": "distributed", "bram18": "block", "uram": "ultra"}
+"""`structure` of a memory -> the style that the synthesizer is asked for."""
+
+
+def build(unit: Unit, family: str) -> Circuit:
+    """`depth` words of `bits`: `address` to `data`; a RAM also has `write`, `at` and `value`, a ROM random contents."""
+    circuit = Circuit()
+    ((depth, bits),) = unit.numbers
+    address = circuit.input("address", unsigned(max(1, (depth - 1).bit_length())))
+    if unit.structure == "rom":
+        data = table(circuit.module, "cells", contents(depth, bits), bits, address)
+        circuit.output("data", data)
+        return circuit
+    write, value = circuit.input("write", 1), circuit.input("value", unsigned(bits))
+    at = circuit.input("at", unsigned(len(address)))
+    cells = Ram(circuit.module, "cells", depth, bits, STYLES[unit.structure])
+    cells.write(at, value, write)
+    circuit.output("data", cells.read(address))
+    return circuit
+
+
+def contents(depth: int, bits: int) -> list[int]:
+    """Words that no synthesizer can compress: random, the same for every memory of a size."""
+    return [Random(f"{depth}x{bits}x{word}").getrandbits(bits) for word in range(depth)]
+
+
+def table(module: Module, name: str, words: list[int], bits: int, address: Signal) -> Any:
+    """A ROM in LUTs, read without a register."""
+    rom = Memory(shape=unsigned(bits), depth=len(words), init=words, attrs={"ram_style": "logic"})
+    setattr(module.submodules, name, rom)
+    port = rom.read_port(domain="comb")
+    module.d.comb += port.addr.eq(address)
+    return port.data
+
+
+class Ram:
+    """A memory with one write and one read port: registered, unless in LUTs; a single word is a register.
+
+    Args:
+        module: where it is built.
+        name: of the submodule.
+        depth, bits: words and their width.
+        style: "distributed", "block" or "ultra".
+    """
+
+    def __init__(self, module: Module, name: str, depth: int, bits: int, style: str) -> None:
+        self.module, self.style = module, style
+        self.word: Signal | None = None
+        if depth == 1:
+            self.word = Signal(bits, name=name, reset_less=True)
+        else:
+            self.cells = Memory(shape=unsigned(bits), depth=depth, init=[], attrs={"ram_style": style})
+            setattr(module.submodules, name, self.cells)
+
+    def write(self, address: Any, value: Any, enable: Any) -> None:
+        """The write port."""
+        if self.word is not None:
+            with self.module.If(enable):
+                self.module.d.sync += self.word.eq(value)
+            return
+        port = self.cells.write_port()
+        self.module.d.comb += [port.addr.eq(address), port.data.eq(value), port.en.eq(enable)]
+
+    def read(self, address: Any, enable: Any = 1) -> Any:
+        """The read port; the data of `address`, one enabled cycle later where it is registered."""
+        if self.word is not None:
+            return self.word
+        if self.style == "distributed":
+            port = self.cells.read_port(domain="comb")
+        else:
+            port = self.cells.read_port(domain="sync")
+            self.module.d.comb += port.en.eq(enable)
+        self.module.d.comb += port.addr.eq(address)
+        return port.data

