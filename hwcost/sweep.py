@@ -29,7 +29,7 @@ from hwcost.recipe import Recipe
 from hwcost.report import read_study, write_report
 from hwcost.search import Outcome, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import Sweep, design, rehearse, run_trial
+from hwcost.trial import Design, Sweep, design, rehearse, run_trial
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,51 @@ def reproduce(
     Raises:
         BadStudy: no such finished trial, or recipe and data are not those of the study.
     """
+    sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
+    torch.set_num_threads(1)
+    outcome, _ = run_trial(sweep, loaded, suggestion)
+    names = ("accuracy", *RESOURCES)
+    return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
+
+
+def recall(folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None) -> Design:
+    """The network of a finished trial as its training left it, with its hardware; nothing is trained.
+
+    Args:
+        folder, number, find, data: as in `reproduce`.
+
+    Raises:
+        BadStudy: as `reproduce`, or its checkpoint is missing or broken.
+    """
+    sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
+    trial = design(sweep, suggestion.params, loaded, suggestion.seed)
+    _restore(trial.net, _checkpoint(folder, number))
+    return trial
+
+
+def best(folder: Path, count: int) -> list[int]:
+    """Trials of the front of a study: its knee first, then the others, the most accurate first.
+
+    Args:
+        folder: of the study.
+        count: how many at most.
+
+    Raises:
+        BadStudy: no study there, or none of its trials finished.
+    """
+    study = read_study(_read_trials(folder), _read_run(folder))
+    front = study.complete[study.complete["on_front"]]
+    knees = {mark.row for mark in study.marks if "knee" in mark.names}
+    order = sorted(front.index, key=lambda row: (row not in knees, -front["accuracy"][row], front["number"][row]))
+    if not order:
+        raise BadStudy(f"{folder}: no trial finished; call `hwcost sweep` again to add some")
+    return [int(front["number"][row]) for row in order[:count]]
+
+
+def _recorded(
+    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
+) -> tuple[Sweep, Data, Suggestion, Mapping[Hashable, Any]]:
+    """A finished trial with the sweep it belongs to; refuses if recipe or data are not what they were."""
     record = _read_run(folder)
     trials = read_study(_read_trials(folder), record).trials  # checked
     try:
@@ -151,15 +196,12 @@ def reproduce(
         raise BadStudy(
             f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
         ) from error
-    torch.set_num_threads(1)
     loaded = sweep.load()
     now = _fingerprint(sweep, loaded)
     differing = [name for name, value in studied.items() if now.get(name) != value]
     if differing:
         raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
-    outcome, _ = run_trial(sweep, loaded, suggestion)
-    names = ("accuracy", *RESOURCES)
-    return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
+    return sweep, loaded, suggestion, kept.to_dict()
 
 
 def _open(sweep: Sweep, fingerprint: Mapping[str, str]) -> AbstractContextManager[Study]:

@@ -36,7 +36,19 @@ ARROWS: dict[str, set[str]] = {
     "sweep": {"trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
     "progress": {"sweep", "train"},
     "synth": {"models", "ranges", "spec", "errors"},
-    "cli": {"progress", "sweep", "trial", "recipe", "estimate", "trace", "models", "ranges", "errors"},
+    "cli": {
+        "synth",
+        "report",
+        "progress",
+        "sweep",
+        "trial",
+        "recipe",
+        "estimate",
+        "trace",
+        "models",
+        "ranges",
+        "errors",
+    },
 }
 
 FORBIDDEN_PACKAGES = {

@@ -170,7 +170,7 @@ def test_devices(hwcost: Hwcost) -> None:
         assert all(alias in table.out for alias in part.aliases)
 
 
-@pytest.mark.parametrize("command", [(), ("sweep",), ("estimate",), ("train",), ("report",), ("devices",)])
+@pytest.mark.parametrize("command", [(), ("sweep",), ("estimate",), ("train",), ("report",), ("devices",), ("verify",)])
 def test_help_has_an_example(hwcost: Hwcost, command: tuple[str, ...]) -> None:
     ended = hwcost(*command, "--help")
     assert (ended.status, ended.err) == (0, "")
@@ -231,6 +231,12 @@ def test_version(hwcost: Hwcost) -> None:
         (["report", "nowhere"], ["nowhere", "no study"]),
         (["report", "tiny.py"], ["tiny.py", "no study"]),
         (["report"], ["STUDY"]),
+        (["verify", "nowhere"], ["nowhere"]),
+        (["verify", "nets.py:fine", "--input", "4", "--top", "2"], ["--top"]),
+        (["verify", "nets.py:fine", "--input", "4", "--synthesizer", "vivado"], ["vivado", "pyosys"]),
+        (["verify", "nets.py:fine", "--input", "4", "--import", "tiny.py"], ["tiny.py", "report_utilization"]),
+        (["verify", "."], ["no study"]),
+        (["estimate", "nets.py:fine", "--input", "4", "--corrections", "tiny.py"], ["--corrections", "tiny.py"]),
     ],
     ids=lambda value: "_".join(value),
 )
@@ -344,6 +350,25 @@ def test_a_trial_is_trained_again(hwcost: Hwcost, study: Path) -> None:
     (study / "trials.json").write_text(content.replace(repr(accuracy), "0.125"))
     ended = hwcost("train", "--from", "study", "--trial", 1)
     assert ended.status == 2 and "0.125" in ended.out and "differ from the record" in ended.err
+
+
+@pytest.mark.slow
+def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) -> None:
+    pytest.importorskip("pyosys", reason="pyosys is not installed: no study was verified; pip install 'hwcost[synth]'")
+    ended = hwcost("verify", "study", "--cache", "cache", "--jobs", 1)
+    assert (ended.status, ended.err) == (0, "")
+    (folder,) = (study / "verify").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"verify.csv", "verify.png", "corrections.json"}
+    rows = list(csv.DictReader((folder / "verify.csv").open()))
+    assert sum(float(row["LUT_measured"] or 0) for row in rows) > 0
+    number = int(folder.name.removeprefix("trial-"))
+    trial = json.loads((study / "trials.json").read_text())["trials"][number]
+    assert sum(float(row["LUT"]) for row in rows) == trial["LUT"]
+    corrected = hwcost("estimate", "tiny.py:recipe", "--corrections", folder / "corrections.json", "--json")
+    factors = json.loads((folder / "corrections.json").read_text())
+    plain = json.loads(hwcost("estimate", "tiny.py:recipe", "--json").out)["layers"]
+    for layer, before in zip(json.loads(corrected.out)["layers"], plain, strict=True):
+        assert layer["LUT"] == round(before["LUT"] * factors.get(layer["layer"], 1.0))
 
 
 def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:

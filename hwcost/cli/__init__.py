@@ -12,6 +12,7 @@ from hwcost.cli.group import Group, complain
 from hwcost.cli.report import report_command
 from hwcost.cli.sweep import sweep_command
 from hwcost.cli.train import train_command
+from hwcost.cli.verify import verify_command
 
 
 @click.group(
@@ -28,7 +29,7 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (sweep_command, train_command, report_command, estimate_command, devices_command):
+for _command in (sweep_command, train_command, report_command, estimate_command, devices_command, verify_command):
     cli.add_command(_command)
 
 

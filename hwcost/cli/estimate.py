@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 
-from hwcost.cli.network import pipeline_of
+from hwcost.cli.network import folded
 from hwcost.cli.options import on_a_part
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.estimate import Estimate, estimate
-from hwcost.models import Dataflow, target_fps
-from hwcost.models.device import device
 
 
 @click.command("estimate")
@@ -21,6 +22,7 @@ from hwcost.models.device import device
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
 @on_a_part
+@click.option("--corrections", "factors", type=click.Path(path_type=Path), help="corrections.json of `hwcost verify`.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="For machines: the layers as CSV.")
 def estimate_command(
@@ -30,6 +32,7 @@ def estimate_command(
     part: str | None,
     fps: float | None,
     clock_mhz: float | None,
+    factors: Path | None,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -44,19 +47,36 @@ def estimate_command(
     """
     if as_json and as_csv:
         raise BadOption("--json and --csv both given; give one")
-    pipeline, defaults = pipeline_of(network, shape, input_bits)
-    target = defaults.fps if fps is None else fps
-    clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
-    folding = target_fps(pipeline, target, clock_mhz=clock)
-    result = estimate(
-        pipeline, Dataflow(device=device(defaults.device if part is None else part), folding=folding, clock_mhz=clock)
-    )
+    result = estimate(*folded(network, shape, input_bits, part, fps, clock_mhz))
+    if factors is not None:
+        result = _corrected(result, factors)
     if as_json:
         click.echo(json.dumps(result.record(), indent=2))
     elif as_csv:
         click.echo(result.layers.to_csv(index=False), nl=False)
     else:
         _show(result)
+
+
+def _corrected(result: Estimate, path: Path) -> Estimate:
+    """The LUTs of every layer times measured / estimated, as `hwcost verify` found them for this network."""
+    try:
+        factors = json.loads(path.read_text(encoding="utf-8"))
+        layers = result.layers.copy()
+        known = {str(name): float(factors[name]) for name in factors}
+    except (OSError, ValueError, TypeError) as error:
+        raise BadOption(
+            f"--corrections {path}: cannot be read ({error}); give corrections.json of hwcost verify"
+        ) from None
+    unknown = sorted(set(known) - set(layers["layer"]))
+    if unknown:
+        raise BadOption(f"--corrections {path}: no layer {unknown[0]} in this network; verify this one")
+    times = layers["layer"].map(known).fillna(1.0).to_numpy()
+    layers["LUT"] = (layers["LUT"] * times).round()
+    layers["share"] = layers["LUT"] / result.device.LUT
+    breakdown = result.breakdown.mul(pd.Series(times, index=layers["layer"]).reindex(result.breakdown.index), axis=0)
+    total = result.total | {"LUT": float(layers["LUT"].sum())}
+    return replace(result, layers=layers, total=total, breakdown=breakdown)
 
 
 def _show(result: Estimate) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from hwcost.errors import BadOption
+from hwcost.models import Dataflow, target_fps
+from hwcost.models.device import device
 from hwcost.ranges import integers
 from hwcost.recipe import Recipe, ask, load_object
 from hwcost.trace import Pipeline, trace
@@ -53,6 +55,27 @@ def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tupl
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
     example = torch.zeros(1, *_parse_shape(shape))
     return trace(net, example, input_range=integers(8 if input_bits is None else input_bits, signed=False)), Defaults
+
+
+def folded(
+    network: str,
+    shape: str | None,
+    input_bits: int | None,
+    part: str | None,
+    fps: float | None,
+    clock_mhz: float | None,
+) -> tuple[Pipeline, Dataflow]:
+    """A named network and its hardware: the options, or what the network says itself.
+
+    Args:
+        network, shape, input_bits: as in `pipeline_of`.
+        part, fps, clock_mhz: the options of a part; None where not given.
+    """
+    pipeline, defaults = pipeline_of(network, shape, input_bits)
+    clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
+    folding = target_fps(pipeline, defaults.fps if fps is None else fps, clock_mhz=clock)
+    target = device(defaults.device if part is None else part)
+    return pipeline, Dataflow(device=target, folding=folding, clock_mhz=clock)
 
 
 def _parse_shape(text: str) -> tuple[int, ...]:

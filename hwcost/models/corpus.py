@@ -20,7 +20,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from hwcost.errors import BadData, BadOption
@@ -165,8 +165,3 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Measured:
 def distinct(units: Sequence[Unit]) -> list[Unit]:
     """Without repetitions, in order."""
     return list(dict.fromkeys(units))
-
-
-def alone(unit: Unit) -> Unit:
-    """One processing element of a unit."""
-    return replace(unit, pe=1)

@@ -21,8 +21,8 @@ LARGEST_LANES = 4096
 
 COUNTS: Mapping[str, int] = MappingProxyType(
     {
-        "matvec": 160, "dsp": 16, "constant": 48, "search": 40, "parallel": 28, "fixed": 32, "serial": 30, "whole": 14,
-        "block_ram": 40, "lut_ram": 24, "control": 10, "pool": 14, "adder": 10, "saturate": 12, "scale_bias": 14,
+        "matvec": 120, "dsp": 10, "constant": 36, "search": 28, "parallel": 20, "fixed": 24, "serial": 24, "whole": 10,
+        "block_ram": 30, "lut_ram": 14, "control": 6, "pool": 10, "adder": 6, "saturate": 8, "scale_bias": 8,
     }
 )  # fmt: skip
 """Units of each group in the shipped corpus."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -16,7 +17,7 @@ from hwcost.errors import HwcostError
 from hwcost.models.corpus import Measured, Unit
 from hwcost.models.resources import AREAS
 from hwcost.synth.units import build
-from hwcost.synth.yosys import Yosys
+from hwcost.synth.yosys import Yosys, chains
 
 Progress = Callable[[int, int], None]
 """Called with (units done, units in all)."""
@@ -50,13 +51,23 @@ class Laboratory:
         Raises:
             SynthesisFailed: names the unit; what is finished stays in the cache.
         """
-        wanted = list(dict.fromkeys(units))
+        jobs = self.jobs or os.cpu_count() or 1
         found: dict[Unit, Measured] = {}
-        with ThreadPoolExecutor(self.jobs or os.cpu_count() or 1) as pool:
-            running = {pool.submit(self._one, unit): unit for unit in wanted}
+        missing: dict[bool, list[_Circuit]] = {False: [], True: []}
+        wanted = list(dict.fromkeys(units))
+        for unit in wanted:
+            circuit = self._circuit(unit)
+            amounts = _remembered(circuit.path)
+            if amounts is None:
+                missing[circuit.dsp].append(circuit)
+            else:
+                found[unit] = self._measured(unit, amounts)
+        batches = [batch for circuits in missing.values() for batch in _batches(circuits, jobs)]
+        with ThreadPoolExecutor(jobs) as pool:
+            running = [pool.submit(self._batch, batch) for batch in batches]
             try:
                 for done in as_completed(running):
-                    found[running[done]] = done.result()
+                    found |= done.result()
                     if progress is not None:
                         progress(len(found), len(wanted))
             except BaseException:
@@ -64,20 +75,58 @@ class Laboratory:
                 raise
         return found
 
-    def _one(self, unit: Unit) -> Measured:
-        dsp = unit.kind == "matvec" and unit.structure == "dsp"
-        circuit = build(unit, self.family).rtlil()
-        script = self.synthesizer.script(family=self.family, dsp=dsp)
-        key = sha256("\0".join((self.synthesizer.name, script, circuit)).encode()).hexdigest()
-        path = (user_cache_path("hwcost") / "synth" if self.cache is None else self.cache) / f"{key}.json"
-        amounts = _remembered(path)
-        if amounts is None:
-            try:
-                amounts = self.synthesizer.count(circuit, family=self.family, dsp=dsp, limit_s=self.limit_s)
-            except HwcostError as error:
-                raise type(error)(f"{label(unit)}: {error}") from None
-            _remember(path, {"unit": label(unit), "tool": self.synthesizer.name, "script": script, "amounts": amounts})
+    def _measured(self, unit: Unit, amounts: dict[str, int]) -> Measured:
         return Measured(unit=unit, amounts=amounts, family=self.family, source=self.synthesizer.name)
+
+    def _circuit(self, unit: Unit) -> _Circuit:
+        dsp = unit.kind == "matvec" and unit.structure == "dsp"
+        rtlil = build(unit, self.family).rtlil()
+        script = self.synthesizer.script(family=self.family, dsp=dsp)
+        key = sha256("\0".join((self.synthesizer.name, script, chains(), rtlil)).encode()).hexdigest()
+        folder = user_cache_path("hwcost") / "synth" if self.cache is None else self.cache
+        return _Circuit(unit, rtlil, script, dsp, folder / f"{key}.json")
+
+    def _batch(self, circuits: Sequence[_Circuit]) -> dict[Unit, Measured]:
+        """Several in one run: most of its time goes into reading the library of cells."""
+        try:
+            counts = self.synthesizer.count(
+                [circuit.rtlil for circuit in circuits],
+                family=self.family,
+                dsp=circuits[0].dsp,
+                limit_s=self.limit_s * len(circuits),
+            )
+        except HwcostError as error:
+            if len(circuits) == 1:
+                raise type(error)(f"{label(circuits[0].unit)}: {error}") from None
+            found: dict[Unit, Measured] = {}
+            for circuit in circuits:  # one by one, so that only the culprit is lost
+                found |= self._batch([circuit])
+            return found
+        for circuit, amounts in zip(circuits, counts, strict=True):
+            record = {"unit": label(circuit.unit), "tool": self.synthesizer.name, "script": circuit.script}
+            _remember(circuit.path, record | {"amounts": amounts})
+        return {c.unit: self._measured(c.unit, amounts) for c, amounts in zip(circuits, counts, strict=True)}
+
+
+@dataclass(frozen=True)
+class _Circuit:
+    """A unit ready to be synthesized, and where its result is kept."""
+
+    unit: Unit
+    rtlil: str
+    script: str
+    dsp: bool
+    path: Path
+
+
+LARGEST_BATCH = 32
+"""Units in one run: what a crash or the end of patience costs at most, and how often progress is told."""
+
+
+def _batches(circuits: Sequence[_Circuit], jobs: int) -> list[Sequence[_Circuit]]:
+    """Even parts for all jobs."""
+    size = max(1, min(LARGEST_BATCH, ceil(len(circuits) / jobs)))
+    return [circuits[start : start + size] for start in range(0, len(circuits), size)]
 
 
 def label(unit: Unit) -> str:

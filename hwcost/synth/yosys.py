@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, resources
@@ -69,17 +69,17 @@ class Synthesizer(Protocol):
         """Tool, version and options: two results with one name can be compared."""
         ...
 
-    def count(self, rtlil: str, *, family: str, dsp: bool, limit_s: float) -> dict[str, int]:
-        """Resources of module `top`.
+    def count(self, circuits: Sequence[str], *, family: str, dsp: bool, limit_s: float) -> list[dict[str, int]]:
+        """Resources of circuits.
 
         Args:
-            rtlil: the circuit, in Yosys' language.
+            circuits: each the module `top`, in Yosys' language.
             family: "xcup" or "xc7".
             dsp: whether multiplications may take DSP slices.
-            limit_s: seconds until it is given up.
+            limit_s: seconds for all of them, until they are given up.
 
         Returns:
-            Every resource of AREAS.
+            Every resource of AREAS, of every circuit.
 
         Raises:
             SynthesisFailed: with what the tool said last.
@@ -112,29 +112,42 @@ class Yosys:
         passes += [SYNTH.format(family=family, dsp="" if dsp else "-nodsp "), "tee -q -o stat.json stat -json"]
         return "\n".join(passes) + "\n"
 
-    def count(self, rtlil: str, *, family: str, dsp: bool, limit_s: float) -> dict[str, int]:
-        """See `Synthesizer.count`."""
+    def count(self, circuits: Sequence[str], *, family: str, dsp: bool, limit_s: float) -> list[dict[str, int]]:
+        """See `Synthesizer.count`. Circuits of one run share no logic: each keeps its boundary."""
         with TemporaryDirectory(prefix="hwcost-synth-") as name:
             folder = Path(name)
-            (folder / "top.il").write_text(rtlil, encoding="utf-8")
+            (folder / "top.il").write_text(_together(circuits), encoding="utf-8")
             (folder / "carry_chains.v").write_text(chains(), encoding="utf-8")
             (folder / "run.ys").write_text(self.script(family=family, dsp=dsp), encoding="utf-8")
-            try:
-                done = subprocess.run(
-                    self.command, cwd=folder, capture_output=True, text=True, check=False, timeout=limit_s
-                )
-            except subprocess.TimeoutExpired:
-                raise SynthesisFailed(
-                    f"{self.name}: not done after {limit_s:g} s; give it longer with --limit, or a smaller unit"
-                ) from None
-            except OSError as error:
-                raise MissingSynthesizer(f"{self.command[0]}: {error}; {INSTALL}") from None
-            stat = folder / "stat.json"
-            if done.returncode or not stat.exists():
-                said = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-                raise SynthesisFailed(f"{self.name} crashed: {said[0]}")
-            cells = json.loads(stat.read_text(encoding="utf-8"))["design"]["num_cells_by_type"]
-        return resources_of(cells)
+            self._run(folder, limit_s)
+            modules = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["modules"]
+        return [resources_of(modules[f"\\unit{index}"]["num_cells_by_type"]) for index in range(len(circuits))]
+
+    def _run(self, folder: Path, limit_s: float) -> None:
+        try:
+            done = subprocess.run(
+                self.command, cwd=folder, capture_output=True, text=True, check=False, timeout=limit_s
+            )
+        except subprocess.TimeoutExpired:
+            raise SynthesisFailed(f"{self.name}: not done after {limit_s:g} s; give it longer with --limit") from None
+        except OSError as error:
+            raise MissingSynthesizer(f"{self.command[0]}: {error}; {INSTALL}") from None
+        if done.returncode or not (folder / "stat.json").exists():
+            said = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+            raise SynthesisFailed(f"{self.name} crashed: {said[0]}")
+
+
+def _together(circuits: Sequence[str]) -> str:
+    """One design: a top with every circuit as a module that is kept as it is."""
+    modules, cells = [], []
+    for index, circuit in enumerate(circuits):
+        renamed = re.sub(r"\\top(?=[\s.])", rf"\\unit{index}", circuit)
+        head = f"module \\unit{index}\n"
+        modules.append(
+            renamed.replace("attribute \\top 1\n", "").replace(head, f"attribute \\keep_hierarchy 1\n{head}")
+        )
+        cells.append(f"  attribute \\keep 1\n  cell \\unit{index} \\cell{index}\n  end\n")
+    return "".join(modules) + "module \\top\n" + "".join(cells) + "end\n"
 
 
 def chains() -> str:

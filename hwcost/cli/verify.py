@@ -1,0 +1,143 @@
+"""hwcost verify: what an open synthesizer counts, beside the estimate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pandas as pd
+
+from hwcost.cli.laboratory import in_the_laboratory, laboratory, progress_bar
+from hwcost.cli.network import RECIPES, folded
+from hwcost.cli.options import on_a_part
+from hwcost.cli.table import console, table
+from hwcost.errors import BadOption, BadStudy
+from hwcost.estimate import estimate
+from hwcost.models import AREAS, Dataflow, place
+from hwcost.recipe import load_recipe
+from hwcost.sweep import best, recall
+from hwcost.trace import Pipeline
+
+if TYPE_CHECKING:
+    from hwcost.synth.measure import Laboratory
+
+
+@click.command("verify")
+@click.argument("target", default="lenet")
+@click.option("--top", type=click.IntRange(min=1), help="Points of a study's front, the knee first.  [default: 1]")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set; for a study.")
+@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
+@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
+@on_a_part
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: STUDY/verify]")
+@click.option(
+    "--import", "report", type=click.Path(path_type=Path), help="Utilisation report of Vivado to compare with."
+)
+@in_the_laboratory
+def verify_command(
+    target: str,
+    top: int | None,
+    data: Path | None,
+    shape: str | None,
+    input_bits: int | None,
+    part: str | None,
+    fps: float | None,
+    clock_mhz: float | None,
+    out: Path | None,
+    report: Path | None,
+    **tools: Any,
+) -> None:
+    """Synthesize the blocks of TARGET and compare with the estimate.
+
+    TARGET is the folder of a study (the best points of its front), or a network as in `hwcost estimate`. Results, a
+    picture and corrections.json for `hwcost estimate --corrections` go to the folder of --out.
+
+    \b
+    Example:
+      hwcost verify reports/digits --top 3
+    """
+    study = Path(target) if (Path(target) / "run.json").is_file() else None
+    folder = out
+    if study is None and Path(target).is_dir():
+        raise BadStudy(f"{target}: no study there (no run.json); name a folder that `hwcost sweep` wrote")
+    if study is not None:
+        if any(option is not None for option in (shape, input_bits, part, fps, clock_mhz)):
+            raise BadOption(f"{target}: a study says itself what it is priced on; leave the options of the part out")
+        if report is not None and (top or 1) > 1:
+            raise BadOption("--import: a report is of one network; leave --top out")
+        points = {f"trial {number}": recall(study, number, lambda name: load_recipe(name, RECIPES), data)
+                  for number in best(study, top or 1)}  # fmt: skip
+        designs = {name: (point.pipeline, point.model) for name, point in points.items()}
+        folder = study / "verify" if out is None else out
+    else:
+        if top is not None or data is not None:
+            raise BadOption(f"{target}: no study; leave --top and --data out")
+        designs = {target: folded(target, shape, input_bits, part, fps, clock_mhz)}
+    for name, (pipeline, model) in designs.items():
+        rows = _imported(pipeline, model, report) if report is not None else _measured(pipeline, model, tools)
+        _show(name, rows)
+        if folder is not None:
+            _write(folder, name, rows)
+
+
+def _measured(pipeline: Pipeline, model: Dataflow, tools: Mapping[str, Any]) -> pd.DataFrame:
+    family = "xc7" if model.device.dsp_kind == "DSP48E1" else "xcup"
+    lab: Laboratory = laboratory(family=family, **tools)
+    from hwcost.synth.verify import verify
+
+    with progress_bar("units") as told:
+        return verify(place(pipeline.layers()), model, lab, told)
+
+
+def _imported(pipeline: Pipeline, model: Dataflow, report: Path) -> pd.DataFrame:
+    from hwcost.synth.verify import against
+    from hwcost.synth.vivado import read_report
+
+    layers = estimate(pipeline, model).layers
+    amounts = {str(row["layer"]): {name: float(row[name]) for name in AREAS} for _, row in layers.iterrows()}
+    return against(list(amounts), amounts, read_report(report))
+
+
+def _show(name: str, rows: pd.DataFrame) -> None:
+    """Parts with their residuals, then the totals."""
+    shown = table(name, "block", "part", "LUT est.", "measured", "residual", "BRAM18", "measured", "DSP", "measured")
+    for column in shown.columns[3:]:
+        column.justify = "right"
+    known = rows[rows["LUT_measured"].notna()]
+    for _, row in rows.iterrows():
+        shown.add_row(row["layer"], row["block"], row["part"], *_figures(row))
+    total = known[known.columns[3:]].sum()
+    shown.add_row("total", "", "", *_figures(total), style="bold")
+    console().print(shown)
+    if len(known) < len(rows):
+        console().print(f"{len(rows) - len(known)} blocks have no RTL here; they are in neither total.")
+
+
+def _figures(row: pd.Series[float]) -> list[str]:
+    cells = []
+    for name in ("LUT", "BRAM18", "DSP"):
+        ours, measured = float(row[name]), float(row[f"{name}_measured"])
+        cells += [f"{ours:,.0f}", "-" if measured != measured else f"{measured:,.0f}"]
+        if name == "LUT":
+            cells.append(f"{ours / measured - 1:+.1%}" if measured == measured and measured else "-")
+    return cells
+
+
+def _write(folder: Path, name: str, rows: pd.DataFrame) -> None:
+    from hwcost.report.verify_figure import verify_picture
+    from hwcost.synth.verify import by_layer, corrections
+
+    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+    try:
+        (folder / stem).mkdir(parents=True, exist_ok=True)
+        rows.to_csv(folder / stem / "verify.csv", index=False, lineterminator="\n")
+        (folder / stem / "corrections.json").write_text(
+            json.dumps(corrections(rows), indent=2) + "\n", encoding="utf-8"
+        )
+        (folder / stem / "verify.png").write_bytes(verify_picture(by_layer(rows), name))
+    except OSError as error:
+        raise BadOption(f"--out {folder}: cannot be written ({error.strerror})") from error
+    click.echo(f"-> {folder / stem}")

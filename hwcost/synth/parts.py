@@ -1,0 +1,224 @@
+"""The parts of a priced block, each with the units that, synthesized, are its measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import torch
+
+from hwcost.errors import BadOption
+from hwcost.models import Dataflow
+from hwcost.models.corpus import Measured, Unit, name_of, wire
+from hwcost.models.dsp import WEIGHT_PORT_BITS
+from hwcost.models.formula import Formula, Job
+from hwcost.models.memory import STYLES
+from hwcost.models.resources import AREAS, Placed
+from hwcost.ranges import widest
+from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
+
+SLICE_BITS = 32
+"""Tables in LUTs take a LUT for each bit, so a wide one is measured by a slice."""
+
+Term = tuple[float, Unit]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Part:
+    """A part of a block.
+
+    Attributes:
+        layer: of the block.
+        block: kind, e.g. "MatVec".
+        name: "arithmetic", "weights" or "control" of a MatVec; "all" of the others.
+        estimate: resource -> what the model says.
+        terms: (factor, unit): the sum of factor * count is the measure; None where there is no RTL.
+    """
+
+    layer: str
+    block: str
+    name: str
+    estimate: Mapping[str, float]
+    terms: tuple[Term, ...] | None
+
+    def measure(self, found: Mapping[Unit, Measured]) -> dict[str, float] | None:
+        """Resource -> what synthesis counted; None where there is no RTL."""
+        if self.terms is None:
+            return None
+        return {name: sum(factor * found[unit].amounts[name] for factor, unit in self.terms) for name in AREAS}
+
+
+def parts(placed: Sequence[Placed], model: Dataflow) -> list[Part]:
+    """Every block of a pipeline, cut into what is synthesized apart.
+
+    Args:
+        placed: blocks with their layers.
+        model: prices them; in flow "rtl", because its units are those of this package.
+
+    Raises:
+        BadOption: another flow.
+    """
+    if model.setting.flow != "rtl":
+        raise BadOption(f"verify: flow {model.setting.flow!r} is written by high-level synthesis; use flow 'rtl'")
+    found: list[Part] = []
+    for job in model.plan(placed):
+        formula = model.formulas[type(job.block)]
+        if not isinstance(formula, Formula):
+            found.append(Part(layer=job.layer, block=type(job.block).__name__, name="all", estimate={}, terms=None))
+            continue
+        with torch.no_grad():
+            bill = {name: float(part) for name, part in formula.parts([job], model.setting).items()}
+        found += _parts(job, bill, model)
+    return found
+
+
+def _parts(job: Job, bill: Mapping[str, float], model: Dataflow) -> list[Part]:
+    if not isinstance(job.block, MatVec):
+        return [_part(job, "all", _sum(bill), _terms(job, model))]
+    arithmetic = ("LUT:multipliers", "LUT:adders", "LUT:accumulators", "DSP")
+    memory = ("LUT:weights", "BRAM18", "URAM")
+    rest = [name for name in bill if name not in (*arithmetic, *memory, "cycles")]
+    groups = {"arithmetic": arithmetic, "weights": memory, "control": rest}
+    terms = _matvec_terms(job, job.block, model)
+    return [_part(job, name, _sum({key: bill[key] for key in keys}), terms[name]) for name, keys in groups.items()]
+
+
+def _part(job: Job, name: str, estimate: Mapping[str, float], terms: tuple[Term, ...] | None) -> Part:
+    return Part(layer=job.layer, block=type(job.block).__name__, name=name, estimate=estimate, terms=terms)
+
+
+def _sum(bill: Mapping[str, float]) -> dict[str, float]:
+    return {
+        resource: sum(amount for name, amount in bill.items() if name.split(":", maxsplit=1)[0] == resource)
+        for resource in AREAS
+    }
+
+
+def _matvec_terms(job: Job, block: MatVec, model: Dataflow) -> dict[str, tuple[Term, ...]]:
+    fold, weight, inputs = job.parallel, widest(block.weight), widest(block.input)
+    acc = "UINT" if weight.bipolar and inputs.bipolar else "INT"
+    lane = Unit(
+        kind="matvec",
+        weight=name_of(weight),
+        input=name_of(inputs),
+        output=f"{acc}{int(widest(block.acc).bits.detach().ceil())}",
+        simd=fold.simd,
+        structure=job.multipliers,
+    )
+    if job.multipliers == "dsp":
+        arithmetic = _groups(lane, fold.pe, _lanes(lane, model.device.dsp_kind))
+    else:
+        arithmetic = ((float(fold.pe), lane),)
+    depth = block.weights // (fold.pe * fold.simd)
+    banks = fold.pe if model.setting.weight_banks == "per_pe" else 1
+    word = fold.pe * fold.simd * int(weight.bits.detach().ceil()) // banks
+    formula = model.formulas[MatVec]
+    assert isinstance(formula, Formula)
+    style = STYLES[int(formula.geometry(job, model.setting)["style"])]
+    words, folds = block.cols // fold.simd, max(1, block.rows // fold.pe)
+    entry = fold.simd * max(1, fold.pe // block.rows) * int(inputs.bits.detach().ceil())
+    replay = ((1.0, _memory("ram", words, entry)),) if words > 1 and folds > 1 else ()
+    return {
+        "arithmetic": arithmetic,
+        "weights": _stored(style, depth, word, banks),
+        "control": ((1.0, Unit(kind="control", geometry=f"{words}x{folds}x{depth}")), *replay),
+    }
+
+
+def _lanes(unit: Unit, kind: str) -> int:
+    """Products in one slice, as `synth.matvec` packs them."""
+    weight, inputs = wire(unit.weight), wire(unit.input)
+    bits, width = max(2, int(weight.bits)), max(2, int(inputs.bits))
+    narrow = not weight.bipolar and float(weight.low) == -float(weight.high)
+    return max(1, 1 + (WEIGHT_PORT_BITS[kind] - (not narrow) - bits) // (bits + width - 1))
+
+
+def _groups(lane: Unit, pe: int, lanes: int) -> tuple[Term, ...]:
+    """PE that share slices are synthesized together."""
+    whole, rest = divmod(pe, lanes)
+    sizes = ((float(whole), lanes), (1.0, rest))
+    return tuple((count, replace(lane, pe=size)) for count, size in sizes if count and size)
+
+
+def _memory(structure: str, depth: int, bits: int) -> Unit:
+    return Unit(kind="memory", structure=structure, geometry=f"{depth}x{bits}")
+
+
+def _stored(style: str, depth: int, word: int, banks: int) -> tuple[Term, ...]:
+    """The memory of the weights."""
+    if style == "external" or depth == 1:
+        return ()
+    if style != "lutram":
+        return ((float(banks), _memory(style, depth, word)),)
+    slices, rest = divmod(word, SLICE_BITS)
+    sizes = ((slices, SLICE_BITS), (1, rest))
+    return tuple((float(banks * count), _memory("rom", depth, bits)) for count, bits in sizes if count and bits)
+
+
+def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
+    block, fold = job.block, job.fold
+    if fold is None:
+        return None
+    if isinstance(block, Window):
+        return ((1.0, _window(block, fold.simd, parallel=fold.parallel_window)),)
+    one = _element(job, block, model)
+    if one is None:
+        return None
+    if fold.pe <= 2:
+        return ((1.0, _lanes_of(one, fold.pe)),)
+    # what does not grow with the PE is in both: the line through one and two
+    return ((2.0 - fold.pe, _lanes_of(one, 1)), (fold.pe - 1.0, _lanes_of(one, 2)))
+
+
+def _lanes_of(unit: Unit, pe: int) -> Unit:
+    if unit.kind != "thresholds":
+        return replace(unit, pe=pe)
+    return replace(unit, pe=pe, geometry=str(pe * unit.numbers[0][0]))
+
+
+def _element(job: Job, block: Block, model: Dataflow) -> Unit | None:
+    """One PE of an element-wise block."""
+    fold = job.parallel
+    if isinstance(block, Thresholds):
+        return Unit(
+            kind="thresholds",
+            input=name_of(widest(block.input)),
+            output=name_of(widest(block.output)).replace("INT", "UINT").replace("UUINT", "UINT"),
+            structure=model.setting.thresholds,
+            geometry=str(block.channels // fold.pe),
+        )
+    if isinstance(block, Pool):
+        kernel = "x".join(map(str, block.kernel)) if len(block.kernel) == 2 else f"1x{prod(block.kernel)}"
+        return Unit(
+            kind="pool",
+            input=name_of(widest(block.input)),
+            output=name_of(widest(block.output)),
+            simd=fold.simd,
+            structure=block.kind,
+            geometry=kernel,
+        )
+    if isinstance(block, Adder):
+        return Unit(kind="adder", input=name_of(widest(block.left)), output=name_of(widest(block.right)))
+    if isinstance(block, Saturate):
+        return Unit(kind="saturate", input=name_of(widest(block.input)), output=name_of(widest(block.output)))
+    if isinstance(block, ScaleBias):
+        return Unit(
+            kind="scale_bias",
+            input=name_of(widest(block.input)),
+            weight=name_of(widest(block.weight)),
+            output=name_of(widest(block.output)),
+            structure="scale" if block.bias is None else "bias",
+        )
+    return None
+
+
+def _window(block: Window, simd: int, *, parallel: bool) -> Unit:
+    def pair(sizes: Sequence[int], alone: int) -> str:
+        return "x".join(map(str, sizes if len(sizes) == 2 else (alone, *sizes)))
+
+    padded = [size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True)]
+    groups = (pair(sizes, 1) for sizes in (padded, block.kernel, block.stride, block.dilation))
+    geometry = " ".join((str(block.channels), *groups, "0x0"))
+    structure = "parallel" if parallel else "serial"
+    return Unit(kind="window", input=name_of(block.input), simd=simd, structure=structure, geometry=geometry)

@@ -1,0 +1,99 @@
+"""Estimated against measured: every block of a pipeline, or a vendor's report of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from hwcost.errors import BadOption
+from hwcost.models import Dataflow, Placed
+from hwcost.models.resources import AREAS
+from hwcost.synth.measure import Laboratory, Progress
+from hwcost.synth.parts import parts
+
+MEASURED = tuple(f"{name}_measured" for name in AREAS)
+
+
+def verify(
+    placed: Sequence[Placed], model: Dataflow, laboratory: Laboratory, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Synthesize the blocks of a pipeline and set the counts beside the estimate.
+
+    Args:
+        placed: blocks with their layers.
+        model: the estimate; in flow "rtl".
+        laboratory: where units are synthesized.
+        progress: told of every batch of units.
+
+    Returns:
+        One row per part of a block: layer, block, part; every resource of AREAS as estimated; and again with the
+        suffix "_measured", NaN where there is no RTL. Processing elements of a unit are alike, so that one is built and
+        counted as often as it stands there; wide tables are measured by a slice.
+
+    Raises:
+        SynthesisFailed, MissingSynthesizer: as the synthesizer. BadOption: a flow without RTL.
+    """
+    found = parts(placed, model)
+    units = [unit for part in found for _, unit in part.terms or ()]
+    measured = laboratory.measure(units, progress)
+    rows = []
+    for part in found:
+        counts = part.measure(measured) or {}
+        rows.append(
+            {"layer": part.layer, "block": part.block, "part": part.name}
+            | {name: part.estimate.get(name) for name in AREAS}
+            | {f"{name}_measured": counts.get(name) for name in AREAS}
+        )
+    return pd.DataFrame(rows).astype({name: float for name in (*AREAS, *MEASURED)})
+
+
+def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sums per layer, in the order of the stream; of the parts with a measure only."""
+    known = rows[rows["LUT_measured"].notna()]
+    return known.groupby("layer", sort=False)[[*AREAS, *MEASURED]].sum().reset_index()
+
+
+def against(
+    layers: Sequence[str], estimate: Mapping[str, Mapping[str, float]], report: Mapping[str, Mapping[str, float]]
+) -> pd.DataFrame:
+    """A vendor's report beside the estimate: per layer where its hierarchy names the layers, else in total.
+
+    Args:
+        layers: names, in order.
+        estimate: layer -> resource -> amount.
+        report: instance -> resource -> amount, "" for the whole; from `vivado.read_report`.
+
+    Raises:
+        BadOption: a report that has neither.
+    """
+    rows = []
+    for layer in layers:
+        instances = [name for name in report if layer and _names(name, layer)]
+        if instances:
+            counts = report[min(instances, key=len)]
+            rows.append(_row(layer, estimate[layer], counts))
+    if len(rows) < len(layers):
+        if "" not in report:
+            raise BadOption("--import: the report has no totals, and no instance for each layer; import a flat report")
+        total = {name: sum(amounts[name] for amounts in estimate.values()) for name in AREAS}
+        rows = [_row("total", total, report[""])]
+    return pd.DataFrame(rows).astype({name: float for name in (*AREAS, *MEASURED)})
+
+
+def _names(instance: str, layer: str) -> bool:
+    return instance.split("_i")[0].endswith(layer.replace(".", "_")) or instance == layer
+
+
+def _row(layer: str, estimate: Mapping[str, float], counts: Mapping[str, float]) -> dict[str, object]:
+    row: dict[str, object] = {"layer": layer, "block": "", "part": "all"}
+    row |= {name: estimate[name] for name in AREAS}
+    return row | {f"{name}_measured": counts.get(name) for name in AREAS}
+
+
+def corrections(rows: pd.DataFrame) -> dict[str, float]:
+    """Layer -> measured LUT / estimated LUT: what the estimate of this network is to be multiplied with."""
+    layers = by_layer(rows)
+    return {
+        str(row["layer"]): float(row["LUT_measured"] / row["LUT"]) for _, row in layers.iterrows() if row["LUT"] > 0
+    }

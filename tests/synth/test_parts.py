@@ -1,0 +1,105 @@
+"""Which units measure which block: what is estimated and what is built are the same hardware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+pytest.importorskip("amaranth", reason="amaranth is not installed: nothing was verified; pip install 'hwcost[synth]'")
+
+from hwcost.errors import BadData, BadOption
+from hwcost.models import AREAS, Dataflow, Fold, place, target_fps
+from hwcost.models.corpus import Measured
+from hwcost.spec import MatVec
+from hwcost.synth.parts import parts
+from hwcost.synth.simulation import prove
+from hwcost.synth.units import build
+from hwcost.synth.verify import MEASURED, against, by_layer, corrections
+from hwcost.synth.vivado import read_report
+from hwcost.trace import trace
+from hwcost.zoo.lenet import reference
+
+PIPELINE = trace(reference(), torch.zeros(1, 3, 32, 32), input_bits=8)
+FOLDING = target_fps(PIPELINE, 1000)
+
+
+def model(**options: object) -> Dataflow:
+    return Dataflow(device="xc7z020", folding=FOLDING, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"thresholds": "parallel"}, {"multipliers": "dsp"}, {"weight_memory": "lutram"}]
+)
+def test_parts_add_up_to_the_price(options: dict[str, str]) -> None:
+    placed, priced = place(PIPELINE.layers()), model(**options)
+    bill = priced.price(placed)
+    found = parts(placed, priced)
+    for name in AREAS:
+        assert sum(part.estimate.get(name, 0.0) for part in found) == pytest.approx(float(bill[name].sum()))
+
+
+def test_every_unit_can_be_built() -> None:
+    units = {unit for part in parts(place(PIPELINE.layers()), model()) for _, unit in part.terms or ()}
+    assert {unit.kind for unit in units} == {"matvec", "memory", "control", "window", "thresholds", "pool"}
+    for unit in units:
+        assert build(unit).rtlil()
+    small = [unit for unit in units if unit.kind == "pool"]
+    assert small and all(prove(unit) for unit in small)
+
+
+def test_a_unit_is_built_once_and_counted_for_every_pe() -> None:
+    unit = next(item for item in place(PIPELINE.layers()) if item.layer == "conv2" and isinstance(item.block, MatVec))
+    found = parts([unit], Dataflow(device="xc7z020", folding={"conv2": Fold(4, 5)}))
+    ((factor, lane),) = found[0].terms or ()
+    assert (factor, lane.pe, lane.simd) == (4.0, 1, 5)
+    counted = {lane: Measured(unit=lane, amounts=dict.fromkeys(AREAS, 7), family="xc7", source="test")}
+    assert found[0].measure(counted) == dict.fromkeys(AREAS, 28.0)
+
+
+def test_units_of_high_level_synthesis_are_refused() -> None:
+    with pytest.raises(BadOption, match="flow 'hls'"):
+        parts(place(PIPELINE.layers()), model(flow="hls"))
+
+
+def test_corrections_are_measured_over_estimated() -> None:
+    rows = pd.DataFrame(
+        [
+            {"layer": layer} | dict.fromkeys(AREAS, ours) | dict.fromkeys(MEASURED, measured)
+            for layer, ours, measured in (("a", 10.0, 20.0), ("a", 30.0, 20.0), ("b", 5.0, 4.0), ("c", 9.0, None))
+        ]
+    )
+    assert list(by_layer(rows)["layer"]) == ["a", "b"]
+    assert corrections(rows) == {"a": 1.0, "b": 0.8}
+
+
+FLAT = """
+| CLB LUTs*                  | 1234 |     0 |
+| CLB Registers              |  987 |     0 |
+| Block RAM Tile             | 10.5 |     0 |
+| URAM                       |    2 |     0 |
+| DSPs                       |    3 |     0 |
+"""
+TREE = """
+|   Instance   | Module | Total LUTs | Logic LUTs |  FFs | RAMB36 | RAMB18 | DSP Blocks |
+| top          | (top)  |        300 |        300 |  200 |      2 |      1 |          0 |
+|   u_conv1    |  mvu   |        100 |        100 |   50 |      1 |      0 |          0 |
+|   u_fc1      |  mvu_1 |        150 |        150 |   90 |      1 |      1 |          0 |
+"""
+
+
+def test_reports_of_vivado(tmp_path: Path) -> None:
+    (tmp_path / "flat.rpt").write_text(FLAT)
+    (tmp_path / "tree.rpt").write_text(TREE)
+    assert read_report(tmp_path / "flat.rpt") == {"": {"LUT": 1234, "FF": 987, "BRAM18": 21, "URAM": 2, "DSP": 3}}
+    tree = read_report(tmp_path / "tree.rpt")
+    assert tree["u_fc1"] == {"LUT": 150, "FF": 90, "BRAM18": 3, "DSP": 0} and tree[""]["BRAM18"] == 5
+    estimate = {layer: dict.fromkeys(AREAS, 10.0) for layer in ("conv1", "fc1")}
+    assert list(against(["conv1", "fc1"], estimate, tree)["LUT_measured"]) == [100, 150]
+    whole = against(["conv1", "other"], {"conv1": estimate["conv1"], "other": estimate["fc1"]}, tree)
+    assert list(whole["layer"]) == ["total"] and list(whole["LUT"]) == [20]
+    (tmp_path / "bad.rpt").write_text("nothing")
+    with pytest.raises(BadData, match="report_utilization"):
+        read_report(tmp_path / "bad.rpt")
