@@ -105,14 +105,14 @@ def wire(text: str) -> Range:
 
 def name_of(range: Range) -> str:
     """The name of a wire with one width for all channels, see `wire`; widths between two whole ones are rounded up."""
-    bits = int(range.bits.detach().ceil())
+    bits, low, high = (float(bound.detach()) for bound in (range.bits.ceil(), range.low, range.high))
     if range.bipolar:
         return "BIPOLAR"
-    if float(range.low) >= 0:
-        return f"UINT{bits}"
-    if bits == 2 and float(range.low) == -1:
+    if low >= 0:
+        return f"UINT{bits:.0f}"
+    if bits == 2 and low == -1:
         return "TERNARY"
-    return f"NARROW{bits}" if bits > 1 and float(range.low) == -float(range.high) else f"INT{bits}"
+    return f"NARROW{bits:.0f}" if bits > 1 and low == -high else f"INT{bits:.0f}"
 
 
 def write(path: Path, rows: Iterable[Measured]) -> None:
