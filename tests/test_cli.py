@@ -359,7 +359,7 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
     assert (ended.status, ended.err) == (0, "")
     (folder,) = (study / "verify").iterdir()
     assert {path.name for path in folder.iterdir()} == {"verify.csv", "verify.png", "corrections.json"}
-    rows = list(csv.DictReader((folder / "verify.csv").open()))
+    rows = list(csv.DictReader(io.StringIO((folder / "verify.csv").read_text())))
     assert sum(float(row["LUT_measured"] or 0) for row in rows) > 0
     number = int(folder.name.removeprefix("trial-"))
     trial = json.loads((study / "trials.json").read_text())["trials"][number]

@@ -38,7 +38,7 @@ def test_parts_add_up_to_the_price(options: dict[str, str]) -> None:
     bill = priced.price(placed)
     found = parts(placed, priced)
     for name in AREAS:
-        assert sum(part.estimate.get(name, 0.0) for part in found) == pytest.approx(float(bill[name].sum()))
+        assert sum(part.estimate.get(name, 0.0) for part in found) == pytest.approx(float(bill[name].detach().sum()))
 
 
 def test_every_unit_can_be_built() -> None:
