@@ -44,6 +44,8 @@ class Recipe:
         clock_mhz: of the fabric.
         objectives: what the front trades: "accuracy" (maximized) and resources (minimized).
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
+        plain: parameters of the network in which `--bits` searches every width by itself; None takes the first of
+            `first_tries`. Low bases leave the search room.
         example: shape of one sample, so that `hwcost estimate` needs no data.
     """
 
@@ -60,6 +62,7 @@ class Recipe:
     clock_mhz: float = 100.0
     objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
     anchors: tuple[Params, ...] = ()
+    plain: Params | None = None
     example: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -67,7 +70,7 @@ class Recipe:
             raise BadRecipe(f"recipe name {self.name!r}: it names a folder; use letters, digits, - and _")
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise BadRecipe(f"recipe {self.name}: objectives {self.objectives}; name accuracy and each resource once")
-        for anchor in self.anchors:
+        for anchor in (*self.anchors, *([] if self.plain is None else [self.plain])):
             if set(anchor) != set(self.space):
                 raise BadRecipe(
                     f"recipe {self.name}: anchor {dict(anchor)}; give a value for each of {set(self.space)}"

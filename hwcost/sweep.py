@@ -27,9 +27,9 @@ from hwcost.models import AREAS, RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.recipe import Recipe
 from hwcost.report import read_study, write_report
-from hwcost.search import Outcome, Study, Suggestion, open_study
+from hwcost.search import Outcome, Prices, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import Design, Sweep, design, rehearse, run_trial
+from hwcost.trial import Design, Sweep, design, priced_space, rehearse, run_trial
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
     data = sweep.load()
     rehearse(sweep, data)
     fingerprint = _fingerprint(sweep, data)
-    with _open(sweep, fingerprint) as study:
+    with _open(sweep, fingerprint, priced_space(sweep, data)) as study:
         if study.frame().empty:
             _forget(sweep.out)
         record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
@@ -185,6 +185,8 @@ def _recorded(
             data=data,
             seed=record["seed"],
             sampler=record["sampler"],
+            bits=tuple(record["bits"]) if record.get("bits") else None,
+            limits=record.get("limits", {}),
             device=record["device"]["name"],
             fps=record["target_fps"],
             clock_mhz=record["device"]["clock_mhz"],
@@ -204,15 +206,16 @@ def _recorded(
     return sweep, loaded, suggestion, kept.to_dict()
 
 
-def _open(sweep: Sweep, fingerprint: Mapping[str, str]) -> AbstractContextManager[Study]:
+def _open(sweep: Sweep, fingerprint: Mapping[str, str], prices: Prices | None) -> AbstractContextManager[Study]:
     return open_study(
         sweep.out,
         fingerprint=fingerprint,
         objectives=sweep.objectives,
         seed=sweep.seed,
-        sampler=sweep.sampler,
-        space=sweep.recipe.space,
-        anchors=sweep.recipe.anchors,
+        sampler=sweep.method,
+        space=sweep.recipe.space if prices is None else prices.space,
+        anchors=sweep.recipe.anchors if prices is None else (),
+        prices=prices,
     )
 
 
@@ -221,15 +224,15 @@ def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
     recipe = sweep.recipe
     return {
         "recipe": recipe.name,
-        "network": str(sweep.network(recipe.first_tries[0])),
+        "network": str(sweep.network(sweep.rehearsals[0])),
         "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
         "data": data.fingerprint,
-        "budget": json.dumps([dict(sweep.limits(params)) for params in recipe.first_tries]),
+        "budget": json.dumps([dict(sweep.budget(params)) for params in sweep.rehearsals]),
         "training": str(recipe.training),
         "device": sweep.part.name,
         "fps": f"{sweep.target:.12g}",  # 30000 or 30000.0: JSON does not keep them apart
         "clock_mhz": str(float(sweep.clock)),
-    }
+    } | ({} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)})
 
 
 def _objective(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
@@ -336,7 +339,9 @@ def _provenance(
         "trial_command": f"hwcost train --from {shlex.quote(str(sweep.out))} --trial {{number}}"
         + (f" --data {shlex.quote(str(sweep.data))}" if sweep.data else ""),
         "seed": sweep.seed,
-        "sampler": sweep.sampler,
+        "sampler": sweep.method,
+        "bits": sweep.bits,
+        "limits": dict(sweep.limits),
         "target_fps": sweep.target,
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "device": {"name": part.name, "part": part.part, "clock_mhz": sweep.clock}

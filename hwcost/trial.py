@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,17 @@ import torch
 from torch import nn
 
 from hwcost.data import Data
-from hwcost.errors import BadFolding, BadRecipe
+from hwcost.errors import BadFolding, BadOption, BadRecipe
 from hwcost.estimate import Estimate, estimate
 from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, Device, target_fps
 from hwcost.models.device import device
 from hwcost.recipe import Params, Recipe, ask
-from hwcost.search import Objective, Outcome, Suggestion
+from hwcost.search import Objective, Outcome, Prices, Suggestion
 from hwcost.spec import Thresholds
 from hwcost.trace import Pipeline, trace
 from hwcost.train import Epoch, evaluate, fit
+from hwcost.width_space import WidthSpace, fix_widths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,11 @@ class Sweep:
         out: study folder, made when missing.
         data: path of the data set; None where it ships with a dependency.
         seed: of the search and of every training.
-        sampler: "tpe", "nsga2" or "random".
+        sampler: by name; None for "greybox" with `bits`, else "tpe".
+        bits: smallest and largest width. With it every learned width of the recipe's `plain` network is a parameter
+            of the trial that stands still in training; without it the recipe's own space is searched.
+        limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: what exceeds it, or
+            does not fit the part, is never trained.
         device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
         command: the exact command line, for the report.
     """
@@ -45,11 +51,28 @@ class Sweep:
     out: Path
     data: Path | None = None
     seed: int = 0
-    sampler: str = "tpe"
+    sampler: str | None = None
+    bits: tuple[int, int] | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
     fps: float | None = None
     clock_mhz: float | None = None
     command: str = field(default_factory=lambda: shlex.join(["hwcost", *sys.argv[1:]]))
+
+    def __post_init__(self) -> None:
+        if self.limits and self.method != "greybox":
+            raise BadOption(
+                f"limits {dict(self.limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
+                "--sampler out, or set the recipe's budget"
+            )
+        for name, limit in self.limits.items():
+            if name not in RESOURCES or not (isfinite(limit) and limit >= 0):
+                raise BadOption(f"limit {name}={limit:g}: give a finite amount of any of {', '.join(RESOURCES)}")
+
+    @property
+    def method(self) -> str:
+        """The sampler, by name."""
+        return self.sampler or ("tpe" if self.bits is None else "greybox")
 
     @property
     def part(self) -> Device:
@@ -91,15 +114,27 @@ class Sweep:
 
     def network(self, params: Params | None) -> nn.Module:
         """The network of a trial, or the float network without parameters; seeded by the caller."""
+        widths: Params = {}
+        if params is not None and self.bits is not None:
+            params, widths = self.recipe.plain or self.recipe.first_tries[0], params
         name = f"recipe {self.recipe.name}: its " + ("float_network()" if params is None else "network()")
         net = ask(name, self.recipe.float_network) if params is None else ask(name, self.recipe.network, params)
         if not isinstance(net, nn.Module):
             raise BadRecipe(f"{name} returned {type(net).__name__}, not a torch.nn.Module")
+        if self.bits is not None and name.endswith(" network()"):
+            fix_widths(net, widths)
         return net
 
-    def limits(self, params: Params) -> Mapping[str, float]:
+    def budget(self, params: Params) -> Mapping[str, float]:
         """Resource -> the limit that a trial is driven to."""
+        if self.bits is not None:
+            return self.limits
         return ask(f"recipe {self.recipe.name}: its budget()", self.recipe.budget, params)
+
+    @property
+    def rehearsals(self) -> tuple[Params, ...]:
+        """Parameters to try a recipe with before anything is trained; with `bits`, the widths as they are built."""
+        return self.recipe.first_tries if self.bits is None else ({},)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +166,7 @@ def rehearse(sweep: Sweep, data: Data) -> None:
         HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
     """
     too_slow: list[BadFolding] = []
-    tries = sweep.recipe.first_tries
+    tries = sweep.rehearsals
     sweep.network(None)
     for params in tries:
         try:
@@ -145,15 +180,30 @@ def rehearse(sweep: Sweep, data: Data) -> None:
                 f"recipe {sweep.recipe.name}: its network gives scores of shape {scores} for a sample; {data.name} has "
                 f"{data.classes} classes"
             )
-        _budget(sweep, params, data).penalty(hardware_cost(trial.pipeline, trial.model))
+        budget = _budget(sweep, params, data)
+        if budget is not None:
+            budget.penalty(hardware_cost(trial.pipeline, trial.model))
     if len(too_slow) == len(tries):
         raise too_slow[0]
 
 
-def _budget(sweep: Sweep, params: Params, data: Data) -> Budget:
+def priced_space(sweep: Sweep, data: Data) -> Prices | None:
+    """The widths to search, with what each choice of them costs; None where trainings decide on the widths."""
+    if sweep.bits is None:
+        return None
+    trial = design(sweep, {}, data, sweep.seed)
+    widths = WidthSpace(trial.net, trial.pipeline, trial.model, sweep.bits)
+    costs = {at: objective.name for at, objective in enumerate(sweep.objectives) if objective.name != "accuracy"}
+    limits = {name: min(amount, sweep.limits.get(name, amount)) for name, amount in sweep.part.capacity.items()}
+    return Prices(widths.space, widths.price, costs, dict(sweep.limits) | limits)
+
+
+def _budget(sweep: Sweep, params: Params, data: Data) -> Budget | None:
+    if sweep.bits is not None:
+        return None  # nothing to drive: the widths stand still
     settings = sweep.recipe.training
     return Budget(
-        sweep.limits(params),
+        sweep.budget(params),
         strength=settings.budget_strength,
         rate=settings.budget_rate,
         warmup=round(settings.warmup * settings.epochs * data.train.steps(settings.batch)),
@@ -177,14 +227,14 @@ def run_trial(
         budget=budget,
         on_epoch=on_epoch,
     )
-    priced = trial.estimate()
+    priced, limits = trial.estimate(), sweep.budget(suggestion.params)
     quantizing = _activations(trial.pipeline)
     figures: dict[str, Any] = {
         "accuracy": evaluate(trial.net, data.validation),
         **{name: priced.total[name] for name in RESOURCES},
         "fps": priced.fps,
         "fits": priced.fits,
-        "within_budget": all(priced.total[name] <= limit for name, limit in budget.limits.items()),
+        "within_budget": all(priced.total[name] <= limit for name, limit in limits.items()),
         "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
         "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
     }

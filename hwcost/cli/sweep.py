@@ -15,13 +15,38 @@ from hwcost.sweep import run
 from hwcost.trial import Sweep
 
 
+def _bits(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        low, high = (int(part) for part in value.split(":"))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r}: give the smallest and the largest width, e.g. 2:8.", ctx, param
+        ) from error
+    return low, high
+
+
+def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
+    try:
+        return {name: float(most) for name, most in (value.split("=") for value in values)}
+    except ValueError as error:
+        raise click.BadParameter(f"{', '.join(values)}: give RESOURCE=MOST, e.g. LUT=20000.", ctx, param) from error
+
+
 @click.command("sweep")
 @click.argument("recipe", default="digits")
 @click.option("--trials", type=click.IntRange(min=1), default=32, show_default=True, help="Trials to add.")
 @click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: reports/NAME]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of search and training.")
-@click.option("--sampler", default="tpe", show_default=True, help="tpe, nsga2 or random.")
+@click.option(
+    "--sampler", help="greybox (with --bits), tpe, nsga2, gp or random.  [default: greybox with --bits, else tpe]"
+)
+@click.option("--bits", callback=_bits, metavar="LOW:HIGH", help="Search every width by itself, e.g. 2:8.")
+@click.option(
+    "--limit", "limits", multiple=True, callback=_limits, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000."
+)
 @on_a_part
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def sweep_command(
@@ -30,7 +55,9 @@ def sweep_command(
     out: Path | None,
     data: Path | None,
     seed: int,
-    sampler: str,
+    sampler: str | None,
+    bits: tuple[int, int] | None,
+    limits: dict[str, float],
     part: str | None,
     fps: float | None,
     clock_mhz: float | None,
@@ -41,8 +68,12 @@ def sweep_command(
     RECIPE is digits (default), fashion-mnist, package.module:recipe or file.py:recipe. Called again it resumes the
     study and adds trials; Ctrl-C keeps everything finished.
 
+    With --bits, what a trial costs is known before it is trained: the grey-box sampler prices 100,000 candidates for
+    each trial, and trains none that exceeds a --limit or the part.
+
     \b
     Example:
+      hwcost sweep digits --bits 2:8 --limit LUT=8000
       hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
     """
     loaded = load_recipe(recipe, RECIPES)
@@ -53,6 +84,8 @@ def sweep_command(
         data=data,
         seed=seed,
         sampler=sampler,
+        bits=bits,
+        limits=limits,
         device=part,
         fps=fps,
         clock_mhz=clock_mhz,

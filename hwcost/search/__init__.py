@@ -11,5 +11,6 @@ from hwcost.search.folder import open_study as open_study
 from hwcost.search.greybox import GreyBoxSampler as GreyBoxSampler
 from hwcost.search.journal import STUDY_NAME as STUDY_NAME
 from hwcost.search.samplers import NSGA2_POPULATION as NSGA2_POPULATION
+from hwcost.search.samplers import Prices as Prices
 from hwcost.search.study import RETRIES as RETRIES
 from hwcost.search.study import Study as Study

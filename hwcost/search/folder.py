@@ -16,6 +16,7 @@ from hwcost.errors import BadStudy
 from hwcost.search.exchange import Objective
 from hwcost.search.identity import compare, identity_of
 from hwcost.search.journal import create_journal, load_journal
+from hwcost.search.samplers import Prices
 from hwcost.search.study import Study
 
 JOURNAL = "study.journal"
@@ -32,6 +33,7 @@ def open_study(
     sampler: str,
     space: Mapping[str, BaseDistribution],
     anchors: Sequence[Mapping[str, Any]] = (),
+    prices: Prices | None = None,
 ) -> Iterator[Study]:
     """Open the study in a folder, or start one; nobody else can open it meanwhile.
 
@@ -44,9 +46,10 @@ def open_study(
             Objectives, seed, sampler, space and anchors join it by themselves.
         objectives: at least 1.
         seed: of the study, at least 0.
-        sampler: "tpe", "nsga2", "random", or "gp" where torch and scipy are installed.
+        sampler: "tpe", "nsga2", "random", "gp" where torch is installed, or "greybox" with `prices`.
         space: name -> Optuna distribution; at least 1.
         anchors: parameters of the first trials; names left out are sampled.
+        prices: costs that are known before training. What they follow from belongs into the fingerprint.
 
     Yields:
         The study.
@@ -55,7 +58,7 @@ def open_study(
         BadOption: an unknown sampler, an anchor outside the space, and the like.
         BadStudy: the folder is in use, cannot be written, or holds another, a foreign or a corrupt study.
     """
-    identity = identity_of(fingerprint, objectives, seed, sampler, space, anchors)
+    identity = identity_of(fingerprint, objectives, seed, sampler, space, anchors, prices)
     path = Path(folder) / JOURNAL
     verbosity = optuna.logging.get_verbosity()
     with _sole_writer(path.parent):
@@ -64,7 +67,9 @@ def open_study(
             if not os.path.lexists(path):
                 create_journal(path, identity, objectives)
             compare(path, load_journal(path), identity)
-            yield Study(path, objectives=objectives, seed=seed, sampler=sampler, space=space, anchors=anchors)
+            yield Study(
+                path, objectives=objectives, seed=seed, sampler=sampler, space=space, anchors=anchors, prices=prices
+            )
         finally:
             optuna.logging.set_verbosity(verbosity)
 

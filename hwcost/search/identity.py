@@ -14,7 +14,7 @@ from optuna.trial import TrialState, create_trial
 
 from hwcost.errors import BadOption, BadStudy
 from hwcost.search.exchange import Objective
-from hwcost.search.samplers import make_sampler
+from hwcost.search.samplers import Prices, make_sampler
 
 
 def identity_of(
@@ -24,6 +24,7 @@ def identity_of(
     sampler: str,
     space: Mapping[str, BaseDistribution],
     anchors: Sequence[Mapping[str, Any]],
+    prices: Prices | None = None,
 ) -> dict[str, str | int | float]:
     """Check all that makes a study, and put it into one flat record."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -31,9 +32,9 @@ def identity_of(
     names = [objective.name for objective in objectives]
     if not names or len(set(names)) != len(names):
         raise BadOption(f"objectives {names}: give at least one, each once")
-    make_sampler(sampler, 0)
     if not space:
         raise BadOption("space: empty; give name -> Optuna distribution, at least one")
+    make_sampler(sampler, 0, prices)
     ours: dict[str, str | int | float] = {
         "objectives": ", ".join(f"{objective.direction} {objective.name}" for objective in objectives),
         "seed": seed,

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from numpy.typing import ArrayLike
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from hwcost.errors import BadOption
+from hwcost.search.greybox import GreyBoxSampler
+from hwcost.search.grid import Candidates
 
 NSGA2_POPULATION = 20  # Optuna's 50 would leave a study of 50 trials all random
 
 
-def make_sampler(name: str, seed: int) -> BaseSampler:
+@dataclass(frozen=True)
+class Prices:
+    """What a study knows before it trains; the sampler "greybox" needs it, the others know nothing of it.
+
+    Attributes:
+        space: the parameters of a trial.
+        price, costs, limits: as for `GreyBoxSampler`.
+    """
+
+    space: Mapping[str, BaseDistribution]
+    price: Callable[[Candidates], Mapping[str, ArrayLike]]
+    costs: Mapping[int, str]
+    limits: Mapping[str, float]
+
+
+def make_sampler(name: str, seed: int, prices: Prices | None = None) -> BaseSampler:
     """A fresh sampler: what it proposes follows from the finished trials and the seed, so a resumed study goes on
     as if it had never stopped. QMC and grid keep a counter in the study that a retry would move, so they are not here.
     """
@@ -26,6 +46,12 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
     }
     if all(importlib.util.find_spec(module) for module in ("torch", "scipy")):
         samplers["gp"] = lambda: GPSampler(seed=seed)
+    if prices is not None:
+        samplers["greybox"] = lambda: GreyBoxSampler(
+            prices.space, prices.price, prices.costs, limits=prices.limits, seed=seed
+        )
+    elif name == "greybox":
+        raise BadOption("sampler 'greybox': it must know costs before training; give --bits, which fixes every width")
     if name not in samplers:
         raise BadOption(f"sampler {name!r}: unknown; use one of {', '.join(samplers)}")
     with warnings.catch_warnings():

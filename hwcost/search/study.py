@@ -18,7 +18,7 @@ from hwcost.errors import BadOption, DivergedTraining, HwcostError
 from hwcost.search.exchange import COLUMNS, Objective, Outcome, RunEnd, Suggestion, checked
 from hwcost.search.journal import load_journal
 from hwcost.search.plan import Plan, interrupted, plan_of, record_of
-from hwcost.search.samplers import make_sampler, seeds_of
+from hwcost.search.samplers import Prices, make_sampler, seeds_of
 
 RETRIES = 2
 
@@ -35,11 +35,13 @@ class Study:
         sampler: str,
         space: Mapping[str, BaseDistribution],
         anchors: Sequence[Mapping[str, Any]],
+        prices: Prices | None = None,
     ) -> None:
         self._journal = journal
         self._objectives = tuple(objectives)
         self._seed = seed
         self._sampler = sampler
+        self._prices = prices
         self._space = {name: space[name] for name in sorted(space)}  # the order decides who draws which random number
         self._anchors = [dict(anchor) for anchor in anchors]
         self._study = load_journal(journal)
@@ -166,7 +168,7 @@ class Study:
     def _one(self, objective: Callable[[Suggestion], Outcome], failures: tuple[type[HwcostError], ...]) -> None:
         plan = self._next_plan()
         seed, sampler_seed = seeds_of(self._seed, plan.place)
-        self._study.sampler = make_sampler(self._sampler, sampler_seed)
+        self._study.sampler = make_sampler(self._sampler, sampler_seed, self._prices)
         trial = self._study.ask(self._space)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         started = time.perf_counter()

@@ -137,5 +137,6 @@ def cnn_recipe(
         device=device,
         fps=fps,
         anchors=(anchor(most, 4, full), anchor(fewest, 2, least), anchor(most, 2, middle), anchor(fewest, 4, middle)),
+        plain=anchor(most, 2, full),
         example=image,
     )
