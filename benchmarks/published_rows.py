@@ -9,19 +9,21 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import torch
 
-from hwcost.models import Dataflow, Fold, Placed, place
+from hwcost.models import Dataflow, Fold, Job, Placed, place
 from hwcost.models.calibrate import SHAPE, fit_units, unit_terms
 from hwcost.models.coefficients import values
+from hwcost.models.formula import Adapter
 from hwcost.models.latency import latency_cycles
 from hwcost.models.shell import shell
 from hwcost.ranges import Range, binary, dot, integers
-from hwcost.spec import Block, Layer, LayerSpec, MatVec, Pool, Signal, Thresholds, Window
+from hwcost.spec import Block, Layer, LayerSpec, Link, MatVec, Pool, Signal, Thresholds, Window
 
 Row = dict[str, Any]
 FLOWS = ("rtl", "hls")
@@ -139,6 +141,7 @@ def units_bram(rows: list[Row]) -> str:
 def network(row: Row) -> tuple[list[Layer], dict[str, Fold]]:
     """The units, windows, activations and poolings of a published network."""
     chain, folds = Chain(integers(8, signed=True)), {}
+    before = wire(row.get("first_layer_input_bits", 1))
     finn_flow = "mem_mode" in row["layers"][0]
     for index, layer in enumerate(row["layers"]):
         name, last = f"layer{index}", index == len(row["layers"]) - 1
@@ -148,8 +151,9 @@ def network(row: Row) -> tuple[list[Layer], dict[str, Fold]]:
         else:
             image = index == 0 and row["first_layer_input_bits"] == 8
             weight, output = wire(layer["WPI"]), wire(layer["API"])
-            inputs = integers(8, signed=True) if image else output
+            inputs = integers(8, signed=True) if image else before
             acc = integers(24 if image else 16, signed=True)  # the published threshold widths
+        before = output
         block = MatVec(
             rows=layer["MH"], cols=layer["MW"], vectors=layer.get("pix", 1), weight=weight, input=inputs, acc=acc
         )
@@ -255,12 +259,53 @@ def variant(row: Row, name: str) -> Row:
     return {**row, "id": name, "layers": layers, "actual": actual, "finn_dev_estimate": finn}
 
 
+DENSE_LANES = 64
+"""Elements per word between the dense layers of BNN-PYNQ."""
+
+FIFO_DEPTHS = {"cnv": (128, 128, 128, 128, 81, 1, 1, 128, 3)}
+"""Words in front of every layer, as given by hand. Source: BNN-PYNQ, bnn/src/network/cnvW1A1/hw/top.cpp."""
+
+
+def as_built(row: Row, jobs: list[Job]) -> list[Job]:
+    """The jobs of a BNN-PYNQ network with its own streams: words of all channels between layers, FIFOs of given depth.
+
+    A layer narrows the word to its SIMD, and widens what its PE give; poolings work on all channels at once.
+    """
+    kept = [_whole_width(job) for job in jobs if not isinstance(job.block, Link)]
+    depths = next((depths for name, depths in FIFO_DEPTHS.items() if name in row["id"]), (0,) * len(row["layers"]))
+    by_layer = {job.layer: job.block for job in jobs if isinstance(job.block, MatVec)}
+    for (name, block), layer, depth in zip(by_layer.items(), row["layers"], depths, strict=True):
+        first = name == "layer0"
+        entering = layer["SIMD"] if first else layer.get("IFM_CH", DENSE_LANES)
+        leaving = layer.get("OFM_CH", DENSE_LANES)
+        words = [Adapter(entering, entering, depth if depth > 2 else 0), Adapter(entering, layer["SIMD"])]
+        kept += [_stream(name, block.input, adapter) for adapter in words]
+        if block is not list(by_layer.values())[-1]:
+            kept.append(_stream(name, wire(layer["API"]), Adapter(layer["PE"], leaving)))
+    return kept
+
+
+def _stream(name: str, element: Range, adapter: Adapter) -> Job:
+    link = Link(source=None, sink=Block(), wire=element)
+    return Job(name, link, Fold(), "lut", "auto", adapter)
+
+
+def _whole_width(job: Job) -> Job:
+    if not job.layer.endswith("_pool"):
+        return job
+    assert isinstance(job.block, Window | Pool)
+    channels = job.block.channels
+    return replace(job, fold=Fold(simd=channels) if isinstance(job.block, Window) else Fold(pe=channels))
+
+
 def networks(rows: list[Row]) -> str:
     lines = []
     known = {row["id"]: row for row in rows if row.get("layers")}
     for row in [*known.values(), *(variant(known[which], name) for name, (which, *_) in VARIANTS.items())]:
         layers, folds = network(row)
-        bill = network_model(row, folds).price(place(layers))
+        model = network_model(row, folds)
+        jobs = model.plan(place(layers))
+        bill = model.price_jobs(jobs if "mem_mode" in row["layers"][0] else as_built(row, jobs))
         around = shell("none" if "mem_mode" in row["layers"][0] else "pynq")
         actual = row["actual"]
         finn = row["finn_dev_estimate"]["total"] if "finn_dev_estimate" in row else row["finn_dev_estimate_mvau_only"]
@@ -369,10 +414,12 @@ One memory per PE; LUT RAM up to 64 words ("rtl") or 31 ("hls").
 
 ## Whole networks
 
-Layers as published, with their links; shell "pynq" is what LFC-W1A1 has beyond them, so that row is no test, the others
-are. FINN's figures have no shell. Shell "none" is synthesis out of context. FIFOs of BNN-PYNQ were built by hand (up to
-128 words deep, 16 BRAM18 in CNV) where ours are as deep as the rates ask for; CNV-W2A2 fills all BRAM of its part, and
-Vivado kept 6,970 LUT of memories in LUT RAM.
+Layers as published; shell "pynq" is what LFC-W1A1 has beyond them, so that row is no test, the others are. FINN's
+figures have no shell. Shell "none" is synthesis out of context. BNN-PYNQ chose stream widths and FIFO depths by hand,
+and its rows are priced with those; the others with links as `place` finds them. CNV-W2A2 fills all BRAM of its part
+(280 of 280), so that Vivado kept 6,970 LUT of memories in LUT RAM, 5,400 more than in CNV-W1A1: most of what its row is
+short of. The error band that `hwcost estimate` prints is the range of measured / estimated over these rows, rounded
+outwards.
 
 {networks(data["networks"])}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -12,13 +13,22 @@ from torch import Tensor
 
 from hwcost.errors import BadOption
 from hwcost.models import Dataflow, Device, Fold, HardwareModel, Placed, place
+from hwcost.models.error_band import BANDS
+from hwcost.models.explain import ShadowPrice, shadow_prices
 from hwcost.models.latency import latency_cycles
+from hwcost.models.resources import AREAS, HasLayers
+from hwcost.models.shell import Shell
+from hwcost.models.shell import shell as shell_of
 from hwcost.ranges import Range, widest
 from hwcost.spec import Layer, MatVec
-from hwcost.trace import Pipeline
 
 WHOLE = ("weight_bits", "input_bits", "acc_bits", "output_bits", "PE", "SIMD")
 """Columns of whole numbers, with gaps where a layer has none."""
+
+SPARSE = 0.5
+"""Share of zeros among the weights of a layer from which on an estimate speaks of them."""
+
+NO_SHELL = shell_of("none")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,13 +63,13 @@ def _gather(resource: str, amounts: Tensor) -> Tensor:
     return amounts.sum()
 
 
-def price(pipeline: Pipeline, model: HardwareModel) -> Bill:
+def price(pipeline: HasLayers, model: HardwareModel) -> Bill:
     """Describe the pipeline with its live widths and price every block.
 
     Raises:
         UnknownBlock: a block without a formula. UnknownPrecision: a signal without a width.
     """
-    layers = pipeline.layers()
+    layers = tuple(pipeline.layers())
     placed = tuple(place(layers))
     if not placed:
         raise BadOption("price: the pipeline has no hardware in it; trace a network with quantized layers")
@@ -90,10 +100,13 @@ class Estimate:
         device: the part; clock_mhz: of the fabric.
         layers: one row per layer with hardware: layer, kind, geometry, the widths in bits, PE, SIMD, the resources,
             cycles per inference, and `share`, of the part's LUTs.
-        total: resource -> amount; "cycles" is the initiation interval.
+        total: resource -> amount, the shell included; "cycles" is the initiation interval.
         latency_cycles: from the first word of a frame to its last result, in an empty pipeline.
         breakdown: where the LUTs go: one row per layer with hardware, one column per part (multipliers, adders,
             weights, thresholds, control...); a row adds up to the layer's LUT.
+        shell: what the board adds around the pipeline.
+        shadow_prices: what one bit less of each weight memory and stream saves.
+        notes: what the figures do not show by themselves.
     """
 
     device: Device
@@ -102,6 +115,18 @@ class Estimate:
     total: dict[str, float]
     latency_cycles: int
     breakdown: pd.DataFrame
+    shell: Shell = NO_SHELL
+    shadow_prices: tuple[ShadowPrice, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def bands(self) -> dict[str, tuple[float, float] | None]:
+        """Resource -> the least and the most that it may turn out to be; None where nothing was measured.
+
+        Source: error_band.BANDS.
+        """
+        amounts = {**self.total, "latency_cycles": float(self.latency_cycles)}
+        return {name: BANDS[name].around(amount) if name in BANDS else None for name, amount in amounts.items()}
 
     @property
     def fps(self) -> float:
@@ -132,6 +157,10 @@ class Estimate:
             return f"does NOT fit {self.device.name}: too many {', '.join(over)}"
         if tight:
             return f"fits {self.device.name}, but {', '.join(tight)} above the fill that place and route digest"
+        most = {name: band[1] for name, band in self.bands.items() if band is not None}
+        doubtful = [name for name, limit in self.limits.items() if most.get(name, 0.0) > limit]
+        if doubtful:
+            return f"fits {self.device.name}, unless {', '.join(doubtful)} comes out at the upper end of the error band"
         return f"fits {self.device.name}"
 
     def record(self) -> dict[str, Any]:
@@ -145,24 +174,32 @@ class Estimate:
             "fps": self.fps,
             "fits": self.fits,
             "total": {name: self.total[name] for name in self.limits},
+            "bands": {name: None if band is None else list(band) for name, band in self.bands.items()},
+            "shell": {"name": self.shell.name} | {name: getattr(self.shell, name) for name in AREAS},
             "available": self.limits,
             "layers": [
                 {key: None if pd.isna(value) else value for key, value in row.items()}
                 for row in self.layers.to_dict("records")
             ],
             "breakdown": {str(layer): row for layer, row in self.breakdown.to_dict("index").items()},
+            "shadow_prices": [
+                {"layer": price.layer, "stream": price.stream, "bits": price.bits, "saves": price.saves}
+                for price in self.shadow_prices
+            ],
+            "notes": list(self.notes),
         }
 
 
-def estimate(pipeline: Pipeline, model: Dataflow) -> Estimate:
+def estimate(pipeline: HasLayers, model: Dataflow, *, shell: Shell = NO_SHELL) -> Estimate:
     """Price a pipeline on a part, for people: a table per layer, totals, frames per second, fit or not.
 
     Args:
         pipeline: from `trace`; read with its live widths.
         model: the folded pipeline, with its device, folding and clock.
+        shell: what the board adds around it; nothing if left out.
 
     Returns:
-        An Estimate; its totals equal `hardware_cost` to the last bit.
+        An Estimate; its totals, without the shell, equal `hardware_cost` to the last bit.
     """
     with torch.no_grad():
         bill = price(pipeline, model)
@@ -172,10 +209,30 @@ def estimate(pipeline: Pipeline, model: Dataflow) -> Estimate:
         device=model.device,
         clock_mhz=model.clock_mhz,
         layers=pd.DataFrame(rows).astype(dict.fromkeys(WHOLE, "Int64")),
-        total={resource: float(amount) for resource, amount in bill.total().items()},
+        total={name: float(amount) + getattr(shell, name, 0) for name, amount in bill.total().items()},
         latency_cycles=latency_cycles(bill.layers, model),
         breakdown=_breakdown(bill, model),
+        shell=shell,
+        shadow_prices=tuple(shadow_prices(model, bill.placed)),
+        notes=tuple(_notes(bill)),
     )
+
+
+def _notes(bill: Bill) -> Iterator[str]:
+    """What saves nothing in a folded unit."""
+    for placed in bill.placed:
+        if not isinstance(block := placed.block, MatVec):
+            continue
+        bits = block.weight.bits.detach()
+        least, most = float(bits.min()), float(bits.max())
+        if least < most:
+            yield (
+                f"{placed.layer}: weights of {least:g} to {most:g} bits share a stream, so all cost {most:g}; an "
+                "unrolled unit pays each its own"
+            )
+        weights = block.constants()
+        if weights is not None and (zeros := float((weights == 0).float().mean())) >= SPARSE:
+            yield f"{placed.layer}: {zeros:.0%} of its weights are zero; that saves nothing in a folded unit"
 
 
 def _breakdown(bill: Bill, model: Dataflow) -> pd.DataFrame:

@@ -96,6 +96,7 @@ def hwcost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     modules = set(sys.modules)
     shutil.copy(TINY, tmp_path / "tiny.py")
     (tmp_path / "nets.py").write_text(NETWORKS)
+    (tmp_path / "odd.json").write_text('{"conv1": {"PE": 0, "SIMD": 3}}')
 
     def call(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["hwcost", *map(str, arguments)])
@@ -149,6 +150,52 @@ def test_estimate_as_json_and_csv_are_the_same_numbers(hwcost: Hwcost) -> None:
             assert row[name] == ("" if value is None else str(value))
     for name, total in record["total"].items():
         assert total == sum(layer[name] for layer in record["layers"])
+
+
+def test_estimate_explains(hwcost: Hwcost) -> None:
+    shown = hwcost("estimate", "--explain").out
+    assert "LUT of" in shown and "mult" in shown and "all layers" in shown
+    assert "one bit less of" in shown and "8 -> 7" in shown and "the bit that saves most LUTs: " in shown
+    assert "error band" in shown and "latency" in shown
+    assert "LUT of" not in hwcost("estimate").out
+
+
+def test_estimate_says_how_sure_it_is(hwcost: Hwcost) -> None:
+    record = json.loads(hwcost("estimate", "--json").out)
+    for name in ("LUT", "FF", "BRAM18"):
+        low, high = record["bands"][name]
+        assert low <= record["total"][name] <= high and low < high
+    assert record["bands"]["DSP"] is None and record["bands"]["cycles"][1] > record["interval_cycles"]
+    prices = {(row["layer"], row["stream"]): row for row in record["shadow_prices"]}
+    assert prices["conv2", "weights"]["bits"] == 8 and prices["conv2", "weights"]["saves"]["LUT"] > 0
+
+
+def test_estimate_with_a_shell(hwcost: Hwcost) -> None:
+    bare, around = (json.loads(hwcost("estimate", "--json", *more).out) for more in ((), ("--shell", "pynq")))
+    assert bare["shell"]["LUT"] == 0 < around["shell"]["LUT"]
+    for name in bare["total"]:
+        assert around["total"][name] == bare["total"][name] + around["shell"][name]
+    assert "of that the shell pynq: " in hwcost("estimate", "--shell", "pynq").out
+
+
+CNV = Path(__file__).parents[1] / "reports" / "calibration" / "cnv-w1a1.folding.json"
+
+
+def test_estimate_with_a_published_folding(hwcost: Hwcost) -> None:
+    options = ["--flow", "hls", "--thresholds", "parallel", "--weight-banks", "per_pe", "--writable", "--shell", "pynq"]
+    record = json.loads(hwcost("estimate", "cnv-w1a1", "--folding", CNV, *options, "--json").out)
+    assert record["interval_cycles"] == 32_768
+    for name, measured in (("LUT", 26_072), ("FF", 41_312), ("BRAM18", 248)):
+        low, high = record["bands"][name]
+        assert low < measured < high or abs(record["total"][name] / measured - 1) < 0.3
+
+
+def test_estimate_fills_a_part_or_picks_styles(hwcost: Hwcost) -> None:
+    fastest = json.loads(hwcost("estimate", "--fastest", "--json").out)
+    assert fastest["fps"] > 1_000 and fastest["fits"]
+    mixed = json.loads(hwcost("estimate", "--multipliers", "any", "--fps", 60_000, "--json").out)
+    plain = json.loads(hwcost("estimate", "--fps", 60_000, "--json").out)
+    assert mixed["fps"] >= 60_000 and mixed["total"]["DSP"] > 0 and mixed["total"]["LUT"] < plain["total"]["LUT"]
 
 
 def test_estimate_of_a_recipe_and_of_ones_own_network(hwcost: Hwcost) -> None:
@@ -209,6 +256,10 @@ def test_version(hwcost: Hwcost) -> None:
         (["sweep", "fashion-mnist"], ["--data"]),
         (["sweep", "fashion-mnist", "--data", "nowhere"], ["nowhere", "no such file or folder"]),
         (["estimate", "--device", "xc7z999"], ["xc7z999"]),
+        (["estimate", "--fastest", "--fps", "100"], ["--fastest", "give one"]),
+        (["estimate", "--folding", "nowhere.json"], ["--folding nowhere.json", "No such file"]),
+        (["estimate", "--folding", "odd.json"], ["conv1", '{"PE": 16, "SIMD": 3}']),
+        (["estimate", "--folding", "odd.json", "--multipliers", "any"], ["odd.json"]),
         (["estimate", "--json", "--csv"], ["--json", "--csv"]),
         (["estimate", "--fps", "1e9"], ["conv1", "frames/s"]),
         (["estimate", "--input", "3,x"], ["--input", "3,x"]),

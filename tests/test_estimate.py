@@ -17,6 +17,8 @@ from hwcost.estimate import Estimate, estimate, layer_bits, price
 from hwcost.loss import hardware_cost
 from hwcost.models import AREAS, FORMULAS, RESOURCES, Dataflow, Generic, Placed, place, target_fps
 from hwcost.models.device import device
+from hwcost.models.error_band import BANDS
+from hwcost.models.shell import shell
 from hwcost.quant import LearnedBits, QuantLinear, const_weight, learned_weight
 from hwcost.quant.bits import Restrict
 from hwcost.quant.quantizers import IntQuantizer
@@ -178,3 +180,47 @@ def test_a_network_without_hardware_is_refused() -> None:
     pipeline = trace(nn.Sequential(nn.Flatten()), torch.zeros(1, 2, 2), input_bits=4)
     with pytest.raises(BadOption, match="no hardware in it"):
         price(pipeline, Generic())
+
+
+def test_an_error_band_around_every_measured_total(priced: Estimate) -> None:
+    for name in ("LUT", "FF", "BRAM18", "cycles", "latency_cycles"):
+        low, high = priced.bands[name] or (0.0, 0.0)
+        amount = priced.latency_cycles if name == "latency_cycles" else priced.total[name]
+        assert low <= amount <= high and high > low
+        assert BANDS[name].source
+    assert priced.bands["DSP"] is None is priced.bands["URAM"]
+
+
+def test_a_total_near_the_limit_is_called_doubtful(priced: Estimate) -> None:
+    _, most = priced.bands["BRAM18"] or (0.0, 0.0)
+    roomy = {name: 10 * int(priced.total[name] + 1) for name in AREAS} | {"BRAM18": int(most) - 1}
+    near = replace(priced, device=replace(device("xc7z020"), **roomy), total={**priced.total})
+    if priced.total["BRAM18"] <= 0.8 * roomy["BRAM18"]:
+        assert "unless BRAM18 comes out at the upper end" in near.verdict
+    else:  # so near that place and route are the worry
+        assert "BRAM18 above the fill" in near.verdict
+
+
+def test_a_shell_comes_on_top() -> None:
+    pipeline = lenet()
+    fpga = on(pipeline)
+    bare, around = estimate(pipeline, fpga), estimate(pipeline, fpga, shell=shell("pynq"))
+    for name in AREAS:
+        assert around.total[name] == bare.total[name] + getattr(shell("pynq"), name)
+    assert around.layers.equals(bare.layers) and around.total["cycles"] == bare.total["cycles"]
+
+
+def test_what_saves_nothing_is_said() -> None:
+    from hwcost.quant import POW2, StatScale, abs_max
+
+    width = LearnedBits(4, base=0, shape=(3, 1))
+    with torch.no_grad():
+        width.offset[0] = 0
+    quant = IntQuantizer(bits=width, scale=StatScale(abs_max, channel_dim=0, domain=POW2), narrow=True)
+    net = QuantLinear(8, 3, bias=False, weight_quant=quant)
+    with torch.no_grad():
+        net.weight[1:] = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, 1])
+    found = estimate(pipeline := trace(net, torch.zeros(1, 8), input_bits=4), on(pipeline))
+    assert any("weights of 0 to 4 bits share a stream, so all cost 4" in note for note in found.notes)
+    assert any("of its weights are zero; that saves nothing in a folded unit" in note for note in found.notes)
+    assert estimate(lenet(), on(lenet())).notes == ()

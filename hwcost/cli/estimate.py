@@ -10,11 +10,13 @@ from typing import Any
 import click
 import pandas as pd
 
-from hwcost.cli.network import folded
+from hwcost.cli.bill import show
+from hwcost.cli.design import Build, on_a_design
+from hwcost.cli.network import pipeline_of
 from hwcost.cli.options import on_a_part
-from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.estimate import Estimate, estimate
+from hwcost.models.device import device
 
 
 @click.command("estimate")
@@ -22,6 +24,8 @@ from hwcost.estimate import Estimate, estimate
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
 @on_a_part
+@on_a_design
+@click.option("--explain", is_flag=True, help="Also where the LUTs go, and what one bit less would save.")
 @click.option("--corrections", "factors", type=click.Path(path_type=Path), help="corrections.json of `hwcost verify`.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="For machines: the layers as CSV.")
@@ -32,22 +36,28 @@ def estimate_command(
     part: str | None,
     fps: float | None,
     clock_mhz: float | None,
+    explain: bool,
     factors: Path | None,
     as_json: bool,
     as_csv: bool,
+    **build: Any,
 ) -> None:
     """Price NETWORK on a part, layer by layer, at its current bit-widths.
 
-    NETWORK is lenet (default), a recipe (at its first anchor), or package.module:factory or file.py:factory, a
-    function without arguments that returns the network; then --input gives the shape of a sample.
+    NETWORK is lenet (default), cnv-w1a1, cnv-w2a2, a recipe (at its first anchor), or package.module:factory or
+    file.py:factory, a function without arguments that returns the network; then --input gives the shape of a sample.
 
     \b
     Example:
-      hwcost estimate mynet.py:build --input 3,32,32 --device ZCU104 --fps 5000
+      hwcost estimate mynet.py:build --input 3,32,32 --device ZCU104 --fps 5000 --explain
     """
     if as_json and as_csv:
         raise BadOption("--json and --csv both given; give one")
-    result = estimate(*folded(network, shape, input_bits, part, fps, clock_mhz))
+    design = Build(**build)
+    pipeline, defaults = pipeline_of(network, shape, input_bits)
+    clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
+    target = device(defaults.device if part is None else part)
+    result = estimate(pipeline, design.model(pipeline, target, clock, fps, defaults.fps), shell=design.around())
     if factors is not None:
         result = _corrected(result, factors)
     if as_json:
@@ -55,7 +65,7 @@ def estimate_command(
     elif as_csv:
         click.echo(result.layers.to_csv(index=False), nl=False)
     else:
-        _show(result)
+        show(result, explain=explain)
 
 
 def _corrected(result: Estimate, path: Path) -> Estimate:
@@ -75,39 +85,5 @@ def _corrected(result: Estimate, path: Path) -> Estimate:
     layers["LUT"] = (layers["LUT"] * times).round()
     layers["share"] = layers["LUT"] / result.device.LUT
     breakdown = result.breakdown.mul(pd.Series(times, index=layers["layer"]).reindex(result.breakdown.index), axis=0)
-    total = result.total | {"LUT": float(layers["LUT"].sum())}
+    total = result.total | {"LUT": float(layers["LUT"].sum()) + result.shell.LUT}
     return replace(result, layers=layers, total=total, breakdown=breakdown)
-
-
-def _show(result: Estimate) -> None:
-    """The table of layers, then the totals against the part."""
-    names = {"weight_bits": "W", "input_bits": "A", "acc_bits": "acc", "output_bits": "out", "share": "part"}
-    columns = [name for name in result.layers.columns if name not in ("DSP", "URAM") or result.layers[name].any()]
-    layers = table(*(names.get(column, column) for column in columns))
-    for column, header in zip(columns, layers.columns, strict=True):
-        header.justify = "left" if column in ("layer", "kind", "geometry") else "right"
-    for row in result.record()["layers"]:
-        layers.add_row(*(_cell(column, row[column]) for column in columns))
-    out = console()
-    out.print(layers)
-    part = result.device
-    totals = table("", "used", f"{part.name} has", "share")
-    for header in totals.columns[1:]:
-        header.justify = "right"
-    for name, limit in result.limits.items():
-        used = result.total[name]
-        share = f"{used / limit:.1%}" if limit else "-"
-        totals.add_row(name, f"{used:,.0f}", f"{limit:,.0f}", share, style="bold red" if used > limit else None)
-    out.print(totals)
-    out.print(
-        f"{result.fps:,.0f} frames/s at {result.clock_mhz:g} MHz, initiation interval {result.total['cycles']:,.0f} "
-        f"cycles; {result.verdict}"
-    )
-
-
-def _cell(column: str, value: Any) -> str:
-    if value is None:
-        return "-"
-    if column == "share":
-        return f"{value:.1%}"
-    return value if isinstance(value, str) else f"{value:,.0f}"

@@ -15,7 +15,11 @@ RECIPES = {
     "digits": "hwcost.zoo.digits:recipe",
     "fashion-mnist": "hwcost.zoo.fashion_mnist:recipe",
 }
-NETWORKS = {"lenet": "hwcost.zoo.lenet:reference"}
+NETWORKS = {
+    "lenet": "hwcost.zoo.lenet:reference",
+    "cnv-w1a1": "hwcost.zoo.cnv:w1a1",
+    "cnv-w2a2": "hwcost.zoo.cnv:w2a2",
+}
 
 
 class Defaults:

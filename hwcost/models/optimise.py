@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import floor
 from types import MappingProxyType
 
 import numpy as np
@@ -97,6 +98,62 @@ def most_fps(
 
     Error: the search is exact over legal divisors where `optimal` is true.
     """
+    search = _search(
+        pipeline, device, clock_mhz, budget, multipliers, weight_memory, weight_banks, thresholds, flow, max_stream_bits
+    )
+    return search.fastest(clock_mhz * 1e6)
+
+
+def least_share(
+    pipeline: HasLayers,
+    fps: float,
+    *,
+    device: Device | str,
+    clock_mhz: float = 100.0,
+    budget: Mapping[str, float] | None = None,
+    multipliers: str = "any",
+    weight_memory: str = "any",
+    weight_banks: str = "shared",
+    thresholds: str = "search",
+    flow: str = "rtl",
+    max_stream_bits: int = MAX_STREAM_BITS,
+) -> Design:
+    """A pipeline of a given frame rate that fits a part and takes a small share of it, at the widths of now.
+
+    `target_fps` asks for the fewest LUTs and takes the styles as given; this one weighs LUT against DSP, and LUT RAM
+    against BRAM and URAM, by what the budget has of each.
+
+    Args:
+        pipeline, device, clock_mhz, budget, multipliers, weight_memory, weight_banks, thresholds, flow,
+            max_stream_bits: as `most_fps`.
+        fps: frames per second, above 0.
+
+    Returns:
+        A Design; the sum of its shares of the budget is small, not proven to be the least.
+
+    Raises:
+        BadFolding: no pipeline of that rate fits. BadOption, UnknownDevice: as `most_fps`.
+    """
+    if not fps > 0:
+        raise BadOption(f"least_share: fps={fps}; must be above 0")
+    search = _search(
+        pipeline, device, clock_mhz, budget, multipliers, weight_memory, weight_banks, thresholds, flow, max_stream_bits
+    )
+    return search.at(floor(clock_mhz * 1e6 / fps), clock_mhz * 1e6)
+
+
+def _search(
+    pipeline: HasLayers,
+    device: Device | str,
+    clock_mhz: float,
+    budget: Mapping[str, float] | None,
+    multipliers: str,
+    weight_memory: str,
+    weight_banks: str,
+    thresholds: str,
+    flow: str,
+    max_stream_bits: int,
+) -> _Search:
     if not clock_mhz > 0:
         raise BadOption(f"most_fps: clock_mhz={clock_mhz}; must be above 0")
     choice("multipliers", multipliers, (*MULTIPLIERS, "any"))
@@ -110,7 +167,7 @@ def most_fps(
     ways = MULTIPLIERS if multipliers == "any" else (multipliers,)
     memories = ("lutram", "bram18", "uram")[: 3 if part.URAM else 2] if weight_memory == "any" else (weight_memory,)
     search.list_units(list(product(ways, memories)), max_stream_bits)
-    return search.fastest(clock_mhz * 1e6)
+    return search
 
 
 def _limits(part: Device, budget: Mapping[str, float] | None) -> Array:
@@ -184,6 +241,23 @@ class _Search:
             else:
                 low, optimal = middle + 1, optimal and self._proven
         return replace(design, optimal=optimal)
+
+    def at(self, interval: int, clock_hz: float) -> Design:
+        """A design of one interval.
+
+        Raises:
+            BadFolding: a block cannot keep it, or nothing that keeps it fits.
+        """
+        fastest = self._intervals()[0]
+        if interval < fastest:
+            raise BadFolding(
+                f"least_share: {interval} cycles per frame are asked for, but the slowest block takes {fastest} at "
+                f"best, that is {clock_hz / fastest:,.0f} frames/s; ask for less or raise the clock"
+            )
+        design = self._linked(interval, clock_hz)
+        if design is None:
+            raise BadFolding(self._too_big(interval).replace("most_fps", "least_share").replace(", however slow", ""))
+        return design
 
     def _intervals(self) -> list[int]:
         """Every interval at which a choice changes and all blocks can keep up, ascending."""

@@ -1,0 +1,46 @@
+"""How far from the truth an estimate may be: measured / estimated over whole published networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Band:
+    """The range of measured / estimated.
+
+    Attributes:
+        low, high: smallest and largest ratio.
+        source: on what it was seen.
+    """
+
+    low: float
+    high: float
+    source: str
+
+    def around(self, amount: float) -> tuple[float, float]:
+        """What an estimate may be in the end."""
+        return amount * self.low, amount * self.high
+
+
+_NETWORKS = (
+    "7 published networks (5 BNN-PYNQ with their shell, 2 FINN out of context), HLS, xc7z020; "
+    "reports/calibration/published.md. The same design differs by 9% between tool versions"
+)
+
+BANDS: Mapping[str, Band] = MappingProxyType(
+    {
+        "LUT": Band(0.85, 1.29, _NETWORKS),
+        "FF": Band(0.99, 1.20, _NETWORKS),
+        "BRAM18": Band(0.93, 1.21, _NETWORKS),
+        "cycles": Band(
+            1.00, 1.04, "frames/s of 3 published networks that no DMA holds up; reports/calibration/published.md"
+        ),
+        "latency_cycles": Band(
+            1.00, 1.20, "one simulated network and 3 on boards, driver included; reports/calibration/published.md"
+        ),
+    }
+)
+"""By resource. DSP and URAM are counted from structure and have no published network to compare with."""
