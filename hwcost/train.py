@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import isfinite
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwcost.control import Keeper
 from hwcost.data import Data, Split
 from hwcost.errors import BadOption, DivergedTraining
 from hwcost.estimate import Bill, layer_bits, price
+from hwcost.landing import Landing
 from hwcost.live_cost import LiveCost
-from hwcost.loss import Budget
 from hwcost.models.resources import HardwareModel
 from hwcost.quant import parameter_groups
 from hwcost.trace import Pipeline
@@ -32,7 +34,13 @@ class Training:
         width_lr: step size of the learned bit-widths (plain SGD: a layer that costs more moves more), at least 0.
         settle: share of the epochs, at the end, in which widths are frozen and the weights settle; 0 to below 1, and
             always at least the last epoch.
-        budget_strength, budget_rate: of the `Budget`.
+        land: whether the widths that training found are moved by whole bits into the budget, before they settle;
+            a width_lr of 0 keeps them all.
+        keep: how the budget weighs in the loss: "lagrangian" (`Budget`), "target" (`TargetControl`, which also fills it
+            up), or "weighted" (`WeightedCost`, which cannot tell when it is kept).
+        budget_strength, budget_rate: of the `Budget`; the strength is also the start of the target control, and the
+            weight of the weighted cost.
+        ramp: factor by which the weighted cost grows up to its weight while the widths learn, at least 1.
         warmup: share of the steps over which the budget grows to its strength; 0 to 1.
     """
 
@@ -42,12 +50,22 @@ class Training:
     weight_decay: float = 1e-4
     width_lr: float = 0.3
     settle: float = 0.35
+    land: bool = True
+    keep: Literal["lagrangian", "target", "weighted"] = "lagrangian"
+    ramp: float = 1.0
     budget_strength: float = 1.0
     budget_rate: float = 0.05
     warmup: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 1), ("weight_decay", 0), ("width_lr", 0), ("warmup", 0)):
+        for name, least in (
+            ("epochs", 1),
+            ("batch", 1),
+            ("weight_decay", 0),
+            ("width_lr", 0),
+            ("warmup", 0),
+            ("ramp", 1),
+        ):
             value = getattr(self, name)
             whole = name in ("epochs", "batch")
             if (
@@ -58,8 +76,15 @@ class Training:
                 raise BadOption(f"training: {name}={value}; give a {'whole ' * whole}number of at least {least}")
         if not isfinite(self.lr) or self.lr <= 0:
             raise BadOption(f"training: lr={self.lr}; give a finite number above 0")
+        if self.keep not in ("lagrangian", "target", "weighted"):
+            raise BadOption(f"training: keep={self.keep!r}; give 'lagrangian', 'target' or 'weighted'")
         if not 0 <= self.settle < 1 or self.warmup > 1:
             raise BadOption(f"training: settle={self.settle}, warmup={self.warmup}; give shares of 1")
+
+    @property
+    def settling_epochs(self) -> int:
+        """Epochs in which widths are frozen."""
+        return max(1, round(self.settle * self.epochs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +129,14 @@ def fit(
     seed: int,
     pipeline: Pipeline | None = None,
     model: HardwareModel | None = None,
-    budget: Budget | None = None,
+    budget: Keeper | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
     """Train a network, with or without a hardware budget, and leave it at its best settled epoch.
 
-    Widths learn until the settling phase; there the cost stands still, so that of these epochs the one of the best
-    validation accuracy is kept (the last of equals). The test split is not touched.
+    Widths learn until the settling phase; there they land in the budget (`hwcost.landing`), and then the cost stands
+    still, so that of these epochs the one of the best validation accuracy is kept (the last of equals). The test split
+    is not touched.
 
     Args:
         net: the network; trained in place.
@@ -118,7 +144,7 @@ def fit(
         settings: see `Training`.
         seed: of the order of the samples; the same seed gives the same training, bit for bit, on one thread.
         pipeline, model: from `trace` and `hwcost.models`; both, or neither for a float network.
-        budget: added to the loss; needs pipeline and model.
+        budget: a `Budget`, or one of `hwcost.control`: added to the loss; needs pipeline and model.
         on_epoch: called with each finished epoch.
 
     Returns:
@@ -133,7 +159,9 @@ def fit(
     epochs: list[Epoch] = []
     best, best_state = -1.0, dict[str, Tensor]()
     for number in range(1, settings.epochs + 1):
-        settling = number > settings.epochs - loop.settling_epochs
+        settling = number > settings.epochs - settings.settling_epochs
+        if number == 1 + settings.epochs - settings.settling_epochs:
+            loop.land()
         loss = loop.run_epoch(number, widths_learn=not settling)
         epochs.append(loop.record(number, loss))
         if on_epoch is not None:
@@ -156,11 +184,10 @@ class _Loop:
         seed: int,
         pipeline: Pipeline | None,
         model: HardwareModel | None,
-        budget: Budget | None,
+        budget: Keeper | None,
     ) -> None:
         self.net, self.data, self.settings = net, data, settings
         self.pipeline, self.model, self.budget = pipeline, model, budget
-        self.settling_epochs = max(1, round(settings.settle * settings.epochs))
         self.order = torch.Generator().manual_seed(seed)
         groups = parameter_groups(net, lr=settings.lr, width_lr=settings.width_lr, weight_decay=settings.weight_decay)
         self.weights = torch.optim.AdamW([groups.weights, groups.rest])
@@ -170,9 +197,23 @@ class _Loop:
             if budget is not None and pipeline is not None and model is not None
             else None
         )
+        self.landing = (
+            Landing(net, pipeline, model, budget.limits)
+            if settings.land
+            and settings.width_lr > 0
+            and budget is not None
+            and pipeline is not None
+            and model is not None
+            else None
+        )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.weights, max_lr=settings.lr, total_steps=settings.epochs * data.train.steps(settings.batch)
         )
+
+    def land(self) -> None:
+        """Into the budget, where there is one to land in."""
+        if self.landing is not None:
+            self.landing()
 
     def run_epoch(self, number: int, *, widths_learn: bool) -> float:
         """Mean loss over the batches of one epoch."""

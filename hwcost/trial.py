@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hwcost.control import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadOption, BadRecipe
 from hwcost.estimate import Estimate, estimate
@@ -198,15 +199,21 @@ def priced_space(sweep: Sweep, data: Data) -> Prices | None:
     return Prices(widths.space, widths.price, costs, dict(sweep.limits) | limits)
 
 
-def _budget(sweep: Sweep, params: Params, data: Data) -> Budget | None:
+def _budget(sweep: Sweep, params: Params, data: Data) -> Keeper | None:
     if sweep.bits is not None:
         return None  # nothing to drive: the widths stand still
-    settings = sweep.recipe.training
+    settings, limits = sweep.recipe.training, sweep.budget(params)
+    steps = data.train.steps(settings.batch)
+    if settings.keep == "target":
+        return TargetControl(limits, start=settings.budget_strength)
+    if settings.keep == "weighted":
+        learning = max(1, (settings.epochs - settings.settling_epochs) * steps)
+        return WeightedCost(limits, Ramp(settings.budget_strength / settings.ramp, settings.budget_strength, learning))
     return Budget(
-        sweep.budget(params),
+        limits,
         strength=settings.budget_strength,
         rate=settings.budget_rate,
-        warmup=round(settings.warmup * settings.epochs * data.train.steps(settings.batch)),
+        warmup=round(settings.warmup * settings.epochs * steps),
     )
 
 

@@ -68,11 +68,11 @@ recipe = Recipe(
     float_network=lambda: TinyNet(None),
     data=made,
     input=between(0, 15),
-    space={"base": IntDistribution(2, 5), "lut_budget": FloatDistribution(300, 3_000, log=True)},
+    space={"base": IntDistribution(2, 5), "lut_budget": FloatDistribution(800, 1_300, log=True)},
     budget=lambda params: {"LUT": params["lut_budget"]},
     training=Training(epochs=6, batch=16, lr=2e-2, width_lr=2.0, budget_strength=20.0),
     device="PYNQ-Z1",
     fps=400_000,
-    anchors=({"base": 5, "lut_budget": 3_000.0}, {"base": 2, "lut_budget": 300.0}),
+    anchors=({"base": 5, "lut_budget": 1_300.0}, {"base": 2, "lut_budget": 800.0}),
     example=(1, 4, 4),
 )
