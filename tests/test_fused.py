@@ -11,14 +11,18 @@ from torch import Tensor
 from hwcost.errors import BadOption, DivergedTraining
 from hwcost.quant import (
     FLOAT,
+    LOG,
     POW2,
     ConstScale,
+    Domain,
     IntQuantizer,
     LearnedBits,
     LearnedScale,
     Restrict,
     StatScale,
     abs_max,
+    const_input,
+    const_weight,
 )
 from hwcost.quant.fused import Kind, fake_quant, scalar_quant
 from hwcost.quant.rows import Rows, row_quant
@@ -70,11 +74,11 @@ def numbers(log: bool, whole: bool, kind: Kind, base: int, most: int):  # type: 
     """(scalar path, composition of the same parameters)."""
 
     def scalar(x: Tensor, value: Tensor, offset: Tensor) -> Tensor:
-        return scalar_quant(x, value, log, whole, LEAST, offset, base, most, kind)
+        return scalar_quant(x, value, offset, (log, whole, LEAST, base, most, kind))
 
     def plain(x: Tensor, value: Tensor, offset: Tensor) -> Tensor:
         exponent = ceil_ste(value) if whole else value
-        threshold = (torch.exp2(exponent) if log else value).clamp(min=LEAST)
+        threshold = (torch.exp2(exponent.double()).float() if log else value).clamp(min=LEAST)
         return composed(x, threshold, whole_bits(offset, base=base, most=most), kind)
 
     return scalar, plain
@@ -257,3 +261,19 @@ def test_second_derivatives_are_refused(name: str) -> None:
     x = torch.randn(3, 4, requires_grad=True)
     with pytest.raises(BadOption, match="second derivative"):
         torch.autograd.grad(QUANTIZERS[name]()(x).sum(), x, create_graph=True)
+
+
+@pytest.mark.parametrize("transform", [torch.func.vmap, lambda f: torch.func.grad(lambda x: f(x).sum())])
+def test_functorch_is_refused_and_never_silently_wrong(transform) -> None:  # type: ignore[no-untyped-def]
+    for quantizer in (const_input(bits=4, signed=True), const_weight(bits=4)):
+        with pytest.raises(RuntimeError):
+            transform(quantizer)(torch.randn(2, 3))
+
+
+@pytest.mark.parametrize("domain", [LOG, POW2])
+def test_a_threshold_that_ran_away_is_not_hidden(domain: Domain) -> None:
+    quantizer = IntQuantizer(bits=4, scale=LearnedScale(1.0, domain=domain))
+    quantizer.scale.value.data.fill_(1e4)
+    assert not quantizer(torch.tensor([1.0])).isfinite().all()
+    quantizer.scale.value.data.fill_(float("nan"))
+    assert quantizer(torch.tensor([1.0])).isnan().all()

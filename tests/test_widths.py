@@ -231,3 +231,23 @@ def test_state_dict_and_deepcopy_carry_all_there_is() -> None:
     for change in (-0.2, -0.1, 0.2, 0.15, 0.1):
         ends = [moved(each, each.offset.item() + change, 0.25) for each in (bits, twin, loaded)]
         assert ends[0] == ends[1] == ends[2]
+
+
+@pytest.mark.parametrize("channel_dim", [None, 1])
+def test_a_scale_that_has_started_is_loaded_as_started_and_one_that_has_not_as_not(channel_dim: int | None) -> None:
+    def activation() -> QuantIdentity:
+        return QuantIdentity(IntQuantizer(bits=4, scale=LearnedScale.from_stat(abs_max, channel_dim=channel_dim)))
+
+    x, first, second = torch.randn(5, 3), activation(), activation()
+    second.load_state_dict(first.state_dict())
+    with pytest.raises(BadOption, match="start"):
+        second(x)
+    assert first.quant is not None and second.quant is not None
+    first.quant.start(x)  # type: ignore[attr-defined] # of an IntQuantizer
+    value = second.quant.scale.value  # type: ignore[attr-defined]
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second(x), first(x))
+    assert second.quant.scale.value is value, "the optimizer holds this Parameter"  # type: ignore[attr-defined]
+    second.load_state_dict(activation().state_dict())
+    with pytest.raises(BadOption, match="start"):
+        second(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -66,11 +66,12 @@ class QuantIdentity(nn.Module):
 
     def forward(self, x: Tensor | QuantTensor) -> Tensor | QuantTensor:
         """Like x, on the grid of the quantizer."""
+        quant: Any = self._modules.get("quant")  # past Module.__getattr__: small networks wait for Python
         if isinstance(x, QuantTensor):
-            if self.quant is None:
+            if quant is None:
                 raise UnknownPrecision(f"{type(self).__name__}: no quantizer, so no integers; give it one")
-            return self.quant.tensor(self.function(x.value))
-        return self.float_function(x) if self.quant is None else self.quant.quantize(self.function(x))
+            return quant.tensor(self.function(x.value))  # type: ignore[no-any-return] # of any quantizer
+        return self.float_function(x) if quant is None else quant.quantize(self.function(x))
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
         """Thresholds, which also absorb a monotone function and the affine map in front of them.

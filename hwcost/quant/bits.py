@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from math import log2
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +101,11 @@ class LearnedBits(FullPrecision):
 
     def numbers(self) -> tuple[Tensor, int, int] | None:
         """(offset, base, most), for the paths that read widths outside of autograd; None unless they are whole."""
-        return (self.offset, self.base, self.most) if self.restrict is Restrict.WHOLE else None
+        if self.restrict is not Restrict.WHOLE:
+            return None
+        # past Module.__getattr__, here as in the other modules of the hot path: small networks wait for Python
+        offset: Any = self._parameters["offset"]
+        return offset, self.base, self.most
 
     def forward(self) -> Tensor:
         """Width in bits, of `shape`. Gradient to offset: its sign, +1 at zero: no width freezes at its floor."""

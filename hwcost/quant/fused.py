@@ -7,7 +7,8 @@ largest magnitude of each row: a few kernels each, where a composition of torch 
 
 from __future__ import annotations
 
-from math import ceil, isnan, ulp
+from functools import cache
+from math import ceil, inf, isnan, ulp
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from hwcost.errors import BadOption, DivergedTraining
 
 LN2 = 0.6931471805599453
 DOUBLES = 2.0**29  # doubles between two neighbouring float32s
+LARGEST = 127.0  # exponent of the largest threshold that float32 holds
 TINY = 2.0**-126  # below the smallest difference of two floats that matter
 
 _hardtanh_backward = torch.ops.aten.hardtanh_backward.default
@@ -140,20 +142,38 @@ class _TensorQuant(torch.autograd.Function):
         return dx.to(x.dtype), d_threshold, d_bits, None, None
 
 
-def read_bits(offset: Tensor, base: int, most: int) -> int:
-    """One width as a Python number."""
-    distance = abs(offset.item())
+def _power(exponent: float) -> float:
+    """2^exponent, as a float32."""
+    return _float32(2.0**exponent)
+
+
+def read_bits(distance: float, base: int, most: int) -> int:
+    """One width as a Python number, from its offset, as `ste.whole_bits`."""
+    distance = abs(distance)
+    if distance < most:
+        return min(base + round(distance), most)
     if isnan(distance):
         raise DivergedTraining("a learned bit-width is NaN; lower the learning rate of the widths")
-    return most if distance > most else min(base + round(distance), most)
+    return most
 
 
-def offset_gradient(d_bits: float, offset: Tensor, base: int, most: int) -> Tensor:
-    """Of one width, as `ste.whole_bits`."""
-    distance = offset.item()
+def d_distance(d_bits: float, distance: float, base: int, most: int) -> float:
+    """Gradient of one offset, as `ste.whole_bits`."""
     if abs(distance) > most - base:
         d_bits = max(d_bits, 0.0)
-    return torch.full(offset.shape, -d_bits if distance < 0 else d_bits, dtype=offset.dtype)
+    return -d_bits if distance < 0 else d_bits
+
+
+def scalar_like(tensor: Tensor, number: float) -> Tensor:
+    """The number, in the shape and type of a tensor of one element."""
+    return torch.full(tensor.shape, number, dtype=tensor.dtype)
+
+
+@cache
+def _whole_levels(bits: int, kind: Kind) -> tuple[float, float, float, float]:
+    """(low, high, N, dN/dbits / N)."""
+    low, high, reach, slope = levels(bits, kind)
+    return low, high, reach, slope / reach
 
 
 def _float32(number: float) -> float:
@@ -162,23 +182,28 @@ def _float32(number: float) -> float:
     return spread - (spread - number)
 
 
-def scalar_quant(
-    x: Tensor, value: Tensor, log: bool, whole: bool, least: float, offset: Tensor, base: int, most: int, kind: Kind
-) -> Tensor:
-    """`fake_quant` for a float32 tensor on the CPU, with one threshold and one width. Positional, because it is hot.
+ScalarRule = tuple[bool, bool, float, int, int, Kind]
+"""What a quantizer of one threshold and one width does with its numbers: (log, whole, least, base, most, kind).
+
+log: the threshold is stored as its logarithm to base 2, whole: and rounded up. least: the smallest threshold; below it,
+its number has no gradient. base, most: of the width, as `ste.whole_bits`. kind: of the integers. A plain tuple, and one
+argument, because it is hot: autograd looks at every argument.
+"""
+
+
+def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
+    """`fake_quant` for a float32 tensor on the CPU, with one threshold and one width.
 
     Args:
         x: values, any shape.
-        value: the threshold, one element; or its logarithm to base 2 (log), to be rounded up (whole).
-        least: smallest threshold; below it, value has no gradient.
-        offset, base, most: the width, as `ste.whole_bits`; one element.
-        kind: of the integers.
+        value: the threshold, or its logarithm; one element.
+        offset: of the width; one element.
+        rule: how they are meant.
 
     Returns:
         As `fake_quant`; gradients to x, value and offset.
     """
-    rule = (log, whole, least, base, most, kind)  # one argument: autograd looks at every one of them
-    return _ScalarQuant.apply(x, value, offset, rule)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _apply_scalar(x, value, offset, rule)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 class _ScalarQuant(torch.autograd.Function):
@@ -187,24 +212,25 @@ class _ScalarQuant(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, value: Tensor, offset: Tensor, rule: tuple[Any, ...]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
         log, whole, least, base, most, kind = rule
-        found = 2.0 ** ceil(value.item()) if whole else (torch.exp2(value) if log else value).item()
-        theta = max(found, least) if found == found else found
-        low, high, reach, slope = levels(read_bits(offset, base, most), kind)
+        found, distance = value.item(), offset.item()
+        if log:
+            found = _power(ceil(found) if whole else found) if found < LARGEST else found * inf
+        theta = least if found < least else found
+        low, high, reach, rate = _whole_levels(read_bits(distance, base, most), kind)
         step = _float32(theta / reach)
         y = torch.div(x, step).clamp_(low, high).round_().mul_(step)
-        ctx.numbers = (theta, step, low, high, reach, slope / reach)
-        ctx.slope = 0.0 if found < least else theta * LN2 if log else 1.0
-        ctx.bounds = (base, most)
-        ctx.save_for_backward(x, y, value, offset)
+        slope = 0.0 if found < least else LN2 if log else 1 / theta
+        ctx.numbers = (step, low, high, reach, rate, slope, value, offset, distance, base, most)
+        ctx.save_for_backward(x, y)  # of value and offset no more than shape and type is needed again
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         once()
-        x, y, value, offset = ctx.saved_tensors
-        theta, step, low, high, reach, rate = ctx.numbers
+        x, y = ctx.saved_tensors
+        step, low, high, reach, rate, slope, value, offset, distance, base, most = ctx.numbers
         g, x, y, last = _aligned(grads[0], x, y)
         lowest, highest = _float32(low * step), _float32(high * step)
         # hardtanh's gradient is 0 at its bounds, ours is 1: widen both by one float32
@@ -217,8 +243,7 @@ class _ScalarQuant(torch.autograd.Function):
             dx_x = torch.dot(flat_dx, flat_x).item()
             g_y = torch.dot(flat_g, flat_y).item()
             if needs_value:
-                d_theta = (g_y - dx_x) / theta
-                d_value = torch.full(value.shape, d_theta * ctx.slope, dtype=value.dtype)
+                d_value = scalar_like(value, (g_y - dx_x) * slope)
             if needs_offset:
                 dx_y = torch.dot(flat_dx, flat_y).item()
                 d_bits = dx_x - dx_y
@@ -227,10 +252,21 @@ class _ScalarQuant(torch.autograd.Function):
                     outside = (flat_g.sum() - flat_dx.sum()).item()
                     above = (g_y - dx_y - outside * lowest) / (highest - lowest)
                     d_bits += step * above if low in (0, -reach) else step * (2 * above - outside)
-                d_offset = offset_gradient(d_bits * rate, offset, *ctx.bounds)
+                d_offset = scalar_like(offset, d_distance(d_bits * rate, distance, base, most))
         if last:
             dx = dx.permute(0, 3, 1, 2)
         return dx, d_value, d_offset, None
+
+
+def engine_apply(function: Any) -> Any:
+    """`function.apply` without its look for functorch, a third of the time of the call.
+
+    Functorch refuses these functions either way: they read numbers.
+    """
+    return super(torch.autograd.Function, function).apply
+
+
+_apply_scalar = engine_apply(_ScalarQuant)
 
 
 def _aligned(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:

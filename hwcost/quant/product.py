@@ -127,7 +127,8 @@ class Product(nn.Module):
             if self.bias_quant is not None or self.accumulator is not None:
                 return self._on_integers(self._with_step(input)).value
             x = input if self.input_quant is None else self.input_quant.quantize(input)
-            weight = self.weight if self.weight_quant is None else self.weight_quant.quantize(self.weight)
+            quantizer = self._modules.get("weight_quant")  # past Module.__getattr__: small networks wait for Python
+            weight = self.weight if quantizer is None else quantizer.quantize(self.weight)
             return self.product(x, weight, self.bias)
 
     def _with_step(self, x: Tensor) -> QuantTensor:

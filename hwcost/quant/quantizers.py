@@ -183,15 +183,15 @@ class IntQuantizer(ScaledQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """The nearest multiples of the step inside the range; gradients: see `fused.fake_quant`."""
-        # past Module.__getattr__: small networks wait for Python
-        bits: Any = self._modules["bits"]
-        scale: Any = self._modules["scale"]
-        if x.dtype is torch.float32 and x.is_cpu and not torch.compiler.is_compiling():
-            by_numbers: Any = getattr(scale, "by_numbers", None)
-            width = None if by_numbers is None else bits.numbers()
+        if x.is_cpu and x.dtype is torch.float32 and not torch.compiler.is_compiling():
+            # past Module.__getattr__: small networks wait for Python
+            modules: Any = self._modules
+            by_numbers: Any = getattr(modules["scale"], "by_numbers", None)
+            width = None if by_numbers is None else modules["bits"].numbers()
             if width is not None:
-                kind = Kind(self.signed, self.narrow, scale.domain is POW2)
-                found: Tensor | None = by_numbers(x, width, kind, bits.base < SMALLEST[self.signed])
+                kind = Kind(self.signed, self.narrow, modules["scale"].domain is POW2)
+                prune = modules["bits"].base < SMALLEST[self.signed]
+                found: Tensor | None = by_numbers(x, width, kind, prune)
                 if found is not None:
                     return found
         return fake_quant(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import DivergedTraining
-from hwcost.quant.fused import LN2, SMALLEST, Kind, offset_gradient, once, read_bits
+from hwcost.quant.fused import LN2, SMALLEST, Kind, d_distance, engine_apply, once, read_bits, scalar_like
 
 Array = Any
 """A numpy array, or a number that broadcasts like one."""
@@ -51,7 +51,7 @@ def row_quant(x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
     Returns:
         As `fake_quant` of these thresholds, whose gradient goes to the first largest element of each row.
     """
-    return _RowQuant.apply(x, offset, rows)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _apply_rows(x, offset, rows)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 @cache
@@ -76,12 +76,17 @@ def _levels(span: Array, kind: Kind, pruned: Array) -> _Levels:
     return _Levels(-high if kind.narrow else -span, high, span, LN2, pruned)
 
 
+@cache
+def _one(bits: int, kind: Kind) -> _Levels:
+    """Levels of one width, as Python numbers: arithmetic on them costs a tenth of numpy's."""
+    pruned = np.ones((1, 1), bool) if bits < SMALLEST[True] else None
+    return _levels(2.0 ** (max(bits, SMALLEST[True]) - 1), kind, pruned)
+
+
 def _read(offset: Tensor, x: Tensor, rows: Rows, count: int) -> _Levels:
     """Levels of the widths: numbers, or arrays of shape (count, 1) or (count, length)."""
     if offset.numel() == 1:
-        one = read_bits(offset, rows.base, rows.most)
-        pruned = np.ones((1, 1), bool) if one < SMALLEST[True] else None
-        return _levels(np.float32(2.0 ** (max(one, SMALLEST[True]) - 1)), rows.kind, pruned)
+        return _one(read_bits(offset.item(), rows.base, rows.most), rows.kind)
     bits = np.minimum(np.rint(np.abs(offset.detach().numpy())) + rows.base, rows.most)
     if np.isnan(bits).any():
         raise DivergedTraining("a learned bit-width is NaN; lower the learning rate of the widths")
@@ -112,59 +117,63 @@ class _RowQuant(torch.autograd.Function):
         y = np.abs(values)
         place = y.argmax(1)
         place += _starts(*values.shape)
-        largest = y.take(place)
-        threshold = np.maximum(largest, rows.least)
+        largest = values.take(place)
+        threshold = np.abs(largest)
+        if np.minimum.reduce(threshold) < rows.least:
+            # infinity takes the place of what is smaller: nothing moves its threshold
+            largest[threshold < rows.least] = inf
+            threshold = np.maximum(threshold, rows.least)
+        step = threshold
         if kind.power:
             mantissa, exponent = np.frexp(threshold)
-            threshold = np.ldexp(np.float32(1), exponent - (mantissa == 0.5))
-        step = threshold[:, None] / levels.reach
-        np.divide(values, step, y)
+            step = np.ldexp(np.float32(1), exponent - (mantissa == 0.5))
+        step = step[:, None] / levels.reach
+        np.divide(values, step, out=y)
         if kind.power or not kind.narrow:
             np.maximum(y, levels.low, out=y)
             np.minimum(y, levels.high, out=y)
-        np.rint(y, y)
-        np.multiply(y, step, y)
+        np.rint(y, out=y)
+        np.multiply(y, step, out=y)
         if levels.pruned is not None:
-            np.multiply(y, ~levels.pruned, y)
-        ctx.made = (y, step, largest, place, levels)
-        ctx.rows = rows
+            np.multiply(y, ~levels.pruned, out=y)
+        ctx.made = (values, y, step, largest, place, levels, rows)
         ctx.save_for_backward(x, offset)
-        result = torch.from_numpy(y)
-        return result if result.shape == shape else result.view(shape)
+        return torch.from_numpy(y.reshape(shape))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         once()
         x, offset = ctx.saved_tensors
-        rows: Rows = ctx.rows
-        y, step, largest, place, levels = ctx.made
-        values, g = x.detach().numpy().reshape(y.shape), grads[0].numpy().reshape(y.shape)
-        inside, noise = g.copy(), values - y
-        np.multiply(noise, g, noise)
-        counted = noise if levels.pruned is None else noise * ~levels.pruned
-        pull = -np.add.reduce(counted, 1)
-        if rows.kind.power or not rows.kind.narrow:
-            _clip(inside, noise, pull, values, g, step, levels, rows.kind)
-        dx = d_offset = None
+        values, y, step, largest, place, levels, rows = ctx.made
+        g = grads[0].numpy().reshape(y.shape)
         needs_x, needs_offset, _ = ctx.needs_input_grad
-        if needs_offset and offset.numel() == 1:
-            d_bits = float(np.add.reduce(noise, None) * levels.rate)
-            d_offset = offset_gradient(d_bits, offset, rows.base, rows.most)
-        elif needs_offset:
-            d_offset = _offset_gradients(noise * levels.rate, offset, x, rows)
-        if needs_x:
-            # where the threshold is at its least, infinity takes its place: nothing moves it. A threshold rounded up
-            # to a power of two moves faster than the largest element by the same factor by which it exceeds it
-            signed = np.where(largest < rows.least, inf, values.take(place))
-            inside.reshape(-1)[place] += pull / signed
-            dx = torch.from_numpy(inside).view(x.shape)
-        return dx, d_offset, None
+        inside, noise = g.copy(), values - y
+        if rows.kind.narrow and not rows.kind.power and levels.pruned is None and offset.numel() == 1:
+            pull = np.vecdot(noise, g)
+            d_bits = pull
+        else:
+            noise *= g
+            pull = np.add.reduce(noise if levels.pruned is None else noise * ~levels.pruned, 1)
+            if rows.kind.power or not rows.kind.narrow:
+                _clip(inside, noise, pull, values, g, step, levels, rows.kind)
+            d_bits = noise
+        d_offset = _d_offset(d_bits, levels.rate, offset, x, rows) if needs_offset else None
+        if not needs_x:
+            return None, d_offset, None
+        # a threshold rounded up to a power of two moves faster than the largest element by the same factor by which it
+        # exceeds it
+        pull /= largest
+        inside.reshape(-1)[place] -= pull
+        return torch.from_numpy(inside.reshape(x.shape)), d_offset, None
+
+
+_apply_rows = engine_apply(_RowQuant)
 
 
 def _clip(
     inside: Array, noise: Array, pull: Array, values: Array, g: Array, step: Array, levels: _Levels, kind: Kind
 ) -> None:
-    """Correct what the few elements beyond a bound give: dx, d bits / rate, and threshold times d threshold."""
+    """Correct what the few elements beyond a bound give: dx, d bits / rate, and minus threshold times d threshold."""
     scaled = values / step
     beyond = (scaled > levels.high) | (scaled < levels.low)
     if levels.pruned is not None:
@@ -177,11 +186,14 @@ def _clip(
     short = np.where(x > 0, own, -own if kind.power and kind.narrow else np.float32(0))
     inside.reshape(-1)[where] = 0
     noise.reshape(-1)[where] = gradient * short
-    pull += np.bincount(row, gradient * x, len(pull)).astype(pull.dtype)
+    pull -= np.bincount(row, gradient * x, len(pull)).astype(pull.dtype)
 
 
-def _offset_gradients(d_bits: Array, offset: Tensor, x: Tensor, rows: Rows) -> Tensor:
-    """Of several widths, as `ste.whole_bits`."""
-    summed = torch.from_numpy(d_bits).view(x.shape).sum_to_size(offset.shape)
+def _d_offset(d_bits: Array, rate: Array, offset: Tensor, x: Tensor, rows: Rows) -> Tensor:
+    """Gradient of the widths, as `ste.whole_bits`, from that of bits over rate: of every weight, or of every row."""
+    if offset.numel() == 1:
+        one = float(np.add.reduce(d_bits, None)) * rate
+        return scalar_like(offset, d_distance(one, offset.item(), rows.base, rows.most))
+    summed = torch.from_numpy(d_bits * rate).view(x.shape).sum_to_size(offset.shape)
     heard = torch.where(offset.abs() > rows.most - rows.base, summed.clamp(min=0), summed)
     return torch.where(offset < 0, -heard, heard).to(offset.dtype)

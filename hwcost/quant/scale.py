@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from math import isfinite
-from typing import Protocol, Self, runtime_checkable
+from math import isfinite, nan
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,12 @@ def _restricted(threshold: Tensor, domain: Domain) -> Tensor:
     return torch.exp2(ceil_log2(clamped)) if domain is POW2 else clamped
 
 
+def _two_to(power: Tensor) -> Tensor:
+    """2^power, rounded once: as Python, which reads a single threshold, computes it."""
+    wide = power if power.device.type == "mps" else power.double()  # which has no float64
+    return torch.exp2(wide).to(power.dtype)
+
+
 def reduced(x: Tensor, channel_dim: int | None) -> Dims:
     """The dimensions of x that a statistic per `channel_dim` reduces; None for a statistic per tensor."""
     if channel_dim is None:
@@ -95,7 +101,8 @@ class ConstScale(FullPrecision):
         """Quantize x by way of Python numbers; None if there are several."""
         if prune or self.channel_dim is not None or width[0].numel() != 1:
             return None
-        return scalar_quant(x, self.threshold, False, False, 0.0, *width, kind)
+        offset, base, most = width
+        return scalar_quant(x, self.threshold, offset, (False, False, 0.0, base, most, kind))
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold; no gradient."""
@@ -146,6 +153,7 @@ class LearnedScale(FullPrecision):
         """
         scale = cls(1.0, domain=domain)
         scale.stat, scale.channel_dim, scale.started = stat, channel_dim, False
+        scale.value.data.fill_(nan)  # so that a state dict tells whether the scale that it was taken from had started
         return scale
 
     def start(self, x: Tensor) -> None:
@@ -160,11 +168,21 @@ class LearnedScale(FullPrecision):
     def _stored(self, number: Tensor) -> Tensor:
         return number if self.domain is FLOAT else number.log2()
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        stored = state_dict.get(prefix + "value")
+        if self.stat is not None and isinstance(stored, Tensor):
+            if stored.shape != self.value.shape:  # one per channel: how many, only the statistic tells
+                self.value.data = self.value.data.new_full(stored.shape, nan)
+            self.started = not bool(stored.isnan().any())
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
         """Quantize x by way of Python numbers; None if there are several."""
         if prune or self.channel_dim is not None or not self.started or width[0].numel() != 1:
             return None
-        return scalar_quant(x, self.value, self.domain is not FLOAT, kind.power, LEAST, *width, kind)
+        value: Any = self._parameters["value"]
+        offset, base, most = width
+        return scalar_quant(x, value, offset, (self.domain is not FLOAT, kind.power, LEAST, base, most, kind))
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold. Gradient to value: 1 (FLOAT) or threshold ln 2; 0 where it is at its least, 2^-16."""
@@ -173,7 +191,7 @@ class LearnedScale(FullPrecision):
         if self.domain is FLOAT:
             return self.value.clamp(min=LEAST)
         power = self.value if self.domain is LOG else ceil_ste(self.value)
-        return torch.exp2(power).clamp(min=LEAST)
+        return _two_to(power).clamp(min=LEAST)
 
     def extra_repr(self) -> str:
         """For `print(model)`."""
