@@ -18,6 +18,7 @@ from hwcost.errors import BadOption, DivergedTraining
 
 LN2 = 0.6931471805599453
 DOUBLES = 2.0**29  # doubles between two neighbouring float32s
+WIDER = 1 + 2.0**-22  # by two float32s at most
 LARGEST = 127.0  # exponent of the largest threshold that float32 holds
 TINY = 2.0**-126  # below the smallest difference of two floats that matter
 
@@ -116,13 +117,15 @@ class _TensorQuant(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         x, y, threshold, bits, pruned = ctx.saved_tensors
         low, high, reach, slope = levels(bits, ctx.kind)
-        numbers = (threshold / reach, low, high, slope / reach, threshold)
-        step, low, high, rate, theta = (_hoisted(number) for number in numbers)
+        step = threshold / reach
+        # widened a little, because the gradient at the bounds is 1; compared with x itself, because a division costs
+        # more than all the rest
+        numbers = (step, low * step * WIDER, high * step * WIDER)
+        step, lowest, highest = (_hoisted(number) for number in numbers)
         wide = torch.promote_types(x.dtype, threshold.dtype)
         g, x32, y32 = grads[0].to(wide), x.to(wide), y.to(wide)
-        scaled = x32 / step
         # a mask without booleans, which are slow on the CPU: how far inside, and g where that is not negative
-        inside = torch.minimum(high - scaled, scaled - low)
+        inside = torch.minimum(highest - x32, x32 - lowest)
         if pruned is not None:
             inside = inside.masked_fill(pruned, 0)
         dx = torch.ops.aten.threshold_backward(g, inside, -TINY)
@@ -130,15 +133,15 @@ class _TensorQuant(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             moved = g * y32 - dx * x32
             moved = moved if pruned is None else moved.masked_fill(pruned, 0)
-            d_threshold = (moved / theta).sum_to_size(threshold.shape).to(threshold.dtype)
+            d_threshold = (moved.sum_to_size(threshold.shape) / threshold).to(threshold.dtype)
         if ctx.needs_input_grad[2]:
             noise = dx * (x32 - y32)
             short_above, short_below = ctx.kind.short
             if short_above:
-                noise = noise + torch.where((scaled > high) & (inside < 0), g * step, 0)
+                noise = noise + torch.where((x32 > highest) & (inside < 0), g * step, 0)
             if short_below:
-                noise = noise - torch.where((scaled < low) & (inside < 0), g * step, 0)
-            d_bits = (noise * rate).sum_to_size(bits.shape).to(bits.dtype)
+                noise = noise - torch.where((x32 < lowest) & (inside < 0), g * step, 0)
+            d_bits = (noise.sum_to_size(bits.shape) * slope / reach).to(bits.dtype)
         return dx.to(x.dtype), d_threshold, d_bits, None, None
 
 
