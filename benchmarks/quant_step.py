@@ -16,9 +16,11 @@ import argparse
 import cProfile
 import gc
 import multiprocessing as mp
+import os
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -35,6 +37,9 @@ COLUMNS = (
     "brevitas_learned",
 )
 BATCHES = {"mlp": 1024, "lenet": 128, "cnv": 32, "mobilenet": 16}
+RETURNING = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+"""So that glibc returns memory at once, and the resident size tells what is in use."""
+
 WARM_UP = 8  # past Brevitas' collection of statistics, and past compiling
 
 
@@ -287,6 +292,25 @@ class Bench:
             call()
         return (time.process_time() - start) / count
 
+    def peak(self) -> float | None:
+        """Megabytes that a step adds to what stays between steps, at its highest; None where Linux cannot tell.
+
+        The process must return memory at once: MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ of `RETURNING`.
+        """
+        high_water = Path("/proc/self/clear_refs")
+        if not high_water.exists():
+            return None
+        self.net.train()
+        found = []
+        for _ in range(5):
+            self.optimizer.zero_grad(set_to_none=True)
+            gc.collect()
+            before = _resident("VmRSS")
+            high_water.write_text("5", encoding="ascii")  # resets the high-water mark
+            self.train()
+            found.append(_resident("VmHWM") - before)
+        return median(found) / 2**20
+
     def counts(self) -> dict[str, float]:
         """Operations, autograd nodes and Python calls of a step, and megabytes saved for backward."""
         import torch
@@ -324,6 +348,12 @@ class Bench:
         }
 
 
+def _resident(name: str) -> int:
+    """A size of this process from Linux, in bytes: VmRSS now, VmHWM at its highest."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split(name + ":")[1].split()[0]) * 1024
+
+
 def _priced(net: Any, shape: tuple[int, ...]) -> Any:
     import torch
 
@@ -349,18 +379,23 @@ def work(pipe: Connection, network: str, column: str, batch: int, threads: int) 
             phase, count = pipe.recv()
         except EOFError:
             return
-        pipe.send(bench.counts() if phase == "counts" else bench.timed(phase, count))
+        asked = {"counts": bench.counts, "peak": bench.peak}.get(phase)
+        pipe.send(asked() if asked else bench.timed(phase, count))
 
 
 def measure(network: str, batch: int, columns: list[str], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Column -> its figures; ratios are to the first column."""
     context = mp.get_context("spawn")
     pipes: dict[str, Connection] = {}
-    for column in columns:
+
+    def start(column: str) -> None:
         pipes[column], theirs = context.Pipe()
         context.Process(target=work, args=(theirs, network, column, batch, options.threads), daemon=True).start()
         theirs.close()
         pipes[column].recv()
+
+    for column in columns:
+        start(column)
     found: dict[str, dict[str, Any]] = {column: {} for column in columns}
 
     def ask(column: str, phase: str, count: int) -> Any:
@@ -377,23 +412,32 @@ def measure(network: str, batch: int, columns: list[str], options: argparse.Name
         compiled = column.endswith("compiled")
         found[column] |= {} if compiled else ask(column, "counts", 1)
         pipes[column].close()
+    os.environ.update(RETURNING)
+    for column in columns:
+        start(column)
+        found[column]["peak_mb"] = ask(column, "peak", 1)
+        pipes[column].close()
+    for name in RETURNING:
+        del os.environ[name]
     return found
 
 
 def table(network: str, batch: int, found: dict[str, dict[str, Any]], rounds: int) -> str:
     """As Markdown."""
     first = next(iter(found))
+    heads = ("column", "train, CPU ms", "ratio", "eval, CPU ms", "ratio", "ATen ops", "nodes", "Python calls")
+    heads += ("saved MB", "peak MB")
     lines = [
         f"### {network}, batch {batch} (ratios to {first}, median of {rounds} interleaved rounds)",
         "",
-        "| column | train, CPU ms | ratio | eval, CPU ms | ratio | ATen ops | nodes | Python calls | saved MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| " + " | ".join(heads) + " |",
+        "|---" * len(heads) + "|",
     ]
     for column, row in found.items():
         counted = [f"{row[name]:.0f}" if name in row else "" for name in ("operations", "nodes", "calls")]
-        saved = f"{row['saved_mb']:.1f}" if "saved_mb" in row else ""
+        sizes = [f"{row[name]:.1f}" if row.get(name) is not None else "" for name in ("saved_mb", "peak_mb")]
         times = [f"{row['train']:.2f}", f"{row['train_ratio']:.2f}", f"{row['eval']:.2f}", f"{row['eval_ratio']:.2f}"]
-        lines.append("| " + " | ".join([column, *times, *counted, saved]) + " |")
+        lines.append("| " + " | ".join([column, *times, *counted, *sizes]) + " |")
     return "\n".join(lines)
 
 
