@@ -219,6 +219,11 @@ def _open(sweep: Sweep, fingerprint: Mapping[str, str], prices: Prices | None) -
     )
 
 
+def _floats(limits: Mapping[str, float]) -> dict[str, float]:
+    """8000 or 8000.0: JSON does not keep them apart, a fingerprint must not either."""
+    return {name: float(limit) for name, limit in limits.items()}
+
+
 def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
     """All that the figures of a trial follow from, besides its parameters."""
     recipe = sweep.recipe
@@ -227,10 +232,10 @@ def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
         "network": str(sweep.network(sweep.rehearsals[0])),
         "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
         "data": data.fingerprint,
-        "budget": json.dumps([dict(sweep.budget(params)) for params in sweep.rehearsals]),
+        "budget": json.dumps([_floats(sweep.budget(params)) for params in sweep.rehearsals]),
         "training": str(recipe.training),
         "device": sweep.part.name,
-        "fps": f"{sweep.target:.12g}",  # 30000 or 30000.0: JSON does not keep them apart
+        "fps": f"{sweep.target:.12g}",
         "clock_mhz": str(float(sweep.clock)),
     } | ({} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)})
 
