@@ -24,7 +24,8 @@ from hwcost.quant import (
     const_input,
     const_weight,
 )
-from hwcost.quant.fused import Kind, fake_quant, scalar_quant
+from hwcost.quant.fused import Kind, fake_quant
+from hwcost.quant.numbers import scalar_quant
 from hwcost.quant.rows import Rows, row_quant
 from hwcost.quant.scale import LEAST
 from hwcost.ste import ceil_ste, round_ste, whole_bits

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import DivergedTraining
-from hwcost.quant.fused import LN2, SMALLEST, Kind, d_distance, engine_apply, once, read_bits, scalar_like
+from hwcost.quant.fused import LN2, SMALLEST, Kind, once
+from hwcost.quant.numbers import d_distance, engine_apply, read_bits, scalar_like
 
 Array = Any
 """A numpy array, or a number that broadcasts like one."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.fused import Kind, scalar_quant
+from hwcost.quant.fused import Kind
+from hwcost.quant.numbers import scalar_quant
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.rows import Rows, row_quant
 from hwcost.quant.stats import Dims, Stat, abs_max
