@@ -104,8 +104,9 @@ def table(results: list[dict[str, Any]]) -> list[str]:
         lines += ["", f"## {name}", "", f"| sampler | batch | seeds | {' | '.join(columns)} | s per trial |"]
         lines.append("|---" * (len(marks) + 4) + "|")
         rows = []
-        for sampler, batch in dict.fromkeys((result["sampler"], result["batch"]) for result in mine):
-            runs = [result for result in mine if (result["sampler"], result["batch"]) == (sampler, batch)]
+        for kind in dict.fromkeys(_kind(result) for result in mine):
+            runs = [result for result in mine if _kind(result) == kind]
+            sampler, batch, _ = kind
             cells = [_cell(runs, mark) for mark in marks]
             last = max(int(mark) for mark in runs[0]["seconds"])
             seconds = fmean(_at(run["seconds"], last) for run in runs)
@@ -115,6 +116,10 @@ def table(results: list[dict[str, Any]]) -> list[str]:
             )
         lines += [row for _, row in sorted(rows)]
     return lines
+
+
+def _kind(result: dict[str, Any]) -> tuple[str, int, int]:
+    return result["sampler"], result["batch"], result["trials"]
 
 
 def _at(by_mark: dict[Any, Any], mark: int) -> Any:

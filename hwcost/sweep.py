@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import platform
@@ -17,15 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import nn
 
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadStudy, DivergedTraining
 from hwcost.models import AREAS, RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.recipe import Recipe
+from hwcost.records import checkpoint, read_json, read_run, read_trials, restore_net, save_net, write_json
 from hwcost.report import read_study, write_report
 from hwcost.search import Outcome, Prices, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
@@ -87,7 +85,7 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
         if study.frame().empty:
             _forget(sweep.out)
         record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
-        _write_json(sweep.out / "run.json", record)
+        write_json(sweep.out / "run.json", record)
         progress = study.run(
             lambda suggestion: _objective(sweep, data, suggestion, listener),
             trials=trials,
@@ -95,7 +93,7 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
             failures=(DivergedTraining, BadFolding),
         )
         _test_front(sweep, data, study)
-        _write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
+        write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
         page = _report(sweep, study)
         standing = _standing(study, sweep)
     return Result(page=page, finished=standing.finished, front=len(standing.front), interrupted=progress.interrupted)
@@ -107,8 +105,8 @@ def publish(folder: Path) -> Path:
     Raises:
         BadStudy: no study there, or a broken one.
     """
-    record = _read_run(folder)
-    return write_report(folder, _read_trials(folder), record)
+    record = read_run(folder)
+    return write_report(folder, read_trials(folder), record)
 
 
 def reproduce(
@@ -146,7 +144,7 @@ def recall(folder: Path, number: int, find: Callable[[str], Recipe], data: Path 
     """
     sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
     trial = design(sweep, suggestion.params, loaded, suggestion.seed)
-    _restore(trial.net, _checkpoint(folder, number))
+    restore_net(trial.net, checkpoint(folder, number))
     return trial
 
 
@@ -160,7 +158,7 @@ def best(folder: Path, count: int) -> list[int]:
     Raises:
         BadStudy: no study there, or none of its trials finished.
     """
-    study = read_study(_read_trials(folder), _read_run(folder))
+    study = read_study(read_trials(folder), read_run(folder))
     front = study.complete[study.complete["on_front"]]
     knees = {mark.row for mark in study.marks if "knee" in mark.names}
     order = sorted(front.index, key=lambda row: (row not in knees, -front["accuracy"][row], front["number"][row]))
@@ -173,8 +171,8 @@ def _recorded(
     folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
 ) -> tuple[Sweep, Data, Suggestion, Mapping[Hashable, Any]]:
     """A finished trial with the sweep it belongs to; refuses if recipe or data are not what they were."""
-    record = _read_run(folder)
-    trials = read_study(_read_trials(folder), record).trials  # checked
+    record = read_run(folder)
+    trials = read_study(read_trials(folder), record).trials  # checked
     try:
         kept = next(row for _, row in trials.iterrows() if row["number"] == number and row["state"] == "COMPLETE")
         suggestion = Suggestion(number=number, params=kept["params"], seed=int(kept["seed"]))
@@ -243,7 +241,7 @@ def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
 def _objective(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
     listener.trial_started(suggestion.number)
     outcome, trial = run_trial(sweep, data, suggestion, listener.epoch_done)
-    _save(trial.net, _checkpoint(sweep.out, suggestion.number))
+    save_net(trial.net, checkpoint(sweep.out, suggestion.number))
     return outcome
 
 
@@ -260,25 +258,25 @@ def _float_baseline(sweep: Sweep, data: Data, listener: Listener) -> dict[str, f
     """Validation accuracy of the float network, trained once per study with the settings of every trial."""
     path = sweep.out / "float.json"
     if path.exists():
-        return _read_json(path)
+        return read_json(path)
     torch.manual_seed(sweep.seed)
     net = sweep.network(None)
     fit(net, data, sweep.recipe.training, seed=sweep.seed, on_epoch=listener.epoch_done)
-    _save(net, _checkpoint(sweep.out, None))
+    save_net(net, checkpoint(sweep.out, None))
     figures = {"validation": evaluate(net, data.validation)}
-    _write_json(path, figures)
+    write_json(path, figures)
     return figures
 
 
 def _test_baseline(sweep: Sweep, data: Data) -> dict[str, float]:
     """Its figures with the test accuracy: touched once, when the search is over."""
     path = sweep.out / "float.json"
-    figures = _read_json(path)
+    figures = read_json(path)
     if "test" not in figures:
         net = sweep.network(None)
-        _restore(net, _checkpoint(sweep.out, None))
+        restore_net(net, checkpoint(sweep.out, None))
         figures["test"] = evaluate(net, data.test)
-        _write_json(path, figures)
+        write_json(path, figures)
     return figures
 
 
@@ -298,21 +296,21 @@ def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
 def _test_front(sweep: Sweep, data: Data, study: Study) -> None:
     """Test accuracy of the trials on the front, chosen by validation; of no other trial, and of each once."""
     path = sweep.out / "test.json"
-    tested = _read_json(path) if path.exists() else {}
+    tested = read_json(path) if path.exists() else {}
     for row in _standing(study, sweep).front:
         number = int(row["number"])
         if str(number) in tested:
             continue
         net = design(sweep, row["params"], data, int(row["seed"])).net
-        _restore(net, _checkpoint(sweep.out, number))
+        restore_net(net, checkpoint(sweep.out, number))
         tested[str(number)] = evaluate(net, data.test)
-        _write_json(path, tested)
+        write_json(path, tested)
 
 
 def _report(sweep: Sweep, study: Study) -> Path:
     """Write the table with its nested columns, so that `hwcost report` needs neither recipe nor data; then the page."""
     path = sweep.out / "test.json"
-    tested = _read_json(path) if path.exists() else {}
+    tested = read_json(path) if path.exists() else {}
     front = {row["number"] for row in _standing(study, sweep).front}
     rows = [
         {name: _finite(value) for name, value in _named(row).items() if name != "reason"}
@@ -322,7 +320,7 @@ def _report(sweep: Sweep, study: Study) -> Path:
         }
         for row in study.frame().to_dict("records")
     ]
-    _write_json(sweep.out / "trials.json", {"trials": rows})
+    write_json(sweep.out / "trials.json", {"trials": rows})
     return publish(sweep.out)
 
 
@@ -364,61 +362,3 @@ def _provenance(
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
     }
-
-
-def _checkpoint(folder: Path, number: int | None) -> Path:
-    """Of a trial, or of the float network."""
-    return folder / "checkpoints" / ("float.pt" if number is None else f"trial-{number:04d}.pt")
-
-
-def _save(net: nn.Module, path: Path) -> None:
-    content = io.BytesIO()
-    torch.save(net.state_dict(), content)
-    _replace(path, content.getvalue())
-
-
-def _restore(net: nn.Module, path: Path) -> None:
-    try:
-        net.load_state_dict(torch.load(path, weights_only=True))
-    except Exception as error:  # torch and pickle fail in many ways on a broken file
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BadStudy(f"{path}: cannot be read ({reason}); restore it, or start a study in another folder") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside, then rename: a file is there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise BadStudy(f"{path}: cannot be written ({error.strerror}); mend that, or give another --out") from error
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    _replace(path, (json.dumps(content, indent=2) + "\n").encode())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadStudy(f"{path}: cannot be read ({error}); restore it, or start a study in another folder") from error
-    if not isinstance(content, dict):
-        raise BadStudy(f"{path}: not a record of hwcost; start a study in another folder")
-    return content
-
-
-def _read_trials(folder: Path) -> pd.DataFrame:
-    path = folder / "trials.json"
-    rows = _read_json(path).get("trials") if path.is_file() else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadStudy(f"{path}: no table of trials; call `hwcost sweep` again to write it")
-    return pd.DataFrame(rows, columns=None if rows else ["number", "state"])
-
-
-def _read_run(folder: Path) -> dict[str, Any]:
-    if not (folder / "run.json").is_file():
-        raise BadStudy(f"{folder}: no study there (no run.json); name a folder that `hwcost sweep` wrote")
-    return _read_json(folder / "run.json")

@@ -31,6 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "width_space": {"width_prices", "quant", "trace", "models", "errors"},
     "landing": {"loss", "pieces", "quant", "trace", "models"},
     "train": {"control", "landing", "live_cost", "data", "estimate", "trace", "models", "quant", "errors"},
+    "records": {"errors"},
     "report": {"pareto", "errors"},
     "data": {"errors"},
     "recipe": {"train", "data", "ranges", "errors"},
@@ -49,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "errors",
     },
-    "sweep": {"trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
+    "sweep": {"records", "trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
     "progress": {"sweep", "train"},
     "synth": {"models", "ranges", "spec", "errors"},
     "cli": {

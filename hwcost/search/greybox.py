@@ -37,7 +37,9 @@ SOFTEST = 0.002
 """Losses are compared on a logarithmic scale, down to the noise or this share of their span."""
 
 FIRST = 3
-"""Trials at the highest, the lowest and the middle level of everything, before there is a model."""
+"""Finished trials before there is a model; until then the levels of everything are as high as these shares say."""
+
+_HEIGHTS = (1.0, 0.0, 0.5, 0.75, 0.25, 0.875, 0.625, 0.375, 0.125)
 
 
 class GreyBoxSampler(BaseSampler):
@@ -172,11 +174,11 @@ class GreyBoxSampler(BaseSampler):
         )
 
     def _first(self, breeder: Breeder, history: History) -> Row:
-        """Of what fits: the highest, the lowest, the middle, and then anything."""
+        """Of what fits: the highest, the lowest, the middle, and so on between them; then anything."""
         rows = self._fitting(breeder)
         height = self._grid.height(rows)
-        goals = (height.max(), height.min(), (height.max() + height.min()) / 2)
-        telling = rows[[int(np.abs(height - goal).argmin()) for goal in goals]]
+        goals = height.min() + np.ptp(height) * np.array(_HEIGHTS)
+        telling = rows[np.abs(height - goals[:, None]).argmin(1)]
         rows = np.concatenate([telling, self._random.permutation(rows)])
         fresh = rows[history.untried(rows)]
         first: Row = fresh[0] if len(fresh) else rows[0]

@@ -1,0 +1,95 @@
+"""The files of a study folder: JSON and checkpoints, each there whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from hwcost.errors import BadStudy
+
+
+def checkpoint(folder: Path, number: int | None) -> Path:
+    """Of a trial, or of the float network."""
+    return folder / "checkpoints" / ("float.pt" if number is None else f"trial-{number:04d}.pt")
+
+
+def save_net(net: nn.Module, path: Path) -> None:
+    """The weights of a network."""
+    content = io.BytesIO()
+    torch.save(net.state_dict(), content)
+    _replace(path, content.getvalue())
+
+
+def restore_net(net: nn.Module, path: Path) -> None:
+    """Put saved weights into a network of the same build.
+
+    Raises:
+        BadStudy: the file is missing, broken, or of another network.
+    """
+    try:
+        net.load_state_dict(torch.load(path, weights_only=True))
+    except Exception as error:  # torch and pickle fail in many ways on a broken file
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BadStudy(f"{path}: cannot be read ({reason}); restore it, or start a study in another folder") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside, then rename: a file is there whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise BadStudy(f"{path}: cannot be written ({error.strerror}); mend that, or give another --out") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A record, indented."""
+    _replace(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A record.
+
+    Raises:
+        BadStudy: the file is missing or broken.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadStudy(f"{path}: cannot be read ({error}); restore it, or start a study in another folder") from error
+    if not isinstance(content, dict):
+        raise BadStudy(f"{path}: not a record of hwcost; start a study in another folder")
+    return content
+
+
+def read_trials(folder: Path) -> pd.DataFrame:
+    """The table of trials, as `hwcost sweep` wrote it.
+
+    Raises:
+        BadStudy: it is missing or broken.
+    """
+    path = folder / "trials.json"
+    rows = read_json(path).get("trials") if path.is_file() else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadStudy(f"{path}: no table of trials; call `hwcost sweep` again to write it")
+    return pd.DataFrame(rows, columns=None if rows else ["number", "state"])
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """How a study was made.
+
+    Raises:
+        BadStudy: there is no study, or its record is broken.
+    """
+    if not (folder / "run.json").is_file():
+        raise BadStudy(f"{folder}: no study there (no run.json); name a folder that `hwcost sweep` wrote")
+    return read_json(folder / "run.json")
