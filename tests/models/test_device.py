@@ -35,6 +35,8 @@ def test_every_name_finds_its_part() -> None:
         ("zcu104", 230400),
         ("vu13p", 1728000),
         ("xcu250", 1728000),
+        ("xc7k325t", 203800),
+        ("kcu105", 242400),
     ],
 )
 def test_known_parts(name: str, lut: int) -> None:

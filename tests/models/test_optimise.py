@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hwcost.errors import BadFolding, BadOption
 from hwcost.models import AREAS, Dataflow, place
 from hwcost.models.matvec import MatVecFormula
-from hwcost.models.optimise import Design, most_fps
+from hwcost.models.optimise import Design, least_share, most_fps
 from hwcost.models.selection import select
 from hwcost.ranges import integers
 from hwcost.spec import Block, Layer, LayerSpec, MatVec, Signal, Thresholds
@@ -129,6 +129,23 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 def test_what_does_not_fit_says_what_is_short() -> None:
     with pytest.raises(BadFolding, match=r"it needs at least \d+ LUT of 50; take a larger part"):
         most_fps(Chain([(4, 8, 1)]), device="xc7z020", budget={"LUT": 50})
+
+
+def test_a_small_design_of_a_given_rate() -> None:
+    chain = Chain([(64, 576, 64), (64, 576, 16)])
+    roomy = least_share(chain, 2_000, device="ZCU104")
+    used = rebuilt(chain, roomy, "ZCU104")
+    assert used["cycles"] <= 50_000 == roomy.folding.interval_cycles and roomy.fps == 2_000
+    assert {area: used[area] for area in AREAS} == dict(roomy.used)
+    # few LUTs and many DSPs: multipliers move
+    short = least_share(chain, 20_000, device="ZCU104", budget={"LUT": 8_000, "DSP": 1_000})
+    assert short.used["LUT"] <= 8_000 and short.used["DSP"] > 0
+    with pytest.raises(BadFolding, match=r"the slowest block takes \d+ at best"):
+        least_share(chain, 50e6, device="ZCU104")
+    with pytest.raises(BadFolding, match=r"the network does not fit: it needs at least [\d,]+ LUT of 400"):
+        least_share(chain, 20_000, device="ZCU104", budget={"LUT": 400})
+    with pytest.raises(BadOption, match="fps=0"):
+        least_share(chain, 0, device="ZCU104")
 
 
 @settings(max_examples=200, deadline=None)
