@@ -17,6 +17,7 @@ from hwcost.models import Device as Device
 from hwcost.models import Finn as Finn
 from hwcost.models import Fold as Fold
 from hwcost.models import Generic as Generic
+from hwcost.models import Refolding as Refolding
 from hwcost.models import Unrolled as Unrolled
 from hwcost.models import devices as devices
 from hwcost.models import target_fps as target_fps

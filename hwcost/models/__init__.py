@@ -14,6 +14,7 @@ from hwcost.models.formula import Setting as Setting
 from hwcost.models.formulas import FORMULAS as FORMULAS
 from hwcost.models.generic import Generic as Generic
 from hwcost.models.links import place as place
+from hwcost.models.refolding import Refolding as Refolding
 from hwcost.models.resources import AREAS as AREAS
 from hwcost.models.resources import RESOURCES as RESOURCES
 from hwcost.models.resources import HardwareModel as HardwareModel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import floor
 from types import MappingProxyType
 
@@ -55,16 +55,41 @@ def target_fps(
         BadFolding: a block that cannot be that fast; names it and the best rate that it reaches.
         BadOption: a rate or a clock that is not above 0, an unknown choice.
     """
+    return fold_blocks(
+        place(pipeline.layers()),
+        fps,
+        clock_mhz=clock_mhz,
+        multipliers=multipliers,
+        weight_memory=weight_memory,
+        weight_banks=weight_banks,
+        thresholds=thresholds,
+        flow=flow,
+        max_stream_bits=max_stream_bits,
+    )
+
+
+def fold_blocks(
+    placed: Sequence[Placed],
+    fps: float,
+    *,
+    clock_mhz: float,
+    multipliers: str | Mapping[str, str],
+    weight_memory: str | Mapping[str, str],
+    weight_banks: str,
+    thresholds: str,
+    flow: str,
+    max_stream_bits: int,
+) -> Folding:
+    """As `target_fps`, of the blocks from `place`."""
     if not (fps > 0 and clock_mhz > 0):
         raise BadOption(f"target_fps: fps={fps}, clock_mhz={clock_mhz}; both must be above 0")
     choice("multipliers", multipliers, MULTIPLIERS)
     choice("weight_memory", weight_memory, MEMORIES)
     choice("weight_banks", weight_banks, BANKS)
+    choice("thresholds", thresholds, THRESHOLDS)
     choice("flow", flow, FLOWS)
     clock_hz = clock_mhz * 1e6
     interval = floor(clock_hz / fps)
-    choice("thresholds", thresholds, THRESHOLDS)
-    placed = place(pipeline.layers())
     names = unit_names(placed)
     legal = {}
     for index, item in enumerate(placed):

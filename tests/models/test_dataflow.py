@@ -24,6 +24,7 @@ OPTIONS = st.fixed_dictionaries(
         "thresholds": st.sampled_from(("search", "parallel")),
         "flow": st.sampled_from(("rtl", "hls")),
         "device": st.sampled_from(("xc7z020", "ZCU104", "VCK190")),
+        "writable": st.booleans(),
     }
 )
 WIDTHS = st.lists(st.integers(1, 16), min_size=4, max_size=4)
@@ -37,14 +38,14 @@ def placed(g: dict[str, Any], widths: list[float]) -> tuple[list[Placed], list[t
     return [Placed("unit", build(g, leaves))], leaves
 
 
-def folded(g: dict[str, Any], options: dict[str, str], choice: int) -> Dataflow:
+def folded(g: dict[str, Any], options: dict[str, Any], choice: int) -> Dataflow:
     """A model with the `choice`-th legal fold for the block."""
     (item,), _ = placed(g, [4.0] * 4)
     formula = FORMULAS[type(item.block)]
     assert isinstance(formula, Formula)
     folds = formula.folds(item.block)
     folding = {"unit": folds[choice % len(folds)]} if isinstance(item.block, MatVec) else {}
-    return Dataflow(folding=folding, **options)  # type: ignore[arg-type] # the strategy draws str only
+    return Dataflow(folding=folding, **options)
 
 
 def amounts(model: Dataflow, items: list[Placed]) -> list[float]:
@@ -54,7 +55,7 @@ def amounts(model: Dataflow, items: list[Placed]) -> list[float]:
 
 @settings(max_examples=150, deadline=None)
 @given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
-def test_exact_at_integers(g: dict[str, Any], options: dict[str, str], choice: int, widths: list[int]) -> None:
+def test_exact_at_integers(g: dict[str, Any], options: dict[str, Any], choice: int, widths: list[int]) -> None:
     model = folded(g, options, choice)
     items, _ = placed(g, widths)
     (reference,) = model.reference(items)
@@ -65,7 +66,7 @@ def test_exact_at_integers(g: dict[str, Any], options: dict[str, str], choice: i
 @settings(max_examples=150, deadline=None)
 @given(geometries(), OPTIONS, st.integers(0, 10_000), st.lists(st.floats(1, 12), min_size=4, max_size=4), GAPS)
 def test_non_decreasing_and_finite(
-    g: dict[str, Any], options: dict[str, str], choice: int, low: list[float], gaps: list[float]
+    g: dict[str, Any], options: dict[str, Any], choice: int, low: list[float], gaps: list[float]
 ) -> None:
     model = folded(g, options, choice)
     less = amounts(model, placed(g, low)[0])
@@ -78,7 +79,7 @@ def test_non_decreasing_and_finite(
 @settings(max_examples=150, deadline=None)
 @given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
 def test_between_two_integers_lies_the_line(
-    g: dict[str, Any], options: dict[str, str], choice: int, widths: list[int]
+    g: dict[str, Any], options: dict[str, Any], choice: int, widths: list[int]
 ) -> None:
     model = folded(g, options, choice)
     start = [float(max(w, 2)) for w in widths]
@@ -90,7 +91,7 @@ def test_between_two_integers_lies_the_line(
 @settings(max_examples=150, deadline=None)
 @given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
 def test_gradient_is_never_negative_and_never_dead(
-    g: dict[str, Any], options: dict[str, str], choice: int, widths: list[int]
+    g: dict[str, Any], options: dict[str, Any], choice: int, widths: list[int]
 ) -> None:
     model = folded(g, options, choice)
     items, leaves = placed(g, widths)

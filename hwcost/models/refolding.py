@@ -1,0 +1,119 @@
+"""A pipeline that is folded anew whenever its widths change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from hwcost.models.dataflow import Dataflow
+from hwcost.models.device import Device
+from hwcost.models.device import device as find_device
+from hwcost.models.matvec import MAX_STREAM_BITS
+from hwcost.models.resources import RESOURCES, Placed
+from hwcost.models.target import fold_blocks
+from hwcost.ranges import Range, widest
+
+MOST_KEPT = 1024
+"""Foldings that are remembered; beyond, all are forgotten."""
+
+
+class Refolding:
+    """`Dataflow` at a frame rate instead of a folding: what the widths of now cost, folded as suits them best.
+
+    A folding that was the cheapest at 8 bits need not be it at 3, and at a fixed folding a width that grows may make a
+    stream wider than is legal; here every combination of whole widths has its own, by `target_fps`. It remembers a pure
+    function, so nothing it holds can be out of date. `LiveCost` and `WidthPrices` take it, but cannot price its layers
+    apart; for long trainings fold once, train, and fold again.
+
+    Args:
+        fps: frames per second that every folding reaches, above 0.
+        device: a Device, or its name.
+        clock_mhz, multipliers, weight_memory, weight_banks, thresholds, flow: as `Dataflow`.
+        max_stream_bits: widest legal stream.
+
+    Raises:
+        UnknownDevice, BadOption: what the argument is, and what it may be.
+    """
+
+    resources: tuple[str, ...] = RESOURCES
+
+    def __init__(
+        self,
+        fps: float,
+        *,
+        device: Device | str,
+        clock_mhz: float = 100.0,
+        multipliers: str | Mapping[str, str] = "lut",
+        weight_memory: str | Mapping[str, str] = "auto",
+        weight_banks: str = "shared",
+        thresholds: str = "search",
+        flow: str = "rtl",
+        max_stream_bits: int = MAX_STREAM_BITS,
+    ) -> None:
+        self.fps, self.clock_mhz, self.max_stream_bits = fps, clock_mhz, max_stream_bits
+        self.device = find_device(device) if isinstance(device, str) else device
+        self._multipliers, self._weight_memory = multipliers, weight_memory
+        self._weight_banks, self._thresholds, self._flow = weight_banks, thresholds, flow
+        self._known: dict[tuple[object, ...], Dataflow] = {}
+        self._folded([])  # refuse wrong options now
+
+    def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
+        """As `Dataflow.price` with the folding of now; LUT in all is non-decreasing in every width.
+
+        Args:
+            placed: all blocks of a pipeline, from `place`.
+
+        Returns:
+            As `Dataflow.price`. Gradient: at the folding of now.
+
+        Raises:
+            BadFolding: a block cannot be that fast, or has no legal folding at its widths.
+        """
+        return self.folded(placed).price(placed)
+
+    def folded(self, placed: Sequence[Placed]) -> Dataflow:
+        """The pipeline with the folding of now."""
+        key = tuple((item.layer, type(item.block), *_sizes(item)) for item in placed)
+        if key not in self._known:
+            if len(self._known) >= MOST_KEPT:
+                self._known.clear()
+            self._known[key] = self._folded(placed)
+        return self._known[key]
+
+    def _folded(self, placed: Sequence[Placed]) -> Dataflow:
+        folding = fold_blocks(
+            placed,
+            self.fps,
+            clock_mhz=self.clock_mhz,
+            multipliers=self._multipliers,
+            weight_memory=self._weight_memory,
+            weight_banks=self._weight_banks,
+            thresholds=self._thresholds,
+            flow=self._flow,
+            max_stream_bits=self.max_stream_bits,
+        )
+        return Dataflow(
+            device=self.device,
+            folding=folding,
+            clock_mhz=self.clock_mhz,
+            multipliers=self._multipliers,
+            weight_memory=self._weight_memory,
+            weight_banks=self._weight_banks,
+            thresholds=self._thresholds,
+            flow=self._flow,
+        )
+
+
+def _sizes(item: Placed) -> tuple[object, ...]:
+    """What a folding depends on: the geometry of a block, its whole widths and their kind."""
+    with torch.no_grad():
+        return tuple(
+            (ceil(float(widest(value).bits)), value.bipolar, bool((value.low == -value.high).all()))
+            if isinstance(value, Range)
+            else value
+            for value in vars(item.block).values()
+            if isinstance(value, Range | int | str | tuple)
+        )
