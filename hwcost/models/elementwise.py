@@ -74,7 +74,8 @@ class SaturateFormula(Formula):
     def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
         c = setting.constants
         inputs, result = widths
-        cut = ops.maximum(inputs - result, 0 * inputs)  # a range that does not narrow is only selected
+        # a range that does not narrow is only selected; its slope is that of one that does
+        cut = ops.where(ops.special(inputs <= result), 0 * inputs, inputs - result)
         return {
             "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
             "LUT:adders": ops.ceil(c["saturate_bit"] * g.pe * result + c["saturate_cut_bit"] * g.pe * cut),

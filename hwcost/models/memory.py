@@ -32,11 +32,7 @@ def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
     vendor tool may cascade instead, or add a block for timing.
     Source: UG573 table 1-10.
     """
-    best: Quantity = None
-    for port_bits, port_depth in BRAM18_PORTS:
-        blocks = ops.ceil(width_bits / port_bits) * ops.ceil_fixed(depth / port_depth)
-        best = blocks if best is None else ops.minimum(best, blocks)
-    return best
+    return ops.fewest_cells(width_bits, depth, BRAM18_PORTS)
 
 
 def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:

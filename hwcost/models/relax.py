@@ -6,7 +6,7 @@ same for tensors, on `SMOOTH` every rounding that moves with a width is left out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil, floor
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +17,9 @@ from hwcost.ste import ceil_log2, with_gradient_of
 
 Quantity: TypeAlias = Any
 """A python number under `PLAIN`, a float64 tensor under `EXACT` and `SMOOTH`."""
+
+Ports: TypeAlias = Sequence[tuple[int, int]]
+"""(width in bits, depth in words) of a memory cell, geometry by geometry."""
 
 
 class Arithmetic(Protocol):
@@ -48,6 +51,10 @@ class Arithmetic(Protocol):
 
     def maximum(self, a: Quantity, b: Quantity) -> Quantity:
         """The larger of both."""
+        ...
+
+    def fewest_cells(self, width: Quantity, depth: Quantity, ports: Ports) -> Quantity:
+        """Cells that hold a memory in the best of several geometries; its width moves, its depth is geometry."""
         ...
 
     def where(self, condition: Quantity, a: Quantity, b: Quantity) -> Quantity:
@@ -87,6 +94,9 @@ class Plain:
     def maximum(self, a: Quantity, b: Quantity) -> Quantity:
         return max(a, b)
 
+    def fewest_cells(self, width: Quantity, depth: Quantity, ports: Ports) -> Quantity:
+        return min(ceil(width / bits) * ceil(depth / words) for bits, words in ports)
+
     def where(self, condition: Quantity, a: Quantity, b: Quantity) -> Quantity:
         return a if condition else b
 
@@ -120,6 +130,13 @@ class Exact:
 
     def maximum(self, a: Quantity, b: Quantity) -> Quantity:
         return torch.where(a < b, b, a)
+
+    def fewest_cells(self, width: Quantity, depth: Quantity, ports: Ports) -> Quantity:
+        best: Quantity = None
+        for bits, words in ports:
+            cells = self.ceil(width / bits) * torch.ceil(torch.as_tensor(depth / words))
+            best = cells if best is None else self.minimum(best, cells)
+        return best
 
     def where(self, condition: Quantity, a: Quantity, b: Quantity) -> Quantity:
         if isinstance(condition, Tensor):

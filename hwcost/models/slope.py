@@ -7,7 +7,7 @@ from math import ceil, log
 from types import SimpleNamespace
 from typing import Any
 
-from hwcost.models.relax import STAGES_AHEAD, Quantity
+from hwcost.models.relax import STAGES_AHEAD, Ports, Quantity
 
 LN2 = log(2)
 
@@ -109,6 +109,9 @@ class SmoothNumbers:
 
     def maximum(self, a: Quantity, b: Quantity) -> Quantity:
         return b if a < b else a
+
+    def fewest_cells(self, width: Quantity, depth: Quantity, ports: Ports) -> Quantity:
+        return width * min(ceil(depth / words) / bits for bits, words in ports)
 
     def where(self, condition: Quantity, a: Quantity, b: Quantity) -> Quantity:
         return a if condition else b

@@ -135,7 +135,7 @@ def _adder(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, 
 def _saturate(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
     c = setting.constants
     inputs, outputs = widths
-    cut = ops.maximum(inputs - outputs, 0 * inputs)
+    cut = ops.where(ops.special(inputs <= outputs), 0 * inputs, inputs - outputs)
     logic = c["saturate_bit"] * outputs + c["saturate_cut_bit"] * cut
     return {"LUT": logic, "FF": outputs, "BRAM18": 0 * outputs, "levels": 1 + 0 * outputs}
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from block_strategies import COORDINATES, bits, build, dense, geometries
+from block_strategies import COORDINATES, bits, build, dense, geometries, wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcost.errors import BadFolding, BadOption, UnknownBlock, UnknownDevice
 from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed
 from hwcost.ranges import integers
-from hwcost.spec import Block, MatVec, Thresholds
+from hwcost.spec import Block, MatVec, Saturate, Thresholds
 
 OPTIONS = st.fixed_dictionaries(
     {
@@ -129,6 +129,13 @@ def _chain() -> list[Placed]:
         items.append(Placed(f"l{index}", unit))
         items.append(Placed(f"l{index}", Thresholds(channels=rows, vectors=4, input=unit.acc, output=output)))
     return items
+
+
+def test_a_clip_that_does_not_narrow_yet_has_a_live_gradient() -> None:
+    entering = bits(1)
+    block = Saturate(channels=1, vectors=1, input=wire(entering), output=wire(bits(2)))
+    lut = Dataflow(device="xc7z020", folding={}).price([Placed("clip", block)])["LUT"]
+    assert torch.autograd.grad(lut.sum(), entering)[0] > 0
 
 
 FOLDS = {"l0": Fold(8, 3), "l1": Fold(4, 16), "l2": Fold(2, 8)}
