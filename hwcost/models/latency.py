@@ -35,7 +35,7 @@ def latency_cycles(layers: Sequence[Layer], model: Dataflow) -> int:
 
     Error: none on the simulated latency of two published dense networks (211 and 229 cycles, finn.md 3.3), which fixed
         two of the constants. A fully unrolled one at 300 MHz takes 26 instead of 18: its units are pipelined deeper.
-        Single frames on a board, driver included: 1,746 instead of 1,221 (dense), 151,178 instead of 138,071 (CNV).
+        Single frames on a board, driver included: 1,746 instead of 1,221 (dense), 151,178 instead of 142,793 (CNV).
         FINN's sum of cycles for these five: 252, 272, 4, 1,288 and 249,362.
     Source: folds of dot products as in finn.md 3.5; overlap of rates derived here.
     """
