@@ -217,7 +217,9 @@ def test_devices(hwcost: Hwcost) -> None:
         assert all(alias in table.out for alias in part.aliases)
 
 
-@pytest.mark.parametrize("command", [(), ("sweep",), ("estimate",), ("train",), ("report",), ("devices",), ("verify",)])
+@pytest.mark.parametrize(
+    "command", [(), ("sweep",), ("estimate",), ("train",), ("report",), ("devices",), ("verify",), ("calibrate",)]
+)
 def test_help_has_an_example(hwcost: Hwcost, command: tuple[str, ...]) -> None:
     ended = hwcost(*command, "--help")
     assert (ended.status, ended.err) == (0, "")
@@ -287,6 +289,9 @@ def test_version(hwcost: Hwcost) -> None:
         (["verify", "nets.py:fine", "--input", "4", "--synthesizer", "vivado"], ["vivado", "pyosys"]),
         (["verify", "nets.py:fine", "--input", "4", "--import", "tiny.py"], ["tiny.py", "report_utilization"]),
         (["verify", "."], ["no study"]),
+        (["calibrate", "--corpus", "nowhere.csv"], ["nowhere.csv"]),
+        (["calibrate", "--check", "tiny.py"], ["tiny.py", "column"]),
+        (["calibrate", "--check", "nets.py", "--synthesize"], ["--check", "--synthesize"]),
         (["estimate", "nets.py:fine", "--input", "4", "--corrections", "tiny.py"], ["--corrections", "tiny.py"]),
     ],
     ids=lambda value: "_".join(value),
@@ -401,6 +406,16 @@ def test_a_trial_is_trained_again(hwcost: Hwcost, study: Path) -> None:
     (study / "trials.json").write_text(content.replace(repr(accuracy), "0.125"))
     ended = hwcost("train", "--from", "study", "--trial", 1)
     assert ended.status == 2 and "0.125" in ended.out and "differ from the record" in ended.err
+
+
+def test_calibrate_checks_a_corpus_of_ones_own(hwcost: Hwcost, tmp_path: Path) -> None:
+    corpus = Path(__file__).parents[1] / "reports" / "calibration" / "corpus.csv"
+    lines = corpus.read_text().splitlines()
+    own = [line for line in lines if line.startswith(("kind,", "matvec,"))]
+    (tmp_path / "own.csv").write_text("\n".join(own) + "\n")
+    ended = hwcost("calibrate", "--check", "own.csv")
+    assert (ended.status, ended.err) == (0, "")
+    assert "matvec" in ended.out and "thresholds" not in ended.out
 
 
 @pytest.mark.slow

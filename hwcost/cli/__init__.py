@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from hwcost.cli.calibrate import calibrate_command
 from hwcost.cli.devices import devices_command
 from hwcost.cli.estimate import estimate_command
 from hwcost.cli.group import Group, complain
@@ -29,7 +30,15 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (sweep_command, train_command, report_command, estimate_command, devices_command, verify_command):
+for _command in (
+    sweep_command,
+    train_command,
+    report_command,
+    estimate_command,
+    devices_command,
+    verify_command,
+    calibrate_command,
+):
     cli.add_command(_command)
 
 

@@ -57,3 +57,13 @@ def values(flow: str) -> Mapping[str, float]:
     if flow not in FLOWS:
         raise BadOption(f"flow={flow!r}: unknown; choose one of {', '.join(FLOWS)}")
     return MappingProxyType({name: row.value[flow] for name, row in coefficients().items()})
+
+
+def with_values(found: Mapping[str, Mapping[str, float]], flow: str) -> Mapping[str, float]:
+    """The constants of a flow, with others in the place of some.
+
+    Args:
+        found: flow -> constant -> value.
+        flow: "rtl" or "hls".
+    """
+    return MappingProxyType(dict(values(flow)) | dict(found.get(flow, {})))

@@ -6,10 +6,11 @@ Columns, one row per unit; what a kind does not know stays empty:
 - `weight`, `input`, `output`: wires, see `wire`. `output` is the accumulator of a matvec, the right
   operand of an adder.
 - `pe`, `simd`: parallelism.
-- `structure`: matvec "lut" or "dsp"; thresholds "parallel" or "search"; memory "rom", "ram", "bram18" or "uram"; pool
-  "max" or "sum"; window "serial" or "parallel".
-- `geometry`: thresholds "channels"; memory "depth x bits"; window "channels height x width kernel stride dilation
-  padding", each "a x b"; control "words x folds x depth".
+- `structure`: matvec "lut" or "dsp"; unit, a whole matrix-vector unit as published, its flow "rtl" or "hls";
+  thresholds "parallel" or "search"; memory "rom", "ram", "bram18" or "uram"; pool "max" or "sum"; window "serial" or
+  "parallel"; scale_bias "scale" or "bias".
+- `geometry`: unit "cols x rows"; thresholds "channels"; memory "depth x bits"; window "channels height x width kernel
+  stride dilation padding", each "a x b"; control "words x folds x depth"; pool "a x b". No blanks around an x.
 - `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel.
 - `LUT`, `FF`, `DSP`, `BRAM18`, `URAM`: as counted; empty where the source does not say.
 - `family`: "xcup" (UltraScale+) or "xc7". `source`: the tool and its version, or the publication.
@@ -27,7 +28,19 @@ from hwcost.errors import BadData, BadOption
 from hwcost.models.resources import AREAS
 from hwcost.ranges import Range, binary, integers, ternary
 
-KINDS = ("matvec", "constant", "thresholds", "window", "memory", "control", "pool", "adder", "saturate", "scale_bias")
+KINDS = (
+    "matvec",
+    "unit",
+    "constant",
+    "thresholds",
+    "window",
+    "memory",
+    "control",
+    "pool",
+    "adder",
+    "saturate",
+    "scale_bias",
+)
 FAMILIES = ("xcup", "xc7")
 
 

@@ -8,6 +8,9 @@ from hwcost.models.relax import Arithmetic, Quantity
 
 Constants = Mapping[str, float]
 
+GENERIC_BITS = 6
+"""Operands of so many bits together are multiplied in LUTs of their own, without carry chains."""
+
 
 def adder_tree_bits(ops: Arithmetic, terms: Quantity, product_bits: Quantity) -> Quantity:
     """Result bits of all adders of a balanced tree: one LUT each on a carry chain.
@@ -21,19 +24,22 @@ def adder_tree_bits(ops: Arithmetic, terms: Quantity, product_bits: Quantity) ->
 def multiplier(ops: Arithmetic, a_bits: Quantity, b_bits: Quantity, c: Constants) -> Quantity:
     """LUTs of one multiplier: as many carry rows as the narrower operand has bits, less one.
 
-    Error: 4x4 matrix-vector units, Vivado 2020.1: MAPE 8.5% (RTL, 54 units), 7.1% (HLS, 51).
-    Source: physical form fitted to Yosys 0.70 and the published units; constants in coefficients.json.
+    Error: 83 synthesized matrix-vector units: MAPE 4.7% with adders and accumulators (reports/calibration/error.md).
+    Source: physical form fitted to Yosys 0.70; constants in coefficients.json.
     """
     few = ops.minimum(a_bits, b_bits)
     many = ops.maximum(a_bits, b_bits)
-    first = many * (1 - ops.exp2(-2 * (few - 1)))
-    return c["multiplier_row"] * (few - 1) * (many + 1) + c["multiplier_first_row"] * first
+    single = ops.exp2(-2 * (few - 1))  # of one bit, which keeps the other operand or drops it
+    first = c["multiplier_first_row"] * (1 - single) + c["keep_bit"] * single
+    rows = c["multiplier_row"] * (few - 1) * (many + 1) + first * many
+    small = ops.special((few > 1) & (few + many <= GENERIC_BITS))
+    return ops.where(small, c["small_multiplier"] * few * many, rows)
 
 
 def comparators(ops: Arithmetic, steps: Quantity, input_bits: Quantity, c: Constants) -> Quantity:
     """LUTs that count how many of `steps` variable thresholds an input passes.
 
-    Error: within 13% of 12 synthesized units above 10 LUT.
+    Error: LUT of 18 synthesized units: MAPE 4.3% (reports/calibration/error.md).
     Source: Yosys 0.70; constants in coefficients.json.
     """
     return c["comparator"] * steps * input_bits + c["encoder"] * (steps - 1)

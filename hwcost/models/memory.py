@@ -25,6 +25,27 @@ def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
     return width_bits * ops.ceil_fixed(depth / LUTRAM_DEPTH)
 
 
+RAM_BITS = {1: 16, 2: 14}
+"""Bits of 32 words in the eight LUTs of a RAM32M16, by ports: one address for reading and writing, or one each."""
+
+
+def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, ports: int) -> Quantity:
+    """LUTs of a LUT RAM that is written while it is read, in groups of eight LUTs: RAM32M16, RAM64M8 above 32 words.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words.
+        ports: 1 where reading and writing share an address, else 2.
+
+    Error: none on the LUT RAM of the corpus (reports/calibration/error.md); an output multiplexer above 64 words is not
+    counted.
+    Source: UG574, RAM32M16 and RAM64M8; Yosys 0.70 uses no smaller groups on UltraScale+.
+    """
+    groups = ops.ceil(width_bits / ops.where(depth <= LUTRAM_DEPTH // 2, RAM_BITS[ports], RAM_BITS[ports] // 2))
+    return 8 * groups * ops.ceil_fixed(depth / LUTRAM_DEPTH)
+
+
 def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
     """RAMB18 of one memory, in the best of its port geometries; non-decreasing in both arguments.
 

@@ -13,16 +13,16 @@ from random import Random
 from types import MappingProxyType
 
 from hwcost.models.corpus import Unit, distinct, name_of, wire
+from hwcost.models.priced_units import block_of
 from hwcost.ranges import dot
-from hwcost.synth.window import block_of
 
 LARGEST_LANES = 4096
 """Bits of all partial products of a processing element: what takes a minute to synthesize is left out."""
 
 COUNTS: Mapping[str, int] = MappingProxyType(
     {
-        "matvec": 120, "dsp": 10, "constant": 36, "search": 28, "parallel": 20, "fixed": 24, "serial": 24, "whole": 10,
-        "block_ram": 30, "lut_ram": 14, "control": 6, "pool": 10, "adder": 6, "saturate": 8, "scale_bias": 8,
+        "matvec": 74, "dsp": 9, "constant": 22, "search": 18, "parallel": 16, "fixed": 18, "serial": 18, "whole": 10,
+        "block_ram": 22, "lut_ram": 14, "control": 6, "pool": 10, "adder": 6, "saturate": 8, "scale_bias": 8,
     }
 )  # fmt: skip
 """Units of each group in the shipped corpus."""
@@ -202,7 +202,8 @@ def _pool(random: Random) -> Unit:
 
 
 def _adder(random: Random) -> Unit:
-    left, right = (f"{random.choice(('UINT', 'INT'))}{random.randint(2, 16)}" for _ in range(2))
+    sign, bits = random.choice(("UINT", "INT")), random.randint(2, 14)
+    left, right = (f"{sign}{bits + random.randint(0, 2)}" for _ in range(2))
     return Unit(kind="adder", input=left, output=right, pe=random.choice((1, 2, 4, 8)))
 
 

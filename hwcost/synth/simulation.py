@@ -14,11 +14,12 @@ from amaranth.sim import Simulator
 
 from hwcost.errors import HwcostError
 from hwcost.models.corpus import Unit, wire
+from hwcost.models.priced_units import block_of
 from hwcost.ranges import Range
 from hwcost.synth.circuit import Circuit
 from hwcost.synth.memory import contents
 from hwcost.synth.units import build
-from hwcost.synth.window import block_of, walk
+from hwcost.synth.window import walk
 
 
 class WrongCircuit(HwcostError):

@@ -8,6 +8,7 @@ from typing import Any
 from amaranth.hdl import Const, Module, Mux, Signal
 
 from hwcost.models.corpus import Unit, wire
+from hwcost.ranges import Range
 from hwcost.synth.circuit import Circuit, shape_of, tree
 
 
@@ -37,13 +38,23 @@ def adder(unit: Unit, family: str) -> Circuit:
 def saturate(unit: Unit, family: str) -> Circuit:
     """y{p} is x{p}, clipped to what the output holds."""
     circuit = Circuit()
-    take, output = handshake(circuit), wire(unit.output)
-    low, high = (Const(int(bound), shape_of(output)) for bound in (output.low, output.high))
+    take, inputs, output = handshake(circuit), wire(unit.input), wire(unit.output)
     for p in range(unit.pe):
-        x = circuit.input(f"x{p}", shape_of(wire(unit.input)))
-        inside = Mux(x > high, high, Mux(x < low, low, x[: len(low)]))
-        circuit.output(f"y{p}", _as(inside[: len(low)], output.signed), enable=take)
+        x = circuit.input(f"x{p}", shape_of(inputs))
+        circuit.output(f"y{p}", _as(_clipped(x, inputs, output), output.signed), enable=take)
     return circuit
+
+
+def _clipped(x: Signal, inputs: Range, output: Range) -> Any:
+    """The bits above the result tell whether it fits; a range that does not end at a power of two is compared."""
+    bits = int(output.bits)
+    low, high = (Const(int(bound), shape_of(output)) for bound in (output.low, output.high))
+    if len(x) <= bits or not inputs.signed or float(output.low) == -float(output.high):
+        return Mux(x > high, high, Mux(x < low, low, x[:bits]))[:bits]
+    upper = x[bits - output.signed :]
+    bound = Mux(x[-1], low, high)
+    fits = (upper == 0) | (upper.all() & output.signed)
+    return Mux(fits, x[:bits], bound[:bits])
 
 
 def _as(value: Any, is_signed: bool) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from hwcost.errors import BadOption
 from hwcost.models.corpus import Unit
 from hwcost.synth import constant, control, matvec, memory, streams, thresholds, window
 from hwcost.synth.circuit import Circuit
@@ -33,4 +34,6 @@ def build(unit: Unit, family: str = "xcup") -> Circuit:
         unit: what to build.
         family: "xcup" or "xc7": the DSP slice that products are packed for.
     """
+    if unit.kind not in BUILDERS:
+        raise BadOption(f"kind {unit.kind!r} has no RTL; choose one of {', '.join(BUILDERS)}")
     return BUILDERS[unit.kind](unit, family)

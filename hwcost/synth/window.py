@@ -9,30 +9,10 @@ from amaranth.hdl import Cat, Mux, Signal, unsigned
 
 from hwcost.models.corpus import Unit, wire
 from hwcost.models.memory import AUTO_LUTRAM_DEPTH
+from hwcost.models.priced_units import block_of
 from hwcost.models.window import buffer_words
-from hwcost.ranges import integers
-from hwcost.spec import Window
 from hwcost.synth.circuit import Circuit
 from hwcost.synth.memory import Ram
-
-
-def block_of(unit: Unit) -> Window:
-    """The window that a unit's geometry describes."""
-    (channels,), image, kernel, stride, dilation, padding = unit.numbers
-    padded = [size + 2 * around for size, around in zip(image, padding, strict=True)]
-    output = tuple(
-        (size - d * (k - 1) - 1) // s + 1 for size, k, s, d in zip(padded, kernel, stride, dilation, strict=True)
-    )
-    return Window(
-        channels=channels,
-        image=image,
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        padding=tuple((around, around) for around in padding),
-        output=output,
-        input=wire(unit.input) if unit.input else integers(1, signed=False),
-    )
 
 
 def build(unit: Unit, family: str) -> Circuit:

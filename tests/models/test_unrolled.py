@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hwcost.errors import BadOption, UnknownBlock, UnknownPrecision
 from hwcost.models import HardwareModel, Placed, Unrolled
+from hwcost.models.coefficients import values
 from hwcost.models.wired_blocks import WIRED, WiredLaw
 from hwcost.quant import QuantConv2d, QuantLinear
 from hwcost.quant.presets import const_weight
@@ -260,4 +261,5 @@ def test_bipolar_weights_have_one_digit_each() -> None:
     low, high = torch.tensor(-1.0, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
     one = Range(low, high, high)
     block = MatVec(rows=1, cols=8, weight=one, input=integers(4, signed=False), acc=integers(8, signed=True))
-    assert lut(block) == pytest.approx(7 * 5 - 3)  # 4 adders of 4 bits, 2 of 5, 1 of 6
+    per_bit = values("rtl")["constant_adder_bit"]
+    assert lut(block) == pytest.approx((7 * 5 - 3) * per_bit)  # 4 adders of 4 bits, 2 of 5, 1 of 6

@@ -17,7 +17,7 @@ from hwcost.synth.units import BUILDERS
 
 
 def test_every_kind_is_built_and_simulated() -> None:
-    assert set(BUILDERS) == set(BENCHES) == set(KINDS)
+    assert set(BUILDERS) == set(BENCHES) == set(KINDS) - {"unit"}  # a whole unit is only read from publications
 
 
 @pytest.mark.parametrize("weight_bits", range(1, 9))
