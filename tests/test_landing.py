@@ -116,7 +116,8 @@ def test_trials_land_in_their_budget(tmp_path: object, keep: str) -> None:
     sweep = Sweep(recipe=recipe, reference="t", out=tmp_path, command="a test")  # type: ignore[arg-type]
     data = sweep.load()
     costs = []
-    for budget in (910.0, 980.0, 1_050.0):
+    low, high = tiny_recipe.luts(2), tiny_recipe.luts(5)  # where the widths can go, and where they start
+    for budget in (low + share * (high - low) for share in (0.3, 0.6, 0.9)):
         suggestion = Suggestion(number=0, params={"base": 2, "lut_budget": budget}, seed=1)
         outcome, _ = run_trial(sweep, data, suggestion)
         assert outcome.attributes["within_budget"] and outcome.attributes["LUT"] <= budget

@@ -22,7 +22,7 @@ from hwcost.trial import Sweep, priced_space
 from hwcost.width_space import fix_widths
 
 FOUR = IntQuantizer(bits=4, scale=StatScale(abs_max))
-PLAIN = replace(tiny_recipe.recipe, plain={"base": 2, "lut_budget": 1_300.0})
+PLAIN = replace(tiny_recipe.recipe, plain={"base": 2, "lut_budget": float(tiny_recipe.LOOSE)})
 
 
 @pytest.fixture(autouse=True)

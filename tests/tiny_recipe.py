@@ -10,10 +10,16 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
 from hwcost.data import Data, Split
+from hwcost.loss import hardware_cost
+from hwcost.models import Dataflow, target_fps
+from hwcost.pieces import learned_widths
 from hwcost.quant import QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
 from hwcost.ranges import between
 from hwcost.recipe import Params, Recipe
+from hwcost.trace import trace
 from hwcost.train import Training
+
+FPS = 400_000
 
 HANG = Path(__file__).with_name("hang")
 """A file with the path of a study: the trial after its second checkpoint never ends."""
@@ -62,17 +68,30 @@ def _network(params: Params) -> TinyNet:
     return TinyNet(params["base"])
 
 
+def luts(bits: int) -> float:
+    """LUTs of the network with every width at `bits`."""
+    net = TinyNet(2)
+    for width in learned_widths(net).values():
+        nn.init.constant_(width.offset, bits - 2)
+    pipeline = trace(net, torch.zeros(1, 1, 4, 4), input_range=between(0, 15))
+    model = Dataflow(device="PYNQ-Z1", folding=target_fps(pipeline, FPS))
+    return float(hardware_cost(pipeline, model)["LUT"].detach())
+
+
+TIGHT, LOOSE = round(1.05 * luts(3)), round(0.95 * luts(8))
+"""Budgets that the network reaches, whatever the constants of the hardware model are."""
+
 recipe = Recipe(
     name="tiny",
     network=_network,
     float_network=lambda: TinyNet(None),
     data=made,
     input=between(0, 15),
-    space={"base": IntDistribution(2, 5), "lut_budget": FloatDistribution(800, 1_300, log=True)},
+    space={"base": IntDistribution(2, 5), "lut_budget": FloatDistribution(TIGHT, LOOSE, log=True)},
     budget=lambda params: {"LUT": params["lut_budget"]},
     training=Training(epochs=6, batch=16, lr=2e-2, width_lr=2.0, budget_strength=20.0),
     device="PYNQ-Z1",
-    fps=400_000,
-    anchors=({"base": 5, "lut_budget": 1_300.0}, {"base": 2, "lut_budget": 800.0}),
+    fps=FPS,
+    anchors=({"base": 5, "lut_budget": float(LOOSE)}, {"base": 2, "lut_budget": float(TIGHT)}),
     example=(1, 4, 4),
 )
