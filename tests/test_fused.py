@@ -25,7 +25,7 @@ from hwcost.quant import (
     const_weight,
 )
 from hwcost.quant.fused import Kind, fake_quant
-from hwcost.quant.numbers import scalar_quant
+from hwcost.quant.numbers import SMALL, scalar_quant
 from hwcost.quant.rows import Rows, row_quant
 from hwcost.quant.scale import LEAST
 from hwcost.ste import ceil_ste, round_ste, whole_bits
@@ -278,3 +278,17 @@ def test_a_threshold_that_ran_away_is_not_hidden(domain: Domain) -> None:
     assert not quantizer(torch.tensor([1.0])).isfinite().all()
     quantizer.scale.value.data.fill_(float("nan"))
     assert quantizer(torch.tensor([1.0])).isnan().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_tensor_equals_its_halves(kind: Kind) -> None:
+    """Large ones take torch's dot products, small ones numpy's."""
+    x, g = torch.randn(2, SMALL), torch.randn(2, SMALL)
+    scalar, _ = numbers(False, False, kind, base=2, most=10)
+    value, offset = torch.tensor(1.3), torch.tensor(3.0)
+    whole = gradients(scalar, (x, value, offset), g)
+    halves = [gradients(scalar, (part, value, offset), gradient) for part, gradient in zip(x, g, strict=True)]
+    assert torch.equal(whole[0], torch.stack([half[0] for half in halves]))
+    assert torch.equal(whole[1][0], torch.stack([half[1][0] for half in halves]))
+    for place in (1, 2):
+        torch.testing.assert_close(whole[1][place], halves[0][1][place] + halves[1][1][place], rtol=1e-3, atol=0.1)

@@ -6,6 +6,7 @@ from functools import cache
 from math import ceil, inf, isnan, ulp
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from hwcost.errors import DivergedTraining
 from hwcost.quant.fused import LN2, TINY, Grads, Kind, levels, once
 
 DOUBLES = 2.0**29  # doubles between two neighbouring float32s
+SMALL = 2**18  # elements that one thread multiplies and adds in the time of a few calls
 LARGEST = 127.0  # exponent of the largest threshold that float32 holds
 
 _hardtanh_backward = torch.ops.aten.hardtanh_backward.default
@@ -115,17 +117,17 @@ class _ScalarQuant(torch.autograd.Function):
         _, needs_value, needs_offset, _ = ctx.needs_input_grad
         d_value = d_offset = None
         if needs_value or needs_offset:
-            flat_g, flat_dx, flat_x, flat_y = g.view(-1), dx.view(-1), x.view(-1), y.view(-1)
-            dx_x = torch.dot(flat_dx, flat_x).item()
-            g_y = torch.dot(flat_g, flat_y).item()
+            flat_g, flat_dx, flat_x, flat_y, dot = _flat(g, dx, x, y)
+            dx_x = float(dot(flat_dx, flat_x))
+            g_y = float(dot(flat_g, flat_y))
             if needs_value:
                 d_value = scalar_like(value, (g_y - dx_x) * slope)
             if needs_offset:
-                dx_y = torch.dot(flat_dx, flat_y).item()
+                dx_y = float(dot(flat_dx, flat_y))
                 d_bits = dx_x - dx_y
                 if high != reach:
                     # the clipped elements lie at lowest or highest: two sums tell how much of g lies at each
-                    outside = (flat_g.sum() - flat_dx.sum()).item()
+                    outside = float(flat_g.sum() - flat_dx.sum())
                     above = (g_y - dx_y - outside * lowest) / (highest - lowest)
                     d_bits += step * above if low in (0, -reach) else step * (2 * above - outside)
                 d_offset = scalar_like(offset, d_distance(d_bits * rate, distance, base, most))
@@ -143,6 +145,13 @@ def engine_apply(function: Any) -> Any:
 
 
 _apply_scalar = engine_apply(_ScalarQuant)
+
+
+def _flat(g: Tensor, dx: Tensor, x: Tensor, y: Tensor) -> tuple[Any, Any, Any, Any, Any]:
+    """The elements, and a dot product for them: numpy's, whose calls cost half, where one thread is soon through."""
+    if x.numel() <= SMALL:
+        return g.numpy(), dx.numpy(), x.detach().numpy(), y.detach().numpy(), np.vdot
+    return g.view(-1), dx.view(-1), x.view(-1), y.view(-1), torch.dot
 
 
 def _aligned(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
