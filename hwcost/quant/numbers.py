@@ -44,7 +44,7 @@ def d_distance(d_bits: float, distance: float, base: int, most: int) -> float:
 
 def scalar_like(tensor: Tensor, number: float) -> Tensor:
     """The number, in the shape and type of a tensor of one element."""
-    return torch.full(tensor.shape, number, dtype=tensor.dtype)
+    return torch.full_like(tensor, number)
 
 
 @cache
