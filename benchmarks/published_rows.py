@@ -432,9 +432,9 @@ One memory per PE; LUT RAM up to 64 words ("rtl") or 31 ("hls").
 Layers as published; shell "pynq" is what LFC-W1A1 has beyond them, so that row is no test, the others are. FINN's
 figures have no shell. Shell "none" is synthesis out of context. BNN-PYNQ chose stream widths and FIFO depths by hand,
 and its rows are priced with those; the others with links as `place` finds them. CNV-W2A2 fills all BRAM of its part
-(280 of 280), so that Vivado kept 6,970 LUT of memories in LUT RAM, 5,400 more than in CNV-W1A1: most of what its row is
-short of. The error band that `hwcost estimate` prints is the range of measured / estimated over these rows, rounded
-outwards.
+(280 of 280), so that Vivado kept 6,970 LUT of memories in LUT RAM, 5,400 more than in CNV-W1A1: over half of what its
+row is short of. The error band that `hwcost estimate` prints is the range of measured / estimated over these rows,
+rounded outwards.
 
 {networks(data["networks"])}
 

@@ -32,8 +32,8 @@ _NETWORKS = (
 
 BANDS: Mapping[str, Band] = MappingProxyType(
     {
-        "LUT": Band(0.85, 1.29, _NETWORKS),
-        "FF": Band(0.99, 1.20, _NETWORKS),
+        "LUT": Band(0.90, 1.37, _NETWORKS),
+        "FF": Band(1.00, 1.21, _NETWORKS),
         "BRAM18": Band(0.93, 1.21, _NETWORKS),
         "cycles": Band(
             1.00, 1.04, "frames/s of 3 published networks that no DMA holds up; reports/calibration/published.md"
