@@ -79,7 +79,7 @@ Sub-expressions that outputs have in common are built once per output, here and 
 ## Constant thresholds
 
 LUTs per channel, mean of 8 channels with random thresholds over the middle half of the accumulator's range; the
-constants are fitted to these sets.
+constants are fitted to other sets (`corpus.csv`).
 
 {thresholds}
 """

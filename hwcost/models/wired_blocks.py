@@ -99,7 +99,8 @@ def _thresholds(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[
     A stage of a search looks its constant up by the output bits above it: in the LUTs of its comparator up to 5 bits,
     in a ROM of LUTs beyond.
 
-    Error: 20 synthesized sets of random thresholds, in sample: "parallel" MAPE 11.5%, "search" 8.6%, worst 25% both.
+    Error: 20 synthesized sets of random thresholds, none of the fit: "parallel" MAPE 11.8%, "search" 10.2%, worst 35%
+    both (reports/calibration/unrolled.md).
     Source: Yosys 0.70; constants in coefficients.json. Above 5 output bits not measured.
     """
     c = setting.constants
