@@ -18,8 +18,9 @@ from hwcost.spec import Adder, Saturate, ScaleBias
 class AdderFormula(Formula):
     """Sum of two streams: one carry chain per channel in parallel.
 
-    Error: none on single adders (Yosys 0.70); control not measured.
-    Source: one LUT per result bit.
+    Error: LUT of 7 synthesized units: MAPE 12.3%, worst 22%; FF twice the measured, for a skid buffer that the
+    synthesized RTL does not have (reports/calibration/error.md).
+    Source: one carry chain; constants in coefficients.json.
     """
 
     def folds(self, block: Adder) -> list[Fold]:
@@ -53,7 +54,8 @@ class AdderFormula(Formula):
 class SaturateFormula(Formula):
     """Clip of a stream: do the bits above the result all agree, and if not, select the nearest bound.
 
-    Error: not measured.
+    Error: LUT of 9 synthesized units: MAPE 51.5%, worst 290% (10 LUT measured), median 1.17; FF as of an adder
+    (reports/calibration/error.md).
     Source: structure: a LUT6 looks at five upper bits; one LUT per result bit selects.
     """
 
@@ -90,8 +92,8 @@ class SaturateFormula(Formula):
 class ScaleBiasFormula(Formula):
     """Per-channel multiply and add, with the factors in a memory of channels / PE words.
 
-    Error: not measured; multiplier and adder as in `lut`.
-    Source: structure.
+    Error: LUT of 8 synthesized units: MAPE 6.4%, worst 14%; FF as of an adder (reports/calibration/error.md).
+    Source: structure; multiplier as in `lut`.
     """
 
     def folds(self, block: ScaleBias) -> list[Fold]:

@@ -39,11 +39,11 @@ class Generic:
     * arithmetic_pJ: multiplications and additions. * memory_pJ: every weight read once per vector, every quantized
       activation written and read once, from a small on-chip SRAM.
 
-    Error: none, as definitions. BOPs with one scale against LUTs of folded matrix-vector units: MAPE 12.9% (140 units,
-        Yosys 0.70). EBOPs with one scale against LUTs of products with constants: 12% with a width for each weight, 18%
-        dense with one width (reports/calibration/unrolled.md); 9.9% on 13 published networks, leaving one out. HGQ
-        skips what a convolution multiplies by padding; a block does not know its padding, so a padded border counts
-        here. Energy is that of an ASIC at 45 nm: good for ratios.
+    Error: none, as definitions. BOPs with one scale against LUTs of folded matrix-vector units: MAPE 24.6% (83 units,
+        reports/calibration/error.md). EBOPs with one scale against LUTs of products with constants: 12% with a width
+        for each weight, 18% dense with one width (reports/calibration/unrolled.md); 9.9% on 13 published networks,
+        leaving one out. HGQ skips what a convolution multiplies by padding; a block does not know its padding, so a
+        padded border counts here. Energy is that of an ASIC at 45 nm: good for ratios.
     Source: BOPs as in the UNIQ paper (arXiv:1804.10969), without its accumulator term. EBOPs: HGQ2 88ddffd
         (arXiv:2405.00645). Energy: Horowitz, ISSCC 2014.
     """

@@ -38,8 +38,8 @@ def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, port
         depth: in words.
         ports: 1 where reading and writing share an address, else 2.
 
-    Error: none on the LUT RAM of the corpus (reports/calibration/error.md); an output multiplexer above 64 words is not
-    counted.
+    Error: none on 3 LUT RAMs of UltraScale+, twice the one of 7 series (reports/calibration/error.md); an output
+    multiplexer above 64 words is not counted.
     Source: UG574, RAM32M16 and RAM64M8; Yosys 0.70 uses no smaller groups on UltraScale+.
     """
     groups = ops.ceil(width_bits / ops.where(depth <= LUTRAM_DEPTH // 2, RAM_BITS[ports], RAM_BITS[ports] // 2))

@@ -122,7 +122,8 @@ class WindowFormula(Formula):
 class PoolFormula(Formula):
     """Reduction of a window, one element per channel and cycle; all elements at once above PE = channels.
 
-    Error: not measured; counted from the structure.
+    Error: LUT of 7 synthesized maxima: MAPE 23.2%, worst 45%; of 5 sums: 10.3%, worst 41%; FF 1.5 and 1.9 times the
+    measured (reports/calibration/error.md).
     Source: one compare and select (max), or one adder (sum), per lane.
     """
 
