@@ -1,6 +1,7 @@
 """What every quantizer and layer keeps as a torch module: copies, checkpoints, compilation, precision, layout."""
 
 import copy
+from pathlib import Path
 import io
 import pickle
 from collections.abc import Callable
@@ -155,7 +156,9 @@ def test_transposed_memory_has_the_same_gradients(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @DYNAMO
 @pytest.mark.slow
-def test_compiled_to_machine_code() -> None:
+def test_compiled_to_machine_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a cache of its own: what another process is just writing into the common one has crashed this one
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     net = nn.Sequential(
         QuantLinear(8, 8, weight_quant=learned_weight(bits=4)), QuantReLU(learned_activation(bits=4, max_val=1.0))
     )
