@@ -1,10 +1,10 @@
 """What every quantizer and layer keeps as a torch module: copies, checkpoints, compilation, precision, layout."""
 
 import copy
-from pathlib import Path
 import io
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
