@@ -13,6 +13,7 @@ from hwcost.quant import (
     FLOAT,
     LOG,
     POW2,
+    BinaryQuantizer,
     ConstScale,
     Domain,
     IntQuantizer,
@@ -282,7 +283,7 @@ def test_a_threshold_that_ran_away_is_not_hidden(domain: Domain) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_large_tensor_equals_its_halves(kind: Kind) -> None:
-    """Large ones take torch's dot products, small ones numpy's."""
+    """Of many elements, sums of rows are added in float64."""
     x, g = torch.randn(2, SMALL), torch.randn(2, SMALL)
     scalar, _ = numbers(False, False, kind, base=2, most=10)
     value, offset = torch.tensor(1.3), torch.tensor(3.0)
@@ -292,3 +293,66 @@ def test_a_large_tensor_equals_its_halves(kind: Kind) -> None:
     assert torch.equal(whole[1][0], torch.stack([half[1][0] for half in halves]))
     for place in (1, 2):
         torch.testing.assert_close(whole[1][place], halves[0][1][place] + halves[1][1][place], rtol=1e-3, atol=0.1)
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_transposed_weight_has_the_same_gradients(kind: Kind) -> None:
+    rows, _ = rows_and_tensors(kind, True, 2)
+    w, g, offset = torch.randn(4, 6), torch.randn(4, 6), torch.tensor(1.0)
+    plain = gradients(rows, (w, offset), g)
+    turned = w.t().contiguous().t().requires_grad_()
+    leaf = offset.clone().requires_grad_()
+    found = torch.autograd.grad(rows(turned, leaf), (turned, leaf), g)
+    same((plain[0], found), plain)
+
+
+def test_what_is_changed_in_place_is_refused() -> None:
+    w = torch.randn(3, 4, requires_grad=True)
+    y = const_weight(bits=4)(w)
+    y.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_widths_per_column_of_a_square_weight_are_not_taken_for_widths_per_row() -> None:
+    bits = LearnedBits(4, shape=(4,))
+    bits.offset.data = torch.tensor([0.0, 2.0, 4.0, 6.0])
+    quantizer = IntQuantizer(bits=bits, scale=StatScale(abs_max, channel_dim=0, domain=POW2))
+    w = torch.randn(4, 4)
+    assert torch.equal(quantizer(w), quantizer(w.double()).float())
+
+
+def test_integers_are_no_input_of_a_quantizer() -> None:
+    for quantizer in (const_input(bits=4, signed=True), BinaryQuantizer(scale=ConstScale(1.0))):
+        with pytest.raises(BadOption, match=r"int64.*float"):
+            quantizer(torch.tensor([0, 1, 3]))
+
+
+def test_a_scale_or_width_of_ones_own_is_asked() -> None:
+    class Doubled(LearnedScale):
+        def forward(self, x: Tensor | None = None) -> Tensor:
+            return 2 * super().forward(x)
+
+    class Wider(LearnedBits):
+        def forward(self) -> Tensor:
+            return super().forward() + 1
+
+    x = torch.randn(20)
+    plain = IntQuantizer(bits=LearnedBits(5), scale=LearnedScale(2.0))
+    assert torch.equal(IntQuantizer(bits=LearnedBits(5), scale=Doubled(1.0))(x), plain(x))
+    assert torch.equal(IntQuantizer(bits=Wider(4), scale=LearnedScale(2.0))(x), plain(x))
+
+
+def test_sums_that_nearly_cancel_are_exact_enough() -> None:
+    x = torch.rand(2**20) * 5.9
+    quantizer = IntQuantizer(bits=LearnedBits(8), scale=LearnedScale(6.0), signed=False)
+    quantizer(x).sum().backward()
+    fast = quantizer.bits.offset.grad.clone()  # type: ignore[union-attr] # learned
+    quantizer.zero_grad()
+    quantizer(x.double()).sum().backward()
+    assert abs(fast - quantizer.bits.offset.grad) < 0.5  # type: ignore[union-attr] # of a million elements
+
+
+def test_a_row_of_zeros_beside_a_row_of_nan_stays_zero() -> None:
+    y = const_weight(bits=4)(torch.tensor([[0.0, 0.0], [float("nan"), 1.0]]))
+    assert y[0].tolist() == [0, 0] and y[1].isnan().any()

@@ -9,12 +9,17 @@ from torch import nn
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.quant import (
+    POW2,
     BinaryQuantizer,
     ConstScale,
+    IntQuantizer,
+    LearnedBits,
     QuantConv2d,
     QuantIdentity,
     QuantLinear,
     QuantReLU,
+    StatScale,
+    abs_max,
     const_weight,
     int8_input,
     learned_activation,
@@ -194,3 +199,20 @@ def test_one_weight_gets_every_gradient() -> None:
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert bool(parameter.grad.isfinite().all()), name
+
+
+@pytest.mark.parametrize("outputs", [4, 5])
+def test_widths_per_input_are_described_per_weight_also_where_inputs_equal_outputs(outputs: int) -> None:
+    """Four inputs: with four outputs the counts agree, and say nothing."""
+    for convolves, shape in ((False, (4,)), (True, (1, 4, 1, 1))):
+        bits = LearnedBits(4, shape=shape)
+        bits.offset.data = torch.tensor([0.0, 6.0, 2.0, 4.0]).reshape(shape)
+        quantizer = IntQuantizer(bits=bits, scale=StatScale(abs_max, channel_dim=0, domain=POW2))
+        layer = (
+            QuantConv2d(4, outputs, 3, bias=False, weight_quant=quantizer)
+            if convolves
+            else QuantLinear(4, outputs, False, weight_quant=quantizer)
+        )
+        wire, codes = layer.weight_range(), layer.integers()
+        assert wire.low.shape == codes.shape
+        assert bool((codes >= wire.low).all() and (codes <= wire.high).all())

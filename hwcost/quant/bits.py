@@ -101,8 +101,8 @@ class LearnedBits(FullPrecision):
 
     def numbers(self) -> tuple[Tensor, int, int] | None:
         """(offset, base, most), for the paths that read widths outside of autograd; None unless they are whole."""
-        if self.restrict is not Restrict.WHOLE:
-            return None
+        if self.restrict is not Restrict.WHOLE or type(self) is not LearnedBits:
+            return None  # not whole, or a class of the user's own, whose forward() decides
         # past Module.__getattr__, here as in the other modules of the hot path: small networks wait for Python
         offset: Any = self._parameters["offset"]
         return offset, self.base, self.most

@@ -14,8 +14,8 @@ from hwcost.errors import DivergedTraining
 from hwcost.quant.fused import LN2, TINY, Grads, Kind, levels, once
 
 DOUBLES = 2.0**29  # doubles between two neighbouring float32s
-SMALL = 2**18  # elements that one thread multiplies and adds in the time of a few calls
-LARGEST = 127.0  # exponent of the largest threshold that float32 holds
+SMALL, ROW = 2**16, 2**12  # elements whose products are added in float32
+LARGEST = 128.0  # exponent of what float32 no longer holds
 
 _hardtanh_backward = torch.ops.aten.hardtanh_backward.default
 
@@ -117,13 +117,12 @@ class _ScalarQuant(torch.autograd.Function):
         _, needs_value, needs_offset, _ = ctx.needs_input_grad
         d_value = d_offset = None
         if needs_value or needs_offset:
-            flat_g, flat_dx, flat_x, flat_y, dot = _flat(g, dx, x, y)
-            dx_x = float(dot(flat_dx, flat_x))
-            g_y = float(dot(flat_g, flat_y))
+            flat_g, flat_dx, flat_x, flat_y = g.numpy(), dx.numpy(), x.detach().numpy(), y.detach().numpy()
+            dx_x, g_y = inner(flat_dx, flat_x), inner(flat_g, flat_y)
             if needs_value:
                 d_value = scalar_like(value, (g_y - dx_x) * slope)
             if needs_offset:
-                dx_y = float(dot(flat_dx, flat_y))
+                dx_y = inner(flat_dx, flat_y)
                 d_bits = dx_x - dx_y
                 if high != reach:
                     # the clipped elements lie at lowest or highest: two sums tell how much of g lies at each
@@ -147,11 +146,17 @@ def engine_apply(function: Any) -> Any:
 _apply_scalar = engine_apply(_ScalarQuant)
 
 
-def _flat(g: Tensor, dx: Tensor, x: Tensor, y: Tensor) -> tuple[Any, Any, Any, Any, Any]:
-    """The elements, and a dot product for them: numpy's, whose calls cost half, where one thread is soon through."""
-    if x.numel() <= SMALL:
-        return g.numpy(), dx.numpy(), x.detach().numpy(), y.detach().numpy(), np.vdot
-    return g.view(-1), dx.view(-1), x.view(-1), y.view(-1), torch.dot
+def inner(a: Any, b: Any) -> float:
+    """<a, b> of contiguous arrays.
+
+    In numpy, whose calls cost half of torch's. Differences of such sums are gradients: of many elements, the sums of
+    rows are added in float64.
+    """
+    if a.size <= SMALL:
+        return float(np.vdot(a, b))
+    a, b, even = a.reshape(-1), b.reshape(-1), a.size // ROW * ROW
+    rows = np.vecdot(a[:even].reshape(-1, ROW), b[:even].reshape(-1, ROW))
+    return float(rows.sum(dtype=np.float64)) + float(np.vdot(a[even:], b[even:]))
 
 
 def _aligned(g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:

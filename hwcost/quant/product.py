@@ -90,13 +90,16 @@ class Product(nn.Module):
             fits = False
         if not fits:
             raise BadOption(f"{name}: widths of shape {tuple(shape)} for weights of shape {tuple(self.weight.shape)}")
-        full = (1,) * (self.weight.ndim - len(shape)) + tuple(shape)
-        within_a_row = any(size > 1 for dim, size in enumerate(full) if dim != self.row_dim)
-        if within_a_row and not quantizer.power:
+        if self._within_a_row(shape) and not quantizer.power:
             raise BadOption(
                 f"{name}: widths of shape {tuple(shape)} differ within one sum, so their steps must be powers of two "
                 "apart; give the scale domain=POW2"
             )
+
+    def _within_a_row(self, shape: tuple[int, ...]) -> bool:
+        """Whether numbers of a shape that broadcasts against the weight differ among the weights of one output."""
+        full = (1,) * (self.weight.ndim - len(shape)) + tuple(shape)
+        return any(size > 1 for dim, size in enumerate(full) if dim != self.row_dim)
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The linear map itself."""
@@ -188,7 +191,7 @@ class Product(nn.Module):
         if wire.low.numel() == 1:
             return Range(*(bound.reshape(()) for bound in bounds))
         rows = [self.matrix(bound.expand(self.weight.shape)) for bound in bounds]
-        return Range(*(row[:, 0] for row in rows)) if wire.low.numel() == rows[0].shape[0] else Range(*rows)
+        return Range(*rows) if self._within_a_row(tuple(wire.low.shape)) else Range(*(row[:, 0] for row in rows))
 
     def matrix(self, per_weight: Tensor) -> Tensor:
         """One number per weight, in the weight's shape -> (output channels, cols)."""

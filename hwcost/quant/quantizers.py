@@ -266,7 +266,7 @@ class BinaryQuantizer(ScaledQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """sign(x) s, with sign(0) = 1; gradient s to x, and exact to s."""
-        s: Tensor = self.scale(x)
+        s: Tensor = self.scale(_real(x))
         # clamp's gradient is 1 at the bounds; that of torch.minimum is a half
         inside = x.clamp(-s.to(x.dtype), s.to(x.dtype)) if self.clipped else x
         return (sign_ste(inside) * s).to(x.dtype)
@@ -296,7 +296,7 @@ class TernaryQuantizer(ScaledQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """s sign(x) outside of the dead band; gradient s to x there and 0 inside, exact to s."""
-        s: Tensor = self.scale(x)
+        s: Tensor = self.scale(_real(x))
         return (ternary_ste(x, (self.threshold * s).detach()) * s).to(x.dtype)
 
     def range(self) -> Range:
@@ -308,8 +308,20 @@ class TernaryQuantizer(ScaledQuantizer):
         return f"threshold={self.threshold}"
 
 
+def _real(x: Tensor) -> Tensor:
+    """x.
+
+    Raises:
+        BadOption: integers, which would be cut off to integers again behind the quantizer.
+    """
+    if not x.is_floating_point():
+        raise BadOption(f"a tensor of {x.dtype} reached a quantizer, which takes real values; give x.float()")
+    return x
+
+
 def _wide(x: Tensor) -> Tensor:
     """At least float32, so that a step is as exact as the codes need."""
+    x = _real(x)
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 

@@ -99,7 +99,7 @@ def _read(offset: Tensor, x: Tensor, rows: Rows, count: int) -> _Levels:
 
 def _spread(bits: Array, x: Tensor, count: int) -> Array:
     """Widths as they broadcast against the rows."""
-    if bits.size == count and bits.shape[0] == count == x.shape[0]:
+    if bits.ndim == x.ndim and bits.size == count and bits.shape[0] == count == x.shape[0]:
         return bits.reshape(count, 1)
     return np.broadcast_to(bits, x.shape).reshape(count, -1)
 
@@ -113,14 +113,14 @@ class _RowQuant(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
         shape, kind = x.shape, rows.kind
-        values = x.detach().numpy().reshape(shape[0] if rows.per_row else 1, -1)
+        values = np.ascontiguousarray(x.detach().numpy().reshape(shape[0] if rows.per_row else 1, -1))
         levels = _read(offset, x, rows, len(values))
         y = np.abs(values)
         place = y.argmax(1)
         place += _starts(*values.shape)
         largest = values.take(place)
         threshold = np.abs(largest)
-        if np.minimum.reduce(threshold) < rows.least:
+        if not np.minimum.reduce(threshold) >= rows.least:  # NaN counts as small
             # infinity takes the place of what is smaller: nothing moves its threshold
             largest[threshold < rows.least] = inf
             threshold = np.maximum(threshold, rows.least)
@@ -137,16 +137,17 @@ class _RowQuant(torch.autograd.Function):
         np.multiply(y, step, out=y)
         if levels.pruned is not None:
             np.multiply(y, ~levels.pruned, out=y)
-        ctx.made = (values, y, step, largest, place, levels, rows)
-        ctx.save_for_backward(x, offset)
-        return torch.from_numpy(y.reshape(shape))
+        result = torch.from_numpy(y.reshape(shape))
+        ctx.made = (offset, values, step, largest, place, levels, rows)
+        ctx.save_for_backward(x, result)  # so that torch refuses either if it was changed in place
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         once()
-        x, offset = ctx.saved_tensors
-        values, y, step, largest, place, levels, rows = ctx.made
-        g = grads[0].numpy().reshape(y.shape)
+        x, result = ctx.saved_tensors
+        offset, values, step, largest, place, levels, rows = ctx.made
+        y, g = result.detach().numpy().reshape(values.shape), grads[0].numpy().reshape(values.shape)
         needs_x, needs_offset, _ = ctx.needs_input_grad
         inside, noise = g.copy(), values - y
         if rows.kind.narrow and not rows.kind.power and levels.pruned is None and offset.numel() == 1:

@@ -100,7 +100,7 @@ class ConstScale(FullPrecision):
 
     def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
         """Quantize x by way of Python numbers; None if there are several."""
-        if prune or self.channel_dim is not None or width[0].numel() != 1:
+        if prune or self.channel_dim is not None or width[0].numel() != 1 or type(self) is not ConstScale:
             return None
         offset, base, most = width
         return scalar_quant(x, self.threshold, offset, (False, False, 0.0, base, most, kind))
@@ -181,6 +181,8 @@ class LearnedScale(FullPrecision):
         """Quantize x by way of Python numbers; None if there are several."""
         if prune or self.channel_dim is not None or not self.started or width[0].numel() != 1:
             return None
+        if type(self) is not LearnedScale:  # one of the user's own, or parametrized
+            return None
         value: Any = self._parameters["value"]
         offset, base, most = width
         return scalar_quant(x, value, offset, (self.domain is not FLOAT, kind.power, LEAST, base, most, kind))
@@ -235,7 +237,7 @@ class StatScale(FullPrecision):
 
     def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
         """Quantize x by rows; None unless the threshold is plainly the largest magnitude of each row, or of all."""
-        plain = self.stat is abs_max and not self.over and self.gain is None
+        plain = self.stat is abs_max and not self.over and self.gain is None and type(self) is StatScale
         if not (plain and kind.signed and self.channel_dim in (None, 0)):
             return None
         offset, base, most = width

@@ -44,7 +44,7 @@ class QuantLeNet(nn.Module):
         out = F.max_pool2d(out, 2)
         out = self.relu2(self.conv2(out))
         out = F.max_pool2d(out, 2)
-        out = out.view(out.size(0), -1)
+        out = out.flatten(1)
         out = self.relu3(self.fc1(out))
         out = self.relu4(self.fc2(out))
         scores: Tensor = self.fc3(out)
