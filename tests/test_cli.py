@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -420,7 +421,8 @@ def test_calibrate_checks_a_corpus_of_ones_own(hwcost: Hwcost, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) -> None:
-    pytest.importorskip("pyosys", reason="pyosys is not installed: no study was verified; pip install 'hwcost[synth]'")
+    if find_spec("pyosys") is None:  # never imported here: in one process with it, compiled PyTorch crashes
+        pytest.skip("pyosys is not installed: no study was verified; pip install 'hwcost[synth]'")
     ended = hwcost("verify", "study", "--cache", "cache", "--jobs", 1)
     assert (ended.status, ended.err) == (0, "")
     (folder,) = (study / "verify").iterdir()

@@ -19,10 +19,11 @@ IMAGE = torch.zeros(2, 3, 32, 32)
 def test_the_seeds_lenet_is_traced_as_it_is_written() -> None:
     layers = {layer.name: layer for layer in trace(QuantLeNet(), IMAGE, input_bits=8).layers()}
     assert list(layers) == [
-        "conv1", "relu1", "max_pool2d", "conv2", "relu2", "max_pool2d_1", "view", "fc1", "relu3", "fc2", "relu4", "fc3",
+        "conv1", "relu1", "max_pool2d", "conv2", "relu2", "max_pool2d_1", "flatten",
+        "fc1", "relu3", "fc2", "relu4", "fc3",
     ]  # fmt: skip
     assert layers["conv2"].output.shape == (16, 10, 10)
-    assert layers["view"].output.shape == (400,) and not layers["view"].blocks
+    assert layers["flatten"].output.shape == (400,) and not layers["flatten"].blocks
     window, unit = layers["conv2"].blocks
     assert isinstance(window, Window) and (window.image, window.kernel) == ((14, 14), (5, 5))
     assert isinstance(unit, MatVec) and (unit.rows, unit.cols, unit.vectors) == (16, 150, 100)
