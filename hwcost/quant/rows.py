@@ -138,16 +138,16 @@ class _RowQuant(torch.autograd.Function):
         if levels.pruned is not None:
             np.multiply(y, ~levels.pruned, out=y)
         result = torch.from_numpy(y.reshape(shape))
-        ctx.made = (offset, values, step, largest, place, levels, rows)
+        ctx.made = (offset, values, y, step, largest, place, levels, rows)
         ctx.save_for_backward(x, result)  # so that torch refuses either if it was changed in place
         return result
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         once()
-        x, result = ctx.saved_tensors
-        offset, values, step, largest, place, levels, rows = ctx.made
-        y, g = result.detach().numpy().reshape(values.shape), grads[0].numpy().reshape(values.shape)
+        x, _ = ctx.saved_tensors
+        offset, values, y, step, largest, place, levels, rows = ctx.made
+        g = grads[0].numpy().reshape(y.shape)
         needs_x, needs_offset, _ = ctx.needs_input_grad
         inside, noise = g.copy(), values - y
         if rows.kind.narrow and not rows.kind.power and levels.pruned is None and offset.numel() == 1:
