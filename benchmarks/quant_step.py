@@ -37,6 +37,9 @@ COLUMNS = (
     "brevitas_learned",
 )
 BATCHES = {"mlp": 1024, "lenet": 128, "cnv": 32, "mobilenet": 16}
+KEEPING = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
+"""So that glibc keeps memory between steps: else some runs, of any column, spend a third of a step on page faults."""
+
 RETURNING = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 """So that glibc returns memory at once, and the resident size tells what is in use."""
 
@@ -394,6 +397,7 @@ def measure(network: str, batch: int, columns: list[str], options: argparse.Name
         theirs.close()
         pipes[column].recv()
 
+    os.environ.update(KEEPING)
     for column in columns:
         start(column)
     found: dict[str, dict[str, Any]] = {column: {} for column in columns}
