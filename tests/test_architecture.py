@@ -63,6 +63,7 @@ ARROWS: dict[str, set[str]] = {
         "estimate",
         "trace",
         "models",
+        "quant",
         "ranges",
         "errors",
     },

@@ -6,21 +6,28 @@ import sys
 
 import click
 
-from hwcost.cli.calibrate import calibrate_command
-from hwcost.cli.devices import devices_command
-from hwcost.cli.estimate import estimate_command
-from hwcost.cli.group import Group, complain
-from hwcost.cli.report import report_command
-from hwcost.cli.sweep import sweep_command
-from hwcost.cli.train import train_command
-from hwcost.cli.verify import verify_command
+from hwcost.cli.group import Group, Lazy, complain
+
+COMMANDS = {
+    "estimate": Lazy("hwcost.cli.estimate:estimate_command", "Price NETWORK on a part, layer by layer."),
+    "train": Lazy("hwcost.cli.train:train_command", "Train one trial of a study again, and compare."),
+    "sweep": Lazy("hwcost.cli.sweep:sweep_command", "Search bit-widths and budgets for RECIPE; write a Pareto report."),
+    "report": Lazy("hwcost.cli.report:report_command", "Write the report of a STUDY folder again."),
+    "verify": Lazy("hwcost.cli.verify:verify_command", "Synthesize the blocks of TARGET and compare."),
+    "calibrate": Lazy("hwcost.cli.calibrate:calibrate_command", "Fit the models' constants to synthesized units."),
+    "devices": Lazy("hwcost.cli.devices:devices_command", "List the FPGA parts that --device can name."),
+    "doctor": Lazy("hwcost.cli.doctor:doctor_command", "Say what works here, and how to get what does not."),
+    "completion": Lazy("hwcost.cli.completion:completion_command", "Print the completion script of a shell."),
+}
 
 
 @click.group(
     cls=Group,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
-    epilog="Exit status: 0 done; 2 bad input, one line says what and how to mend it; 130 interrupted.",
+    epilog="Exit status: 0 done; 2 bad input, one line says what and how to mend it; 130 interrupted, all saved. "
+    "Every command takes --config FILE.toml.",
 )
 @click.version_option(package_name="hwcost")
 @click.pass_context
@@ -28,18 +35,6 @@ def cli(ctx: click.Context) -> None:
     """FPGA cost while you train: learned bit-widths, differentiable hardware models, Pareto search."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-for _command in (
-    sweep_command,
-    train_command,
-    report_command,
-    estimate_command,
-    devices_command,
-    verify_command,
-    calibrate_command,
-):
-    cli.add_command(_command)
 
 
 def main() -> None:

@@ -13,7 +13,12 @@ from hwcost.models import AREAS, devices
 @click.command("devices")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def devices_command(as_json: bool) -> None:
-    """List the FPGA parts that can be named with --device."""
+    """List the FPGA parts that can be named with --device.
+
+    \b
+    Example:
+      hwcost devices --json
+    """
     fields = ("name", "aliases", "part", "family", *AREAS, "dsp_kind", "source")
     if as_json:
         click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in devices()], indent=2))

@@ -7,6 +7,9 @@ from math import isfinite
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
+
+from hwcost.models.device import devices
 
 Command = Callable[..., Any]
 
@@ -18,12 +21,24 @@ def _positive(ctx: click.Context, param: click.Parameter, value: float | None) -
     return value
 
 
+def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of parts and boards, for Tab."""
+    named = [(name, part) for part in devices() for name in (part.name, *part.aliases)]
+    return [CompletionItem(name, help=part.family) for name, part in named if name.startswith(incomplete)]
+
+
 def on_a_part(command: Command) -> Command:
     """The options of everything that is priced on a part."""
     for option in (
         click.option("--clock", "clock_mhz", type=float, callback=_positive, help="Clock in MHz."),
         click.option("--fps", type=float, callback=_positive, help="Target frame rate, frames/s."),
-        click.option("--device", "part", metavar="NAME", help="FPGA part or board; see `hwcost devices`."),
+        click.option(
+            "--device",
+            "part",
+            metavar="NAME",
+            shell_complete=_parts,
+            help="FPGA part or board; see `hwcost devices`.",
+        ),
     ):
         command = option(command)
     return command

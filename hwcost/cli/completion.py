@@ -1,0 +1,22 @@
+"""hwcost completion: what makes Tab complete commands, flags, parts, networks and recipes."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print the completion script of a SHELL.
+
+    \b
+    Example:
+      eval "$(hwcost completion bash)"                                # in ~/.bashrc
+      hwcost completion fish > ~/.config/fish/completions/hwcost.fish
+    """
+    root = click.get_current_context().find_root().command
+    script = get_completion_class(shell)
+    assert script is not None  # click has these three
+    click.echo(script(root, {}, "hwcost", "_HWCOST_COMPLETE").source())

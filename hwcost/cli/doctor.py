@@ -1,0 +1,164 @@
+"""hwcost doctor: what works on this machine, and how to get what does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
+
+import click
+from packaging.requirements import Requirement
+
+from hwcost.errors import BadOption
+
+SYNTHESIZER_S = 120  # seconds that a synthesizer may take to say its version
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried.
+
+    Attributes:
+        name: what; detail: what was found; works: whether it can be used.
+        remedy: how to get it; empty where it works.
+        needed: whether nothing runs without it.
+    """
+
+    name: str
+    works: bool
+    detail: str
+    remedy: str = ""
+    needed: bool = False
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def doctor_command(as_json: bool) -> None:
+    """Say what works on this machine, and how to get what does not.
+
+    Exit status 2 where something fails that nothing runs without; what is missing of the extras is only said.
+
+    \b
+    Example:
+      hwcost doctor --json
+    """
+    found = list(examine())
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
+    else:
+        for finding in found:
+            _tell(finding)
+    broken = [finding for finding in found if finding.needed and not finding.works]
+    if broken:
+        raise BadOption(f"{broken[0].name}: {broken[0].detail}; {broken[0].remedy}")
+
+
+def _tell(finding: Finding) -> None:
+    """One finding; a line of its own for the remedy, so that it can be copied."""
+    mark, colour = (
+        ("works", "green") if finding.works else ("broken", "red") if finding.needed else ("missing", "yellow")
+    )
+    click.echo(f"{click.style(f'{mark:8}', fg=colour)}{finding.name:14}{finding.detail}")
+    if finding.remedy:
+        click.echo(f"{'':22}-> {finding.remedy}")
+
+
+def examine() -> Iterator[Finding]:
+    """Everything that is looked at, the needed first."""
+    yield Finding("hwcost", True, f"{version('hwcost')} on Python {platform.python_version()}, {platform.system()}")
+    yield from _packages()
+    yield _training()
+    yield _accelerator()
+    yield _storage()
+    yield _synthesizer()
+
+
+def _packages() -> Iterator[Finding]:
+    """The requirements of hwcost as it is installed: a line each for the needed ones and for every extra."""
+    extras: dict[str, list[Requirement]] = {}
+    for text in requires("hwcost") or []:
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is None or marker.evaluate({"extra": ""}):
+            extras.setdefault("", []).append(requirement)
+            continue
+        for extra in _extras():
+            if marker.evaluate({"extra": extra}) and requirement.name != "hwcost":
+                extras.setdefault(extra, []).append(requirement)
+    for extra, requirements in extras.items():
+        lacking = [text for text in map(_lacking, requirements) if text]
+        name = f"extra {extra}" if extra else "packages"
+        remedy = f"pip install 'hwcost[{extra}]'" if extra else "pip install -U hwcost"
+        have = ", ".join(f"{one.name} {version(one.name)}" for one in requirements) if not lacking else ""
+        yield Finding(name, not lacking, "; ".join(lacking) or have, remedy if lacking else "", needed=not extra)
+
+
+def _extras() -> list[str]:
+    return metadata("hwcost").get_all("Provides-Extra") or []
+
+
+def _lacking(requirement: Requirement) -> str:
+    """What is wrong with an installed package; empty where nothing is."""
+    try:
+        have = version(requirement.name)
+    except PackageNotFoundError:
+        return f"no {requirement.name}"
+    return "" if requirement.specifier.contains(have, prereleases=True) else f"{requirement} wanted, {have} is here"
+
+
+def _training() -> Finding:
+    """One step of a small quantized network, backward included."""
+    import torch
+
+    from hwcost.quant import QuantLinear, learned_weight
+
+    try:
+        net = QuantLinear(4, 2, bias=False, weight_quant=learned_weight(bits=4))
+        net(torch.ones(1, 4)).sum().backward()
+    except Exception as error:  # whatever is broken here is what is to be told
+        return Finding("training", False, f"{type(error).__name__}: {error}", "pip install -U torch numpy", needed=True)
+    detail = f"torch {torch.__version__}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+    return Finding("training", True, detail, needed=True)
+
+
+def _accelerator() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("accelerator", True, torch.cuda.get_device_name(0))
+    return Finding("accelerator", False, "torch sees none; training runs on the CPU", "see pytorch.org/get-started")
+
+
+def _storage() -> Finding:
+    """A database like those that studies are kept in, in a folder like theirs."""
+    try:
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+            with sqlite3.connect(Path(folder) / "try.db") as connection:
+                mode = connection.execute("pragma journal_mode=wal").fetchone()[0]
+            connection.close()
+    except (OSError, sqlite3.Error) as error:
+        return Finding("storage", False, f"{Path.cwd()}: {error}", "go to a folder you may write to", needed=True)
+    return Finding("storage", True, f"SQLite {sqlite3.sqlite_version} here, journal mode {mode}", needed=True)
+
+
+def _synthesizer() -> Finding:
+    """The synthesizer that `hwcost verify` would take, in a process of its own."""
+    remedy = "pip install 'hwcost[synth]'"
+    asked = "from hwcost.synth.yosys import find; print(find(None).name)"
+    try:
+        told = subprocess.run(
+            [sys.executable, "-c", asked], capture_output=True, text=True, timeout=SYNTHESIZER_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("synthesizer", False, str(error), remedy)
+    if told.returncode:
+        return Finding("synthesizer", False, (told.stderr.strip().splitlines() or ["it crashed"])[-1], remedy)
+    return Finding("synthesizer", True, told.stdout.strip())

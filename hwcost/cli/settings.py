@@ -1,0 +1,136 @@
+"""Settings from a TOML file: a table for each command, with its flags as keys."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import tomli_w
+
+from hwcost.errors import BadOption
+
+CONFIG = "config"
+
+
+def read_from_a_file(command: click.Command) -> None:
+    """Gives a command the option --config FILE: the table of its name says what the flags do not."""
+    if all(option.name != CONFIG for option in command.params):
+        command.params.append(
+            click.Option(
+                [f"--{CONFIG}"],
+                type=click.Path(path_type=Path),
+                is_eager=True,  # before the options whose values it may hold
+                expose_value=False,
+                callback=_apply,
+                help="TOML file whose table of this command's name holds flags; a flag given here wins.",
+            )
+        )
+
+
+def _apply(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        ctx.default_map = settings(path, ctx.command, _known_commands(ctx))
+
+
+def _known_commands(ctx: click.Context) -> list[str]:
+    root = ctx.find_root()
+    return root.command.list_commands(root) if isinstance(root.command, click.Group) else [str(ctx.command.name)]
+
+
+def settings(path: Path, command: click.Command, commands: Iterable[str]) -> dict[str, Any]:
+    """The values of one command.
+
+    Args:
+        path: a TOML file; a key is a flag without its dashes, or the name of an argument in small letters.
+        command: whose table is read. Without one in the file nothing is set.
+        commands: every command that may have a table in the file.
+
+    Returns:
+        Name of a parameter -> value.
+
+    Raises:
+        BadOption: no such file, no TOML, an unknown table or key.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadOption(f"--config {path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise BadOption(f"--config {path}: no TOML: {error}") from None
+    names = list(commands)
+    for name, table in tables.items():
+        if name not in names:
+            raise BadOption(f"--config {path}: {_unknown(name, names, 'table')}")
+        if not isinstance(table, dict):
+            raise BadOption(f"--config {path}: {name} = {table!r}; give a table, [{name}], with the flags below it")
+    options = keys(command)
+    found = {}
+    for key, value in tables.get(str(command.name), {}).items():
+        if key not in options:
+            raise BadOption(f"--config {path}: [{command.name}]: {_unknown(key, list(options), 'key')}")
+        option = options[key]
+        found[str(option.name)] = _given(value) if option.multiple else _plain(path, key, value)
+    return found
+
+
+def keys(command: click.Command) -> dict[str, click.Option | click.Argument]:
+    """Key of a settings file -> parameter: the long flag without its dashes, or the argument's name."""
+    found: dict[str, Any] = {}
+    for option in command.params:
+        if option.name in (CONFIG, "help", None):
+            continue
+        flags = [flag for flag in option.opts if flag.startswith("--")] if isinstance(option, click.Option) else []
+        found[flags[0].removeprefix("--") if flags else str(option.name)] = option
+    return found
+
+
+def resolved(ctx: click.Context) -> str:
+    """What a command was called with, flags, file and defaults together, as a settings file.
+
+    Args:
+        ctx: of the running command.
+
+    Returns:
+        TOML; given again by --config it is the same call.
+    """
+    table = {}
+    for key, option in keys(ctx.command).items():
+        value = ctx.params.get(str(option.name))
+        if value is None or value == () or value == {}:
+            continue
+        table[key] = _told(value)
+    return tomli_w.dumps({str(ctx.command.name): table})
+
+
+def _given(value: Any) -> list[str]:
+    """Of an option that may come more than once: a list, a table as NAME=VALUE, or one value."""
+    if isinstance(value, Mapping):
+        return [f"{name}={amount}" for name, amount in value.items()]
+    return [str(one) for one in (value if isinstance(value, list) else [value])]
+
+
+def _plain(path: Path, key: str, value: Any) -> Any:
+    if isinstance(value, list | Mapping):
+        raise BadOption(f"--config {path}: {key} = {value!r}; give one value")
+    return value if isinstance(value, bool) else str(value)
+
+
+def _told(value: Any) -> Any:
+    """As the flag takes it."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return [f"{name}={amount:g}" for name, amount in value.items()]
+    if isinstance(value, tuple):
+        return ":".join(map(str, value))
+    return str(value)
+
+
+def _unknown(name: str, known: list[str], what: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f"do you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return f"unknown {what} {name!r}; {meant}"

@@ -1,0 +1,163 @@
+"""Settings files, the doctor, and completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
+import click
+import pytest
+from packaging.requirements import Requirement
+
+from hwcost.cli import COMMANDS, cli, doctor
+from hwcost.cli.settings import keys, resolved, settings
+from hwcost.errors import BadOption
+from hwcost.models import devices
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "hwcost.toml"
+    path.write_text(text)
+    return path
+
+
+def command(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    return found
+
+
+def test_a_file_is_the_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, '[estimate]\nnetwork = "cnv-w1a1"\ndevice = "ZCU104"\nfps = 500\njson = true\n')
+    cli.main(["estimate", "--config", str(path)], standalone_mode=False)
+    from_file = capsys.readouterr().out
+    flags = ["estimate", "cnv-w1a1", "--device", "ZCU104", "--fps", "500", "--json"]
+    cli.main(flags, standalone_mode=False)
+    assert from_file == capsys.readouterr().out
+    assert json.loads(from_file)["device"] == "ZCU104"
+
+
+def test_a_flag_wins_over_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, '[estimate]\ndevice = "ZCU104"\njson = true\n')
+    cli.main(["estimate", "--device", "ZC706", "--config", str(path)], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["device"] == "ZC706"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_of_every_command_can_be_set(tmp_path: Path, name: str) -> None:
+    named = keys(command(name))
+    flags = {option.name for option in command(name).params} - {"help", "config"}
+    assert {str(option.name) for option in named.values()} == flags
+    for key in named:
+        found = settings(written(tmp_path, f'[{name}]\n{key} = "7"\n'), command(name), COMMANDS)
+        assert found in ({named[key].name: "7"}, {named[key].name: ["7"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("[estimate]\nfsp = 5\n", ["unknown key 'fsp'", "do you mean fps?"]),
+        ("[estmate]\nfps = 5\n", ["unknown table 'estmate'", "do you mean estimate?"]),
+        ("[estimate]\nconfig = 'other.toml'\n", ["unknown key 'config'"]),
+        ("estimate = 5\n", ["estimate = 5", "give a table"]),
+        ("[estimate]\nfps = [5, 6]\n", ["fps = [5, 6]", "give one value"]),
+        ("[estimate\n", ["no TOML"]),
+        ("\udcff", ["no TOML"]),
+    ],
+)
+def test_a_file_that_is_wrong_is_one_line(tmp_path: Path, text: str, parts: list[str]) -> None:
+    path = tmp_path / "hwcost.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(BadOption) as refused:
+        settings(path, command("estimate"), COMMANDS)
+    assert str(path) in str(refused.value)
+    for part in parts:
+        assert part in str(refused.value)
+
+
+def test_no_file_and_a_bad_value(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="cannot be read"):
+        settings(tmp_path / "none.toml", command("estimate"), COMMANDS)
+    path = written(tmp_path, '[estimate]\nfps = "many"\n')
+    with pytest.raises(click.BadParameter, match="many"):
+        cli.main(["estimate", "--config", str(path)], standalone_mode=False)
+
+
+def test_what_was_resolved_is_the_same_call_again(tmp_path: Path) -> None:
+    sweep = command("sweep")
+    arguments = ["--bits", "2:8", "--limit", "LUT=8000", "--limit", "BRAM18=60", "--trials", "3", "--quiet"]
+    with sweep.make_context("sweep", [*arguments], parent=click.Context(cli)) as given:
+        path = written(tmp_path, resolved(given))
+    with sweep.make_context("sweep", ["--config", str(path)], parent=click.Context(cli)) as again:
+        assert again.params == given.params
+        assert resolved(again) == resolved(given)
+    assert tomllib.loads(path.read_text())["sweep"]["limit"] == ["LUT=8000", "BRAM18=60"]
+
+
+def test_a_table_of_limits(tmp_path: Path) -> None:
+    path = written(tmp_path, '[sweep]\nbits = "2:8"\nlimit = {LUT = 8000}\n')
+    with command("sweep").make_context("sweep", ["--config", str(path)], parent=click.Context(cli)) as found:
+        assert found.params["limits"] == {"LUT": 8000.0}
+
+
+def test_the_doctor_names_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["doctor", "--json"], standalone_mode=False)
+    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert found["packages"]["works"] and found["training"]["works"] and found["storage"]["works"]
+    needed = [Requirement(text) for text in requires("hwcost") or [] if "extra" not in text]
+    assert all(one.name in found["packages"]["detail"] for one in needed)
+    cli.main(["doctor"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert all(finding["detail"] in shown for finding in found.values())
+
+
+def test_the_doctor_says_how_to_get_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = ["numpy>=99", "nothing-of-that-name; extra == 'synth'"]
+    monkeypatch.setattr(doctor, "requires", lambda name: wanted)
+    packages, synth = doctor._packages()
+    assert (packages.works, packages.needed) == (False, True) and "numpy>=99 wanted" in packages.detail
+    assert (synth.works, synth.needed) == (False, False)
+    assert synth.detail == "no nothing-of-that-name" and synth.remedy == "pip install 'hwcost[synth]'"
+    with pytest.raises(BadOption, match=r"packages: numpy>=99 wanted.*pip install -U hwcost"):
+        cli.commands["doctor"].main([], standalone_mode=False)
+    assert "broken" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["completion", shell], standalone_mode=False)
+    assert "_HWCOST_COMPLETE" in capsys.readouterr().out
+
+
+def completed(words: str) -> set[str]:
+    environment = os.environ | {
+        "_HWCOST_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    hwcost = Path(sys.executable).with_name("hwcost")
+    told = subprocess.run([hwcost], env=environment, capture_output=True, text=True, check=True)
+    return {line.partition(",")[2] for line in told.stdout.splitlines()}
+
+
+def test_tab_completes_commands_flags_and_parts() -> None:
+    assert completed("hwcost s") == {"sweep"}
+    assert {"--device", "--config", "--json"} <= completed("hwcost estimate --")
+    parts = {name for part in devices() for name in (part.name, *part.aliases)}
+    assert completed("hwcost estimate --device ZC") == {name for name in parts if name.startswith("ZC")}
+
+
+def test_listing_the_commands_imports_none() -> None:
+    asked = (
+        "import sys, click, hwcost.cli as c; print(c.cli.get_help(click.Context(c.cli))); "
+        "print({one.where.partition(':')[0] for one in c.COMMANDS.values()} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert told.endswith("set()\n") and all(name in told for name in COMMANDS)
