@@ -1,0 +1,67 @@
+"""What quantizers a network of the zoo gets: float, constant widths, or learned ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from hwcost.errors import BadOption
+from hwcost.quant import (
+    BinaryQuantizer,
+    ConstScale,
+    IntQuantizer,
+    QuantIdentity,
+    QuantReLU,
+    binary_weight,
+    const_activation,
+    const_weight,
+    learned_activation,
+    learned_weight,
+)
+
+HEADROOM = 3
+"""Bits above its floor from which every learned width starts."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Widths of weights and activations, in bits.
+
+    Attributes:
+        weight_bits, activation_bits: 1 (bipolar) to 8 where constant; floors, at least 2, where learned.
+        learned: whether the widths are learned, from `HEADROOM` above their floor.
+    """
+
+    weight_bits: int
+    activation_bits: int
+    learned: bool = False
+
+    def __post_init__(self) -> None:
+        least = 2 if self.learned else 1
+        for name in ("weight_bits", "activation_bits"):
+            bits = getattr(self, name)
+            if not least <= bits <= 8:
+                raise BadOption(f"precision: {name}={bits}; give {least} to 8")
+
+    def weight(self, *, per_channel: bool = True) -> IntQuantizer | BinaryQuantizer:
+        """A quantizer of weights, scaled per output channel or for the whole tensor."""
+        if self.learned:
+            return learned_weight(bits=self.weight_bits + HEADROOM, base=self.weight_bits, per_channel=per_channel)
+        if self.weight_bits == 1:
+            return binary_weight(per_channel=per_channel)
+        return const_weight(bits=self.weight_bits, per_channel=per_channel)
+
+    def activation(self, *, max_val: float = 4.0, signed: bool = False) -> IntQuantizer | BinaryQuantizer:
+        """A quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at 1 bit."""
+        if self.learned:
+            floor = self.activation_bits
+            return learned_activation(bits=floor + HEADROOM, base=floor, max_val=max_val, signed=signed)
+        if self.activation_bits == 1:
+            return BinaryQuantizer(scale=ConstScale(1.0), clipped=True)
+        return const_activation(bits=self.activation_bits, max_val=max_val, signed=signed)
+
+    def relu(self, *, max_val: float = 4.0) -> nn.Module:
+        """A ReLU with a quantizer; at 1 bit the sign."""
+        quant = self.activation(max_val=max_val)
+        return QuantIdentity(quant) if isinstance(quant, BinaryQuantizer) else QuantReLU(quant)
