@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from hwcost.errors import BadOption
@@ -14,21 +16,64 @@ from hwcost.trace import Pipeline, trace
 RECIPES = {
     "digits": "hwcost.zoo.digits:recipe",
     "fashion-mnist": "hwcost.zoo.fashion_mnist:recipe",
+    "dry-bean": "hwcost.zoo.mlp:dry_bean",
+    "tfc": "hwcost.zoo.mlp:tfc",
+    "sfc": "hwcost.zoo.mlp:sfc",
+    "lfc": "hwcost.zoo.mlp:lfc",
+    "ds-cnn": "hwcost.zoo.keywords:recipe",
+    "lenet": "hwcost.zoo.lenet:recipe",
+    "cnv": "hwcost.zoo.cnv:recipe",
+    "resnet8": "hwcost.zoo.resnet:recipe",
+    "mobilenet-v1": "hwcost.zoo.mobilenet:recipe",
+    "proxylessnas": "hwcost.zoo.proxylessnas:recipe",
+    "proxylessnas-hadamard": "hwcost.zoo.proxylessnas:hadamard_recipe",
 }
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A bare network, and what `hwcost estimate` assumes of it.
+
+    Attributes:
+        factory: `package.module:name` of a function without arguments.
+        shape: of one sample.
+        device, fps, clock_mhz: part, target frame rate and clock where none is given.
+    """
+
+    factory: str
+    shape: str
+    device: str = "xc7z020"
+    fps: float = 1_000.0
+    clock_mhz: float = 100.0
+
+
+COLOUR, GREY, IMAGENET = "3,32,32", "1,28,28", "3,224,224"
 NETWORKS = {
-    "lenet": "hwcost.zoo.lenet:reference",
-    "cnv-w1a1": "hwcost.zoo.cnv:w1a1",
-    "cnv-w2a2": "hwcost.zoo.cnv:w2a2",
+    "lenet": Reference("hwcost.zoo.lenet:reference", COLOUR),
+    "cnv-w1a1": Reference("hwcost.zoo.cnv:w1a1", COLOUR),
+    "cnv-w1a2": Reference("hwcost.zoo.cnv:w1a2", COLOUR),
+    "cnv-w2a2": Reference("hwcost.zoo.cnv:w2a2", COLOUR),
+    "tfc-w1a1": Reference("hwcost.zoo.mlp:tfc_w1a1", GREY),
+    "sfc-w1a1": Reference("hwcost.zoo.mlp:sfc_w1a1", GREY),
+    "lfc-w1a1": Reference("hwcost.zoo.mlp:lfc_w1a1", GREY),
+    "autoencoder": Reference("hwcost.zoo.autoencoder:reference", "640"),
+    "mobilenet-v1": Reference("hwcost.zoo.mobilenet:reference", IMAGENET, "xczu7ev", 100.0, 200.0),
+    "proxylessnas": Reference("hwcost.zoo.proxylessnas:reference", IMAGENET, "xczu7ev", 100.0, 200.0),
+    "proxylessnas-4b5b": Reference("hwcost.zoo.proxylessnas:mixed", IMAGENET, "xczu7ev", 100.0, 200.0),
+    "proxylessnas-hadamard": Reference("hwcost.zoo.proxylessnas:with_hadamard", IMAGENET, "xczu7ev", 100.0, 200.0),
 }
+"""Networks as published, for `estimate` and `verify`; a name that is also a recipe is swept by that recipe."""
 
 
 class Defaults:
-    """What `hwcost estimate` assumes of a bare network."""
+    """What `hwcost estimate` assumes of a network of the user's."""
 
     device, fps, clock_mhz = "xc7z020", 1_000.0, 100.0
 
 
-def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tuple[Pipeline, Recipe | type[Defaults]]:
+def pipeline_of(
+    network: str, shape: str | None, input_bits: int | None
+) -> tuple[Pipeline, Recipe | Reference | type[Defaults]]:
     """The traced network that a command names, and what to price it with where nothing else is said.
 
     Args:
@@ -39,7 +84,7 @@ def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tupl
     Raises:
         BadOption, BadRecipe: what is wrong with the name or with what it leads to.
     """
-    built_in = RECIPES | NETWORKS
+    built_in = RECIPES | {name: reference.factory for name, reference in NETWORKS.items()}
     found = load_object(built_in.get(network, network), built_in)
     if isinstance(found, Recipe):
         if shape is not None or input_bits is not None:
@@ -53,12 +98,15 @@ def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tupl
     net = ask(network, found)
     if not isinstance(net, torch.nn.Module):
         raise BadOption(f"{network}: returned {type(net).__name__}, not a torch.nn.Module")
-    if network in NETWORKS:
-        shape = shape or "3,32,32"
+    known = NETWORKS.get(network)
+    if known is not None:
+        shape = shape or known.shape
     if shape is None:
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
     example = torch.zeros(1, *_parse_shape(shape))
-    return trace(net, example, input_range=integers(8 if input_bits is None else input_bits, signed=False)), Defaults
+    return trace(
+        net, example, input_range=integers(8 if input_bits is None else input_bits, signed=False)
+    ), known or Defaults
 
 
 def folded(

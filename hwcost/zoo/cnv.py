@@ -7,19 +7,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from hwcost.errors import BadOption
-from hwcost.quant import (
-    BinaryQuantizer,
-    ConstScale,
-    IntQuantizer,
-    QuantConv2d,
-    QuantIdentity,
-    QuantLinear,
-    QuantReLU,
-    binary_weight,
-    const_activation,
-    const_weight,
-)
+from hwcost.quant import BinaryQuantizer, IntQuantizer, QuantConv2d, QuantLinear, QuantReLU
+from hwcost.ranges import integers
+from hwcost.train import Training
+from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.pictures import cifar10
+from hwcost.zoo.precision import Precision
 
 CONVOLUTIONS = (64, 64, 128, 128, 256, 256)
 DENSE = (512, 512)
@@ -29,23 +22,18 @@ class QuantCNV(nn.Module):
     """conv3x3 64-64-pool-128-128-pool-256-256, fc 512-512-classes; no padding, batch norm behind every product.
 
     Args:
-        weight_bits, activation_bits: 1 (bipolar) to 8, constant.
+        precision: of all weights and activations; None builds the network in float.
         classes: scores.
     """
 
-    def __init__(self, weight_bits: int = 1, activation_bits: int = 1, classes: int = 10) -> None:
+    def __init__(self, precision: Precision | None, classes: int = 10) -> None:
         super().__init__()
-        for name, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
-            if not 1 <= bits <= 8:
-                raise BadOption(f"QuantCNV: {name}={bits}; give 1 to 8")
 
-        def weight() -> IntQuantizer | BinaryQuantizer:
-            return binary_weight() if weight_bits == 1 else const_weight(bits=weight_bits)
+        def weight() -> IntQuantizer | BinaryQuantizer | None:
+            return None if precision is None else precision.weight()
 
         def activation() -> nn.Module:
-            if activation_bits == 1:
-                return QuantIdentity(BinaryQuantizer(scale=ConstScale(1.0), clipped=True))
-            return QuantReLU(const_activation(bits=activation_bits))
+            return QuantReLU(None) if precision is None else precision.relu(max_val=6.0)
 
         layers: dict[str, nn.Module] = {}
         channels = 3
@@ -79,9 +67,27 @@ PADDED_CLASSES = 64
 
 def w1a1() -> QuantCNV:
     """Bipolar weights and activations, as built by BNN-PYNQ."""
-    return QuantCNV(1, 1, PADDED_CLASSES)
+    return QuantCNV(Precision(1, 1), PADDED_CLASSES)
+
+
+def w1a2() -> QuantCNV:
+    """Bipolar weights and 2-bit activations, as built by BNN-PYNQ."""
+    return QuantCNV(Precision(1, 2), PADDED_CLASSES)
 
 
 def w2a2() -> QuantCNV:
     """Two bits each, as built by BNN-PYNQ."""
-    return QuantCNV(2, 2, PADDED_CLASSES)
+    return QuantCNV(Precision(2, 2), PADDED_CLASSES)
+
+
+recipe = floor_recipe(
+    name="cnv",
+    network=QuantCNV,
+    data=from_path("cnv", "the folder of CIFAR-10's batches, python or binary", cifar10),
+    input=integers(8, signed=False),
+    example=(3, 32, 32),
+    lut_budget=(11_000, 70_000),
+    training=Training(epochs=10, batch=128, lr=4e-3),
+    device="ZCU104",
+    fps=1_000,
+)

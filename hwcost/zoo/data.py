@@ -10,6 +10,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,56 @@ def images(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Da
             )
         parts.append(x[:, None] if x.ndim == 3 else x)
     return _official(path, arrays, parts[0], parts[1], 256.0, validation, seed)
+
+
+def labelled_images(
+    where: Path,
+    train: tuple[Array, Array],
+    test: tuple[Array, Array],
+    *,
+    validation: float,
+    seed: int,
+    classes: int | None = None,
+) -> Data:
+    """Images in memory, from `where` for the messages: uint8 (N, C, H, W) and labels (N,) each.
+
+    Args:
+        where: what was read.
+        train, test: pixels and labels.
+        validation, seed: as in `images`.
+        classes: scores of the network, where they are more than the labels; None for as many.
+
+    Raises:
+        BadData: as in `images`, or more labels than `classes`.
+    """
+    arrays = {"y_train": train[1], "y_test": test[1]}
+    data = _official(where, arrays, train[0], test[0], 256.0, validation, seed)
+    if classes is None or classes == data.classes:
+        return data
+    if data.classes > classes:
+        raise BadData(f"{where}: {data.classes} classes, but the network has {classes} scores; leave some out")
+    return replace(data, classes=classes)
+
+
+def spectrograms(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Data:
+    """Sounds as features over time, floating, with an official test split, e.g. of spoken digits.
+
+    Args:
+        where: an npz file with X_train, y_train, X_test, y_test; features are (N, times, features), floating.
+        validation, seed: as in `images`.
+
+    Returns:
+        x of shape (N, 1, times, features), float32: mean 0 and deviation 1 of each value over the training part.
+
+    Raises:
+        BadData: missing, foreign, of the wrong type or shape, counts that differ, labels with holes.
+    """
+    path, arrays = _find(Path(where))
+    for name in ("X_train", "X_test"):
+        x = arrays[name]
+        if x.ndim != 3 or x.dtype.kind != "f" or not x.size or not np.isfinite(x).all():
+            raise BadData(f"{path}: {name} is {x.dtype} of shape {x.shape}; give finite floats (N, times, features)")
+    return _official(path, arrays, arrays["X_train"][:, None], arrays["X_test"][:, None], None, validation, seed)
 
 
 def table(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Data:

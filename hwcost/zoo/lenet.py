@@ -9,6 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
+from hwcost.ranges import integers
+from hwcost.train import Training
+from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.pictures import cifar10
+from hwcost.zoo.precision import HEADROOM, Precision
 
 
 class QuantLeNet(nn.Module):
@@ -16,17 +21,26 @@ class QuantLeNet(nn.Module):
 
     Args:
         weight_bits, activation_bits: learned widths start here, in bits.
-        base: floor of every learned width, in bits.
+        base: floor of every learned width, in bits; None builds the network in float.
+        activation_base: of activations, where it is another; None for `base`.
     """
 
-    def __init__(self, weight_bits: int = 8, activation_bits: int = 8, base: int = 2) -> None:
+    def __init__(
+        self,
+        weight_bits: int = 8,
+        activation_bits: int = 8,
+        base: int | None = 2,
+        activation_base: int | None = None,
+    ) -> None:
         super().__init__()
 
-        def weight() -> IntQuantizer:
-            return learned_weight(bits=weight_bits, base=base)
+        def weight() -> IntQuantizer | None:
+            return None if base is None else learned_weight(bits=weight_bits, base=base)
 
-        def activation() -> IntQuantizer:
-            return learned_activation(bits=activation_bits, base=base, max_val=6.0)
+        def activation() -> IntQuantizer | None:
+            if base is None:
+                return None
+            return learned_activation(bits=activation_bits, base=activation_base or base, max_val=6.0)
 
         self.conv1 = QuantConv2d(3, 6, 5, weight_quant=weight())
         self.relu1 = QuantReLU(activation())
@@ -54,3 +68,23 @@ class QuantLeNet(nn.Module):
 def reference() -> QuantLeNet:
     """The network at 8 bits throughout, for `hwcost estimate lenet`."""
     return QuantLeNet()
+
+
+def _at_floors(precision: Precision | None) -> QuantLeNet:
+    if precision is None:
+        return QuantLeNet(base=None)
+    weight, activation = precision.weight_bits, precision.activation_bits
+    return QuantLeNet(weight + HEADROOM, activation + HEADROOM, weight, activation)
+
+
+recipe = floor_recipe(
+    name="lenet",
+    network=_at_floors,
+    data=from_path("lenet", "the folder of CIFAR-10's batches, python or binary", cifar10),
+    input=integers(8, signed=False),
+    example=(3, 32, 32),
+    lut_budget=(1_200, 3_000),
+    training=Training(epochs=10, batch=128, lr=4e-3),
+    device="PYNQ-Z1",
+    fps=1_000,
+)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU
+from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
 from hwcost.quant.quantizers import Quantizer
+from hwcost.ranges import integers, unknown
+from hwcost.recipe import Recipe
+from hwcost.train import Training
+from hwcost.zoo.data import images, table
+from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.precision import Precision
 
 TRIGGER = (64, 32, 32)
 """Hidden layers of the 16-64-32-32-n network of particle triggers (Duarte et al., JINST 13 P07027, 2018)."""
+FINN_HIDDEN = {"tfc": (64,) * 3, "sfc": (256,) * 3, "lfc": (1024,) * 3}
+"""Hidden layers of FINN's perceptrons for MNIST: tiny, small and large (Umuroglu et al., FPGA 2017, section 5)."""
+PIXELS, DIGITS = 28 * 28, 10
+DROPOUT = 0.2
 
 
 class MLP(nn.Sequential):
@@ -55,3 +65,63 @@ class MLP(nn.Sequential):
         """(N, features) or (N, channels, height, width) -> (N, classes) scores."""
         scores: Tensor = super().forward(input)  # type: ignore[no-untyped-call] # torch leaves it untyped
         return scores
+
+
+def finn_mlp(name: str, precision: Precision | None) -> MLP:
+    """TFC, SFC or LFC on (1, 28, 28) images; their input keeps its 8 bits.
+
+    Args:
+        name: "tfc", "sfc" or "lfc".
+        precision: W1A1, W1A2 and W2A2 are published; None for float.
+    """
+    return MLP((PIXELS, *FINN_HIDDEN[name], DIGITS), precision, dropout=DROPOUT)
+
+
+def tfc_w1a1() -> MLP:
+    """TFC with bipolar weights and activations."""
+    return finn_mlp("tfc", Precision(1, 1))
+
+
+def sfc_w1a1() -> MLP:
+    """SFC with bipolar weights and activations."""
+    return finn_mlp("sfc", Precision(1, 1))
+
+
+def lfc_w1a1() -> MLP:
+    """LFC with bipolar weights and activations."""
+    return finn_mlp("lfc", Precision(1, 1))
+
+
+def _mnist(name: str, budget: tuple[float, float], fps: float) -> Recipe:
+    return floor_recipe(
+        name=name,
+        network=partial(finn_mlp, name),
+        data=from_path(name, "the folder of MNIST's idx files, or its npz file", images),
+        input=integers(8, signed=False),
+        example=(1, 28, 28),
+        lut_budget=budget,
+        training=Training(epochs=4, batch=128, lr=6e-3),
+        device="PYNQ-Z1",
+        fps=fps,
+    )
+
+
+tfc = _mnist("tfc", (2_600, 9_000), 100_000)
+sfc = _mnist("sfc", (2_700, 10_000), 20_000)
+lfc = _mnist("lfc", (4_000, 20_000), 5_000)
+
+dry_bean = floor_recipe(
+    name="dry-bean",
+    network=lambda precision: MLP(
+        (16, *TRIGGER, 7),
+        precision,
+        input_quant=None if precision is None else const_input(bits=8, max_val=4.0, signed=True),
+    ),
+    data=from_path("dry-bean", "an npz file of 16 floating features and 7 classes, as UCI's dry bean", table),
+    input=unknown(),  # floating features: the network quantizes them
+    example=(16,),
+    lut_budget=(1_800, 9_000),
+    training=Training(epochs=16, batch=128, lr=8e-3),
+    device="PYNQ-Z1",
+    fps=1_000_000,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from hwcost.errors import BadOption
@@ -11,17 +12,19 @@ from hwcost.quant import (
     BinaryQuantizer,
     ConstScale,
     IntQuantizer,
+    LearnedBits,
+    LearnedScale,
     QuantIdentity,
     QuantReLU,
     binary_weight,
-    const_activation,
     const_weight,
-    learned_activation,
     learned_weight,
 )
 
 HEADROOM = 3
 """Bits above its floor from which every learned width starts."""
+MOST = 16
+"""Bits that no learned width exceeds."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,24 @@ class Precision:
             return binary_weight(per_channel=per_channel)
         return const_weight(bits=self.weight_bits, per_channel=per_channel)
 
-    def activation(self, *, max_val: float = 4.0, signed: bool = False) -> IntQuantizer | BinaryQuantizer:
-        """A quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at 1 bit."""
-        if self.learned:
-            floor = self.activation_bits
-            return learned_activation(bits=floor + HEADROOM, base=floor, max_val=max_val, signed=signed)
-        if self.activation_bits == 1:
-            return BinaryQuantizer(scale=ConstScale(1.0), clipped=True)
-        return const_activation(bits=self.activation_bits, max_val=max_val, signed=signed)
+    def activation(
+        self, *, max_val: float = 4.0, signed: bool = False, channels: int | None = None
+    ) -> IntQuantizer | BinaryQuantizer:
+        """A quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at 1 bit.
 
-    def relu(self, *, max_val: float = 4.0) -> nn.Module:
+        Args:
+            max_val: starting threshold, above 0.
+            signed: False behind a ReLU.
+            channels: of the image, where each has a threshold of its own; None for one in all.
+        """
+        floor = self.activation_bits
+        if floor == 1:
+            return BinaryQuantizer(scale=ConstScale(1.0), clipped=True)
+        start = max_val if channels is None else torch.full((1, channels, 1, 1), max_val)
+        bits = LearnedBits(floor + HEADROOM, base=floor, most=MOST) if self.learned else floor
+        return IntQuantizer(bits=bits, scale=LearnedScale(start), signed=signed)
+
+    def relu(self, *, max_val: float = 4.0, channels: int | None = None) -> nn.Module:
         """A ReLU with a quantizer; at 1 bit the sign."""
-        quant = self.activation(max_val=max_val)
+        quant = self.activation(max_val=max_val, channels=channels)
         return QuantIdentity(quant) if isinstance(quant, BinaryQuantizer) else QuantReLU(quant)

@@ -1,0 +1,70 @@
+"""The autoencoder of MLPerf Tiny: how badly it reconstructs a machine's sound tells whether the machine is ill.
+
+Source: Banbury et al., MLPerf Tiny Benchmark, arXiv:2106.07597; mlcommons/tiny, benchmark/training/anomaly_detection/
+keras_model.py: 640-128-128-128-128-8-128-128-128-128-640, 264,192 multiply-adds.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
+from hwcost.zoo.precision import Precision
+
+FEATURES = 640
+"""Five frames of 128 mel bands, in decibels, standardised."""
+HIDDEN = (128,) * 4 + (8,) + (128,) * 4
+INPUT_BITS, INPUT_MAX = 8, 4.0
+
+
+class Autoencoder(nn.Sequential):
+    """(dense - batch norm - ReLU) per hidden size, then dense back to the features. Trained without labels.
+
+    It has no classes, so it is no recipe of `hwcost sweep`: train it in a loop of your own with
+    `reconstruction_error` for the loss and `hwcost.Budget`, as examples/autoencoder.py does.
+
+    Args:
+        precision: of all weights and activations; None builds the network in float.
+        features: of a sample.
+    """
+
+    def __init__(self, precision: Precision | None, *, features: int = FEATURES) -> None:
+        super().__init__()
+        enters = None if precision is None else const_input(bits=INPUT_BITS, max_val=INPUT_MAX, signed=True)
+        self.features = QuantIdentity(enters)
+        for number, (before, after) in enumerate(pairwise((features, *HIDDEN)), start=1):
+            weight = None if precision is None else precision.weight()
+            self.add_module(f"fc{number}", QuantLinear(before, after, bias=False, weight_quant=weight))
+            self.add_module(f"norm{number}", nn.BatchNorm1d(after))
+            self.add_module(f"relu{number}", QuantReLU(None) if precision is None else precision.relu())
+        last = None if precision is None else precision.weight()
+        self.add_module("out", QuantLinear(HIDDEN[-1], features, weight_quant=last))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, features) -> (N, features)."""
+        made: Tensor = super().forward(input)  # type: ignore[no-untyped-call] # torch leaves it untyped
+        return made
+
+
+def reconstruction_error(net: nn.Module, x: Tensor) -> Tensor:
+    """Mean squared error of each sample, (N,); its mean is the loss, and its size how strange a sample is."""
+    return F.mse_loss(net(x), x, reduction="none").mean(1)
+
+
+def separation(strange: Tensor, normal: Tensor) -> float:
+    """Area under the ROC curve: how often a strange sample has the larger error, ties counted half.
+
+    >>> import torch
+    >>> separation(torch.tensor([2.0, 3.0]), torch.tensor([1.0, 2.0]))
+    0.875
+    """
+    above = (strange[:, None] > normal).double() + (strange[:, None] == normal).double() / 2
+    return float(above.mean())
+
+
+def reference() -> Autoencoder:
+    """At 8 bits, for `hwcost estimate autoencoder`."""
+    return Autoencoder(Precision(8, 8))
