@@ -1,10 +1,15 @@
-"""The doctests of hwcost.synth need its extra; without it they are left out, and the report says so."""
+"""The doctests of optional rooms need their extra; without it they are left out, and the report says so."""
 
 from importlib.util import find_spec
 
-SYNTH = find_spec("amaranth") is not None
-collect_ignore_glob = [] if SYNTH else ["hwcost/synth/*"]
+OPTIONAL = {"hwcost/synth/*": ("amaranth", "synth"), "hwcost/lightning.py": ("lightning", "lightning")}
+"""Files: the package they import, the extra that installs it."""
+MISSING = {files: need for files, need in OPTIONAL.items() if find_spec(need[0]) is None}
+collect_ignore_glob = list(MISSING)
 
 
-def pytest_report_header() -> str:
-    return "" if SYNTH else "hwcost.synth: NOT TESTED, amaranth is not installed; pip install 'hwcost[synth]'"
+def pytest_report_header() -> list[str]:
+    return [
+        f"{files}: NOT TESTED, {package} is not installed; pip install 'hwcost[{extra}]'"
+        for files, (package, extra) in MISSING.items()
+    ]

@@ -31,6 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "width_space": {"width_prices", "quant", "trace", "models", "errors"},
     "landing": {"loss", "pieces", "quant", "trace", "models"},
     "train": {"control", "landing", "live_cost", "data", "estimate", "trace", "models", "quant", "errors"},
+    "lightning": {"control", "landing", "live_cost", "models", "pieces", "quant", "trace", "errors"},
     "records": {"errors"},
     "report": {"pareto", "errors"},
     "data": {"errors"},
