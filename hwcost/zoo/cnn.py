@@ -15,9 +15,7 @@ from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, lear
 from hwcost.ranges import Range
 from hwcost.recipe import Params, Recipe
 from hwcost.train import Training
-
-HEADROOM = 3
-"""Bits above its base from which every learned width starts."""
+from hwcost.zoo.precision import HEADROOM
 
 
 @dataclass(frozen=True, kw_only=True)

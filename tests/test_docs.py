@@ -1,0 +1,69 @@
+"""Every block of code in docs/ is run, page by page, from top to bottom, as a reader would."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwcost.cli import main
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"# ([\w.]+\.py)\n")
+"""A first line that names a file: the reader keeps the block under that name."""
+
+pytestmark = pytest.mark.slow
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Language and text of each block, in order."""
+    return FENCE.findall((DOCS / page).read_text(encoding="utf-8"))
+
+
+def run_commands(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        assert words[0] == "hwcost", f"{line}: no command that this test runs"
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        assert ended.value.code == 0, (line, shown.err)
+        assert shown.out
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_page_run_as_they_are(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = blocks(page)
+    assert (DOCS / page).read_text(encoding="utf-8").count("```") == 2 * len(found)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    space: dict[str, object] = {"__name__": f"docs.{page}"}
+    for language, text in found:
+        assert language in ("python", "bash"), f"{page}: a block of {language or 'no language'}"
+        if language == "bash":
+            run_commands(text, monkeypatch, capsys)
+            continue
+        name = NAMED.match(text)
+        if name is not None:
+            (tmp_path / name[1]).write_text(text)
+        exec(compile(text, f"docs/{page}", "exec"), space)
+    sys.modules.pop("_hwcost_recipe_mine", None)
+
+
+def test_every_page_is_in_the_menu_and_every_file_it_names_exists() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in PAGES:
+        assert f" {page}\n" in menu, page
+        for path in re.findall(
+            r"`((?:examples|reports|hwcost)/[\w./-]+\.\w+)`", (DOCS / page).read_text(encoding="utf-8")
+        ):
+            assert (ROOT / path).exists() or path.startswith("reports/tutorial"), (page, path)
