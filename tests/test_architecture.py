@@ -54,7 +54,9 @@ ARROWS: dict[str, set[str]] = {
     "sweep": {"records", "trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
     "progress": {"sweep", "train"},
     "synth": {"models", "ranges", "spec", "errors"},
+    "export": {"models", "spec", "errors"},
     "cli": {
+        "export",
         "synth",
         "report",
         "progress",
