@@ -1,11 +1,11 @@
 """Measure constant matrix-vector products and constant thresholds with Yosys: the ground truth of `Unrolled`.
 
-    python benchmarks/unrolled_yosys.py --measure --yosys-python VENV/bin/python     # minutes; writes unrolled.json
-    python benchmarks/unrolled_yosys.py                                              # reads it; writes unrolled.md
+    python benchmarks/unrolled_yosys.py --measure      # minutes; writes unrolled.json and unrolled.md
+    python benchmarks/unrolled_yosys.py                # writes unrolled.md from it
 
-VENV holds `pip install pyosys==0.70 da4ml==0.6.0 numpy`. Each product is built as a plain digit tree and counted by
-Yosys. da4ml is run as a second opinion: it shares common sub-expressions, and its own estimate is within 2 to 5% of
-Vivado on three published networks.
+Each product is built by `hwcost.synth`, a plain digit tree, and counted by Yosys. With `--da4ml VENV/bin/python`, which
+holds `pip install da4ml==0.6.0 numpy`, da4ml is run as a second opinion: it shares common sub-expressions, and its own
+estimate is within 2 to 5% of Vivado on three published networks.
 """
 
 from __future__ import annotations
@@ -21,34 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from unrolled_cases import Matrix, cases, digit_tree, threshold_cases, threshold_module, width
+from unrolled_cases import cases, threshold_cases, width
 
 from hwcost.models import Generic, Placed, Unrolled
+from hwcost.models.corpus import Unit
 from hwcost.models.wired_blocks import WIRED, Wired
 from hwcost.ranges import Range, between, dot, integers
 from hwcost.spec import MatVec, Thresholds
+from hwcost.synth.design import matrix
+from hwcost.synth.measure import Laboratory
+from hwcost.synth.yosys import find
 
 FOLDER = Path(__file__).parent.parent / "reports" / "calibration"
-VECTORS = 3
-FLAGS = "synth_xilinx -family xcup -noiopad -nodsp -flatten -top m"
-
-# every $add and $sub becomes one carry chain before Yosys merges them, as vendor tools map them
-CHAIN = r"""
-(* techmap_celltype = "$add $sub" *)
-module chain(A, B, Y);
-  parameter A_SIGNED = 0; parameter B_SIGNED = 0;
-  parameter A_WIDTH = 1; parameter B_WIDTH = 1; parameter Y_WIDTH = 1;
-  parameter _TECHMAP_CELLTYPE_ = "";
-  input [A_WIDTH-1:0] A; input [B_WIDTH-1:0] B; output [Y_WIDTH-1:0] Y;
-  localparam SUB = _TECHMAP_CELLTYPE_ == "$sub";
-  wire [Y_WIDTH-1:0] X, CO;
-  \$alu #(.A_SIGNED(A_SIGNED), .B_SIGNED(B_SIGNED), .A_WIDTH(A_WIDTH), .B_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH))
-    alu(.A(A), .B(B), .BI(SUB), .CI(SUB), .Y(Y), .X(X), .CO(CO));
-endmodule
-"""
-PREPARE = "hierarchy -top m; proc; flatten; opt_expr; opt_clean"
-MAP = "opt_expr -fine; opt_clean; wreduce; opt_clean; techmap -map {folder}/chain.v; opt_expr; opt_clean"
-
 DA4ML = """
 import json, sys, numpy as np
 from da4ml.cmvm import solve
@@ -63,8 +47,8 @@ PAGE = """\
 # Unrolled designs against synthesis
 
 Written by `python benchmarks/unrolled_yosys.py` from `unrolled.json`, which `--measure` makes anew. Yosys 0.70,
-`{flags}`, every adder one carry chain; LUT1 to LUT6 and INV are
-counted. Every netlist of a product was simulated and gave the product.
+as everywhere here (`hwcost/synth/yosys.py`); the RTL of constant products equals integer arithmetic in simulation
+(`tests/synth/test_simulation.py`).
 
 ## Products with constant matrices
 
@@ -85,68 +69,57 @@ constants are fitted to other sets (`corpus.csv`).
 """
 
 
-def luts(python: Path, sources: str, folder: Path, *, chains: bool, prove: str = "") -> tuple[int, str]:
-    """LUTs by Yosys of module m, and what `prove` printed."""
-    (folder / "chain.v").write_text(CHAIN)
-    passes = [f"read_verilog {sources}", *PREPARE.split("; ")]
-    passes += [f"tee -q -a {folder}/eval.txt {one}" for one in prove.split("; ") if one]
-    passes += MAP.format(folder=folder).split("; ") if chains else []
-    passes += [FLAGS, f"tee -q -o {folder}/stat.json stat -json"]
-    code = f"from pyosys import libyosys as y\nd = y.Design()\nfor p in {passes!r}: y.run_pass(p, d)"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-    proof = folder / "eval.txt"
-    total = sum(count for kind, count in cells.items() if kind.startswith("LUT") or kind == "INV")
-    return total, proof.read_text() if proof.exists() else ""
+def shared(case: dict[str, Any], python: Path) -> float:
+    """da4ml's estimate of its shared adder graph."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "case.json"
+        path.write_text(json.dumps(case))
+        run = subprocess.run([python, "-c", DA4ML, path], capture_output=True, text=True, check=True)
+    return float(run.stdout.split()[-1])
 
 
-def measure_product(case: dict[str, Any], python: Path) -> dict[str, float]:
-    """LUTs of the digit tree, checked by simulation, and da4ml's estimate of its shared adder graph."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "m.v").write_text(digit_tree(case))
-        rng = np.random.default_rng(1)
-        inputs = rng.integers(case["low"], case["high"] + 1, (VECTORS, len(case["weights"][0])))
-        shows = " ".join(f"-show y{i}" for i in range(len(case["weights"])))
-        bits, _ = width(case["low"], case["high"])
-        sets = [" ".join(f"-set x{j} {bits}'d{v % 2**bits}" for j, v in enumerate(x)) for x in inputs.tolist()]
-        tree, said = luts(
-            python, f"{folder}/m.v", folder, chains=True, prove="; ".join(f"eval {one} {shows}" for one in sets)
-        )
-        check(case, inputs, said)
-        (folder / "case.json").write_text(json.dumps(case))
-        run = [python, "-c", DA4ML, folder / "case.json"]
-        shared = float(subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()[-1])
-    return {"tree": tree, "shared": shared}
+def measure(da4ml: Path | None, before: dict[str, Any]) -> dict[str, Any]:
+    """All cases, as `hwcost.synth` builds them; minutes.
+
+    Args:
+        da4ml: interpreter that has it; None keeps the estimates of `before`.
+        before: what was measured last.
+    """
+    lab = Laboratory(synthesizer=find())
+    products, steps = cases(), threshold_cases()
+    built = [product_unit(case) for case in products]
+    compared = {style: [threshold_unit(case, style) for case in steps] for style in ("parallel", "search")}
+    found = lab.measure(
+        [*built, *compared["parallel"], *compared["search"]], lambda done, all_: print(done, "of", all_)
+    )
+    estimates = [shared(case, da4ml) for case in products] if da4ml else [row["shared"] for row in before["products"]]
+    trees = [found[one].amounts["LUT"] for one in built]
+    rows = [
+        {"acc_bits": case["acc_bits"], "bits": case["bits"]}
+        | {style: found[each[index]].amounts["LUT"] / len(case["steps"]) for style, each in compared.items()}
+        for index, case in enumerate(steps)
+    ]
+    return {
+        "products": [
+            case | {"tree": tree, "shared": one} for case, tree, one in zip(products, trees, estimates, strict=True)
+        ],
+        "thresholds": rows,
+    }
 
 
-def check(case: dict[str, Any], inputs: Matrix, said: str) -> None:
-    """The simulated outputs are the product, modulo the width of the port."""
-    lines = [line.split("=")[1].strip(" .") for line in said.splitlines() if line.startswith("Eval result")]
-    wanted = (inputs @ np.array(case["weights"]).T).reshape(-1).tolist()
-    for line, value in zip(lines, wanted, strict=True):
-        size, code = line.split("'")
-        assert int(code, 2) == value % 2 ** int(size), (line, value)
+def product_unit(case: dict[str, Any]) -> Unit:
+    """A case as a unit of a corpus."""
+    bits, signed = width(case["low"], case["high"])
+    return Unit(kind="constant", input=f"{'INT' if signed else 'UINT'}{bits}", matrix=matrix(case["weights"]))
 
 
-def measure(python: Path, progress: Callable[[str], None]) -> dict[str, Any]:
-    """All cases; minutes."""
-    products = []
-    for number, case in enumerate(cases()):
-        products.append(case | measure_product(case, python))
-        progress(f"product {number}: {products[-1]['tree']} {products[-1]['shared']}")
-    rows = []
-    for case in threshold_cases():
-        row = {"acc_bits": case["acc_bits"], "bits": case["bits"]}
-        for structure in ("parallel", "search"):
-            with tempfile.TemporaryDirectory() as name:
-                (Path(name) / "m.v").write_text(threshold_module(case, search=structure == "search"))
-                row[structure] = luts(python, f"{name}/m.v", Path(name), chains=False)[0] / 8
-        rows.append(row)
-        progress(f"thresholds {row}")
-    return {"products": products, "thresholds": rows}
+def threshold_unit(case: dict[str, Any], style: str) -> Unit:
+    """A case as a unit of a corpus."""
+    steps = case["steps"].tolist()
+    return Unit(
+        kind="thresholds", input=f"INT{case['acc_bits']}", output=f"UINT{case['bits']}", pe=len(steps),
+        geometry=str(len(steps)), structure=style, matrix=matrix(steps),
+    )  # fmt: skip
 
 
 def unit(case: dict[str, Any]) -> MatVec:
@@ -251,7 +224,6 @@ def report(data: dict[str, Any]) -> str:
     """The Markdown page."""
     products = data["products"]
     return PAGE.format(
-        flags=FLAGS,
         count=len(products),
         products="\n".join(product_table(products)),
         sharing=sharing(products),
@@ -263,14 +235,14 @@ def main() -> None:
     """Measure on request; write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", action="store_true", help="run Yosys again")
-    parser.add_argument("--yosys-python", type=Path, help="interpreter with pyosys and da4ml")
+    parser.add_argument("--da4ml", type=Path, help="interpreter with da4ml; without it, its last estimates are kept")
     arguments = parser.parse_args()
-    data = FOLDER / "unrolled.json"
+    path = FOLDER / "unrolled.json"
+    data = json.loads(path.read_text())
     if arguments.measure:
-        if arguments.yosys_python is None:
-            parser.error("--measure needs --yosys-python")
-        data.write_text(json.dumps(measure(arguments.yosys_python, lambda line: print(line, flush=True))) + "\n")
-    (FOLDER / "unrolled.md").write_text(report(json.loads(data.read_text())))
+        data = measure(arguments.da4ml, data)
+        path.write_text(json.dumps(data) + "\n")
+    (FOLDER / "unrolled.md").write_text(report(data))
 
 
 if __name__ == "__main__":

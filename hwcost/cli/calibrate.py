@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hwcost.errors import BadOption
 from hwcost.models.calibrate import errors, fit, priced
 from hwcost.models.coefficients import with_values
 from hwcost.models.corpus import Measured, read, write
+
+SEED = 2026
 
 EVERY = 8
 """Of so many units one is measured on the older family too: its carry chains and LUTs are the same."""
@@ -32,6 +35,10 @@ SYNTHESIZED = "Yosys"
     help="Measured units.",
 )
 @click.option("--synthesize", is_flag=True, help="Measure the designed units anew; rows of other sources are kept.")
+@click.option("--seed", type=int, default=SEED, show_default=True, help="Of the draw of the designed units.")
+@click.option(
+    "--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Of the designed units."
+)
 @click.option("--constants", type=click.Path(path_type=Path), help="JSON file that the constants are written to.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder of error.md and its pictures.")
 @click.option("--check", type=click.Path(path_type=Path), help="Price the units of this file, fit nothing.")
@@ -39,6 +46,8 @@ SYNTHESIZED = "Yosys"
 def calibrate_command(
     corpus: Path,
     synthesize: bool,
+    seed: int,
+    share: float,
     constants: Path | None,
     report: Path | None,
     check: Path | None,
@@ -51,13 +60,14 @@ def calibrate_command(
     \b
     Example:
       hwcost calibrate --check my_units.csv
+      hwcost calibrate --synthesize --corpus other.csv --seed 7 --share 0.25
     """
     if check is not None:
         if synthesize or constants is not None or report is not None:
             raise BadOption("--check fits nothing; leave --synthesize, --constants and --report out")
         _show(errors(priced(_rows(check))))
         return
-    rows = _measure(corpus, tools) if synthesize else _rows(corpus)
+    rows = _measure(corpus, seed, share, tools) if synthesize else _rows(corpus)
     found = fit(rows)
     fitted = {flow: dict(with_values(found, flow)) for flow in ("rtl", "hls")}
     shown = table("constant", "rtl", "hls")
@@ -80,18 +90,19 @@ def _rows(path: Path) -> list[Measured]:
     return rows
 
 
-def _measure(corpus: Path, tools: dict[str, Any]) -> list[Measured]:
+def _measure(corpus: Path, seed: int, share: float, tools: dict[str, Any]) -> list[Measured]:
     """The designed units, and what the file held of other sources."""
     lab, older = (laboratory(family=family, **tools) for family in ("xcup", "xc7"))
+    from hwcost.synth.design import COUNTS
     from hwcost.synth.design import corpus as designed
 
     kept = [row for row in read(corpus) if not row.source.startswith(SYNTHESIZED)] if corpus.exists() else []
-    units = designed()
+    units = designed({name: ceil(share * count) for name, count in COUNTS.items()}, seed)
     with progress_bar("units") as told:
         found = lab.measure(units, told)
     with progress_bar(f"units of {older.family}") as told:
-        again = older.measure(units[::EVERY], told)
-    rows = [*(found[unit] for unit in units), *(again[unit] for unit in units[::EVERY]), *kept]
+        again = older.measure([unit for unit in units[::EVERY] if unit.structure != "uram"], told)  # it has none
+    rows = [*(found[unit] for unit in units), *again.values(), *kept]
     try:
         corpus.parent.mkdir(parents=True, exist_ok=True)
         write(corpus, rows)

@@ -48,16 +48,21 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("rtl", ("matvec",), ("multiplier_row", "multiplier_first_row", "small_multiplier", "keep_bit",
                                "negate", "tree", "accumulator")),
-    Stage("rtl", ("unit rtl",), ("mvu_control", "replay_bit", "input_lane")),
-    Stage("hls", ("unit hls",), ("negate", "accumulator", "mvu_control", "replay_bit", "input_lane")),
+    Stage("rtl", ("unit rtl", "control"), ("mvu_control", "mvu_counter_bit")),
+    Stage("hls", ("unit hls",), ("negate", "accumulator", "mvu_control", "mvu_counter_bit", "replay_bit",
+                                 "input_lane")),
     Stage("rtl", ("constant",), ("constant_adder_bit",)),
     Stage("rtl", ("thresholds parallel", "thresholds search"), ("comparator", "encoder", "search_bit",
                                                                 "fold_counter_bit", "thresholds_control")),
-    Stage("rtl", ("thresholds parallel constant", "thresholds search constant"), ("constant_comparator",
+    Stage("rtl", ("thresholds parallel constant", "thresholds search constant"), ("short_comparator",
+                                                                                  "constant_comparator",
                                                                                   "constant_stage")),
-    Stage("rtl", ("window serial", "window parallel"), ("window_control", "window_address_bit", "window_loop_bit",
-                                                        "window_whole_control")),
-    Stage("rtl", ("adder", "pool max", "pool sum"), ("stream_control", "adder_bit", "maximum_bit")),
+    Stage("rtl", ("window serial",), ("window_control", "window_address_bit", "window_loop_bit")),
+    Stage("rtl", ("window parallel",), ("window_whole_control", "window_image_bit", "window_phase_bit",
+                                        "window_odd_side")),
+    Stage("rtl", ("adder", "pool max", "pool sum", "saturate"), ("stream_control", "round_control", "adder_bit",
+                                                                 "sum_bit", "maximum_bit", "running_maximum_bit",
+                                                                 "saturate_bit")),
 )  # fmt: skip
 """In order: what a later stage holds is what an earlier one found. A flow "hls" takes the arithmetic of "rtl"."""
 

@@ -127,8 +127,8 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
     """The cost of trees whose integer weights are known.
 
     All digits of an output are ordered by their shift and added pairwise. The range of every partial sum is followed:
-    an adder has as many bits as its wider operand above the lowest bit of the other; where two unsigned operands do
-    not overlap, nothing is built.
+    an adder has as many bits as its wider operand, of two unsigned ones the narrower, above the lowest bit of the
+    other; where two unsigned operands do not overlap, nothing is built.
 
     Args:
         placed: the blocks with their layers, for messages.
@@ -142,8 +142,7 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
         UnknownPrecision: a block without integer weights.
 
     Error: LUT of 40 synthesized products: MAPE 5.6%, worst 25%, median 1.02 (reports/calibration/unrolled.md). The
-        netlists are built as it is counted here; sub-expressions that outputs have in common are not shared, and the
-        negation of an output whose lowest digit is negative is not counted.
+        netlists are built as it is counted here; sub-expressions that outputs have in common are not shared.
     Source: structure, counted bit by bit.
     """
     parts = [_leaves(item, block) for item, block in zip(placed, blocks, strict=True)]
@@ -184,27 +183,31 @@ class _Reduction:
     def run(self, blocks: int, stage_levels: int) -> TreeCost:
         """Sums per block."""
         adder_bits, register_bits, levels = (torch.zeros(blocks, dtype=torch.float64) for _ in range(3))
+        spent_on = torch.zeros(len(self.block_of_row), dtype=torch.float64)
         count = torch.bincount(self.row, minlength=len(self.block_of_row))
         levels = levels.scatter_reduce(0, self.block_of_row, ceil_log2(count.clamp(min=1).to(torch.float64)), "amax")
         for level in range(1, int(levels.max()) + 1):
-            spent, owners = self._level(count)
-            adder_bits.index_add_(0, owners, spent)
+            spent_on.index_add_(0, *self._level(count))
             count = (count + 1) // 2
             if level % stage_levels == 0:
                 owners = self.block_of_row[self.row]
                 kept = bits_for(self.low, self.high) * (level < levels[owners])
                 register_bits.index_add_(0, owners, kept)
+        spent_on.index_add_(0, self.row, torch.where(self.sign < 0, bits_for(self.low, self.high) - 1, 0.0))
+        adder_bits.index_add_(0, self.block_of_row, spent_on)
         register_bits.index_add_(0, self.block_of_row[self.row], bits_for(self.low, self.high))
         return TreeCost(adder_bits, register_bits, levels)
 
     def _level(self, count: Tensor) -> tuple[Tensor, Tensor]:
-        """Add every even node to its right neighbour of the same output, if it has one; bits of the adders."""
+        """Add every even node to its right neighbour of the same output, if it has one; rows, bits of their adders."""
         start = count.cumsum(0) - count
         place = torch.arange(len(self.row)) - start[self.row]
         even = (place % 2 == 0).nonzero()[:, 0]
         paired = place[even] + 1 < count[self.row[even]]
         other = torch.where(paired, even + 1, even)
-        swap = self.shift[even] > self.shift[other]
+        # of two digits in one place, the positive is the one that the other is taken from
+        turned = (self.shift[even] == self.shift[other]) & (self.sign[even] < self.sign[other])
+        swap = (self.shift[even] > self.shift[other]) | turned
         a, b = torch.where(swap, other, even), torch.where(swap, even, other)
         gap = self.shift[b] - self.shift[a]
         same = self.sign[a] == self.sign[b]
@@ -212,14 +215,17 @@ class _Reduction:
         low = torch.where(same, self.low[a] + bottom, self.low[a] - top)
         high = torch.where(same, self.high[a] + top, self.high[a] - bottom)
         under, over = bits_for(self.low[a], self.high[a]), bits_for(self.low[b], self.high[b]) + gap
-        wires = same & (self.low[a] >= 0) & (under <= gap)
-        wide = torch.minimum(torch.maximum(under, over), bits_for(low, high)) - gap
-        spent = torch.where(paired & ~wires, wide, 0.0)
-        owners = self.block_of_row[self.row[even]]
+        beside = (self.low[a] >= 0) & (under <= gap)  # no bit of one meets a bit of the other
+        # above the narrower of two unsigned operands there is only the carry
+        unsigned = same & (self.low[a] >= 0) & (self.low[b] >= 0)
+        wide = torch.where(unsigned, torch.minimum(under, over), torch.maximum(under, over))
+        met = torch.minimum(wide, bits_for(low, high)) - gap
+        alone = torch.where(same, 0.0, over - gap - 1)  # wires, or a negation, whose lowest bit is one too
+        spent = torch.where(paired, torch.where(beside, alone, met), 0.0)
         self.low, self.high = (
             torch.where(paired, low, self.low[even]),
             torch.where(paired, high, self.high[even]),
         )
         self.shift, self.sign = self.shift[a], self.sign[a]
         self.row = self.row[even]
-        return spent, owners
+        return self.row, spent

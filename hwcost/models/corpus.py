@@ -7,8 +7,8 @@ Columns, one row per unit; what a kind does not know stays empty:
   operand of an adder.
 - `pe`, `simd`: parallelism.
 - `structure`: matvec "lut" or "dsp"; unit, a whole matrix-vector unit as published, its flow "rtl" or "hls";
-  thresholds "parallel" or "search"; memory "rom", "ram", "bram18" or "uram"; pool "max" or "sum"; window "serial" or
-  "parallel"; scale_bias "scale" or "bias".
+  thresholds "parallel" or "search"; memory "rom", "ram" (LUT RAM), "spram" (with one address), "bram18" or "uram"; pool
+  "max" or "sum"; window "serial" or "parallel"; scale_bias "scale" or "bias".
 - `geometry`: unit "cols x rows"; thresholds "channels"; memory "depth x bits"; window "channels height x width kernel
   stride dilation padding", each "a x b"; control "words x folds x depth"; pool "a x b". No blanks around an x.
 - `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel.

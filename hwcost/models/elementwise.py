@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from hwcost.spec import Adder, Saturate, ScaleBias
 class AdderFormula(Formula):
     """Sum of two streams: one carry chain per channel in parallel.
 
+    Above the narrower of two unsigned operands there is only the carry; a sign is extended, and takes LUTs.
+
     Error: LUT of 7 synthesized units: MAPE 12.3%, worst 22%; FF twice the measured, for a skid buffer that the
     synthesized RTL does not have (reports/calibration/error.md).
     Source: one carry chain; constants in coefficients.json.
@@ -30,19 +33,22 @@ class AdderFormula(Formula):
         return block.channels // fold.pe * block.vectors
 
     def widths(self, block: Adder) -> tuple[Tensor, ...]:
-        return (widest(block.output).bits,)
+        left, right = widest(block.left), widest(block.right)
+        return left.bits, right.bits, widest(block.output).bits
 
     def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Adder)
-        return {"pe": fold.pe, "cycles": self.cycles(block, fold)}
+        return {"pe": fold.pe, "signed": float(adds_signed(block)), "cycles": self.cycles(block, fold)}
 
     def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
         c = setting.constants
-        word = g.pe * widths[0]
+        left, right, outputs = widths
+        word = g.pe * outputs
+        added = ops.where(g.signed == 1, ops.maximum(left, right), ops.minimum(left, right))
         return {
             "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
-            "LUT:adders": ops.ceil(c["adder_bit"] * word),
+            "LUT:adders": ops.ceil(c["adder_bit"] * g.pe * added),
             "FF": ops.ceil(c["stream_ff_bit"] * word),
             "DSP": 0 * g.pe,
             "BRAM18": 0 * g.pe,
@@ -71,22 +77,51 @@ class SaturateFormula(Formula):
     def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Saturate)
-        return {"pe": fold.pe, "cycles": self.cycles(block, fold)}
+        return {"pe": fold.pe, "signed": float(clips_signed(block)), "cycles": self.cycles(block, fold)}
 
     def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
         c = setting.constants
-        inputs, result = widths
-        # a range that does not narrow is only selected; its slope is that of one that does
-        cut = ops.where(ops.special(inputs <= result), 0 * inputs, inputs - result)
         return {
             "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
-            "LUT:adders": ops.ceil(c["saturate_bit"] * g.pe * result + c["saturate_cut_bit"] * g.pe * cut),
-            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * result),
+            "LUT:adders": ops.ceil(g.pe * clip(ops, widths[0], widths[1], g.signed, c)),
+            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * widths[1]),
             "DSP": 0 * g.pe,
             "BRAM18": 0 * g.pe,
             "URAM": 0 * g.pe,
             "cycles": g.cycles,
         }
+
+
+def adds_signed(block: Adder) -> bool:
+    """Whether an operand has a sign."""
+    return bool((block.left.low < 0).any() or (block.right.low < 0).any())
+
+
+def clips_signed(block: Saturate) -> bool:
+    """Whether the result has a sign."""
+    return bool((block.output.low < 0).any())
+
+
+UPPER_BITS = 4
+"""Bits above a result that the LUT6 which selects a bit of it looks at itself. Source: Yosys 0.70."""
+
+
+LOOK = 0.42
+"""LUTs for each more of them, as a share of those for a bit of an unsigned result; of a signed one twice as many. Less
+than a half, so that no bit of a result saves anything. Source: fit, as `saturate_bit`."""
+
+
+def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, c: Mapping[str, float]) -> Quantity:
+    """LUTs of one clip: each bit is selected, but for a sign, and many bits above must first be looked at.
+
+    A signed result asks whether they are all alike, an unsigned one whether they are all zero: half of it.
+
+    Error: see `SaturateFormula`. A single bit above an unsigned result resets the register, and takes one LUT in all.
+    Source: structure as Yosys 0.70 builds it; constants in coefficients.json.
+    """
+    few = ops.special(inputs + signed <= result + UPPER_BITS)  # the slope is that of a longer look
+    upper = ops.where(few, 0 * inputs, inputs + signed - result - UPPER_BITS)
+    return c["saturate_bit"] * (result - signed + (LOOK + LOOK * signed) * upper)
 
 
 class ScaleBiasFormula(Formula):
@@ -115,6 +150,7 @@ class ScaleBiasFormula(Formula):
             "pe": fold.pe,
             "depth": depth,
             "biased": float(block.bias is not None),
+            "signed_input": float(bool((block.input.low < 0).any())),
             "in_dsp": float(job.multipliers == "dsp"),
             "style": style_index(job.weight_memory, depth, setting.flow),
             "cycles": self.cycles(block, fold),
@@ -126,7 +162,7 @@ class ScaleBiasFormula(Formula):
         in_lut, in_bram, in_uram = memory(ops, g.pe * (weight + g.biased * bias), g.depth, g.style)
         # neighbours multiply different inputs by different factors, so no two products share a slice
         slices = dsp.multipliers(ops, weight, inputs, 1 + 0 * g.pe, g.pe, narrow=0 * g.pe, kind=setting.dsp_kind)
-        lane = lut.multiplier(ops, inputs, weight, c)
+        lane = lut.multiplier(ops, weight, inputs, g.signed_input, c)
         return {
             "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
             "LUT:multipliers": ops.ceil(g.pe * lane * (1 - g.in_dsp)),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hwcost.models import dsp, lut
 from hwcost.models.formula import Fold, Formula, Job, Setting, divisors
-from hwcost.models.memory import STYLES, memory, style_index
+from hwcost.models.memory import MOST_STEPS, STYLES, bank_steps, bram18, distributed_ram, memory, style_index
 from hwcost.models.relax import Arithmetic, Quantity
 from hwcost.ranges import widest
 from hwcost.spec import MatVec
@@ -73,19 +73,25 @@ class MatVecFormula(Formula):
         block, fold = job.block, job.parallel
         assert isinstance(block, MatVec)
         weight, inputs = widest(block.weight), widest(block.input)
-        depth = block.weights // (fold.pe * fold.simd)
+        lanes, words = fold.pe * fold.simd, block.cols // fold.simd
+        depth = block.weights // lanes
+        banks = fold.pe if setting.weight_banks == "per_pe" else 1
         style = style_index(job.weight_memory, depth, setting.flow)
         return {
             "pe": fold.pe,
             "simd": fold.simd,
             "cycles": self.cycles(block, fold),
             "depth": depth,
-            "banks": fold.pe if setting.weight_banks == "per_pe" else 1,
-            "input_depth": block.cols // fold.simd,
+            "banks": banks,
+            **{f"bank_step{bit}": step for bit, step in enumerate(bank_steps(lanes // banks, depth, STYLES[style]), 1)},
+            "input_depth": words,
             "input_lanes": fold.simd * max(1, fold.pe // block.rows),
             "replays": float(block.rows > fold.pe),
+            "replay_in_lutram": float(style_index("auto", words, setting.flow) == 0),
+            "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), depth)),
             "bipolar": float(weight.bipolar),
             "bipolar_input": float(inputs.bipolar),
+            "signed_input": float(bool((inputs.low < 0).any())),
             "narrow": float(bool((weight.low == -weight.high).all()) and not weight.bipolar),
             "in_dsp": float(job.multipliers == "dsp"),
             "style": style,
@@ -101,6 +107,7 @@ class MatVecFormula(Formula):
         word = g.input_lanes * inputs
         replay = g.replays * g.input_depth * word
         weight_lut, weight_bram, weight_uram = memory(ops, g.pe / g.banks * g.simd * weight, g.depth, g.style)
+        replay_lut, replay_bram = _replay(ops, word, g, setting)
         weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
             c["ff_control"]
@@ -114,17 +121,44 @@ class MatVecFormula(Formula):
         slices = dsp.multipliers(ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, kind=setting.dsp_kind)
         return {
             "LUT:multipliers": ops.ceil(g.pe * g.simd * lane * (1 - g.in_dsp)),
-            "LUT:adders": ops.ceil(c["tree"] * g.pe * tree),
+            "LUT:adders": ops.ceil(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product)),
             "LUT:accumulators": ops.ceil(c["accumulator"] * g.pe * acc),
-            "LUT:replay": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
-            "LUT:weights": g.banks * weight_lut + ops.ceil(c["weight_stream_bit"] * weight_word),
-            "LUT:control": ops.ceil_fixed(c["mvu_control"] + 0 * g.pe),
+            "LUT:replay": replay_lut,
+            "LUT:inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
+            "LUT:weights": g.banks * weight_lut
+            + ops.ceil(g.banks * _bank_select(ops, weight, g) + c["weight_stream_bit"] * weight_word),
+            "LUT:control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits + 0 * g.pe),
             "FF": ops.ceil(ff),
             "DSP": slices * g.in_dsp,
-            "BRAM18": g.banks * weight_bram,
+            "BRAM18": g.banks * weight_bram + replay_bram,
             "URAM": g.banks * weight_uram,
             "cycles": g.cycles,
         }
+
+
+def _replay(ops: Arithmetic, word: Quantity, g: Any, setting: Setting) -> tuple[Quantity, Quantity]:
+    """LUT and BRAM18 of the buffer that shows an input vector again for every fold of the outputs.
+
+    RTL passes a word on while it is stored, so that one address serves both. An HLS unit pays per bit.
+    """
+    if setting.flow == "hls":
+        return 0 * word, 0 * word
+    buffered = (g.replays == 1) & (g.input_depth > 1)
+    in_lutram = distributed_ram(ops, word, g.input_depth, ports=1)
+    in_bram = bram18(ops, word, g.input_depth)
+    return (
+        ops.where(buffered & (g.replay_in_lutram == 1), in_lutram, 0 * word),
+        ops.where(buffered & (g.replay_in_lutram == 0), in_bram, 0 * word),
+    )
+
+
+def _bank_select(ops: Arithmetic, weight: Quantity, g: Any) -> Quantity:
+    """LUTs behind one memory of weights that choose between its banks: step by step, as `bank_steps` says."""
+    steps = [getattr(g, f"bank_step{bit}") for bit in range(1, MOST_STEPS + 1)]
+    whole = sum(steps)
+    mean = whole / MOST_STEPS * weight
+    risen = sum(step * (weight >= bit) for bit, step in enumerate(steps, 1))
+    return ops.where(ops.special(weight <= MOST_STEPS), risen, mean)
 
 
 def _lane(ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Any, setting: Setting) -> tuple[Quantity, Quantity]:
@@ -137,7 +171,7 @@ def _lane(ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Any, setting: 
     c = setting.constants
     bipolar, bipolar_input = g.bipolar == 1, g.bipolar_input == 1
     single = ops.special(ops.minimum(weight, inputs) <= 1)
-    lane = lut.multiplier(ops, weight, inputs, c)
+    lane = lut.multiplier(ops, weight, inputs, g.signed_input, c)
     lane = ops.where(bipolar_input, c["negate"] * weight, lane)
     signs = ops.where(ops.special(inputs <= 1), 0 * lane, c["negate"] * inputs)  # 1 bit: an AND, absorbed
     lane = ops.where(bipolar, signs, lane)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import pairwise
+from math import ceil
+
+from scipy.optimize import isotonic_regression
+
 from hwcost.models.relax import Arithmetic, Quantity
 
 BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
@@ -14,6 +20,11 @@ AUTO_LUTRAM_DEPTH = {"rtl": 64, "hls": 31}
 RTL used BRAM in 3 of 19 up to 64 words and in all above; HLS in none up to 16 and in 16 of 19 from 32 to 64."""
 
 STYLES = ("lutram", "bram18", "uram", "external")
+
+
+SELECTED = 4
+"""Banks that one LUT6 chooses between; wider choices join such LUTs by the multiplexers of the slice, which are free.
+Source: UG574, figure "32:1 multiplexer"."""
 
 
 def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
@@ -38,12 +49,13 @@ def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, port
         depth: in words.
         ports: 1 where reading and writing share an address, else 2.
 
-    Error: none on 3 LUT RAMs of UltraScale+, twice the one of 7 series (reports/calibration/error.md); an output
-    multiplexer above 64 words is not counted.
+    Error: reports/calibration/error.md, "memory ram" and "memory spram"; twice the one of 7 series.
     Source: UG574, RAM32M16 and RAM64M8; Yosys 0.70 uses no smaller groups on UltraScale+.
     """
     groups = ops.ceil(width_bits / ops.where(depth <= LUTRAM_DEPTH // 2, RAM_BITS[ports], RAM_BITS[ports] // 2))
-    return 8 * groups * ops.ceil_fixed(depth / LUTRAM_DEPTH)
+    banks = ops.ceil_fixed(depth / LUTRAM_DEPTH)
+    chosen = ops.where(banks > 1, ops.ceil_fixed(banks / SELECTED) * width_bits + 2 * banks, 0 * width_bits)
+    return 8 * groups * banks + chosen
 
 
 def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
@@ -56,13 +68,70 @@ def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
     return ops.fewest_cells(width_bits, depth, BRAM18_PORTS)
 
 
-def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
-    """URAM288 of one memory: 72 bits by 4096 words, one geometry.
+@cache
+def banks(width_bits: int, depth: int) -> int:
+    """RAMs above one another in a block RAM memory: of the geometries with fewest blocks, the one with fewest banks.
 
-    Error: none known; no published row to compare with.
-    Source: UG573, chapter 2.
+    Source: Yosys 0.70 on 90 memories; UG573 table 1-10, a RAMB36 twice as deep as a RAMB18 of its width.
     """
-    return ops.ceil(width_bits / URAM_PORT[0]) * ops.ceil_fixed(depth / URAM_PORT[1])
+    cells = [(bits, words * pair, pair) for bits, words in BRAM18_PORTS for pair in (1, 2)]
+    built = [(ceil(width_bits / bits) * ceil(depth / words) * pair, ceil(depth / words)) for bits, words, pair in cells]
+    return min(built)[1]
+
+
+MOST_JOINED = 6
+"""Banks up to which LUT6 that choose between four are joined for nothing; above, Yosys 0.70 takes a LUT for two."""
+
+
+def bank_select(width_bits: int, depth: int, style: str = "bram18") -> int:
+    """LUTs that choose the bank that a word of a memory is read from.
+
+    Args:
+        width_bits: of a word.
+        depth: in words.
+        style: "bram18" or "uram"; memories of other styles have no banks.
+
+    Error: reports/calibration/error.md, "memory bram18" and "memory uram". Newer vendor tools cascade instead, without
+    a LUT.
+    Source: a LUT6 for every bit and four banks (a LUT for two, of many banks), and one that decodes each bank; Yosys
+    0.70 on 90 memories. A vendor tool needs at most half of it.
+    """
+    many = banks(width_bits, depth) if style == "bram18" else ceil(depth / URAM_PORT[1]) if style == "uram" else 1
+    one = ceil(many / (SELECTED if many <= MOST_JOINED else 2))  # LUTs for a bit
+    return one * width_bits + many if many > 1 else 0
+
+
+MOST_STEPS = 8
+"""Bits of a weight up to which `bank_steps` follows the choice between banks; beyond, every bit costs the mean."""
+
+
+@cache
+def bank_steps(lanes: int, depth: int, style: str) -> tuple[float, ...]:
+    """What each bit of a weight adds to the LUTs that choose between banks, from the first to the MOST_STEPS-th.
+
+    The synthesizer's choice of a port geometry, and the banks with it, jumps up and down with the width of a word; a
+    price must not fall where a width grows, so the closest curve that does not fall stands for it.
+
+    Args:
+        lanes: weights in a word.
+        depth: in words.
+        style: as `bank_select`.
+    """
+    exact = [bank_select(lanes * bits, depth, style) for bits in range(1, MOST_STEPS + 1)]
+    if not any(exact):
+        return (0.0,) * MOST_STEPS
+    rising = isotonic_regression(exact).x.tolist()
+    return tuple(after - before for before, after in pairwise([0.0, *rising]))
+
+
+def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+    """URAM288 of one memory: 4096 rows of 72 bits, in which narrow words of a deeper memory stand side by side.
+
+    Error: exact on 18 of 20 synthesized memories, the others one block off (reports/calibration/error.md); no published
+    row to compare with.
+    Source: UG573, chapter 2; Yosys 0.70.
+    """
+    return ops.ceil(width_bits * ops.ceil_fixed(depth / URAM_PORT[1]) / URAM_PORT[0])
 
 
 def memory(

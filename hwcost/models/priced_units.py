@@ -14,7 +14,7 @@ from hwcost.models.corpus import Unit, wire
 from hwcost.models.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
 from hwcost.models.formula import Fold, Formula, Job, Setting
 from hwcost.models.matvec import MatVecFormula
-from hwcost.models.memory import distributed_ram, memory
+from hwcost.models.memory import bank_select, distributed_ram, memory
 from hwcost.models.relax import PLAIN, Arithmetic, Plain, Quantity
 from hwcost.models.resources import Placed
 from hwcost.models.thresholds import ThresholdsFormula
@@ -28,7 +28,7 @@ ARITHMETIC_PARTS = ("LUT:multipliers", "LUT:adders", "LUT:accumulators", "DSP")
 """What a matvec of a corpus holds; its weights and its input come from ports."""
 
 
-STORED = ("LUT:thresholds", "LUT:lines", "LUT:weights", "BRAM18", "URAM", "DSP")
+STORED = ("LUT:thresholds", "LUT:lines", "LUT:weights", "LUT:replay", "BRAM18", "URAM", "DSP")
 """Parts in which no constant stands: always rounded."""
 
 
@@ -165,21 +165,24 @@ def _window(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
     return _sums(_law(WindowFormula(), block_of(unit), fold, ops, setting))
 
 
+PORTS = {"ram": 2, "spram": 1}
 STYLES = {"rom": 0, "bram18": 1, "uram": 2}
 
 
 def _memory(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
     ((depth, bits),) = unit.numbers
-    if unit.structure == "ram":
-        return {"LUT": float(distributed_ram(PLAIN, bits, depth, ports=2))}
+    if unit.structure in PORTS:
+        return {"LUT": float(distributed_ram(PLAIN, bits, depth, PORTS[unit.structure]))}
     luts, bram18, uram = memory(PLAIN, bits, depth, STYLES[unit.structure])
-    if unit.structure == "rom":
-        return {"LUT": float(luts)}
-    return {"BRAM18": float(bram18), "URAM": float(uram)}  # what multiplexes deep memories is in no law
+    if unit.structure != "rom":
+        luts = bank_select(bits, depth, unit.structure)
+    return {"LUT": float(luts), "BRAM18": float(bram18), "URAM": float(uram)}
 
 
 def _control(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
-    return {"LUT": float(ops.ceil_fixed(setting.constants["mvu_control"]))}
+    bits = sum((size - 1).bit_length() for size in unit.numbers[0])
+    constants = setting.constants
+    return {"LUT": float(ops.ceil_fixed(constants["mvu_control"] + constants["mvu_counter_bit"] * bits))}
 
 
 def _pool(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:

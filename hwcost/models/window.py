@@ -77,7 +77,8 @@ class WindowFormula(Formula):
     def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Window)
-        (_, k_h, s_h, d_h), (width, k_w, _, _) = _plane(block)
+        (height, k_h, s_h, d_h), (width, k_w, _, _) = _plane(block)
+        sides = (block.channels // fold.simd, height, width)
         line = width * (block.channels // fold.simd)
         if fold.parallel_window:
             depth, buffers = line * d_h, k_h - 1
@@ -89,6 +90,9 @@ class WindowFormula(Formula):
         return {
             "simd": fold.simd,
             "whole": float(fold.parallel_window),
+            "image_bits": float(sum((size - 1).bit_length() for size in sides)),
+            "phase_bits": float(sum((step - 1).bit_length() for step in block.stride)),
+            "odd_sides": float(sum(size & (size - 1) > 0 for size in sides)),
             "loop_bits": float(sum((size - 1).bit_length() for size in loops)),
             "depth": depth,
             "buffers": buffers,
@@ -107,7 +111,12 @@ class WindowFormula(Formula):
         serial = (
             c["window_control"] + c["window_address_bit"] * ops.ceil_log2(g.depth) + c["window_loop_bit"] * g.loop_bits
         )
-        whole = c["window_whole_control"] + 0 * g.simd
+        whole = (
+            c["window_whole_control"]
+            + c["window_image_bit"] * g.image_bits
+            + c["window_phase_bit"] * g.phase_bits
+            + c["window_odd_side"] * g.odd_sides
+        )
         return {
             "LUT:control": ops.ceil_fixed(ops.where(g.whole == 1, whole, serial)),
             "LUT:lines": g.buffers * in_lut,
@@ -148,17 +157,18 @@ class PoolFormula(Formula):
             "window": fold.simd,
             "whole": float(fold.simd > 1),
             "sums": float(block.kind == "sum"),
+            "round_bits": (prod(block.kernel) // fold.simd - 1).bit_length(),
             "cycles": self.cycles(block, fold),
         }
 
     def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
         c = setting.constants
         inputs, outputs = widths
-        added = ops.where(g.whole == 1, lut.adder_tree_bits(ops, g.window, inputs), outputs)
-        compared = ops.where(g.whole == 1, g.window - 1, 1) * inputs
-        lane = ops.where(g.sums == 1, c["adder_bit"] * added, c["maximum_bit"] * compared)
+        added = ops.where(g.whole == 1, c["adder_bit"] * lut.adder_tree(ops, g.window, inputs), c["sum_bit"] * inputs)
+        compared = ops.where(g.whole == 1, c["maximum_bit"] * (g.window - 1), c["running_maximum_bit"]) * inputs
+        lane = ops.where(g.sums == 1, added, compared)
         return {
-            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.round_bits + 0 * g.pe),
             "LUT:reduction": ops.ceil(g.pe * lane),
             "FF": ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
             "DSP": 0 * g.pe,

@@ -17,6 +17,7 @@ from torch import Tensor
 from hwcost.errors import BadOption
 from hwcost.models import lut
 from hwcost.models.digits import expected_digits
+from hwcost.models.elementwise import adds_signed, clip, clips_signed
 from hwcost.models.formula import Setting
 from hwcost.models.memory import memory, style_index
 from hwcost.models.relax import Arithmetic, Quantity, relax
@@ -29,6 +30,13 @@ PARTS = ("LUT", "FF", "BRAM18", "levels")
 
 FIRST_BITS = 4
 """Bits of an accumulator that a comparison with a constant gets for nothing. Source: fit, as `constant_comparator`."""
+
+SHORT_BITS = 12
+"""Widest accumulator that is compared with a constant in LUTs, without a carry chain. Source: Yosys 0.70."""
+
+SHARED = 0.01
+"""What each comparison on a carry chain takes from the price of all others, as a share, for what they have in common.
+Source: fit, as `constant_comparator`."""
 
 ROM_BITS = 5
 """Output bits that a comparator's LUTs can look at beside the bit that they compare: LUT6."""
@@ -106,10 +114,12 @@ def _thresholds(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[
     c = setting.constants
     compared, bits = widths
     steps = ops.exp2(bits) - 1
-    # the first LUT of a comparison takes several bits at once
-    one = c["constant_comparator"] * ops.maximum(compared - FIRST_BITS, compared / (FIRST_BITS + 1))
+    # in LUTs, the first of which takes several bits at once, or on a carry chain, parts of which neighbours share
+    short = c["short_comparator"] * ops.maximum(compared - FIRST_BITS, compared / (FIRST_BITS + 1))
+    is_short = ops.special(compared <= SHORT_BITS)
+    one = ops.where(is_short, short, c["constant_comparator"] * compared)
     if setting.thresholds == "parallel":
-        logic = steps * one
+        logic = one * ops.where(is_short, steps, steps / (1 + SHARED * (steps + 1)))
     else:
         first = ops.minimum(bits, 1 + 0 * bits)
         rom = ops.exp2(ops.maximum(bits - ROM_BITS, 0 * bits)) - 1
@@ -121,24 +131,28 @@ def _pool(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Q
     c = setting.constants
     inputs, outputs = widths
     largest = c["maximum_bit"] * (g.window - 1) * inputs
-    total = c["adder_bit"] * lut.adder_tree_bits(ops, g.window, inputs)
+    total = c["adder_bit"] * lut.adder_tree(ops, g.window, inputs)
     logic = ops.where(g.sums == 1, total, largest)
     return {"LUT": logic, "FF": outputs, "BRAM18": 0 * outputs, "levels": ops.ceil_log2(g.window) + 0 * outputs}
 
 
 def _adder(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
-    (outputs,) = widths
+    left, right, outputs = widths
+    added = ops.where(g.signed == 1, ops.maximum(left, right), ops.minimum(left, right))
     return {
-        "LUT": setting.constants["adder_bit"] * outputs, "FF": outputs, "BRAM18": 0 * outputs, "levels": 1 + 0 * outputs
+        "LUT": setting.constants["adder_bit"] * added, "FF": outputs, "BRAM18": 0 * outputs, "levels": 1 + 0 * outputs
     }  # fmt: skip
 
 
 def _saturate(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
     c = setting.constants
     inputs, outputs = widths
-    cut = ops.where(ops.special(inputs <= outputs), 0 * inputs, inputs - outputs)
-    logic = c["saturate_bit"] * outputs + c["saturate_cut_bit"] * cut
-    return {"LUT": logic, "FF": outputs, "BRAM18": 0 * outputs, "levels": 1 + 0 * outputs}
+    return {
+        "LUT": clip(ops, inputs, outputs, g.signed, c),
+        "FF": outputs,
+        "BRAM18": 0 * outputs,
+        "levels": 1 + 0 * outputs,
+    }
 
 
 def _scale_bias(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
@@ -211,6 +225,10 @@ def _pool_geometry(item: Wired) -> dict[str, float]:
     return {"window": prod(item.block.kernel), "sums": float(item.block.kind == "sum")}
 
 
+def _adder_geometry(item: Wired) -> dict[str, float]:
+    return {"signed": float(adds_signed(item.block))}
+
+
 def _nothing(item: Wired) -> dict[str, float]:
     return {}
 
@@ -231,8 +249,16 @@ WIRED: Mapping[type[Block], WiredLaw] = MappingProxyType(
     {
         Thresholds: WiredLaw(_vectors, lambda b: (b.input.bits, b.output.bits), _lanes, _nothing, _thresholds),
         Pool: WiredLaw(_vectors, lambda b: (b.input.bits, b.output.bits), _lanes, _pool_geometry, _pool),
-        Adder: WiredLaw(_vectors, lambda b: (b.output.bits,), _lanes, _nothing, _adder),
-        Saturate: WiredLaw(_vectors, lambda b: (b.input.bits, b.output.bits), _lanes, _nothing, _saturate),
+        Adder: WiredLaw(
+            _vectors, lambda b: (b.left.bits, b.right.bits, b.output.bits), _lanes, _adder_geometry, _adder
+        ),
+        Saturate: WiredLaw(
+            _vectors,
+            lambda b: (b.input.bits, b.output.bits),
+            _lanes,
+            lambda item: {"signed": float(clips_signed(item.block))},
+            _saturate,
+        ),
         ScaleBias: WiredLaw(
             _vectors, _scale_widths, _lanes, lambda item: {"biased": float(item.block.bias is not None)}, _scale_bias
         ),

@@ -52,7 +52,8 @@ def _whole(node: _Node) -> Any:
 
 def _sum(circuit: Circuit, left: _Node, right: _Node) -> _Node:
     """Adds what overlaps; the bits of the lower node below the upper one pass by."""
-    lower, upper = (left, right) if left.shift <= right.shift else (right, left)
+    turned = left.shift == right.shift and left.sign < right.sign  # the positive is what the other is taken from
+    lower, upper = (right, left) if left.shift > right.shift or turned else (left, right)
     gap, minus = upper.shift - lower.shift, lower.sign != upper.sign
     bottom, top = upper.low << gap, upper.high << gap
     low = lower.low - top if minus else lower.low + bottom

@@ -21,8 +21,9 @@ LARGEST_LANES = 4096
 
 COUNTS: Mapping[str, int] = MappingProxyType(
     {
-        "matvec": 74, "dsp": 9, "constant": 22, "search": 18, "parallel": 16, "fixed": 18, "serial": 18, "whole": 10,
-        "block_ram": 22, "lut_ram": 14, "control": 6, "pool": 10, "adder": 6, "saturate": 8, "scale_bias": 8,
+        "matvec": 150, "dsp": 24, "constant": 60, "search": 40, "parallel": 36, "fixed": 60, "serial": 40, "whole": 24,
+        "block_ram": 48, "deep_ram": 16, "ultra_ram": 8, "lut_ram": 36, "control": 48, "pool": 40, "adder": 24,
+        "saturate": 36, "scale_bias": 20,
     }
 )  # fmt: skip
 """Units of each group in the shipped corpus."""
@@ -181,13 +182,28 @@ def _block_ram(random: Random) -> Unit:
     return Unit(kind="memory", structure="bram18", geometry=f"{_bits(random, 65, 8192)}x{_bits(random, 1, 256)}")
 
 
+def _deep_ram(random: Random) -> Unit:
+    return Unit(kind="memory", structure="bram18", geometry=f"{_bits(random, 4096, 40000)}x{_bits(random, 1, 36)}")
+
+
+def _ultra_ram(random: Random) -> Unit:
+    return Unit(kind="memory", structure="uram", geometry=f"{_bits(random, 1024, 16384)}x{_bits(random, 8, 288)}")
+
+
 def _lut_ram(random: Random) -> Unit:
-    depth, bits = random.choice((2, 4, 8, 12, 16, 24, 32, 36, 48, 64)), _bits(random, 1, 128)
-    return Unit(kind="memory", structure=random.choice(("ram", "rom")), geometry=f"{depth}x{bits}")
+    structure, bits = random.choice(("ram", "spram", "rom")), _bits(random, 1, 128)
+    depth = random.choice((2, 4, 8, 12, 16, 24, 32, 36, 48, 64, *((96, 128, 200, 256) if structure == "ram" else ())))
+    return Unit(kind="memory", structure=structure, geometry=f"{depth}x{bits}")
+
+
+def _loop(random: Random, most: int) -> int:
+    """A count as folds of layers have it: a power of two, or a small odd multiple of one."""
+    odd = random.choice((1, 1, 1, 3, 5, 7, 9, 25))
+    return int(odd * 2 ** random.randint(0, max(0, (most // odd).bit_length() - 1)))
 
 
 def _control(random: Random) -> Unit:
-    words, folds = _bits(random, 1, 512), _bits(random, 1, 128)
+    words, folds = (_loop(random, most) for most in (512, 128))
     return Unit(kind="control", geometry=f"{words}x{folds}x{words * folds}")
 
 
@@ -234,6 +250,8 @@ GROUPS: Mapping[str, Callable[[Random], Unit]] = MappingProxyType(
         "serial": _window("serial"),
         "whole": _window("parallel"),
         "block_ram": _block_ram,
+        "deep_ram": _deep_ram,
+        "ultra_ram": _ultra_ram,
         "lut_ram": _lut_ram,
         "control": _control,
         "pool": _pool,

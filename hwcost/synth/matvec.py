@@ -11,6 +11,9 @@ from hwcost.models.dsp import INPUT_PORT_BITS, WEIGHT_PORT_BITS
 from hwcost.ranges import Range
 from hwcost.synth.circuit import Circuit, shape_of, tree
 
+LEAST_PRODUCT_BITS = 9
+"""A synthesizer leaves a product of fewer bits to LUTs. Source: Yosys 0.70, DSP_Y_MINWIDTH; UG901."""
+
 DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
 
 
@@ -66,18 +69,20 @@ def _packed(
         group = list(range(start, min(start + lanes, len(w))))
         for s, value in enumerate(x):
             coded = [circuit.node(_coded(weight, w[p][s])) for p in group]
+            twice = len(group) == 1 and bits + width < LEAST_PRODUCT_BITS  # packed with itself, it gets its slice
+            coded *= 1 + twice
             factor = circuit.node(_coded(inputs, value))
             side_by_side = Signal(signed(port), name=f"packed{start}_{s}")
             circuit.module.d.comb += side_by_side.eq(sum((c << (gap * i) for i, c in enumerate(coded)), Const(0)))
             rest: Any = circuit.node(side_by_side * factor)
             for i, p in enumerate(group):
-                if i + 1 == len(group):
+                if i + 1 == len(coded):
                     products[p].append(rest)
                     continue
                 top = circuit.node(rest[gap] ^ (coded[i + 1][0] & factor[0]))
                 own = Cat(rest[:gap], top)
-                products[p].append(own if unsigned else own.as_signed())
                 rest = circuit.node((rest >> gap) - top if unsigned else (rest >> gap) + top)
+                products[p].append(rest if twice else own if unsigned else own.as_signed())
     return products
 
 

@@ -11,12 +11,13 @@ from amaranth.lib.memory import Memory
 from hwcost.models.corpus import Unit
 from hwcost.synth.circuit import Circuit
 
-STYLES = {"rom": "logic", "ram": "distributed", "bram18": "block", "uram": "ultra"}
+STYLES = {"rom": "logic", "ram": "distributed", "spram": "distributed", "bram18": "block", "uram": "ultra"}
 """`structure` of a memory -> the style that the synthesizer is asked for."""
 
 
 def build(unit: Unit, family: str) -> Circuit:
-    """`depth` words of `bits`: `address` to `data`; a RAM also has `write`, `at` and `value`, a ROM random contents."""
+    """`depth` words of `bits`: `address` to `data`; a RAM also has `write`, `value` and, unless
+    it has one address for both, `at`; a ROM has random contents."""
     circuit = Circuit()
     ((depth, bits),) = unit.numbers
     address = circuit.input("address", unsigned(max(1, (depth - 1).bit_length())))
@@ -25,7 +26,7 @@ def build(unit: Unit, family: str) -> Circuit:
         circuit.output("data", data)
         return circuit
     write, value = circuit.input("write", 1), circuit.input("value", unsigned(bits))
-    at = circuit.input("at", unsigned(len(address)))
+    at = address if unit.structure == "spram" else circuit.input("at", unsigned(len(address)))
     cells = Ram(circuit.module, "cells", depth, bits, STYLES[unit.structure])
     cells.write(at, value, write)
     circuit.output("data", cells.read(address))

@@ -13,7 +13,7 @@ from hwcost.models import Dataflow
 from hwcost.models.corpus import Measured, Unit, name_of, wire
 from hwcost.models.dsp import WEIGHT_PORT_BITS
 from hwcost.models.formula import Formula, Job
-from hwcost.models.memory import STYLES
+from hwcost.models.memory import STYLES, style_index
 from hwcost.models.resources import AREAS, Placed
 from hwcost.ranges import widest
 from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
@@ -31,7 +31,7 @@ class Part:
     Attributes:
         layer: of the block.
         block: kind, e.g. "MatVec".
-        name: "arithmetic", "weights" or "control" of a MatVec; "all" of the others.
+        name: "arithmetic", "weights" (with every other block RAM) or "control" of a MatVec; "all" of the others.
         estimate: resource -> what the model says.
         terms: (factor, unit): the sum of factor * count is the measure; None where there is no RTL.
     """
@@ -118,12 +118,12 @@ def _matvec_terms(job: Job, block: MatVec, model: Dataflow) -> dict[str, tuple[T
     style = STYLES[int(formula.geometry(job, model.setting)["style"])]
     words, folds = block.cols // fold.simd, max(1, block.rows // fold.pe)
     entry = fold.simd * max(1, fold.pe // block.rows) * int(inputs.bits.detach().ceil())
-    replay = ((1.0, _memory("ram", words, entry)),) if words > 1 and folds > 1 else ()
-    return {
-        "arithmetic": arithmetic,
-        "weights": _stored(style, depth, word, banks),
-        "control": ((1.0, Unit(kind="control", geometry=f"{words}x{folds}x{depth}")), *replay),
-    }
+    small = style_index("auto", words, "rtl") == 0
+    replay = ((1.0, _memory("spram" if small else "bram18", words, entry)),) if words > 1 and folds > 1 else ()
+    stored, control = _stored(style, depth, word, banks), Unit(kind="control", geometry=f"{words}x{folds}x{depth}")
+    if small:
+        return {"arithmetic": arithmetic, "weights": stored, "control": ((1.0, control), *replay)}
+    return {"arithmetic": arithmetic, "weights": (*stored, *replay), "control": ((1.0, control),)}
 
 
 def _lanes(unit: Unit, kind: str) -> int:

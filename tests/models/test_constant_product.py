@@ -59,13 +59,14 @@ def slow_tree(weights: list[list[int]], low: int, high: int, stage_levels: int) 
                 if right is None:
                     above.append(left)
                     continue
-                node, bits = slow_adder(*sorted((left, right), key=lambda n: n[0]))
+                node, bits = slow_adder(*sorted((left, right), key=lambda n: (n[0], -n[1])))
                 above.append(node)
                 adders += bits
             nodes = above
             if level % stage_levels == 0 and level < levels:
                 registers += sum(code_bits(*node[2:]) for node in nodes)
         registers += sum(code_bits(*node[2:]) for node in nodes)
+        adders += sum(code_bits(*node[2:]) - 1 for node in nodes if node[1] < 0)  # turned round in the end
     return adders, registers, levels
 
 
@@ -76,9 +77,10 @@ def slow_adder(a: Node, b: Node) -> tuple[Node, int]:
     gap, minus = b[0] - a[0], a[1] != b[1]
     sums = [x + (-1 if minus else 1) * y * 2**gap for x in a[2:] for y in b[2:]]
     node = (a[0], a[1], min(sums), max(sums))
-    if not minus and a[2] >= 0 and code_bits(*a[2:]) <= gap:
-        return node, 0
-    wider = max(code_bits(*a[2:]), code_bits(*b[2:]) + gap)
+    sizes = code_bits(*a[2:]), code_bits(*b[2:]) + gap
+    if a[2] >= 0 and sizes[0] <= gap:  # side by side
+        return node, sizes[1] - gap - 1 if minus else 0
+    wider = min(sizes) if not minus and a[2] >= 0 and b[2] >= 0 else max(sizes)
     return node, min(wider, code_bits(min(sums), max(sums))) - gap
 
 
@@ -108,7 +110,8 @@ def test_blocks_do_not_disturb_each_other() -> None:
 
 def test_what_needs_no_adder_is_free() -> None:
     wire = integers(4, signed=False)
-    assert trees(product([[0, 0], [4, 0], [0, -1]], wire))[0] == [0]
+    assert trees(product([[0, 0], [4, 0], [0, 1]], wire))[0] == [0]
+    assert trees(product([[0, -1]], wire))[0] == [3]  # a sign that somebody must turn, but for its lowest bit
     assert trees(product([[17]], wire))[0] == [0]  # x and 16 x do not overlap
     assert trees(product([[0]], wire)) == ([0], [0], [0])
 

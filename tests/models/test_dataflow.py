@@ -259,7 +259,7 @@ def test_a_memory_per_pe_takes_more_blocks_than_one_for_all() -> None:
         banks: float(Dataflow(device="xc7z020", folding={"fc": Fold(4, 2)}, weight_banks=banks).price(items)["BRAM18"])
         for banks in ("shared", "per_pe")
     }
-    assert blocks == {"shared": 16, "per_pe": 16}
+    assert blocks == {"shared": 17, "per_pe": 17}  # and one that replays 512 words of the input
     wide = {
         banks: float(Dataflow(device="xc7z020", folding={"fc": Fold(8, 32)}, weight_banks=banks).price(items)["BRAM18"])
         for banks in ("shared", "per_pe")
@@ -273,5 +273,5 @@ def test_external_weights_cost_no_memory() -> None:
         Dataflow(device="xc7z020", folding={"fc": Fold(4, 2)}, weight_memory=style).price(items)
         for style in ("bram18", "external")
     )
-    assert float(inside["BRAM18"]) == 16 and float(outside["BRAM18"]) == 0
-    assert float(inside["LUT"]) == float(outside["LUT"])
+    assert float(inside["BRAM18"]) == 17 and float(outside["BRAM18"]) == 1  # which replays the input
+    assert float(inside["LUT"]) >= float(outside["LUT"])  # deep memories choose between banks

@@ -24,7 +24,7 @@ def test_parts_sum_up_to_the_price() -> None:
     model = Dataflow(device="xc7z020", folding={"fc": Fold(4, 8)})
     parts = model.parts(items)
     assert [sum(part.values()) for part in parts] == model.price(items)["LUT"].tolist()
-    assert set(parts[0]) == {"multipliers", "adders", "accumulators", "replay", "weights", "control"}
+    assert set(parts[0]) == {"multipliers", "adders", "accumulators", "replay", "inputs", "weights", "control"}
     assert set(parts[1]) == {"control", "comparators", "thresholds"}
     assert parts[0]["multipliers"] == max(parts[0].values())
 

@@ -40,7 +40,7 @@ def test_bram18_of_known_memories(width: int, depth: int, blocks: int) -> None:
 def test_memory_styles_do_not_mix() -> None:
     assert memory.memory(PLAIN, 8, 128, 0) == (16, 0, 0)
     assert memory.memory(PLAIN, 8, 128, 1) == (0, 1, 0)
-    assert memory.memory(PLAIN, 73, 4097, 2) == (0, 0, 4)
+    assert memory.memory(PLAIN, 73, 4097, 2) == (0, 0, 3)
     assert memory.memory(PLAIN, 8, 1, 1) == (0, 0, 0)
     assert memory.memory(PLAIN, 8, 128, 3) == (0, 0, 0)
 
