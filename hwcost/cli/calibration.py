@@ -220,7 +220,9 @@ def _constants(rows: Sequence[Measured]) -> str:
     each = np.array(ebops)
     ours = priced(rows)["LUT"].to_numpy(dtype=float)
     lines = [("hwcost, value-aware", *_cells(spread(ours, measured)))]
-    lines.append(("EBOPs of the values x scale", *_cells(spread(each / np.median(each / measured), measured))))
+    built = measured > 0
+    scale = np.median(each[built] / measured[built])
+    lines.append(("EBOPs of the values x scale", *_cells(spread(each / scale, measured))))
     return _table(("constant products", "median", "MAPE", "worst", "Spearman"), lines)
 
 

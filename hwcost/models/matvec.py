@@ -51,10 +51,10 @@ class MatVecFormula(Formula):
 
     A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit.
 
-    Error: LUT of multipliers, adders and accumulators of 83 synthesized units: MAPE 4.7%, 5.8% of precisions never seen
-    (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 10.5% (flow "rtl", worst 50%), 13.7%
-    ("hls", worst 80%); leaving one precision out 6.8 to 22.4% (reports/calibration/published.md). FF of 184: 21% and
-    20%. Cycles exact but for a constant of 3 to 5.
+    Error: LUT of multipliers, adders and accumulators of 180 synthesized units: MAPE 4.3%, 4.7% of precisions never
+    seen (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 11.7% (flow "rtl", worst 36%),
+    12.6% ("hls", worst 81%); leaving one precision out 6.4 to 18.8% (reports/calibration/published.md). FF of 184: 21%
+    and 20%. Cycles exact but for a constant of 3 to 5.
     Source: physical form; constants in coefficients.json.
     """
 

@@ -127,7 +127,7 @@ def bank_steps(lanes: int, depth: int, style: str) -> tuple[float, ...]:
 def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
     """URAM288 of one memory: 4096 rows of 72 bits, in which narrow words of a deeper memory stand side by side.
 
-    Error: exact on 18 of 20 synthesized memories, the others one block off (reports/calibration/error.md); no published
+    Error: exact on 22 of 23 synthesized memories, the others one block off (reports/calibration/error.md); no published
     row to compare with.
     Source: UG573, chapter 2; Yosys 0.70.
     """

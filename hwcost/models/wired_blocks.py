@@ -107,7 +107,7 @@ def _thresholds(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[
     A stage of a search looks its constant up by the output bits above it: in the LUTs of its comparator up to 5 bits,
     in a ROM of LUTs beyond.
 
-    Error: 20 synthesized sets of random thresholds, none of the fit: "parallel" MAPE 11.8%, "search" 10.2%, worst 35%
+    Error: 20 synthesized sets of random thresholds, none of the fit: "parallel" MAPE 8.4%, "search" 8.0%, worst 23%
     both (reports/calibration/unrolled.md).
     Source: Yosys 0.70; constants in coefficients.json. Above 5 output bits not measured.
     """

@@ -37,7 +37,7 @@ def scatter_picture(table: pd.DataFrame, groups: dict[str, list[str]]) -> bytes:
                 axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
                 axis.set_minor_formatter(NullFormatter())
             error = np.abs(ours / measured - 1).mean()
-            axes.set_title(f"{title} ({len(rows)}): MAPE {error:.1%}")
+            axes.set_title(f"{title}\n{len(rows)} units, MAPE {error:.1%}", fontsize=9)
             if len(names) > 1:
                 axes.legend(frameon=False, fontsize=7, loc="upper left", handletextpad=0.1)
         for axes in panels[len(groups) :]:
