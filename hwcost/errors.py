@@ -51,5 +51,9 @@ class BadStudy(HwcostError):
     """A study folder that is corrupt, belongs to another recipe, is in use, or cannot be written."""
 
 
+class OutOfMemory(HwcostError):
+    """A training that asked for more memory than there is."""
+
+
 class DivergedTraining(HwcostError):
     """The loss became NaN or infinite."""

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from hwcost.data import Data
-from hwcost.errors import BadFolding, BadStudy, DivergedTraining
+from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
 from hwcost.models import AREAS, RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.recipe import Recipe
 from hwcost.records import checkpoint, read_json, read_run, read_trials, restore_net, save_net, write_json
 from hwcost.report import read_study, write_report
-from hwcost.search import Outcome, Prices, Study, Suggestion, open_study
+from hwcost.search import Crew, Outcome, Prices, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import Design, Sweep, design, priced_space, rehearse, run_trial
 
@@ -61,7 +61,7 @@ class Result:
     interrupted: bool
 
 
-def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
+def run(sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew | None = None) -> Result:
     """Add trials to the study in `sweep.out`, making it if needed, and write its report.
 
     Everything finished is on disk at once: a killed call is resumed by the same call, and retries what it was at.
@@ -70,6 +70,7 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
         sweep: what to explore.
         trials: to add, at least 1.
         listener: told of the progress.
+        crew: trains several trials at once; None trains one after the other, in this process.
 
     Raises:
         BadStudy: the folder holds another study, is in use, corrupt, or cannot be written.
@@ -87,10 +88,11 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None) -> Result:
         record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
         write_json(sweep.out / "run.json", record)
         progress = study.run(
-            lambda suggestion: _objective(sweep, data, suggestion, listener),
+            lambda suggestion: evaluated(sweep, data, suggestion, listener),
             trials=trials,
             on_trial=lambda done: listener.trial_done(done, _standing(study, sweep)),
-            failures=(DivergedTraining, BadFolding),
+            failures=(DivergedTraining, BadFolding, OutOfMemory),
+            crew=crew,
         )
         _test_front(sweep, data, study)
         write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
@@ -238,7 +240,12 @@ def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
     } | ({} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)})
 
 
-def _objective(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
+def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
+    """Train a suggestion and keep its network in the study's folder.
+
+    Raises:
+        OutOfMemory: its training asked for more memory than there is. HwcostError: as `run_trial`.
+    """
     listener.trial_started(suggestion.number)
     outcome, trial = run_trial(sweep, data, suggestion, listener.epoch_done)
     save_net(trial.net, checkpoint(sweep.out, suggestion.number))

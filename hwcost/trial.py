@@ -15,7 +15,7 @@ from torch import nn
 
 from hwcost.control import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.data import Data
-from hwcost.errors import BadFolding, BadOption, BadRecipe
+from hwcost.errors import BadFolding, BadOption, BadRecipe, OutOfMemory
 from hwcost.estimate import Estimate, estimate
 from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, Device, target_fps
@@ -224,16 +224,24 @@ def run_trial(
     trial = design(sweep, suggestion.params, data, suggestion.seed)
     settings = sweep.recipe.training
     budget = _budget(sweep, suggestion.params, data)
-    epochs = fit(
-        trial.net,
-        data,
-        settings,
-        seed=suggestion.seed,
-        pipeline=trial.pipeline,
-        model=trial.model,
-        budget=budget,
-        on_epoch=on_epoch,
-    )
+    try:
+        epochs = fit(
+            trial.net,
+            data,
+            settings,
+            seed=suggestion.seed,
+            pipeline=trial.pipeline,
+            model=trial.model,
+            budget=budget,
+            on_epoch=on_epoch,
+        )
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch has no class of its own on a CPU
+            raise
+        raise OutOfMemory(
+            f"trial {suggestion.number}: its training ran out of memory ({str(error).splitlines()[0][:120]}); "
+            "give a smaller batch, or fewer --jobs"
+        ) from error
     priced, limits = trial.estimate(), sweep.budget(suggestion.params)
     quantizing = _activations(trial.pipeline)
     figures: dict[str, Any] = {

@@ -53,6 +53,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "sweep": {"records", "trial", "recipe", "data", "search", "report", "train", "models", "pareto", "errors"},
     "progress": {"sweep", "train"},
+    "workers": {"sweep", "trial", "train", "recipe", "search", "errors"},
     "synth": {"models", "ranges", "spec", "errors"},
     "export": {"models", "spec", "errors"},
     "cli": {
@@ -60,6 +61,7 @@ ARROWS: dict[str, set[str]] = {
         "synth",
         "report",
         "progress",
+        "workers",
         "sweep",
         "trial",
         "recipe",

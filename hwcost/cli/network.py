@@ -10,7 +10,7 @@ from hwcost.errors import BadOption
 from hwcost.models import Dataflow, target_fps
 from hwcost.models.device import device
 from hwcost.ranges import integers
-from hwcost.recipe import Recipe, ask, load_object
+from hwcost.recipe import Recipe, ask, load_object, load_recipe
 from hwcost.trace import Pipeline, trace
 
 RECIPES = {
@@ -28,6 +28,11 @@ RECIPES = {
     "proxylessnas": "hwcost.zoo.proxylessnas:recipe",
     "proxylessnas-hadamard": "hwcost.zoo.proxylessnas:hadamard_recipe",
 }
+
+
+def find_recipe(reference: str) -> Recipe:
+    """A recipe as the command line names it."""
+    return load_recipe(reference, RECIPES)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from hwcost.cli.network import RECIPES
+from hwcost.cli.network import find_recipe
 from hwcost.cli.options import on_a_part
 from hwcost.progress import watch
-from hwcost.recipe import load_recipe
 from hwcost.sweep import run
 from hwcost.trial import Sweep
+from hwcost.workers import Workers
 
 
 def _bits(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -48,6 +48,9 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     "--limit", "limits", multiple=True, callback=_limits, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000."
 )
 @on_a_part
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at once, a process for each."
+)
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def sweep_command(
     recipe: str,
@@ -61,6 +64,7 @@ def sweep_command(
     part: str | None,
     fps: float | None,
     clock_mhz: float | None,
+    jobs: int,
     quiet: bool,
 ) -> None:
     """Search bit-widths and budgets for RECIPE; write a Pareto report.
@@ -71,12 +75,15 @@ def sweep_command(
     With --bits, what a trial costs is known before it is trained: the grey-box sampler prices 100,000 candidates for
     each trial, and trains none that exceeds a --limit or the part.
 
+    With --jobs, which trial is proposed depends on which ended first; each can still be trained again from its record.
+
     \b
     Example:
+      hwcost sweep --jobs 4
       hwcost sweep digits --bits 2:8 --limit LUT=8000
       hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
     """
-    loaded = load_recipe(recipe, RECIPES)
+    loaded = find_recipe(recipe)
     plan = Sweep(
         recipe=loaded,
         reference=recipe,
@@ -91,7 +98,11 @@ def sweep_command(
         clock_mhz=clock_mhz,
     )
     with watch(trials, loaded.training.epochs, quiet=quiet) as listener:
-        outcome = run(plan, trials, listener)
+        if jobs == 1:
+            outcome = run(plan, trials, listener)
+        else:
+            with Workers(jobs, plan, find_recipe) as crew:
+                outcome = run(plan, trials, listener, crew)
     click.echo(f"{outcome.finished} trials, {outcome.front} on the front -> {outcome.page}")
     if outcome.interrupted:
         click.echo(f"interrupted; everything finished is kept, continue with: {plan.command}", err=True)

@@ -1,6 +1,7 @@
 """The study folder and its ask/tell loop: Optuna proposes, the caller trains, every finished trial is on disk."""
 
 from hwcost.search.exchange import COLUMNS as COLUMNS
+from hwcost.search.exchange import Crew as Crew
 from hwcost.search.exchange import Objective as Objective
 from hwcost.search.exchange import Outcome as Outcome
 from hwcost.search.exchange import RunEnd as RunEnd

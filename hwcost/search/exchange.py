@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from hwcost.errors import BadOption
 
@@ -59,6 +59,28 @@ class Outcome:
 
     values: Sequence[float]
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Crew(Protocol):
+    """Evaluates several suggestions at once.
+
+    Attributes:
+        size: how many.
+    """
+
+    size: int
+
+    def start(self, suggestion: Suggestion) -> None:
+        """Begin one; never more than `size` at a time."""
+        ...
+
+    def finished(self) -> tuple[int, Outcome | Exception | None]:
+        """Wait for any: number of its trial and its outcome, the error it failed with, or None where it died."""
+        ...
+
+    def stop(self) -> None:
+        """Give up whatever is going on."""
+        ...
 
 
 @dataclass(frozen=True)

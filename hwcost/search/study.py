@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
-from hwcost.search.exchange import COLUMNS, Objective, Outcome, RunEnd, Suggestion, checked
+from hwcost.search.exchange import COLUMNS, Crew, Objective, Outcome, RunEnd, Suggestion, checked
 from hwcost.search.journal import load_journal
 from hwcost.search.plan import Plan, interrupted, plan_of, record_of
 from hwcost.search.samplers import Prices, make_sampler, seeds_of
@@ -55,11 +55,14 @@ class Study:
         on_trial: Callable[[int], None] | None = None,
         stop: Callable[[], bool] | None = None,
         failures: tuple[type[HwcostError], ...] = (DivergedTraining,),
+        crew: Crew | None = None,
     ) -> RunEnd:
         """Add trials, an interrupted one first.
 
         Args:
             objective: evaluates a suggestion; the same suggestion must give the same outcome.
+            crew: evaluates several at once, in the place of `objective`. What is proposed then depends on which trial
+                ends first; each trial is still what its parameters and its seed make of it.
             trials: to finish in this call, failed and retried ones included; at least 1.
             on_trial: called after each trial with the number of trials that this call has finished.
             stop: asked before each trial; True ends the call.
@@ -76,13 +79,19 @@ class Study:
             raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
         before = self._settled()
         try:
+            running: dict[int, tuple[Trial, float]] = {}
             while (done := self._settled() - before) < trials:
                 if stop is not None and stop():
                     return RunEnd(done, stopped=True)
-                self._one(objective, failures)
+                if crew is None:
+                    self._one(objective, failures)
+                else:
+                    self._some(crew, running, trials - done, failures)
                 if on_trial is not None:
                     on_trial(self._settled() - before)
         except KeyboardInterrupt:
+            if crew is not None:
+                crew.stop()
             self._study = load_journal(self._journal)  # Ctrl-C may have struck inside Optuna; what counts is on disk
             self._bury(by_user=True)
             return RunEnd(self._settled() - before, interrupted=True)
@@ -166,12 +175,46 @@ class Study:
         return Plan(place, 0, self._anchors[place] if place < len(self._anchors) else {})
 
     def _one(self, objective: Callable[[Suggestion], Outcome], failures: tuple[type[HwcostError], ...]) -> None:
+        trial, suggestion = self._ask()
+        started = time.perf_counter()
+        result: Outcome | Exception
+        try:
+            result = objective(suggestion)
+        except Exception as error:
+            result = error
+        self._settle(trial, started, result, failures)
+
+    def _some(
+        self,
+        crew: Crew,
+        running: dict[int, tuple[Trial, float]],
+        wanted: int,
+        failures: tuple[type[HwcostError], ...],
+    ) -> None:
+        """Keep the crew busy, and settle the trial that ends first."""
+        while len(running) < min(crew.size, wanted):
+            trial, suggestion = self._ask()
+            running[trial.number] = trial, time.perf_counter()
+            crew.start(suggestion)
+        number, result = crew.finished()
+        trial, started = running.pop(number)
+        if result is None:  # without a record, so that it counts as interrupted and is tried again
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._settle(trial, started, result, failures)
+
+    def _ask(self) -> tuple[Trial, Suggestion]:
         plan = self._next_plan()
         seed, sampler_seed = seeds_of(self._seed, plan.place)
         self._study.sampler = make_sampler(self._sampler, sampler_seed, self._prices)
         trial = self._study.ask(self._space)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
-        started = time.perf_counter()
+        return trial, Suggestion(trial.number, dict(trial.params), seed)
+
+    def _settle(
+        self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]
+    ) -> None:
+        """Record what came of a trial; an error that is no failure of it is recorded and raised."""
 
         def settle(values: Sequence[float] | None, **record: Any) -> None:
             record["seconds"] = time.perf_counter() - started
@@ -180,14 +223,15 @@ class Study:
             self._study.tell(trial, values, TrialState.FAIL if values is None else None)
 
         try:
-            outcome = objective(Suggestion(trial.number, dict(trial.params), seed))
-            values = checked(outcome, self._objectives)
+            if isinstance(result, Exception):
+                raise result
+            values = checked(result, self._objectives)
         except Exception as error:
             settle(None, reason=f"{type(error).__name__}: {error}")
             if isinstance(error, failures):
                 return
             raise
-        attributes = dict(outcome.attributes)
+        attributes = dict(result.attributes)
         wrong = [
             f"{entry.name} = {value}"
             for entry, value in zip(self._objectives, values, strict=True)

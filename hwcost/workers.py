@@ -1,0 +1,158 @@
+"""Processes that train the trials of one sweep side by side; the study stays with the process that began it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from hwcost.errors import HwcostError
+from hwcost.recipe import Recipe
+from hwcost.search import Outcome, Suggestion
+from hwcost.sweep import Listener, evaluated
+from hwcost.train import Epoch
+from hwcost.trial import Sweep
+
+PATIENCE_S = 10.0
+"""What an idle process gets to go by itself."""
+
+Find = Callable[[str], Recipe]
+"""Reference -> recipe; a function of a module, so that another process can call it."""
+
+
+class Workers:
+    """So many processes, each with the recipe and the data of a sweep; a `hwcost.search.Crew`.
+
+    Args:
+        count: of processes.
+        sweep: what they train; its recipe is found again by its reference in each process.
+        find: how.
+    """
+
+    def __init__(self, count: int, sweep: Sweep, find: Find) -> None:
+        self.size = count
+        self._settings = {
+            name: value for name, value in vars(sweep).items() if name != "recipe"
+        }  # a recipe is made of functions, which do not travel
+        self._find = find
+        self._idle: list[_Worker] = []
+        self._busy: dict[int, _Worker] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, suggestion: Suggestion) -> None:
+        """Give a trial to a process that has none; it is made if need be."""
+        worker = self._idle.pop() if self._idle else _Worker(self._find, self._settings)
+        self._busy[suggestion.number] = worker
+        worker.give(suggestion)
+
+    def finished(self) -> tuple[int, Outcome | Exception | None]:
+        """Wait for a trial: its number, and what came of it; None where its process died."""
+        ready = wait([worker.connection for worker in self._busy.values()])
+        number = next(number for number, worker in self._busy.items() if worker.connection in ready)
+        worker = self._busy.pop(number)
+        result = worker.take()
+        if result is None:
+            worker.end()
+        else:
+            self._idle.append(worker)
+        return number, result
+
+    def stop(self) -> None:
+        """End every process, whatever it does."""
+        for worker in self._busy.values():
+            worker.end()
+        for worker in self._idle:
+            worker.connection.close()  # at the end of its pipe a process goes, and tidies up behind itself
+        for worker in self._idle:
+            worker.end(patience_s=PATIENCE_S)
+        self._idle, self._busy = [], {}
+
+
+class _Worker:
+    def __init__(self, find: Find, settings: Mapping[str, Any]) -> None:
+        context = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
+        self.connection, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(
+            target=_work, args=(theirs, find, dict(settings), os.getpid()), daemon=True
+        )
+        self._process.start()
+        theirs.close()  # so that its death is the end of the pipe
+
+    def give(self, suggestion: Suggestion) -> None:
+        try:
+            self.connection.send(suggestion)
+        except OSError:
+            pass  # it died while idle; `take` finds out
+
+    def take(self) -> Outcome | Exception | None:
+        try:
+            result: Outcome | Exception = self.connection.recv()
+        except (EOFError, OSError):
+            return None
+        return result
+
+    def end(self, patience_s: float = 0.0) -> None:
+        self._process.join(patience_s)
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+class _UntilOrphaned(Listener):
+    """Ends the process when the one that holds the study is gone: nobody would take the outcome."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        if os.getppid() != self._parent:
+            os._exit(1)
+
+
+def _work(connection: Connection, find: Find, settings: dict[str, Any], parent: int) -> None:
+    """Train what is sent until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that holds the study; it ends this one
+    torch.set_num_threads(1)
+    try:
+        sweep = Sweep(recipe=find(settings["reference"]), **settings)
+        data = sweep.load()
+    except Exception as error:  # whatever a user's recipe does, told with the first trial
+        _tell(connection, error, waits=True)
+        return
+    listener = _UntilOrphaned(parent)
+    while True:
+        try:
+            suggestion = connection.recv()
+        except EOFError:
+            return
+        try:
+            result: Outcome | Exception = evaluated(sweep, data, suggestion, listener)
+        except Exception as error:  # a failed trial, which the study knows what to do with
+            result = error
+        _tell(connection, result)
+
+
+def _tell(connection: Connection, result: Outcome | Exception, *, waits: bool = False) -> None:
+    """Send it; an error that does not travel goes as its text."""
+    if waits:
+        connection.recv()
+    try:
+        pickle.loads(pickle.dumps(result))
+    except Exception:  # anything at all may go wrong in a user's class
+        result = HwcostError(f"{type(result).__name__}: {result}")
+    connection.send(result)
