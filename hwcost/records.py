@@ -40,6 +40,11 @@ def restore_net(net: nn.Module, path: Path) -> None:
         raise BadStudy(f"{path}: cannot be read ({reason}); restore it, or start a study in another folder") from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """A text file."""
+    _replace(path, text.encode())
+
+
 def _replace(path: Path, content: bytes) -> None:
     """Write beside, then rename: a file is there whole or not at all."""
     partial = path.with_name(path.name + ".partial")

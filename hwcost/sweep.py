@@ -23,11 +23,14 @@ from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
 from hwcost.models import AREAS, RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.recipe import Recipe
-from hwcost.records import checkpoint, read_json, read_run, read_trials, restore_net, save_net, write_json
+from hwcost.records import checkpoint, read_json, read_run, read_trials, restore_net, save_net, write_json, write_text
 from hwcost.report import read_study, write_report
 from hwcost.search import Crew, Outcome, Prices, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import Design, Sweep, design, priced_space, rehearse, run_trial
+
+CONFIGURATION = "config.toml"
+"""The settings of the last call of a study, flags, file and defaults together."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew 
             _forget(sweep.out)
         record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
         write_json(sweep.out / "run.json", record)
+        if sweep.configuration:
+            write_text(sweep.out / CONFIGURATION, sweep.configuration)
         progress = study.run(
             lambda suggestion: evaluated(sweep, data, suggestion, listener),
             trials=trials,

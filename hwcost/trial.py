@@ -45,6 +45,7 @@ class Sweep:
             does not fit the part, is never trained.
         device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
         command: the exact command line, for the report.
+        configuration: all its settings resolved, as a settings file; kept beside the report.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class Sweep:
     fps: float | None = None
     clock_mhz: float | None = None
     command: str = field(default_factory=lambda: shlex.join(["hwcost", *sys.argv[1:]]))
+    configuration: str = ""
 
     def __post_init__(self) -> None:
         if self.limits and self.method != "greybox":

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,17 +81,28 @@ def ended(process: subprocess.Popen[str], status: int = 0) -> tuple[str, str]:
 
 
 def test_two_processes_train_what_one_trains(sweep: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    ended(sweep("--trials", "5", "--jobs", "2", "--out", "two", "--sampler", "random"))
+    out, _ = ended(sweep("--trials", "5", "--jobs", "2", "--out", "two", "--sampler", "random", "--json"))
+    assert json.loads(out)["finished"] == 5 and json.loads(out)["page"] == str(Path("two", "index.html"))
     ended(sweep("--trials", "5", "--out", "one", "--sampler", "random"))
     two, one = complete(tmp_path / "two"), complete(tmp_path / "one")
     assert two.keys() == one.keys() and len(one) == 5
     for seed, row in one.items():
         for name in ("accuracy", "LUT", "BRAM18", "params"):
             assert two[seed][name] == row[name]
+    settings = tomllib.loads((tmp_path / "two" / "config.toml").read_text())["sweep"]
+    assert (settings["jobs"], settings["trials"], settings["out"]) == (2, 5, "two")
     again = subprocess.run(
-        [COMMAND, "train", "--from", "two", "--trial", "3"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [COMMAND, "train", "--from", "two", "--trial", "3", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert again.returncode == 0, again.stderr
+    figures = json.loads(again.stdout)
+    assert figures["recorded"] == figures["again"]
+    ended(sweep("--config", "two/config.toml", "--trials", "1"))  # the same study goes on
+    assert len(complete(tmp_path / "two")) == 6
 
 
 def test_a_killed_process_loses_no_trial(sweep: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:

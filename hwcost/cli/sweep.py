@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from hwcost.cli.network import find_recipe
 from hwcost.cli.options import on_a_part
+from hwcost.cli.settings import resolved
 from hwcost.progress import watch
 from hwcost.sweep import run
 from hwcost.trial import Sweep
@@ -51,6 +54,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at once, a process for each."
 )
+@click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def sweep_command(
     recipe: str,
@@ -65,6 +69,7 @@ def sweep_command(
     fps: float | None,
     clock_mhz: float | None,
     jobs: int,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Search bit-widths and budgets for RECIPE; write a Pareto report.
@@ -96,6 +101,7 @@ def sweep_command(
         device=part,
         fps=fps,
         clock_mhz=clock_mhz,
+        configuration=resolved(click.get_current_context()),
     )
     with watch(trials, loaded.training.epochs, quiet=quiet) as listener:
         if jobs == 1:
@@ -103,7 +109,10 @@ def sweep_command(
         else:
             with Workers(jobs, plan, find_recipe) as crew:
                 outcome = run(plan, trials, listener, crew)
-    click.echo(f"{outcome.finished} trials, {outcome.front} on the front -> {outcome.page}")
+    if as_json:
+        click.echo(json.dumps({**asdict(outcome), "page": str(outcome.page)}, indent=2))
+    else:
+        click.echo(f"{outcome.finished} trials, {outcome.front} on the front -> {outcome.page}")
     if outcome.interrupted:
         click.echo(f"interrupted; everything finished is kept, continue with: {plan.command}", err=True)
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -17,7 +18,8 @@ from hwcost.sweep import reproduce
 @click.option("--from", "study", type=click.Path(path_type=Path), required=True, help="Study folder.")
 @click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
-def train_command(study: Path, trial: int, data: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For machines: both rows of figures.")
+def train_command(study: Path, trial: int, data: Path | None, as_json: bool) -> None:
     """Train one trial of a study again from its record, and compare.
 
     \b
@@ -25,10 +27,13 @@ def train_command(study: Path, trial: int, data: Path | None) -> None:
       hwcost train --from reports/digits --trial 7
     """
     recorded, again = reproduce(study, trial, lambda where: load_recipe(where, RECIPES), data)
-    compared = table("", "recorded", "again")
-    for name in recorded:
-        compared.add_row(name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
-    console().print(compared)
+    if as_json:
+        click.echo(json.dumps({"recorded": recorded, "again": again}, indent=2))
+    else:
+        compared = table("", "recorded", "again")
+        for name in recorded:
+            compared.add_row(name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
+        console().print(compared)
     if recorded != again:
         raise BadOption(
             f"trial {trial}: the figures differ from the record: code or packages differ from those that made it"
