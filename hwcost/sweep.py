@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,14 +20,13 @@ import torch
 
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
-from hwcost.models import AREAS, RESOURCES
+from hwcost.models import AREAS
 from hwcost.pareto import non_dominated
-from hwcost.recipe import Recipe
 from hwcost.records import checkpoint, read_json, read_run, read_trials, restore_net, save_net, write_json, write_text
-from hwcost.report import read_study, write_report
+from hwcost.report import write_report
 from hwcost.search import Crew, Outcome, Prices, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import Design, Sweep, design, priced_space, rehearse, run_trial
+from hwcost.trial import Sweep, design, priced_space, rehearse, run_trial
 
 CONFIGURATION = "config.toml"
 """The settings of the last call of a study, flags, file and defaults together."""
@@ -84,7 +83,7 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew 
     _ = sweep.part, sweep.objectives  # a wrong name shows before the data are read
     data = sweep.load()
     rehearse(sweep, data)
-    fingerprint = _fingerprint(sweep, data)
+    fingerprint = fingerprint_of(sweep, data)
     with _open(sweep, fingerprint, priced_space(sweep, data)) as study:
         if study.frame().empty:
             _forget(sweep.out)
@@ -116,101 +115,6 @@ def publish(folder: Path) -> Path:
     return write_report(folder, read_trials(folder), record)
 
 
-def reproduce(
-    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Train one trial of a study again, from its record.
-
-    Args:
-        folder: of the study.
-        number: of the trial.
-        find: reference -> recipe, as the command line does.
-        data: path of the data set; None where it ships with a dependency.
-
-    Returns:
-        The recorded figures, and those of the new training.
-
-    Raises:
-        BadStudy: no such finished trial, or recipe and data are not those of the study.
-    """
-    sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
-    torch.set_num_threads(1)
-    outcome, _ = run_trial(sweep, loaded, suggestion)
-    names = ("accuracy", *RESOURCES)
-    return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
-
-
-def recall(folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None) -> Design:
-    """The network of a finished trial as its training left it, with its hardware; nothing is trained.
-
-    Args:
-        folder, number, find, data: as in `reproduce`.
-
-    Raises:
-        BadStudy: as `reproduce`, or its checkpoint is missing or broken.
-    """
-    sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
-    trial = design(sweep, suggestion.params, loaded, suggestion.seed)
-    restore_net(trial.net, checkpoint(folder, number))
-    return trial
-
-
-def best(folder: Path, count: int) -> list[int]:
-    """Trials of the front of a study: its knee first, then the others, the most accurate first.
-
-    Args:
-        folder: of the study.
-        count: how many at most.
-
-    Raises:
-        BadStudy: no study there, or none of its trials finished.
-    """
-    study = read_study(read_trials(folder), read_run(folder))
-    front = study.complete[study.complete["on_front"]]
-    knees = {mark.row for mark in study.marks if "knee" in mark.names}
-    order = sorted(front.index, key=lambda row: (row not in knees, -front["accuracy"][row], front["number"][row]))
-    if not order:
-        raise BadStudy(f"{folder}: no trial finished; call `hwcost sweep` again to add some")
-    return [int(front["number"][row]) for row in order[:count]]
-
-
-def _recorded(
-    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
-) -> tuple[Sweep, Data, Suggestion, Mapping[Hashable, Any]]:
-    """A finished trial with the sweep it belongs to; refuses if recipe or data are not what they were."""
-    record = read_run(folder)
-    trials = read_study(read_trials(folder), record).trials  # checked
-    try:
-        kept = next(row for _, row in trials.iterrows() if row["number"] == number and row["state"] == "COMPLETE")
-        suggestion = Suggestion(number=number, params=kept["params"], seed=int(kept["seed"]))
-        sweep = Sweep(
-            recipe=find(record["recipe"]),
-            reference=record["recipe"],
-            out=folder,
-            data=data,
-            seed=record["seed"],
-            sampler=record["sampler"],
-            bits=tuple(record["bits"]) if record.get("bits") else None,
-            limits=record.get("limits", {}),
-            device=record["device"]["name"],
-            fps=record["target_fps"],
-            clock_mhz=record["device"]["clock_mhz"],
-        )
-        studied = dict(record["fingerprint"])
-    except StopIteration as error:
-        raise BadStudy(f"{folder}: no trial {number} that finished; trials.csv lists what there is") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadStudy(
-            f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
-        ) from error
-    loaded = sweep.load()
-    now = _fingerprint(sweep, loaded)
-    differing = [name for name, value in studied.items() if now.get(name) != value]
-    if differing:
-        raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
-    return sweep, loaded, suggestion, kept.to_dict()
-
-
 def _open(sweep: Sweep, fingerprint: Mapping[str, str], prices: Prices | None) -> AbstractContextManager[Study]:
     return open_study(
         sweep.out,
@@ -229,7 +133,7 @@ def _floats(limits: Mapping[str, float]) -> dict[str, float]:
     return {name: float(limit) for name, limit in limits.items()}
 
 
-def _fingerprint(sweep: Sweep, data: Data) -> dict[str, str]:
+def fingerprint_of(sweep: Sweep, data: Data) -> dict[str, str]:
     """All that the figures of a trial follow from, besides its parameters."""
     recipe = sweep.recipe
     return {

@@ -28,8 +28,9 @@ from hwcost.models import RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.progress import watch
 from hwcost.recipe import Params, Recipe
+from hwcost.recorded import reproduce
 from hwcost.search import JOURNAL
-from hwcost.sweep import Listener, Result, Standing, publish, reproduce, run
+from hwcost.sweep import Listener, Result, Standing, publish, run
 from hwcost.trial import Sweep
 
 TINY = Path(tiny_recipe.__file__)

@@ -17,7 +17,8 @@ from hwcost.cli import cli
 from hwcost.errors import BadOption, BadStudy
 from hwcost.models import RESOURCES
 from hwcost.quant import IntQuantizer, LearnedBits, QuantLinear, StatScale, abs_max
-from hwcost.sweep import reproduce, run
+from hwcost.recorded import reproduce
+from hwcost.sweep import run
 from hwcost.trial import Sweep, priced_space
 from hwcost.width_space import fix_widths
 

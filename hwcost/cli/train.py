@@ -11,7 +11,7 @@ from hwcost.cli.network import RECIPES
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.recipe import load_recipe
-from hwcost.sweep import reproduce
+from hwcost.recorded import reproduce
 
 
 @click.command("train")

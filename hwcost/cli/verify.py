@@ -18,7 +18,7 @@ from hwcost.errors import BadOption, BadStudy
 from hwcost.estimate import estimate
 from hwcost.models import AREAS, Dataflow, place
 from hwcost.recipe import load_recipe
-from hwcost.sweep import best, recall
+from hwcost.recorded import best, recall
 from hwcost.trace import Pipeline
 
 if TYPE_CHECKING:

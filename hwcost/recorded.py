@@ -1,0 +1,114 @@
+"""Trials of a study again: trained anew from their records, or as their trainings left them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hwcost.data import Data
+from hwcost.errors import BadStudy
+from hwcost.models import RESOURCES
+from hwcost.recipe import Recipe
+from hwcost.records import checkpoint, read_run, read_trials, restore_net
+from hwcost.report import read_study
+from hwcost.search import Suggestion
+from hwcost.sweep import fingerprint_of
+from hwcost.trial import Design, Sweep, design, run_trial
+
+
+def reproduce(
+    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Train one trial of a study again, from its record.
+
+    Args:
+        folder: of the study.
+        number: of the trial.
+        find: reference -> recipe, as the command line does.
+        data: path of the data set; None where it ships with a dependency.
+
+    Returns:
+        The recorded figures, and those of the new training.
+
+    Raises:
+        BadStudy: no such finished trial, or recipe and data are not those of the study.
+    """
+    sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
+    torch.set_num_threads(1)
+    outcome, _ = run_trial(sweep, loaded, suggestion)
+    names = ("accuracy", *RESOURCES)
+    return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
+
+
+def recall(folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None) -> Design:
+    """The network of a finished trial as its training left it, with its hardware; nothing is trained.
+
+    Args:
+        folder, number, find, data: as in `reproduce`.
+
+    Raises:
+        BadStudy: as `reproduce`, or its checkpoint is missing or broken.
+    """
+    sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
+    trial = design(sweep, suggestion.params, loaded, suggestion.seed)
+    restore_net(trial.net, checkpoint(folder, number))
+    return trial
+
+
+def best(folder: Path, count: int) -> list[int]:
+    """Trials of the front of a study: its knee first, then the others, the most accurate first.
+
+    Args:
+        folder: of the study.
+        count: how many at most.
+
+    Raises:
+        BadStudy: no study there, or none of its trials finished.
+    """
+    study = read_study(read_trials(folder), read_run(folder))
+    front = study.complete[study.complete["on_front"]]
+    knees = {mark.row for mark in study.marks if "knee" in mark.names}
+    order = sorted(front.index, key=lambda row: (row not in knees, -front["accuracy"][row], front["number"][row]))
+    if not order:
+        raise BadStudy(f"{folder}: no trial finished; call `hwcost sweep` again to add some")
+    return [int(front["number"][row]) for row in order[:count]]
+
+
+def _recorded(
+    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
+) -> tuple[Sweep, Data, Suggestion, Mapping[Hashable, Any]]:
+    """A finished trial with the sweep it belongs to; refuses if recipe or data are not what they were."""
+    record = read_run(folder)
+    trials = read_study(read_trials(folder), record).trials  # checked
+    try:
+        kept = next(row for _, row in trials.iterrows() if row["number"] == number and row["state"] == "COMPLETE")
+        suggestion = Suggestion(number=number, params=kept["params"], seed=int(kept["seed"]))
+        sweep = Sweep(
+            recipe=find(record["recipe"]),
+            reference=record["recipe"],
+            out=folder,
+            data=data,
+            seed=record["seed"],
+            sampler=record["sampler"],
+            bits=tuple(record["bits"]) if record.get("bits") else None,
+            limits=record.get("limits", {}),
+            device=record["device"]["name"],
+            fps=record["target_fps"],
+            clock_mhz=record["device"]["clock_mhz"],
+        )
+        studied = dict(record["fingerprint"])
+    except StopIteration as error:
+        raise BadStudy(f"{folder}: no trial {number} that finished; trials.csv lists what there is") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadStudy(
+            f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
+        ) from error
+    loaded = sweep.load()
+    now = fingerprint_of(sweep, loaded)
+    differing = [name for name, value in studied.items() if now.get(name) != value]
+    if differing:
+        raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
+    return sweep, loaded, suggestion, kept.to_dict()
