@@ -309,12 +309,13 @@ def _memory(bench: _Bench) -> Figures:
     ((depth, bits),) = bench.unit.numbers
     rom = bench.unit.structure == "rom"
     words = contents(depth, bits) if rom else [bench.random.getrandbits(bits) for _ in range(depth)]
+    place = "address" if bench.unit.structure == "spram" else "at"
     seen: list[int] = []
 
     async def write(context: Any) -> None:
         context.set(circuit.inputs["write"], 1)
         for at, word in enumerate(words):
-            context.set(circuit.inputs["at"], at)
+            context.set(circuit.inputs[place], at)
             context.set(circuit.inputs["value"], word)
             await context.tick()
         context.set(circuit.inputs["write"], 0)

@@ -72,6 +72,7 @@ def test_streams_at_every_width(bits: int) -> None:
     [
         Unit(kind="memory", structure="bram18", geometry="133x7"),
         Unit(kind="memory", structure="uram", geometry="150x9"),
+        Unit(kind="memory", structure="spram", geometry="45x6"),
         Unit(kind="thresholds", input="INT8", output="UINT2", structure="parallel", geometry="130"),
         Unit(kind="thresholds", input="UINT6", output="UINT4", structure="search", geometry="30"),
         Unit(kind="window", input="UINT4", simd=2, structure="serial", geometry="4 7x8 2x3 2x2 1x1 1x0"),
