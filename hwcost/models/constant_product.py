@@ -142,7 +142,7 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
         UnknownPrecision: a block without integer weights.
 
     Error: LUT of 40 synthesized products: MAPE 6.2%, worst 36%, median 1.01 (reports/calibration/unrolled.md), of 16
-        kept back 5.4% (error.md). The netlists are built as it is counted here; sub-expressions that outputs have in
+        kept back 7.6% (error.md). The netlists are built as it is counted here; sub-expressions that outputs have in
         common are not shared.
     Source: structure, counted bit by bit.
     """

@@ -61,7 +61,7 @@ class SaturateFormula(Formula):
     """Clip of a stream: do the bits above the result all agree, and if not, select the nearest bound.
 
     Error: LUT of 38 synthesized units: MAPE 29.2%, worst 550% (one bit cut off an unsigned result, which takes one LUT
-    in all), median 1.00; 7.3% of 11 kept back; FF as of an adder (reports/calibration/error.md).
+    in all), median 1.00; 6.2% of 12 kept back; FF as of an adder (reports/calibration/error.md).
     Source: structure: a LUT6 looks at five upper bits; one LUT per result bit selects.
     """
 
