@@ -1,4 +1,4 @@
-"""Training step and evaluation of quantized networks beside plain float and Brevitas: CPU time, operations, memory.
+"""Training step and evaluation of quantized networks beside plain float and Brevitas: time, operations, memory.
 
 Every column lives in a process of its own; the columns run interleaved, round by round, so that a busy machine hits all
 alike, and a ratio is the median of the ratios within a round. A training step is forward, loss, backward and SGD, with
@@ -8,6 +8,9 @@ learned widths, one weight scale per output channel and learned activation scale
 
 Columns: float, float_compiled; constant, learned, learned_pow2, learned_per_weight, learned_compiled, learned_cost
 (with the price of the network in LUT and BRAM18); brevitas_constant, brevitas_learned (they need brevitas).
+
+On the CPU, times are those of the process. With `--accelerator cuda` they are from the first launch until the device is
+idle, batches are larger (`--grow`), and the peak is what PyTorch allocated there.
 """
 
 from __future__ import annotations
@@ -253,17 +256,19 @@ NETWORKS: dict[str, Callable[[Float], tuple[list[Any], tuple[int, ...], int]]] =
 class Bench:
     """One network of one column, in a process of its own."""
 
-    def __init__(self, network: str, column: str, batch: int, threads: int) -> None:
+    def __init__(self, network: str, column: str, batch: int, threads: int, device: str) -> None:
         import torch
         from torch import nn
 
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         modules, shape, classes = NETWORKS[network](make(column))
-        self.net = nn.Sequential(*modules)
+        self.device = torch.device(device)
+        self.net = nn.Sequential(*modules).to(self.device)
         self.run = torch.compile(self.net) if column.endswith("compiled") else self.net
         self.cost = _priced(self.net, shape) if column.endswith("cost") else None
-        self.x, self.y = torch.randn(batch, *shape), torch.randint(0, classes, (batch,))
+        self.x = torch.randn(batch, *shape).to(self.device)
+        self.y = torch.randint(0, classes, (batch,)).to(self.device)
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-3)
 
     def train(self) -> None:
@@ -286,24 +291,35 @@ class Bench:
             self.run(self.x)
 
     def timed(self, phase: str, count: int) -> float:
-        """CPU seconds of one call."""
+        """Seconds of one call."""
         self.net.train(phase == "train")
         call = self.train if phase == "train" else self.evaluate
         gc.collect()
-        start = time.process_time()
+        start = self.now()
         for _ in range(count):
             call()
-        return (time.process_time() - start) / count
+        return (self.now() - start) / count
+
+    def now(self) -> float:
+        """CPU seconds of this process; on an accelerator, seconds at which it has nothing left to do."""
+        if self.device.type == "cpu":
+            return time.process_time()
+        import torch
+
+        torch.accelerator.synchronize()
+        return time.perf_counter()
 
     def peak(self) -> float | None:
         """Megabytes that a step adds to what stays between steps, at its highest; None where Linux cannot tell.
 
         The process must return memory at once: MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ of `RETURNING`.
         """
+        self.net.train()
+        if self.device.type == "cuda":
+            return self._allocated()
         high_water = Path("/proc/self/clear_refs")
         if not high_water.exists():
             return None
-        self.net.train()
         found = []
         for _ in range(5):
             self.optimizer.zero_grad(set_to_none=True)
@@ -313,6 +329,16 @@ class Bench:
             self.train()
             found.append(_resident("VmHWM") - before)
         return median(found) / 2**20
+
+    def _allocated(self) -> float:
+        import torch
+
+        self.optimizer.zero_grad(set_to_none=True)
+        gc.collect()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        self.train()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
 
     def counts(self) -> dict[str, float]:
         """Operations, autograd nodes and Python calls of a step, and megabytes saved for backward."""
@@ -363,17 +389,18 @@ def _priced(net: Any, shape: tuple[int, ...]) -> Any:
     import hwcost.quant
 
     first = isinstance(net[0], hwcost.quant.QuantIdentity)
-    pipeline = hwcost.trace(net, torch.zeros(1, *shape), input_bits=None if first else 8)
+    example = torch.zeros(1, *shape, device=next(net.parameters()).device)
+    pipeline = hwcost.trace(net, example, input_bits=None if first else 8)
     model = hwcost.Dataflow(device="xc7z020", folding=hwcost.target_fps(pipeline, 1000))
     return hwcost.LiveCost(net, pipeline, model, ("LUT", "BRAM18"))
 
 
-def work(pipe: Connection, network: str, column: str, batch: int, threads: int) -> None:
+def work(pipe: Connection, network: str, column: str, batch: int, threads: int, device: str) -> None:
     """Answer the coordinator until it hangs up."""
     import warnings
 
     warnings.filterwarnings("ignore")  # of Brevitas
-    bench = Bench(network, column, batch, threads)
+    bench = Bench(network, column, batch, threads, device)
     for phase in ("train", "eval"):
         bench.timed(phase, WARM_UP)
     pipe.send("ready")
@@ -393,13 +420,18 @@ def measure(network: str, batch: int, columns: list[str], options: argparse.Name
 
     def start(column: str) -> None:
         pipes[column], theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, network, column, batch, options.threads), daemon=True).start()
+        settings = (theirs, network, column, batch, options.threads, options.accelerator)
+        context.Process(target=work, args=settings, daemon=True).start()
         theirs.close()
-        pipes[column].recv()
+
+    def begin() -> None:
+        for column in columns:
+            start(column)
+        for column in columns:
+            pipes[column].recv()
 
     os.environ.update(KEEPING)
-    for column in columns:
-        start(column)
+    begin()
     found: dict[str, dict[str, Any]] = {column: {} for column in columns}
 
     def ask(column: str, phase: str, count: int) -> Any:
@@ -415,21 +447,24 @@ def measure(network: str, batch: int, columns: list[str], options: argparse.Name
     for column in columns:
         compiled = column.endswith("compiled")
         found[column] |= {} if compiled else ask(column, "counts", 1)
-        pipes[column].close()
-    os.environ.update(RETURNING)
+    if options.accelerator == "cpu":  # only a process that returns memory tells
+        for column in columns:
+            pipes[column].close()
+        os.environ.update(RETURNING)
+        begin()
     for column in columns:
-        start(column)
         found[column]["peak_mb"] = ask(column, "peak", 1)
         pipes[column].close()
-    for name in RETURNING:
-        del os.environ[name]
+    for name in KEEPING:
+        os.environ.pop(name)
     return found
 
 
-def table(network: str, batch: int, found: dict[str, dict[str, Any]], rounds: int) -> str:
+def table(network: str, batch: int, found: dict[str, dict[str, Any]], rounds: int, time_of: str) -> str:
     """As Markdown."""
     first = next(iter(found))
-    heads = ("column", "train, CPU ms", "ratio", "eval, CPU ms", "ratio", "ATen ops", "nodes", "Python calls")
+    heads = ("column", f"train, {time_of} ms", "ratio", f"eval, {time_of} ms", "ratio")
+    heads += ("ATen ops", "nodes", "Python calls")
     heads += ("saved MB", "peak MB")
     lines = [
         f"### {network}, batch {batch} (ratios to {first}, median of {rounds} interleaved rounds)",
@@ -451,7 +486,9 @@ def main() -> None:
     parser.add_argument("--networks", default="mlp,lenet,cnv,mobilenet")
     parser.add_argument("--columns", default="float,constant,learned,learned_pow2,learned_per_weight,learned_cost")
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--slice", type=float, default=0.25, help="CPU seconds per column and round")
+    parser.add_argument("--slice", type=float, default=0.25, help="seconds per column and round")
+    parser.add_argument("--accelerator", default="cpu", help="by PyTorch's name: cpu, cuda")
+    parser.add_argument("--grow", type=int, default=1, help="factor on the batches")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     columns = options.columns.split(",")
@@ -459,8 +496,10 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; columns {COLUMNS}, networks {tuple(NETWORKS)}")
     for network in options.networks.split(","):
-        found = measure(network, BATCHES[network], columns, options)
-        print(table(network, BATCHES[network], found, options.rounds) + "\n", flush=True)
+        batch = BATCHES[network] * options.grow
+        found = measure(network, batch, columns, options)
+        time_of = "CPU" if options.accelerator == "cpu" else options.accelerator
+        print(table(network, batch, found, options.rounds, time_of) + "\n", flush=True)
 
 
 if __name__ == "__main__":

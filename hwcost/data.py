@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def to(self, device: torch.device) -> Split:
+        """The same split there."""
+        return Split(self.x.to(device), self.y.to(device))
 
     def steps(self, batch: int) -> int:
         """Batches in one pass; the last may be smaller, or one larger: see `batches`."""
@@ -69,3 +73,8 @@ class Data:
     test: Split
     classes: int
     fingerprint: str
+
+    def to(self, device: torch.device) -> Data:
+        """The same data there."""
+        splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
+        return replace(self, **splits)

@@ -1,6 +1,7 @@
 """Integer ranges on wires: exact interval arithmetic, in float64, differentiable.
 
-float64 holds every integer to 2^53, and keeps the price of a model the same whatever dtype it trains in.
+float64 holds every integer to 2^53, and keeps the price of a model the same whatever dtype it trains in. Ranges are
+kept on the CPU wherever the network is: they are a handful of numbers, and gradients find their way back.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Range:
     """The integers that a wire can carry: `low` to `high`, coded in `bits`.
 
     Attributes:
-        low, high: smallest and largest integer; float64, () or one per channel, or one per weight.
+        low, high: smallest and largest integer; float64 on the CPU, () or one per channel, or one per weight.
         bits: width of the code; of the same shape. It is not always `bits_for(low, high)`: a bipolar wire
             (-1, +1) takes one bit.
     """
@@ -46,7 +47,7 @@ class Range:
 
 def _number(value: float | Tensor) -> Tensor:
     if isinstance(value, Tensor):
-        return value.to(torch.float64)
+        return value.cpu().to(torch.float64)  # in this order: some accelerators have no float64
     return torch.tensor(float(value), dtype=torch.float64)
 
 

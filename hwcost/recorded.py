@@ -98,6 +98,7 @@ def _recorded(
             device=record["device"]["name"],
             fps=record["target_fps"],
             clock_mhz=record["device"]["clock_mhz"],
+            accelerator=record.get("accelerator", "cpu"),
         )
         studied = dict(record["fingerprint"])
     except StopIteration as error:

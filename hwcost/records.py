@@ -34,7 +34,7 @@ def restore_net(net: nn.Module, path: Path) -> None:
         BadStudy: the file is missing, broken, or of another network.
     """
     try:
-        net.load_state_dict(torch.load(path, weights_only=True))
+        net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     except Exception as error:  # torch and pickle fail in many ways on a broken file
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadStudy(f"{path}: cannot be read ({reason}); restore it, or start a study in another folder") from error

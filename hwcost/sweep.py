@@ -146,7 +146,14 @@ def fingerprint_of(sweep: Sweep, data: Data) -> dict[str, str]:
         "device": sweep.part.name,
         "fps": f"{sweep.target:.12g}",
         "clock_mhz": str(float(sweep.clock)),
-    } | ({} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)})
+    } | _chosen(sweep)
+
+
+def _chosen(sweep: Sweep) -> dict[str, str]:
+    """What differs from the defaults, so that a study from before there was a choice goes on."""
+    bits = {} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)}
+    kind = torch.device(sweep.accelerator).type  # another one rounds in another order
+    return bits | ({} if kind == "cpu" else {"accelerator": kind})
 
 
 def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
@@ -194,6 +201,11 @@ def _test_baseline(sweep: Sweep, data: Data) -> dict[str, float]:
         figures["test"] = evaluate(net, data.test)
         write_json(path, figures)
     return figures
+
+
+def _accelerated(sweep: Sweep) -> str:
+    found = torch.device(sweep.accelerator)
+    return f", {torch.cuda.get_device_name(found)}" if found.type == "cuda" else ""
 
 
 def _standing(study: Study, sweep: Sweep) -> Standing:
@@ -276,5 +288,6 @@ def _provenance(
         },
         "fingerprint": dict(fingerprint),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "accelerator": sweep.accelerator,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs" + _accelerated(sweep),
     }

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hwcost.accelerator import accelerator
 from hwcost.control import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadOption, BadRecipe, OutOfMemory
@@ -44,6 +45,7 @@ class Sweep:
         limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: what exceeds it, or
             does not fit the part, is never trained.
         device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
+        accelerator: where trainings run, by PyTorch's name: cpu, cuda, cuda:1, mps.
         command: the exact command line, for the report.
         configuration: all its settings resolved, as a settings file; kept beside the report.
     """
@@ -59,6 +61,7 @@ class Sweep:
     device: str | None = None
     fps: float | None = None
     clock_mhz: float | None = None
+    accelerator: str = "cpu"
     command: str = field(default_factory=lambda: shlex.join(["hwcost", *sys.argv[1:]]))
     configuration: str = ""
 
@@ -113,10 +116,10 @@ class Sweep:
         data = ask(f"recipe {self.recipe.name}: its data()", self.recipe.data, self.data)
         if not isinstance(data, Data):
             raise BadRecipe(f"recipe {self.recipe.name}: its data() returned {type(data).__name__}, not hwcost.Data")
-        return data
+        return data.to(accelerator(self.accelerator))
 
     def network(self, params: Params | None) -> nn.Module:
-        """The network of a trial, or the float network without parameters; seeded by the caller."""
+        """The network of a trial, or the float network without parameters; seeded by the caller, drawn on the CPU."""
         widths: Params = {}
         if params is not None and self.bits is not None:
             params, widths = self.recipe.plain or self.recipe.first_tries[0], params
@@ -126,7 +129,7 @@ class Sweep:
             raise BadRecipe(f"{name} returned {type(net).__name__}, not a torch.nn.Module")
         if self.bits is not None and name.endswith(" network()"):
             fix_widths(net, widths)
-        return net
+        return net.to(accelerator(self.accelerator))
 
     def budget(self, params: Params) -> Mapping[str, float]:
         """Resource -> the limit that a trial is driven to."""

@@ -37,7 +37,9 @@ ARROWS: dict[str, set[str]] = {
     "data": {"errors"},
     "recipe": {"train", "data", "ranges", "errors"},
     "zoo": {"recipe", "data", "train", "quant", "models", "trace", "ranges", "errors"},
+    "accelerator": {"errors"},
     "trial": {
+        "accelerator",
         "control",
         "width_space",
         "recipe",

@@ -124,6 +124,11 @@ def refused(ended: Ended, *parts: str) -> None:
         assert part in ended.err, ended.err
 
 
+def test_an_accelerator_that_is_not_there(hwcost: Hwcost, tmp_path: Path) -> None:
+    refused(hwcost("sweep", "--accelerator", "cuda:99", "--out", "study"), "accelerator 'cuda:99'", "cpu")
+    assert not (tmp_path / "study").exists()
+
+
 def test_estimate_for_people(hwcost: Hwcost) -> None:
     ended = hwcost("estimate")
     assert (ended.status, ended.err) == (0, "")

@@ -133,7 +133,7 @@ def _accelerator() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        return Finding("accelerator", True, torch.cuda.get_device_name(0))
+        return Finding("accelerator", True, f"{torch.cuda.get_device_name(0)}; hwcost sweep --accelerator cuda")
     return Finding("accelerator", False, "torch sees none; training runs on the CPU", "see pytorch.org/get-started")
 
 

@@ -54,6 +54,9 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at once, a process for each."
 )
+@click.option(
+    "--accelerator", default="cpu", show_default=True, metavar="NAME", help="Where to train: cpu, cuda, cuda:1, mps."
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def sweep_command(
@@ -69,6 +72,7 @@ def sweep_command(
     fps: float | None,
     clock_mhz: float | None,
     jobs: int,
+    accelerator: str,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -101,6 +105,7 @@ def sweep_command(
         device=part,
         fps=fps,
         clock_mhz=clock_mhz,
+        accelerator=accelerator,
         configuration=resolved(click.get_current_context()),
     )
     with watch(trials, loaded.training.epochs, quiet=quiet) as listener:

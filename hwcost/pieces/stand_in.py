@@ -159,5 +159,5 @@ def _copied(
     copied_bits, copied_steps = deepcopy((bits, steps), shared)
     for one in copied_bits:
         one.offset.requires_grad_(True)
-        one.offset.data = one.offset.data.abs()
+        one.offset.data = one.offset.data.abs().cpu()
     return copied_bits, copied_steps

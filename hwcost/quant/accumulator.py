@@ -51,7 +51,7 @@ class NarrowedBits(FullPrecision):
 
     def forward(self, width: Tensor) -> Tensor:
         """The width that comes out of one that enters; it saturates at its bounds, where gradients still pass."""
-        rest = width - self.removed()
+        rest = width - self.removed().to(width)
         return with_gradient_of(rest.clamp(self.least, self.most), rest)
 
     def cut(self, width: Tensor) -> Tensor:
@@ -151,20 +151,20 @@ class Accumulator(nn.Module):
             return QuantTensor(self._saturated(x), x.scale, out)
         if self.mode == "wrap":
             return QuantTensor(self._wrapped(x), x.scale, out)
-        unit = torch.exp2(self._cut(x.range)).to(x.value.dtype)
+        unit = torch.exp2(self._cut(x.range)).to(x.value)
         scale = x.scale if self.keep_scale else x.scale * unit
         # first to the integer, then the floor: dividing floats may miss an integer from below
         return QuantTensor((floor_ste(x.int() / unit) * scale).to(x.value.dtype), scale, out)
 
     def _saturated(self, x: QuantTensor) -> Tensor:
-        width = self._width(x.range).to(x.scale.dtype)
+        width = self._width(x.range).to(x.scale)
         span = torch.exp2(width - 1 if self.signed else width)
         # on whole numbers: x / scale may put a sum that is at its bound just beyond it, where its gradient ends
         whole = fake_quant(x.int(), span, width, signed=self.signed, narrow=self.narrow, power=True)
         return (whole * x.scale).to(x.value.dtype)
 
     def _wrapped(self, x: QuantTensor) -> Tensor:
-        period = torch.exp2(self._width(x.range)).to(x.value.dtype)
+        period = torch.exp2(self._width(x.range)).to(x.value)
         low = -period / 2 if self.signed else torch.zeros_like(period)
         whole = x.int()
         turns = torch.floor((whole - low) / period).detach()

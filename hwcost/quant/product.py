@@ -198,14 +198,14 @@ class Product(nn.Module):
         return per_weight.flatten(1)
 
     def integers(self) -> Tensor:
-        """The integer weights now, int64 (output channels, cols): computed when a hardware model asks for them.
+        """The integer weights now, int64 on the CPU (output channels, cols), for a hardware model that asks for them.
 
         Raises:
             UnknownPrecision: float weights.
         """
         if self.weight_quant is None:
             raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
-        return self.matrix(self.weight_quant.integers(self.weight))
+        return self.matrix(self.weight_quant.integers(self.weight)).cpu()
 
     def products(self, signal: Signal) -> Range:
         """Exact range of the sum of products, without bias; () or (rows,)."""

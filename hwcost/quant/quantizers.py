@@ -235,7 +235,7 @@ class IntQuantizer(ScaledQuantizer):
         wire = integers(self._coding(width), signed=self.signed, narrow=self.narrow)
         if not self.prune:
             return wire
-        live = width >= SMALLEST[self.signed]
+        live = (width >= SMALLEST[self.signed]).cpu()
         return Range(*(torch.where(live, bound, 0.0) for bound in (wire.low, wire.high, wire.bits)))
 
     def common_range(self) -> Range:
@@ -244,7 +244,7 @@ class IntQuantizer(ScaledQuantizer):
         if not (self.several and self.power):
             return wire
         coding = self._coding(self.width())
-        unit = torch.exp2((self._finest(coding) - coding).double())
+        unit = torch.exp2((self._finest(coding) - coding).cpu().double())
         return Range(wire.low * unit, wire.high * unit, wire.bits)
 
     def extra_repr(self) -> str:
