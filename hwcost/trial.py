@@ -116,7 +116,8 @@ class Sweep:
         data = ask(f"recipe {self.recipe.name}: its data()", self.recipe.data, self.data)
         if not isinstance(data, Data):
             raise BadRecipe(f"recipe {self.recipe.name}: its data() returned {type(data).__name__}, not hwcost.Data")
-        return data.to(accelerator(self.accelerator))
+        where = accelerator(self.accelerator)
+        return data if where.type == "cpu" else data.to(where)
 
     def network(self, params: Params | None) -> nn.Module:
         """The network of a trial, or the float network without parameters; seeded by the caller, drawn on the CPU."""
