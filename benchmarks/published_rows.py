@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -125,7 +126,8 @@ def units_left_out(rows: list[Row]) -> str:
             of_kind = [(r["W"], r["A"]) == kind for r in rows if r["impl"] == stage.flow]
             pairs = zip(predicted, chosen, of_kind, strict=True)
             ratios = [float(ours) / row.amounts["LUT"] for ours, row, belongs in pairs if belongs]
-            lines.append((stage.flow, f"{kind[0]}x{kind[1]}", len(ratios), *spread(ratios)))
+            told = spread(ratios) if isfinite(sum(ratios)) else ("", "has a constant of its own", "")
+            lines.append((stage.flow, f"{kind[0]}x{kind[1]}", len(ratios), *told))
     return table(("flow", "left out", "units", "median", "MAPE", "worst"), lines)
 
 

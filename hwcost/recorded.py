@@ -85,7 +85,13 @@ def _recorded(
     trials = read_study(read_trials(folder), record).trials  # checked
     try:
         kept = next(row for _, row in trials.iterrows() if row["number"] == number and row["state"] == "COMPLETE")
-        suggestion = Suggestion(number=number, params=kept["params"], seed=int(kept["seed"]))
+        parent = kept.get("parent")
+        suggestion = Suggestion(
+            number=number,
+            params=kept["params"],
+            seed=int(kept["seed"]),
+            parent=None if parent is None or parent != parent else int(parent),  # a gap in a table is NaN
+        )
         sweep = Sweep(
             recipe=find(record["recipe"]),
             reference=record["recipe"],
@@ -94,6 +100,7 @@ def _recorded(
             seed=record["seed"],
             sampler=record["sampler"],
             bits=tuple(record["bits"]) if record.get("bits") else None,
+            warm=record.get("warm"),
             limits=record.get("limits", {}),
             device=record["device"]["name"],
             fps=record["target_fps"],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hwcost.errors import BadStudy
 
@@ -33,11 +33,29 @@ def restore_net(net: nn.Module, path: Path) -> None:
     Raises:
         BadStudy: the file is missing, broken, or of another network.
     """
+    state = read_net(path)
     try:
-        net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+        net.load_state_dict(state)
+    except Exception as error:  # a user's module may fail in any way at all
+        raise _unreadable(path, error) from error
+
+
+def read_net(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, on the CPU.
+
+    Raises:
+        BadStudy: the file is missing or broken.
+    """
+    try:
+        state: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch and pickle fail in many ways on a broken file
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BadStudy(f"{path}: cannot be read ({reason}); restore it, or start a study in another folder") from error
+        raise _unreadable(path, error) from error
+    return state
+
+
+def _unreadable(path: Path, error: Exception) -> BadStudy:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return BadStudy(f"{path}: cannot be read ({reason}); restore it, or start a study in another folder")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
 from hwcost.models import AREAS
 from hwcost.pareto import non_dominated
 from hwcost.records import checkpoint, read_json, read_run, read_trials, restore_net, save_net, write_json, write_text
-from hwcost.report import write_report
+from hwcost.report import read_study, write_comparison, write_report
 from hwcost.search import Crew, Outcome, Prices, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import Sweep, design, priced_space, rehearse, run_trial
@@ -115,6 +115,18 @@ def publish(folder: Path) -> Path:
     return write_report(folder, read_trials(folder), record)
 
 
+def compare(folders: Sequence[Path], out: Path, published: Path | None = None, *, force: bool = False) -> Path:
+    """Write the page that compares several studies, from what is on disk.
+
+    Raises:
+        BadStudy: as `hwcost.report.write_comparison`; a folder without a study, or named twice.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise BadStudy("report: a study is named twice; name each once")
+    studies = {str(folder): read_study(read_trials(folder), read_run(folder)) for folder in folders}
+    return write_comparison(out, studies, published, force=force)
+
+
 def _open(sweep: Sweep, fingerprint: Mapping[str, str], prices: Prices | None) -> AbstractContextManager[Study]:
     return open_study(
         sweep.out,
@@ -125,6 +137,7 @@ def _open(sweep: Sweep, fingerprint: Mapping[str, str], prices: Prices | None) -
         space=sweep.recipe.space if prices is None else prices.space,
         anchors=sweep.recipe.anchors if prices is None else (),
         prices=prices,
+        warm=sweep.warm is not None,
     )
 
 
@@ -152,8 +165,9 @@ def fingerprint_of(sweep: Sweep, data: Data) -> dict[str, str]:
 def _chosen(sweep: Sweep) -> dict[str, str]:
     """What differs from the defaults, so that a study from before there was a choice goes on."""
     bits = {} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)}
+    warm = {} if sweep.warm is None else {"warm": str(sweep.warm)}
     kind = torch.device(sweep.accelerator).type  # another one rounds in another order
-    return bits | ({} if kind == "cpu" else {"accelerator": kind})
+    return bits | warm | ({} if kind == "cpu" else {"accelerator": kind})
 
 
 def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
@@ -272,6 +286,7 @@ def _provenance(
         "seed": sweep.seed,
         "sampler": sweep.method,
         "bits": sweep.bits,
+        "warm": sweep.warm,
         "limits": dict(sweep.limits),
         "target_fps": sweep.target,
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},

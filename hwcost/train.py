@@ -32,8 +32,8 @@ class Training:
         lr: peak learning rate of weights and scales (AdamW, one cycle), above 0.
         weight_decay: of weights only; scales, widths, biases and norms never decay, at least 0.
         width_lr: step size of the learned bit-widths (plain SGD: a layer that costs more moves more), at least 0.
-        settle: share of the epochs, at the end, in which widths are frozen and the weights settle; 0 to below 1, and
-            always at least the last epoch.
+        settle: share of the epochs, at the end, in which widths are frozen and the weights settle; 0 to 1, and always
+            at least the last epoch.
         land: whether the widths that training found are moved by whole bits into the budget, before they settle;
             a width_lr of 0 keeps them all.
         keep: how the budget weighs in the loss: "lagrangian" (`Budget`), "target" (`TargetControl`, which also fills it
@@ -78,7 +78,7 @@ class Training:
             raise BadOption(f"training: lr={self.lr}; give a finite number above 0")
         if self.keep not in ("lagrangian", "target", "weighted"):
             raise BadOption(f"training: keep={self.keep!r}; give 'lagrangian', 'target' or 'weighted'")
-        if not 0 <= self.settle < 1 or self.warmup > 1:
+        if not 0 <= self.settle <= 1 or self.warmup > 1:
             raise BadOption(f"training: settle={self.settle}, warmup={self.warmup}; give shares of 1")
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, Device, target_fps
 from hwcost.models.device import device
 from hwcost.recipe import Params, Recipe, ask
+from hwcost.records import checkpoint
 from hwcost.search import Objective, Outcome, Prices, Suggestion
 from hwcost.spec import Thresholds
 from hwcost.trace import Pipeline, trace
 from hwcost.train import Epoch, evaluate, fit
+from hwcost.warm import start_from
 from hwcost.width_space import WidthSpace, fix_widths
 
 
@@ -42,6 +44,8 @@ class Sweep:
         sampler: by name; None for "greybox" with `bits`, else "tpe".
         bits: smallest and largest width. With it every learned width of the recipe's `plain` network is a parameter
             of the trial that stands still in training; without it the recipe's own space is searched.
+        warm: with `bits`, epochs of a trial that starts from the weights of the finished trial nearest to it, or of the
+            float network; None trains every trial from the start.
         limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: what exceeds it, or
             does not fit the part, is never trained.
         device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
@@ -57,6 +61,7 @@ class Sweep:
     seed: int = 0
     sampler: str | None = None
     bits: tuple[int, int] | None = None
+    warm: int | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
     fps: float | None = None
@@ -71,6 +76,8 @@ class Sweep:
                 f"limits {dict(self.limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
                 "--sampler out, or set the recipe's budget"
             )
+        if self.warm is not None and (self.bits is None or self.warm < 1):
+            raise BadOption(f"warm={self.warm}: warm starts are for --bits, with at least one epoch")
         for name, limit in self.limits.items():
             if name not in RESOURCES or not (isfinite(limit) and limit >= 0):
                 raise BadOption(f"limit {name}={limit:g}: give a finite amount of any of {', '.join(RESOURCES)}")
@@ -226,9 +233,17 @@ def _budget(sweep: Sweep, params: Params, data: Data) -> Keeper | None:
 def run_trial(
     sweep: Sweep, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
 ) -> tuple[Outcome, Design]:
-    """Train one suggestion inside its budget; its figures follow from (recipe, data, parameters, seed) alone."""
+    """Train one suggestion inside its budget.
+
+    Its figures follow from (recipe, data, parameters, seed) alone; after a warm start, from its parent's weights too.
+    """
     trial = design(sweep, suggestion.params, data, suggestion.seed)
     settings = sweep.recipe.training
+    if sweep.bits is not None:
+        settings = replace(settings, settle=1.0)  # no width learns, so that the best of all epochs may be kept
+    if sweep.warm is not None:
+        settings = replace(settings, epochs=sweep.warm)
+        start_from(trial.net, checkpoint(sweep.out, suggestion.parent))
     budget = _budget(sweep, suggestion.params, data)
     try:
         epochs = fit(
@@ -253,6 +268,7 @@ def run_trial(
     figures: dict[str, Any] = {
         "accuracy": evaluate(trial.net, data.validation),
         **{name: priced.total[name] for name in RESOURCES},
+        **({} if sweep.warm is None else {"parent": suggestion.parent}),
         "fps": priced.fps,
         "fits": priced.fits,
         "within_budget": all(priced.total[name] <= limit for name, limit in limits.items()),

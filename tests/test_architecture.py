@@ -33,6 +33,7 @@ ARROWS: dict[str, set[str]] = {
     "train": {"control", "landing", "live_cost", "data", "estimate", "trace", "models", "quant", "errors"},
     "lightning": {"control", "landing", "live_cost", "models", "pieces", "quant", "trace", "errors"},
     "records": {"errors"},
+    "warm": {"quant", "records", "errors"},
     "report": {"pareto", "errors"},
     "data": {"errors"},
     "recipe": {"train", "data", "ranges", "errors"},
@@ -40,6 +41,8 @@ ARROWS: dict[str, set[str]] = {
     "accelerator": {"errors"},
     "trial": {
         "accelerator",
+        "records",
+        "warm",
         "control",
         "width_space",
         "recipe",

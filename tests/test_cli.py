@@ -289,7 +289,7 @@ def test_version(hwcost: Hwcost) -> None:
         (["train", "--from", "nowhere", "--trial", "-1"], ["--trial"]),
         (["report", "nowhere"], ["nowhere", "no study"]),
         (["report", "tiny.py"], ["tiny.py", "no study"]),
-        (["report"], ["STUDY"]),
+        (["report"], ["STUDIES"]),
         (["verify", "nowhere"], ["nowhere"]),
         (["verify", "nets.py:fine", "--input", "4", "--top", "2"], ["--top"]),
         (["verify", "nets.py:fine", "--input", "4", "--synthesizer", "vivado"], ["vivado", "pyosys"]),
@@ -438,7 +438,10 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
     trial = json.loads((study / "trials.json").read_text())["trials"][number]
     assert sum(float(row["LUT"]) for row in rows) == trial["LUT"]
     corrected = hwcost("estimate", "tiny.py:recipe", "--corrections", folder / "corrections.json", "--json")
-    factors = json.loads((folder / "corrections.json").read_text())
+    found = json.loads((folder / "corrections.json").read_text())
+    factors = found["layers"]
+    other = hwcost("estimate", "tiny.py:recipe", "--corrections", folder / "corrections.json", "--device", "ZCU104")
+    refused(other, "--corrections", found["part"], "ZCU104")
     plain = json.loads(hwcost("estimate", "tiny.py:recipe", "--json").out)["layers"]
     for layer, before in zip(json.loads(corrected.out)["layers"], plain, strict=True):
         assert layer["LUT"] == round(before["LUT"] * factors.get(layer["layer"], 1.0))

@@ -237,7 +237,7 @@ NAN, INF = float("nan"), float("inf")
         ("lr", [0.0, -1.0, NAN, INF]),
         ("weight_decay", [-1e-9, NAN]),
         ("width_lr", [-0.1, NAN, INF]),
-        ("settle", [1.0, -0.1, NAN]),
+        ("settle", [1.1, -0.1, NAN]),
         ("warmup", [1.1, -0.1, NAN]),
     ],
 )

@@ -23,10 +23,11 @@ PANELS = {
     "Thresholds": ["thresholds search", "thresholds parallel"],
     "Constant thresholds": ["thresholds search constant", "thresholds parallel constant"],
     "Window": ["window serial", "window parallel"],
+    "Links": ["converter up", "converter down", "fifo srl", "fifo bram18"],
     "Vivado, units": ["unit rtl", "unit hls"],
 }
 
-KEPT_BACK = "hwcost calibrate --synthesize --seed 31415 --share 0.25 --corpus reports/calibration/heldout.csv"
+KEPT_BACK = "hwcost calibrate --synthesize --seed 27182 --share 0.25 --corpus reports/calibration/heldout.csv"
 
 PAGE = """\
 # How wrong the hardware models are
@@ -54,15 +55,17 @@ have.
 
 ## Kept back
 
-Another draw of the same kinds of unit, seed 31415, synthesized when laws and constants were done, and nothing was
-changed after it: `heldout.csv`, priced by `hwcost calibrate --check reports/calibration/heldout.csv`.
+Another draw of the same kinds of unit, seed 27182, synthesized when laws and constants were done, and nothing was
+changed after it: `heldout.csv`, priced by `hwcost calibrate --check reports/calibration/heldout.csv`. (The draw
+before, seed 31415, has been looked at since, to choose laws by: matrix-vector units were at 5.3%, constants compared in
+parallel at 11.3%.)
 
 {heldout}
 
 ## Never seen
 
 Every unit predicted by a fit that saw no unit of its precision (its pair of operands), or of its shape (SIMD and
-geometry).
+geometry). What has a constant that nothing else has, the product of two bipolar operands for one, cannot be left out.
 
 {unseen}
 
@@ -90,12 +93,13 @@ The sum of all blocks as `hwcost verify` synthesizes them, widths of 2 to 8 bits
 
 - Whole published units (Vivado 2020.1): the arithmetic is fitted to Yosys alone, the two constants of control to both;
   the RTL rows are met with the error above, and nothing was bent. A bipolar weight times an input of several bits is
-  where the tools part: Vivado takes 881 LUT a PE from RTL and 563 from HLS (SIMD 64, 4 bits), Yosys 788; "negate" of
-  flow "hls" is therefore fitted to the published rows.
+  where the tools part: Vivado takes 881 LUT a PE from RTL and 563 from HLS (SIMD 64, 4 bits), Yosys 788; what it costs
+  in flow "hls" is therefore fitted to the published rows.
 - Yosys counts LUTs. Vivado reports sites, and packs two LUTs of up to five inputs into one: up to 20% fewer for adders
   of small operands. The counts here are not packed.
-- Yosys merges what the PE of a unit have in common (a negated input); `hwcost verify` builds one PE and counts it for
-  all.
+- Yosys merges what the PE of a unit have in common: with bipolar weights, the negative of an input, a fifth of a unit
+  of two or three PE. Published units do not show it. The corpus and `hwcost verify` hold one PE of such units, and
+  count it for all.
 - Memories: Yosys sometimes splits a depth just above a power of two into two memories of different geometries, which
   the law does not. Between block RAMs above one another it chooses with LUTs where newer vendor tools cascade; which
   geometry it takes, and so how many there are, jumps with the width of the word, and no price may fall where a width
@@ -181,8 +185,9 @@ def _unseen(rows: Sequence[Measured]) -> str:
             own = np.array([group_of(row.unit) == group for row in chosen])
             measured = np.array([row.amounts["LUT"] for row in chosen], dtype=float)
             for name, key in keys.items():
-                if len({key(row.unit) for row in chosen}) > len(stage.names):
+                if len({key(row.unit) for row in chosen}) > min(len(stage.names), 9):
                     ours = left_out(chosen, stage, key, values(stage.flow))
+                    own = own & np.isfinite(ours)
                     lines.append((group, name, int(own.sum()), *_cells(spread(ours[own], measured[own]))))
     return _table(("units", "left out", "number", "median", "MAPE", "worst", "Spearman"), lines)
 

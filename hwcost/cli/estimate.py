@@ -71,13 +71,15 @@ def estimate_command(
 def _corrected(result: Estimate, path: Path) -> Estimate:
     """The LUTs of every layer times measured / estimated, as `hwcost verify` found them for this network."""
     try:
-        factors = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
         layers = result.layers.copy()
-        known = {str(name): float(factors[name]) for name in factors}
-    except (OSError, ValueError, TypeError) as error:
+        part, known = found["part"], {str(name): float(factor) for name, factor in found["layers"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadOption(
             f"--corrections {path}: cannot be read ({error}); give corrections.json of hwcost verify"
         ) from None
+    if part != result.device.name:
+        raise BadOption(f"--corrections {path}: measured on {part}, not on {result.device.name}; verify on that part")
     unknown = sorted(set(known) - set(layers["layer"]))
     if unknown:
         raise BadOption(f"--corrections {path}: no layer {unknown[0]} in this network; verify this one")

@@ -17,6 +17,7 @@ RECIPES = {
     "digits": "hwcost.zoo.digits:recipe",
     "fashion-mnist": "hwcost.zoo.fashion_mnist:recipe",
     "dry-bean": "hwcost.zoo.mlp:dry_bean",
+    "letter": "hwcost.zoo.mlp:letter",
     "tfc": "hwcost.zoo.mlp:tfc",
     "sfc": "hwcost.zoo.mlp:sfc",
     "lfc": "hwcost.zoo.mlp:lfc",

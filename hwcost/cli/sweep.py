@@ -48,6 +48,12 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 )
 @click.option("--bits", callback=_bits, metavar="LOW:HIGH", help="Search every width by itself, e.g. 2:8.")
 @click.option(
+    "--warm",
+    type=click.IntRange(min=1),
+    metavar="EPOCHS",
+    help="With --bits: go on from the nearest finished trial, for so many epochs.",
+)
+@click.option(
     "--limit", "limits", multiple=True, callback=_limits, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000."
 )
 @on_a_part
@@ -67,6 +73,7 @@ def sweep_command(
     seed: int,
     sampler: str | None,
     bits: tuple[int, int] | None,
+    warm: int | None,
     limits: dict[str, float],
     part: str | None,
     fps: float | None,
@@ -84,12 +91,15 @@ def sweep_command(
     With --bits, what a trial costs is known before it is trained: the grey-box sampler prices 100,000 candidates for
     each trial, and trains none that exceeds a --limit or the part.
 
+    With --warm, a trial takes a fraction of a training: it starts from the weights of the finished trial whose widths
+    are nearest, the first from those of the float network.
+
     With --jobs, which trial is proposed depends on which ended first; each can still be trained again from its record.
 
     \b
     Example:
       hwcost sweep --jobs 4
-      hwcost sweep digits --bits 2:8 --limit LUT=8000
+      hwcost sweep digits --bits 2:8 --warm 4 --limit LUT=8000
       hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
     """
     loaded = find_recipe(recipe)
@@ -101,6 +111,7 @@ def sweep_command(
         seed=seed,
         sampler=sampler,
         bits=bits,
+        warm=warm,
         limits=limits,
         device=part,
         fps=fps,

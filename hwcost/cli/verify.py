@@ -80,7 +80,7 @@ def verify_command(
         rows = _imported(pipeline, model, report) if report is not None else _measured(pipeline, model, tools)
         _show(name, rows)
         if folder is not None:
-            _write(folder, name, rows)
+            _write(folder, name, rows, model.device.name)
 
 
 def _measured(pipeline: Pipeline, model: Dataflow, tools: Mapping[str, Any]) -> pd.DataFrame:
@@ -126,7 +126,7 @@ def _figures(row: pd.Series[float]) -> list[str]:
     return cells
 
 
-def _write(folder: Path, name: str, rows: pd.DataFrame) -> None:
+def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> None:
     from hwcost.report.verify_figure import verify_picture
     from hwcost.synth.verify import by_layer, corrections
 
@@ -134,9 +134,8 @@ def _write(folder: Path, name: str, rows: pd.DataFrame) -> None:
     try:
         (folder / stem).mkdir(parents=True, exist_ok=True)
         rows.to_csv(folder / stem / "verify.csv", index=False, lineterminator="\n")
-        (folder / stem / "corrections.json").write_text(
-            json.dumps(corrections(rows), indent=2) + "\n", encoding="utf-8"
-        )
+        found = {"part": part, "layers": corrections(rows)}
+        (folder / stem / "corrections.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         (folder / stem / "verify.png").write_bytes(verify_picture(by_layer(rows), name))
     except OSError as error:
         raise BadOption(f"--out {folder}: cannot be written ({error.strerror})") from error

@@ -46,8 +46,9 @@ class Stage:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("rtl", ("matvec",), ("multiplier_row", "multiplier_first_row", "small_multiplier", "keep_bit",
-                               "negate", "tree", "accumulator")),
+    Stage("rtl", ("matvec",), ("multiplier_bit", "multiplier_sign", "small_multiplier_bit", "small_multiplier",
+                               "keep_bit", "keep", "negate", "negate_single", "negate_weight", "select", "xnor",
+                                "tree", "accumulator", "accumulator_carry")),
     Stage("rtl", ("unit rtl", "control"), ("mvu_control", "mvu_counter_bit")),
     Stage("hls", ("unit hls",), ("negate", "accumulator", "mvu_control", "mvu_counter_bit", "replay_bit",
                                  "input_lane")),
@@ -56,6 +57,7 @@ STAGES: tuple[Stage, ...] = (
                                                                 "fold_counter_bit", "thresholds_control")),
     Stage("rtl", ("thresholds parallel constant", "thresholds search constant"), ("short_comparator",
                                                                                   "constant_comparator",
+                                                                                  "constant_encoder",
                                                                                   "constant_stage")),
     Stage("rtl", ("window serial",), ("window_control", "window_address_bit", "window_loop_bit")),
     Stage("rtl", ("window parallel",), ("window_whole_control", "window_image_bit", "window_phase_bit",
@@ -63,6 +65,10 @@ STAGES: tuple[Stage, ...] = (
     Stage("rtl", ("adder", "pool max", "pool sum", "saturate"), ("stream_control", "round_control", "adder_bit",
                                                                  "sum_bit", "maximum_bit", "running_maximum_bit",
                                                                  "saturate_bit")),
+    Stage("rtl", ("converter up", "converter down"), ("converter_control", "converter_counter_bit")),
+    Stage("rtl", ("copy",), ("copy_control",)),
+    Stage("rtl", ("fifo srl", "fifo bram18"), ("fifo_control", "fifo_pointer_bit")),
+    Stage("rtl", ("label",), ("label_control", "label_bit", "label_lane_bit", "label_index_bit")),
 )  # fmt: skip
 """In order: what a later stage holds is what an earlier one found. A flow "hls" takes the arithmetic of "rtl"."""
 
@@ -131,7 +137,10 @@ def fit(rows: Sequence[Measured], stages: Sequence[Stage] = STAGES) -> dict[str,
     return found
 
 
-ARITHMETIC = ("multiplier_row", "multiplier_first_row", "small_multiplier", "keep_bit", "tree")
+ARITHMETIC = (
+    "multiplier_bit", "multiplier_sign", "small_multiplier_bit", "small_multiplier", "keep_bit", "keep",
+    "negate_single", "negate_weight", "xnor", "tree", "accumulator_carry",
+)  # fmt: skip
 """Constants that no flow changes."""
 
 
@@ -146,6 +155,8 @@ def _luts(rows: Sequence[Measured]) -> Array:
 def left_out(rows: Sequence[Measured], stage: Stage, key: Callable[[Unit], str], held: Mapping[str, float]) -> Array:
     """Predicted LUTs of every unit of a stage, each by a fit that has not seen any unit with its key.
 
+    NaN where a unit needs a constant that no other has.
+
     Args:
         rows: of the stage.
         stage: what is fitted.
@@ -157,6 +168,10 @@ def left_out(rows: Sequence[Measured], stage: Stage, key: Callable[[Unit], str],
     predicted = np.zeros(len(rows))
     for one in np.unique(keys):
         out = keys == one
+        alone = (terms[~out] == 0).all(0) & (terms[out] != 0).any(0)
+        if alone.any():
+            predicted[out] = np.nan
+            continue
         predicted[out] = terms[out] @ solve(terms[~out], rest[~out], measured[~out]) + rest[out]
     return predicted
 

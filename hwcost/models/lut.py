@@ -30,31 +30,32 @@ def adder_tree(ops: Arithmetic, terms: Quantity, product_bits: Quantity) -> Quan
     return adder_tree_bits(ops, terms, product_bits) - (terms - 1)
 
 
-def multiplier(ops: Arithmetic, a_bits: Quantity, b_bits: Quantity, signed: Quantity, c: Constants) -> Quantity:
-    """LUTs of one multiplier: as many carry rows as the narrower operand has bits, less one.
+def multiplier(ops: Arithmetic, a_bits: Quantity, b_bits: Quantity, signs: Quantity, c: Constants) -> Quantity:
+    """LUTs of one multiplier: a carry row per bit of the narrower operand, each as long as the wider one.
+
+    A single bit keeps the other operand or drops it, which the adder behind it does in part.
 
     Args:
         ops: arithmetic.
         a_bits, b_bits: widths of the operands.
-        signed: 1 where the second operand, the input, has a sign: each row is a LUT wider for it.
+        signs: how many of the two have a sign.
         c: constants.
 
-    Error: 180 synthesized matrix-vector units: MAPE 4.3% with adders and accumulators (reports/calibration/error.md).
+    Error: with adders and accumulators as `MatVecFormula` says.
     Source: physical form fitted to Yosys 0.70; constants in coefficients.json.
     """
     few = ops.minimum(a_bits, b_bits)
     many = ops.maximum(a_bits, b_bits)
-    single = ops.exp2(-2 * (few - 1))  # of one bit, which keeps the other operand or drops it
-    first = c["multiplier_first_row"] * (1 - single) + c["keep_bit"] * single
-    rows = c["multiplier_row"] * (few - 1) * (many + 1 + signed) + first * many
-    small = ops.special((few > 1) & (few + many <= GENERIC_BITS))
-    return ops.where(small, c["small_multiplier"] * few * many, rows)
+    rows = c["multiplier_bit"] * few * many + c["multiplier_sign"] * signs
+    small = c["small_multiplier_bit"] * few * many + c["small_multiplier"]
+    found = ops.where(ops.special(few + many <= GENERIC_BITS), small, rows)
+    return ops.where(ops.special(few <= 1), c["keep_bit"] * many + c["keep"], found)
 
 
 def comparators(ops: Arithmetic, steps: Quantity, input_bits: Quantity, c: Constants) -> Quantity:
     """LUTs that count how many of `steps` variable thresholds an input passes.
 
-    Error: LUT of 40 synthesized units: MAPE 4.5% (reports/calibration/error.md).
+    Error: LUT of 39 synthesized units: MAPE 4.2% (reports/calibration/error.md).
     Source: Yosys 0.70; constants in coefficients.json.
     """
     return c["comparator"] * steps * input_bits + c["encoder"] * (steps - 1)

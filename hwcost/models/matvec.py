@@ -8,7 +8,17 @@ from torch import Tensor
 
 from hwcost.models import dsp, lut
 from hwcost.models.formula import Fold, Formula, Job, Setting, divisors
-from hwcost.models.memory import MOST_STEPS, STYLES, bank_steps, bram18, distributed_ram, memory, style_index
+from hwcost.models.memory import (
+    MOST_STEPS,
+    STYLES,
+    bank_steps,
+    bram18,
+    distributed_ram,
+    log_repeated,
+    memory,
+    rom,
+    style_index,
+)
 from hwcost.models.relax import Arithmetic, Quantity
 from hwcost.ranges import widest
 from hwcost.spec import MatVec
@@ -51,9 +61,10 @@ class MatVecFormula(Formula):
 
     A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit.
 
-    Error: LUT of multipliers, adders and accumulators of 180 synthesized units: MAPE 4.3%, 4.7% of precisions never
-    seen (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 11.7% (flow "rtl", worst 36%),
-    12.6% ("hls", worst 81%); leaving one precision out 6.4 to 18.8% (reports/calibration/published.md). FF of 184: 21%
+    Error: LUT of multipliers, adders and accumulators of 213 synthesized units: MAPE 2.9%, 2.9% of precisions never
+    seen, 3.4% of 53 kept back (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 13.9% (flow
+    "rtl", worst 51%), 13.0% ("hls", worst 82%); leaving one precision out 7.5 to 25.3%, where that can be done
+    (reports/calibration/published.md). FF of 184: 21%
     and 20%. Cycles exact but for a constant of 3 to 5.
     Source: physical form; constants in coefficients.json.
     """
@@ -91,10 +102,13 @@ class MatVecFormula(Formula):
             "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), depth)),
             "bipolar": float(weight.bipolar),
             "bipolar_input": float(inputs.bipolar),
-            "signed_input": float(bool((inputs.low < 0).any())),
+            "signs": float(weight.signed and not weight.bipolar) + float(inputs.signed and not inputs.bipolar),
+            "tree_levels": (fold.simd - 1).bit_length(),
             "narrow": float(bool((weight.low == -weight.high).all()) and not weight.bipolar),
             "in_dsp": float(job.multipliers == "dsp"),
             "style": style,
+            "constant": float(not setting.writable),
+            "repeated": log_repeated(depth),
             "in_lutram": float(depth > 1 and STYLES[style] == "lutram"),
             "streamed": float(setting.weight_banks == "shared" and depth > 1 and STYLES[style] != "external"),
         }
@@ -104,9 +118,13 @@ class MatVecFormula(Formula):
         weight, inputs, acc = widths
         lane, product = _lane(ops, weight, inputs, g, setting)
         tree = lut.adder_tree_bits(ops, g.simd, product)
+        unsigned = (g.signs == 0) & (g.bipolar == g.bipolar_input)
+        summed = ops.where(unsigned, ops.minimum(acc, product + g.tree_levels), acc)
         word = g.input_lanes * inputs
         replay = g.replays * g.input_depth * word
         weight_lut, weight_bram, weight_uram = memory(ops, g.pe / g.banks * g.simd * weight, g.depth, g.style)
+        table = rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
+        weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
         replay_lut, replay_bram = _replay(ops, word, g, setting)
         weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
@@ -120,9 +138,12 @@ class MatVecFormula(Formula):
         )
         slices = dsp.multipliers(ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, kind=setting.dsp_kind)
         return {
-            "LUT:multipliers": ops.ceil(g.pe * g.simd * lane * (1 - g.in_dsp)),
-            "LUT:adders": ops.ceil(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product)),
-            "LUT:accumulators": ops.ceil(c["accumulator"] * g.pe * acc),
+            # to the nearest: three parts that are all rounded up would add a LUT or two to each small unit
+            "LUT:multipliers": ops.floor(g.pe * g.simd * lane * (1 - g.in_dsp) + 0.5),
+            "LUT:adders": ops.floor(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product) + 0.5),
+            "LUT:accumulators": ops.floor(
+                g.pe * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed)) + 0.5
+            ),
             "LUT:replay": replay_lut,
             "LUT:inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
             "LUT:weights": g.banks * weight_lut
@@ -164,18 +185,20 @@ def _bank_select(ops: Arithmetic, weight: Quantity, g: Any) -> Quantity:
 def _lane(ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Any, setting: Setting) -> tuple[Quantity, Quantity]:
     """LUTs of one multiplier lane and the width of its product.
 
-    A bipolar operand only negates the other; two of them are an XNOR, which the adders absorb. A single unsigned bit
-    keeps or drops the other operand. A ternary weight is built as any other of two bits: no synthesizer knows that one
-    of its codes is never used.
+    A bipolar weight chooses between an input and its negative; Yosys builds the negative once for all PE, the vendor's
+    tool in published units does not, and no more does this price. A bipolar input negates each weight, by as many LUTs
+    as its magnitude has bits; two of them are an XNOR. A single unsigned bit keeps or drops the other operand. A
+    ternary weight is built as any other of two bits: no synthesizer knows that one of its codes is never used.
     """
     c = setting.constants
     bipolar, bipolar_input = g.bipolar == 1, g.bipolar_input == 1
     single = ops.special(ops.minimum(weight, inputs) <= 1)
-    lane = lut.multiplier(ops, weight, inputs, g.signed_input, c)
-    lane = ops.where(bipolar_input, c["negate"] * weight, lane)
-    signs = ops.where(ops.special(inputs <= 1), 0 * lane, c["negate"] * inputs)  # 1 bit: an AND, absorbed
-    lane = ops.where(bipolar, signs, lane)
-    lane = ops.where(bipolar & bipolar_input, 0 * lane, lane)
+    lane = lut.multiplier(ops, weight, inputs, g.signs, c)
+    lane = ops.where(bipolar_input, c["negate_weight"] * (weight - g.signs), lane)
+    chosen = c["negate"] * inputs + c["select"]
+    chosen = ops.where(ops.special(inputs <= 1), c["negate_single"] + 0 * inputs, chosen)
+    lane = ops.where(bipolar, chosen, lane)
+    lane = ops.where(bipolar & bipolar_input, c["xnor"] + 0 * lane, lane)
     product = ops.where(single, ops.maximum(weight, inputs), weight + inputs)
     product = ops.where(bipolar, inputs + 1, product)
     product = ops.where(bipolar_input, weight + 1, product)

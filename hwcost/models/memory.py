@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
-from math import ceil
+from math import ceil, log2
 
 from scipy.optimize import isotonic_regression
 
@@ -34,6 +34,36 @@ def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
     Source: UG574, RAM64X1S and ROM64X1.
     """
     return width_bits * ops.ceil_fixed(depth / LUTRAM_DEPTH)
+
+
+FEW_WORDS = 8
+"""Words up to which a table has fewer different columns than a wide word has bits."""
+
+
+def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quantity) -> Quantity:
+    """LUTs of a table of constants: one per bit and 64 words; of few words, equal columns are built once.
+
+    A column of d words is one of 2^d functions of the address, of which the two constants and the address bits
+    themselves take no LUT.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words.
+        repeated: `log_repeated` of the depth.
+
+    Error: reports/calibration/error.md, "memory rom"; its contents are random, as trained weights nearly are.
+    Source: counting; Yosys 0.70.
+    """
+    functions = ops.exp2(ops.minimum(depth, FEW_WORDS + 0 * depth))
+    built = functions - 2 - ops.ceil_log2(depth)
+    few = ops.ceil(built * (1 - ops.exp2(repeated * width_bits)))
+    return ops.where(depth <= FEW_WORDS, few, lutram(ops, width_bits, depth))
+
+
+def log_repeated(depth: int) -> float:
+    """Logarithm to base 2 of the chance that a column of so many words is not a given one."""
+    return log2(1 - 2.0 ** -min(max(depth, 1), FEW_WORDS))
 
 
 RAM_BITS = {1: 16, 2: 14}

@@ -12,23 +12,34 @@ import torch
 from hwcost.models.constant_product import actual_trees
 from hwcost.models.corpus import Unit, wire
 from hwcost.models.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
-from hwcost.models.formula import Fold, Formula, Job, Setting
+from hwcost.models.formula import Adapter, Fold, Formula, Job, Setting
 from hwcost.models.matvec import MatVecFormula
-from hwcost.models.memory import bank_select, distributed_ram, memory
+from hwcost.models.memory import bank_select, distributed_ram, log_repeated, memory, rom
 from hwcost.models.relax import PLAIN, Arithmetic, Plain, Quantity
 from hwcost.models.resources import Placed
+from hwcost.models.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.thresholds import ThresholdsFormula
 from hwcost.models.window import PoolFormula, WindowFormula
 from hwcost.models.wired_blocks import WIRED
-from hwcost.ranges import add, dot
-from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
+from hwcost.ranges import add, between, dot, integers
+from hwcost.spec import Adder, Block, Concat, LabelSelect, Link, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
 
 DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
 ARITHMETIC_PARTS = ("LUT:multipliers", "LUT:adders", "LUT:accumulators", "DSP")
 """What a matvec of a corpus holds; its weights and its input come from ports."""
 
 
-STORED = ("LUT:thresholds", "LUT:lines", "LUT:weights", "LUT:replay", "BRAM18", "URAM", "DSP")
+STORED = (
+    "LUT:thresholds",
+    "LUT:lines",
+    "LUT:weights",
+    "LUT:replay",
+    "LUT:fifos",
+    "LUT:multiplexers",
+    "BRAM18",
+    "URAM",
+    "DSP",
+)
 """Parts in which no constant stands: always rounded."""
 
 
@@ -37,6 +48,9 @@ class Unrounded(Plain):
 
     def ceil(self, x: Quantity) -> Quantity:
         return x
+
+    def floor(self, x: Quantity) -> Quantity:
+        return x - 0.5  # a half was added to round to the nearest
 
 
 UNROUNDED = Unrounded()
@@ -59,7 +73,7 @@ def group_of(unit: Unit) -> str:
         return f"thresholds {unit.structure}{' constant' if unit.matrix else ''}"
     if unit.kind == "matvec":
         return "matvec dsp" if unit.structure == "dsp" else "matvec"
-    if unit.kind in ("window", "memory", "pool", "unit"):
+    if unit.kind in ("window", "memory", "pool", "unit", "converter", "fifo"):
         return f"{unit.kind} {unit.structure}"
     return unit.kind
 
@@ -103,9 +117,17 @@ def block_of(unit: Unit) -> Window:
 
 
 def _law(
-    formula: Formula, block: Block, fold: Fold, ops: Arithmetic, setting: Setting, *, dsp: bool = False
+    formula: Formula,
+    block: Block,
+    fold: Fold,
+    ops: Arithmetic,
+    setting: Setting,
+    *,
+    dsp: bool = False,
+    adapter: Adapter | None = None,
 ) -> dict[str, Any]:
-    job = Job(layer="unit", block=block, fold=fold, multipliers="dsp" if dsp else "lut", weight_memory="external")
+    multipliers = "dsp" if dsp else "lut"
+    job = Job(layer="unit", block=block, fold=fold, multipliers=multipliers, weight_memory="external", adapter=adapter)
     widths = [int(bits) for bits in formula.widths(block)]
     geometry = {name: int(v) if float(v).is_integer() else v for name, v in formula.geometry(job, setting).items()}
     found = formula.law(ops, widths, SimpleNamespace(**geometry), setting)
@@ -166,16 +188,17 @@ def _window(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
 
 
 PORTS = {"ram": 2, "spram": 1}
-STYLES = {"rom": 0, "bram18": 1, "uram": 2}
+STYLES = {"bram18": 1, "uram": 2}
 
 
 def _memory(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
     ((depth, bits),) = unit.numbers
+    if unit.structure == "rom":
+        return {"LUT": float(rom(PLAIN, bits, depth, log_repeated(depth)))}
     if unit.structure in PORTS:
         return {"LUT": float(distributed_ram(PLAIN, bits, depth, PORTS[unit.structure]))}
-    luts, bram18, uram = memory(PLAIN, bits, depth, STYLES[unit.structure])
-    if unit.structure != "rom":
-        luts = bank_select(bits, depth, unit.structure)
+    _, bram18, uram = memory(PLAIN, bits, depth, STYLES[unit.structure])
+    luts = bank_select(bits, depth, unit.structure)
     return {"LUT": float(luts), "BRAM18": float(bram18), "URAM": float(uram)}
 
 
@@ -201,6 +224,39 @@ def _adder(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
     left, right = wire(unit.input), wire(unit.output)
     block = Adder(channels=unit.pe, vectors=1, left=left, right=right, output=add(left, right))
     return _sums(_law(AdderFormula(), block, Fold(unit.pe), ops, setting))
+
+
+def _stream_between(unit: Unit, ops: Arithmetic, setting: Setting, adapter: Adapter, bits: int) -> dict[str, float]:
+    element = integers(bits, signed=False)
+    link = Link(source=None, sink=Concat(streams=(1,), vectors=1, output=element), wire=element)
+    return _sums(_law(LinkFormula(), link, Fold(), ops, setting, adapter=adapter))
+
+
+def _converter(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+    ((words, bits),) = unit.numbers
+    return _stream_between(unit, ops, setting, Adapter(1, words) if unit.structure == "up" else Adapter(words, 1), bits)
+
+
+def _fifo(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+    ((depth, bits),) = unit.numbers
+    return _stream_between(unit, ops, setting, Adapter(depth=depth), bits)
+
+
+def _copy(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+    each = _stream_between(unit, ops, setting, Adapter(copied=True), 1)
+    return {name: unit.numbers[0][0] * amount for name, amount in each.items()}
+
+
+def _concat(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+    block = Concat(streams=(unit.pe,) * unit.numbers[0][0], vectors=1, output=wire(unit.input))
+    return _sums(_law(ConcatFormula(), block, Fold(unit.pe), ops, setting))
+
+
+def _label(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+    channels = unit.numbers[0][0]
+    output = between(0, channels - 1)
+    block = LabelSelect(channels=channels, vectors=1, input=wire(unit.input), output=output)
+    return _sums(_law(LabelSelectFormula(), block, Fold(unit.pe), ops, setting))
 
 
 def _saturate(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
@@ -234,6 +290,11 @@ PRICES: Mapping[str, Callable[[Unit, Arithmetic, Setting], dict[str, float]]] = 
         "adder": _adder,
         "saturate": _saturate,
         "scale_bias": _scale_bias,
+        "converter": _converter,
+        "fifo": _fifo,
+        "copy": _copy,
+        "concat": _concat,
+        "label": _label,
     }
 )
 """Kind -> its price."""

@@ -21,14 +21,29 @@ MOST_SRL = {"rtl": 256, "hls": 31}
 keeps up to 1,024 bits in shift registers, which is 32 words of 32 bits."""
 
 
+JOINED = 4
+"""Shift registers whose outputs the multiplexers of the slice join for nothing. Source: UG574, figure "128-bit shift
+register"."""
+
+
+def shift_registers(depth: int) -> int:
+    """LUTs of a FIFO per bit: shift registers above one another, and what chooses between groups of four.
+
+    >>> shift_registers(32), shift_registers(128), shift_registers(200)
+    (1, 4, 8)
+    """
+    count = -(-depth // SRL_DEPTH)
+    return count + (count > JOINED)
+
+
 class LinkFormula(Formula):
     """A stream between two blocks: control of a copy, a converter of word widths, a FIFO.
 
     A converter collects words up to the least common multiple of both widths (flip-flops), and shifts them out (a load
     multiplexer per bit). A FIFO is as deep as `rates.depths` says, its BRAM a power of two deep.
 
-    Error: converters, 10 syntheses (Yosys 0.70): within 1 LUT per 16 bits and 12 LUT of control; SRL not synthesized.
-    Source: Yosys 0.70 (benchmarks/links_yosys.py); UG574 for shift registers; constants in coefficients.json.
+    Error: reports/calibration/error.md, "converter", "fifo" and "copy".
+    Source: Yosys 0.70; UG574 for shift registers; constants in coefficients.json.
     """
 
     def folds(self, block: Link) -> list[Fold]:
@@ -49,10 +64,13 @@ class LinkFormula(Formula):
         return {
             "collected": whole * collects,
             "shifted": whole * shifts,
+            "loaded": (whole - adapter.consumed) * shifts,
             "converters": collects + shifts,
+            "counters": (whole // adapter.produced).bit_length() * collects
+            + (whole // adapter.consumed).bit_length() * shifts,
             "word": adapter.consumed,
             "fifo": float(adapter.depth > 0),
-            "srl": -(-adapter.depth // SRL_DEPTH) if shallow else 0,
+            "srl": shift_registers(adapter.depth) if shallow else 0,
             "depth": 0 if shallow else 1 << (adapter.depth - 1).bit_length(),
             "pointer": 2 * (adapter.depth - 1).bit_length() if adapter.depth else 0,
             "copied": float(adapter.copied),
@@ -65,11 +83,13 @@ class LinkFormula(Formula):
         deep = ops.where(g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1 + none)), 0.0 * g.word * bits)
         registers = (g.collected + g.shifted) * bits + g.fifo * g.word * bits
         return {
-            "LUT:converters": ops.ceil(c["converter_bit"] * g.shifted * bits)
-            + ops.ceil_fixed(c["converter_control"] * g.converters),
-            "LUT:fifos": g.srl * g.word * bits + g.pointer,
-            "LUT:control": ops.ceil_fixed(c["copy_control"] * g.copied),
-            "FF": ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters),
+            "LUT:converters": ops.ceil(c["converter_bit"] * g.loaded * bits)
+            + ops.ceil_fixed(c["converter_control"] * g.converters + c["converter_counter_bit"] * g.counters),
+            "LUT:fifos": g.srl * g.word * bits,
+            "LUT:control": ops.ceil(
+                c["copy_control"] * g.copied + c["fifo_control"] * g.fifo + c["fifo_pointer_bit"] * g.pointer
+            ),
+            "FF": ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters + g.copied),
             "DSP": none,
             "BRAM18": deep,
             "URAM": none,
@@ -80,8 +100,8 @@ class LinkFormula(Formula):
 class ConcatFormula(Formula):
     """Streams taken in turn, PE channels per cycle: a multiplexer of up to four streams per LUT and bit.
 
-    Error: none on 4 syntheses of the multiplexer (Yosys 0.70); control not measured.
-    Source: Yosys 0.70 (benchmarks/links_yosys.py).
+    Error: reports/calibration/error.md, "concat".
+    Source: Yosys 0.70.
     """
 
     def folds(self, block: Concat) -> list[Fold]:
@@ -115,8 +135,8 @@ class ConcatFormula(Formula):
 class LabelSelectFormula(Formula):
     """The index of the largest element, PE elements per cycle: comparators, the best so far and its index.
 
-    Error: 5 syntheses of one element per cycle (Yosys 0.70): within 3 LUT.
-    Source: Yosys 0.70 (benchmarks/links_yosys.py).
+    Error: reports/calibration/error.md, "label".
+    Source: Yosys 0.70; constants in coefficients.json.
     """
 
     def folds(self, block: LabelSelect) -> list[Fold]:
@@ -139,8 +159,10 @@ class LabelSelectFormula(Formula):
         (bits,) = widths
         return {
             "LUT:control": ops.ceil_fixed(c["label_control"] + 0 * g.pe),
-            "LUT:comparators": ops.ceil(g.pe * (c["label_bit"] * bits + c["label_index_bit"] * g.index)),
-            "FF": ops.ceil(g.pe * (bits + g.index) + g.index + 1),
+            "LUT:comparators": ops.ceil(
+                (c["label_bit"] + c["label_lane_bit"] * (g.pe - 1)) * bits + c["label_index_bit"] * g.index
+            ),
+            "FF": ops.ceil(bits + 2 * g.index + 1),
             "DSP": 0 * g.pe,
             "BRAM18": 0 * g.pe,
             "URAM": 0 * g.pe,

@@ -131,7 +131,7 @@ class WindowFormula(Formula):
 class PoolFormula(Formula):
     """Reduction of a window, one element per channel and cycle; all elements at once above PE = channels.
 
-    Error: LUT of 20 synthesized maxima: MAPE 11.5%, worst 64%; of 24 sums: 2.3%, worst 8%; FF 1.5 and 1.7 times the
+    Error: LUT of 19 synthesized maxima: MAPE 11.6%, worst 64%; of 23 sums: 2.4%, worst 8%; FF 1.5 and 1.7 times the
     measured (reports/calibration/error.md).
     Source: one compare and select (max), or one adder (sum), per lane.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, log2, prod
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -34,9 +34,9 @@ FIRST_BITS = 4
 SHORT_BITS = 12
 """Widest accumulator that is compared with a constant in LUTs, without a carry chain. Source: Yosys 0.70."""
 
-SHARED = 0.01
-"""What each comparison on a carry chain takes from the price of all others, as a share, for what they have in common.
-Source: fit, as `constant_comparator`."""
+FUNCTIONS = 12
+"""Different functions of a few bits that comparisons on carry chains are made of: what two of them have in common is
+built once. Source: fit, as `constant_comparator`."""
 
 ROM_BITS = 5
 """Output bits that a comparator's LUTs can look at beside the bit that they compare: LUT6."""
@@ -119,7 +119,9 @@ def _thresholds(ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[
     is_short = ops.special(compared <= SHORT_BITS)
     one = ops.where(is_short, short, c["constant_comparator"] * compared)
     if setting.thresholds == "parallel":
-        logic = one * ops.where(is_short, steps, steps / (1 + SHARED * (steps + 1)))
+        different = FUNCTIONS * (1 - ops.exp2(steps * log2(1 - 1 / FUNCTIONS)))
+        encoder = c["constant_encoder"] * ops.maximum(2 * steps - bits - 2, 0 * bits)
+        logic = ops.where(is_short, one * steps, one * different + encoder)
     else:
         first = ops.minimum(bits, 1 + 0 * bits)
         rom = ops.exp2(ops.maximum(bits - ROM_BITS, 0 * bits)) - 1

@@ -45,6 +45,15 @@ def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any]) -> 
     study = read_study(trials, run)
     with house_style():
         contents = _contents(study)
+    return replace_files(folder, contents)
+
+
+def replace_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
+    """Each file in one step, in order; the path of index.html.
+
+    Raises:
+        BadStudy: the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():

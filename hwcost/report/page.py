@@ -141,7 +141,11 @@ def _provenance(run: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _environment(*, escape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
-        autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(count=count, percent=percent, cell=lambda text: str(text).replace("|", "\\|"))
     return environment
@@ -149,6 +153,11 @@ def _environment(*, escape: bool) -> jinja2.Environment:
 
 def _template(name: str) -> str:
     return files("hwcost.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def rendered(template: str, facts: Mapping[str, Any], *, escape: bool) -> str:
+    """A template of this package, filled in."""
+    return _environment(escape=escape).get_template(template).render(**facts)
 
 
 def html(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
@@ -159,10 +168,9 @@ def html(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         drawings: by place: main, narrow, resources, bits, layers, progress, training; a missing place is left out.
     """
     figures = {place: [inline_svg(drawing) for drawing in some] for place, some in drawings.items()}
-    return _environment(escape=True).from_string(_template("page.html")).render(**facts(study), figures=figures)
+    return rendered("page.html", {**facts(study), "figures": figures}, escape=True)
 
 
 def markdown(study: Study, picture: Drawing) -> str:
     """The same facts as Markdown, with the picture beside it."""
-    template = _environment(escape=False).from_string(_template("report.md"))
-    return template.render(**facts(study), alternative=picture.alternative)
+    return rendered("report.md", {**facts(study), "alternative": picture.alternative}, escape=False)

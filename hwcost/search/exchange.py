@@ -40,11 +40,13 @@ class Suggestion:
         number: of the trial in its study, from 0; a retry has a number of its own.
         params: name -> value, one for each entry of the space.
         seed: for all randomness of this trial, 0 to 2**32 - 1; a retry has that of the trial it repeats.
+        parent: in a study with warm starts, the finished trial that it goes on from; None for the float network.
     """
 
     number: int
     params: Mapping[str, Any]
     seed: int
+    parent: int | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def open_study(
     space: Mapping[str, BaseDistribution],
     anchors: Sequence[Mapping[str, Any]] = (),
     prices: Prices | None = None,
+    warm: bool = False,
 ) -> Iterator[Study]:
     """Open the study in a folder, or start one; nobody else can open it meanwhile.
 
@@ -50,6 +51,8 @@ def open_study(
         space: name -> Optuna distribution; at least 1.
         anchors: parameters of the first trials; names left out are sampled.
         prices: costs that are known before training. What they follow from belongs into the fingerprint.
+        warm: whether suggestions name the finished trial that is nearest; a space of whole numbers only. It belongs
+            into the fingerprint too.
 
     Yields:
         The study.
@@ -68,7 +71,14 @@ def open_study(
                 create_journal(path, identity, objectives)
             compare(path, load_journal(path), identity)
             yield Study(
-                path, objectives=objectives, seed=seed, sampler=sampler, space=space, anchors=anchors, prices=prices
+                path,
+                objectives=objectives,
+                seed=seed,
+                sampler=sampler,
+                space=space,
+                anchors=anchors,
+                prices=prices,
+                warm=warm,
             )
         finally:
             optuna.logging.set_verbosity(verbosity)

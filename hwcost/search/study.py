@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
 from hwcost.search.exchange import COLUMNS, Crew, Objective, Outcome, RunEnd, Suggestion, checked
 from hwcost.search.journal import load_journal
+from hwcost.search.parents import check_ordered, nearest
 from hwcost.search.plan import Plan, interrupted, plan_of, record_of
 from hwcost.search.samplers import Prices, make_sampler, seeds_of
 
@@ -36,7 +37,11 @@ class Study:
         space: Mapping[str, BaseDistribution],
         anchors: Sequence[Mapping[str, Any]],
         prices: Prices | None = None,
+        warm: bool = False,
     ) -> None:
+        if warm:
+            check_ordered(space)
+        self._warm = warm
         self._journal = journal
         self._objectives = tuple(objectives)
         self._seed = seed
@@ -209,7 +214,8 @@ class Study:
         self._study.sampler = make_sampler(self._sampler, sampler_seed, self._prices)
         trial = self._study.ask(self._space)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
-        return trial, Suggestion(trial.number, dict(trial.params), seed)
+        parent = nearest(trial.params, self._trials(), self._space) if self._warm else None
+        return trial, Suggestion(trial.number, dict(trial.params), seed, parent)
 
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]

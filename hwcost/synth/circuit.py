@@ -20,12 +20,15 @@ class Circuit:
         module: the logic.
         inputs, outputs: ports by name.
         nodes: wires made so far, see `node`.
+        inside: whether no part is ever selected beyond the end of a signal. Amaranth asks for zeros there; told that
+            nobody looks, a synthesizer finds the shift registers that it has primitives for.
     """
 
     module: Module = field(default_factory=Module)
     inputs: dict[str, Signal] = field(default_factory=dict)
     outputs: dict[str, Signal] = field(default_factory=dict)
     nodes: int = 0
+    inside: bool = False
 
     def input(self, name: str, shape: Shape | int) -> Signal:
         """A new input port."""
@@ -53,7 +56,8 @@ class Circuit:
     def rtlil(self) -> str:
         """The module `top` in Yosys' own language."""
         ports = [*self.inputs.values(), *self.outputs.values()]
-        return str(rtlil.convert(self.module, ports=ports, name="top", emit_src=False))
+        text = str(rtlil.convert(self.module, ports=ports, name="top", emit_src=False))
+        return text.replace("cell $shift ", "cell $shiftx ") if self.inside else text
 
 
 def shape_of(range: Range) -> Shape:

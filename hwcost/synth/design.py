@@ -23,7 +23,8 @@ COUNTS: Mapping[str, int] = MappingProxyType(
     {
         "matvec": 150, "dsp": 24, "constant": 60, "search": 40, "parallel": 36, "fixed": 60, "serial": 40, "whole": 24,
         "block_ram": 48, "deep_ram": 16, "ultra_ram": 8, "lut_ram": 36, "control": 48, "pool": 40, "adder": 24,
-        "saturate": 36, "scale_bias": 20,
+        "saturate": 36, "scale_bias": 20, "binary": 36, "converter": 24, "fifo": 24, "copy": 4, "concat": 16,
+        "label": 20,
     }
 )  # fmt: skip
 """Units of each group in the shipped corpus."""
@@ -75,7 +76,7 @@ def _matvec(random: Random) -> Unit:
         if int(wire(weight).bits) * int(wire(inputs).bits) * simd <= LARGEST_LANES // 2:
             break
     pe = random.choice((1, 1, 1, 1, 1, 1, 1, 2, 3))
-    pe = 1 if simd * int(wire(weight).bits) * int(wire(inputs).bits) > 512 else pe
+    pe = 1 if simd * int(wire(weight).bits) * int(wire(inputs).bits) > 512 or weight == "BIPOLAR" else pe
     folds = random.choice((1, 4, 16, 64))
     return Unit(
         kind="matvec", weight=weight, input=inputs, output=accumulator(weight, inputs, simd * folds), pe=pe, simd=simd,
@@ -239,6 +240,44 @@ def _scale_bias(random: Random) -> Unit:
     )  # fmt: skip
 
 
+def _binary(random: Random) -> Unit:
+    """Bipolar weights on inputs of few bits: what binarized networks are made of. One PE, as they are priced: a negated
+    input would be built once for several."""
+    inputs = random.choice(("BIPOLAR", "BIPOLAR", "UINT1", "UINT2", "UINT3", "UINT4", "INT3", "UINT6", "UINT8"))
+    simd = random.choice((1, 3, 4, 8, 9, 16, 18, 25, 32, 64))
+    output = accumulator("BIPOLAR", inputs, simd * random.choice((1, 4, 16, 64)))
+    return Unit(kind="matvec", weight="BIPOLAR", input=inputs, output=output, simd=simd, structure="lut")
+
+
+def _converter(random: Random) -> Unit:
+    words, bits = random.choice((2, 3, 4, 5, 8, 9, 16, 32, 64)), _bits(random, 1, 64)
+    return Unit(kind="converter", structure=random.choice(("up", "down")), geometry=f"{words}x{bits}")
+
+
+def _fifo(random: Random) -> Unit:
+    deep = random.random() < 0.3
+    depth = 2 ** random.randint(9, 12) if deep else _bits(random, 2, 256)
+    structure, bits = "bram18" if deep else "srl", _bits(random, 1, 64)
+    return Unit(kind="fifo", structure=structure, geometry=f"{depth}x{bits}")
+
+
+def _copy(random: Random) -> Unit:
+    return Unit(kind="copy", geometry=str(random.randint(2, 6)))
+
+
+def _concat(random: Random) -> Unit:
+    return Unit(
+        kind="concat", input=f"UINT{random.randint(1, 12)}", pe=random.choice((1, 2, 4, 8)),
+        geometry=str(random.randint(2, 6)),
+    )  # fmt: skip
+
+
+def _label(random: Random) -> Unit:
+    pe = random.choice((1, 1, 1, 2, 5))
+    channels = pe * random.choice((2, 5, 10, 20, 100))
+    return Unit(kind="label", input=f"INT{random.randint(4, 24)}", pe=pe, geometry=str(channels))
+
+
 GROUPS: Mapping[str, Callable[[Random], Unit]] = MappingProxyType(
     {
         "matvec": _matvec,
@@ -258,6 +297,12 @@ GROUPS: Mapping[str, Callable[[Random], Unit]] = MappingProxyType(
         "adder": _adder,
         "saturate": _saturate,
         "scale_bias": _scale_bias,
+        "binary": _binary,
+        "converter": _converter,
+        "fifo": _fifo,
+        "copy": _copy,
+        "concat": _concat,
+        "label": _label,
     }
 )
 """How a unit of each group is drawn."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from platformdirs import user_cache_path
 
-from hwcost.errors import HwcostError
+from hwcost.errors import BadOption, HwcostError
 from hwcost.models.corpus import Measured, Unit
 from hwcost.models.resources import AREAS
 from hwcost.synth.units import build
@@ -62,6 +63,8 @@ class Laboratory:
                 missing[circuit.dsp].append(circuit)
             else:
                 found[unit] = self._measured(unit, amounts)
+        if any(missing.values()):
+            _writable(self._folder)
         batches = [batch for circuits in missing.values() for batch in _batches(circuits, jobs)]
         with ThreadPoolExecutor(jobs) as pool:
             running = [pool.submit(self._batch, batch) for batch in batches]
@@ -83,8 +86,11 @@ class Laboratory:
         rtlil = build(unit, self.family).rtlil()
         script = self.synthesizer.script(family=self.family, dsp=dsp)
         key = sha256("\0".join((self.synthesizer.name, script, chains(), rtlil)).encode()).hexdigest()
-        folder = user_cache_path("hwcost") / "synth" if self.cache is None else self.cache
-        return _Circuit(unit, rtlil, script, dsp, folder / f"{key}.json")
+        return _Circuit(unit, rtlil, script, dsp, self._folder / f"{key}.json")
+
+    @property
+    def _folder(self) -> Path:
+        return user_cache_path("hwcost") / "synth" if self.cache is None else self.cache
 
     def _batch(self, circuits: Sequence[_Circuit]) -> dict[Unit, Measured]:
         """Several in one run: most of its time goes into reading the library of cells."""
@@ -143,6 +149,20 @@ def _remembered(path: Path) -> dict[str, int] | None:
         return {name: int(amounts[name]) for name in AREAS}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _writable(folder: Path) -> None:
+    """Whether results can be kept, before anything is synthesized.
+
+    Raises:
+        BadOption: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadOption(f"cache {folder}: cannot be written ({error.strerror}); give another --cache") from error
 
 
 def _remember(path: Path, record: dict[str, object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import lcm, prod
 
 import torch
 
@@ -12,11 +12,12 @@ from hwcost.errors import BadOption
 from hwcost.models import Dataflow
 from hwcost.models.corpus import Measured, Unit, name_of, wire
 from hwcost.models.dsp import WEIGHT_PORT_BITS
-from hwcost.models.formula import Formula, Job
-from hwcost.models.memory import STYLES, style_index
+from hwcost.models.formula import Adapter, Formula, Job
+from hwcost.models.memory import FEW_WORDS, STYLES, style_index
 from hwcost.models.resources import AREAS, Placed
+from hwcost.models.streams import MOST_SRL
 from hwcost.ranges import widest
-from hwcost.spec import Adder, Block, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
+from hwcost.spec import Adder, Block, Concat, LabelSelect, Link, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
 
 SLICE_BITS = 32
 """Tables in LUTs take a LUT for each bit, so a wide one is measured by a slice."""
@@ -151,6 +152,8 @@ def _stored(style: str, depth: int, word: int, banks: int) -> tuple[Term, ...]:
         return ()
     if style != "lutram":
         return ((float(banks), _memory(style, depth, word)),)
+    if depth <= FEW_WORDS:  # columns repeat, so that a slice tells nothing of the whole
+        return ((float(banks), _memory("rom", depth, word)),)
     slices, rest = divmod(word, SLICE_BITS)
     sizes = ((slices, SLICE_BITS), (1, rest))
     return tuple((float(banks * count), _memory("rom", depth, bits)) for count, bits in sizes if count and bits)
@@ -162,13 +165,46 @@ def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
         return None
     if isinstance(block, Window):
         return ((1.0, _window(block, fold.simd, parallel=fold.parallel_window)),)
+    if isinstance(block, Link):
+        assert job.adapter is not None
+        return link_terms(block, job.adapter)
+    if isinstance(block, Concat):
+        joined = Unit(kind="concat", input=name_of(widest(block.output)), geometry=str(len(block.streams)))
+        return ((1.0, replace(joined, pe=fold.pe)),)
+    if isinstance(block, LabelSelect):
+        chosen = Unit(kind="label", input=name_of(widest(block.input)), pe=fold.pe, geometry=str(block.channels))
+        return ((1.0, chosen),)
     one = _element(job, block, model)
     if one is None:
         return None
-    if fold.pe <= 2:
-        return ((1.0, _lanes_of(one, fold.pe)),)
-    # what does not grow with the PE is in both: the line through one and two
-    return ((2.0 - fold.pe, _lanes_of(one, 1)), (fold.pe - 1.0, _lanes_of(one, 2)))
+    return _line(one, fold.pe)
+
+
+def _line(one: Unit, pe: int) -> tuple[Term, ...]:
+    """As many PE: what does not grow with them is in one and in two, so that the line through both tells."""
+    if pe <= 2:
+        return ((1.0, _lanes_of(one, pe)),)
+    return ((2.0 - pe, _lanes_of(one, 1)), (pe - 1.0, _lanes_of(one, 2)))
+
+
+def link_terms(block: Link, adapter: Adapter) -> tuple[Term, ...]:
+    """Units of a link: a converter collects, shifts or both; the control of a copy is half of that of two."""
+    bits = int(widest(block.wire).bits.detach().ceil())
+    whole = lcm(adapter.produced, adapter.consumed)
+    sides = (("up", adapter.produced), ("down", adapter.consumed))
+    found = [
+        (1.0, Unit(kind="converter", structure=structure, geometry=f"{whole // side}x{side * bits}"))
+        for structure, side in sides
+        if side != whole
+    ]
+    if adapter.depth:
+        shallow = adapter.depth <= MOST_SRL["rtl"]
+        depth = max(2, adapter.depth) if shallow else 1 << (adapter.depth - 1).bit_length()
+        structure = "srl" if shallow else "bram18"
+        found.append((1.0, Unit(kind="fifo", structure=structure, geometry=f"{depth}x{adapter.consumed * bits}")))
+    if adapter.copied:
+        found.append((0.5, Unit(kind="copy", geometry="2")))
+    return tuple(found)
 
 
 def _lanes_of(unit: Unit, pe: int) -> Unit:

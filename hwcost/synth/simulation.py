@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import product
-from math import prod
 from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from amaranth.sim import Simulator
-
 from hwcost.errors import HwcostError
 from hwcost.models.corpus import Unit, wire
-from hwcost.models.priced_units import block_of
-from hwcost.ranges import Range
-from hwcost.synth.circuit import Circuit
+from hwcost.synth import stream_benches
+from hwcost.synth.bench import Bench, Figures
 from hwcost.synth.memory import contents
 from hwcost.synth.units import build
-from hwcost.synth.window import walk
 
 
 class WrongCircuit(HwcostError):
@@ -41,7 +35,7 @@ def prove(unit: Unit, *, family: str = "xcup", vectors: int = 8, seed: int = 0) 
     Raises:
         WrongCircuit: names the unit, the output and both values.
     """
-    bench = _Bench(unit, build(unit, family), Random(seed), vectors)
+    bench = Bench(unit, build(unit, family), Random(seed), vectors)
     seen, wanted = BENCHES[unit.kind](bench)
     if len(seen) != len(wanted) or not wanted:
         raise WrongCircuit(f"{unit}: {len(seen)} outputs instead of {len(wanted)}")
@@ -51,37 +45,7 @@ def prove(unit: Unit, *, family: str = "xcup", vectors: int = 8, seed: int = 0) 
     return len(wanted)
 
 
-@dataclass(eq=False)
-class _Bench:
-    unit: Unit
-    circuit: Circuit
-    random: Random
-    vectors: int
-
-    def number(self, range: Range) -> int:
-        """A random integer of a wire; a bipolar one is -1 or +1; often at the ends."""
-        if range.bipolar:
-            return self.random.choice((-1, 1))
-        low, high = int(range.low), int(range.high)
-        return self.random.choice((low, high, self.random.randint(low, high), self.random.randint(low, high)))
-
-    def run(self, bench: Any, *, clocked: bool = True) -> None:
-        """Simulate with one testbench."""
-        simulator = Simulator(self.circuit.module)
-        if clocked:
-            simulator.add_clock(1e-6)
-        simulator.add_testbench(bench)
-        simulator.run()
-
-    def coded(self, range: Range, value: int) -> int:
-        """The bits of a number: 1 for a bipolar +1."""
-        return int(value > 0) if range.bipolar else value
-
-
-Figures = tuple[list[int], list[int]]
-
-
-def _matvec(bench: _Bench) -> Figures:
+def _matvec(bench: Bench) -> Figures:
     unit, circuit = bench.unit, bench.circuit
     weight, inputs, acc = wire(unit.weight), wire(unit.input), wire(unit.output)
     limit = int(acc.high) if acc.high > 1 else 1
@@ -113,7 +77,7 @@ def _matvec(bench: _Bench) -> Figures:
     return seen, wanted
 
 
-def _constant(bench: _Bench) -> Figures:
+def _constant(bench: Bench) -> Figures:
     circuit, inputs, matrix = bench.circuit, wire(bench.unit.input), bench.unit.constants
     seen: list[int] = []
     wanted: list[int] = []
@@ -132,11 +96,11 @@ def _constant(bench: _Bench) -> Figures:
     return seen, wanted
 
 
-def _thresholds(bench: _Bench) -> Figures:
+def _thresholds(bench: Bench) -> Figures:
     return _fixed_thresholds(bench) if bench.unit.matrix else _written_thresholds(bench)
 
 
-def _fixed_thresholds(bench: _Bench) -> Figures:
+def _fixed_thresholds(bench: Bench) -> Figures:
     circuit, compared = bench.circuit, wire(bench.unit.input)
     seen: list[int] = []
     wanted: list[int] = []
@@ -153,7 +117,7 @@ def _fixed_thresholds(bench: _Bench) -> Figures:
     return seen, wanted
 
 
-def _written_thresholds(bench: _Bench) -> Figures:
+def _written_thresholds(bench: Bench) -> Figures:
     """Writes random thresholds into the memories, then streams words through."""
     unit, circuit = bench.unit, bench.circuit
     compared, bits = wire(unit.input), int(wire(unit.output).bits)
@@ -203,108 +167,7 @@ def _latency(unit: Unit, folds: int, bits: int) -> int:
     return sum(int(depth > 64) for depth in depths) + bits - 1
 
 
-def _stream(bench: _Bench, words: list[dict[str, int]], outputs: list[str], each: int = 1) -> list[int]:
-    """Sends words with random pauses on both sides; the outputs that were handed over, in order."""
-    circuit = bench.circuit
-    seen: list[int] = []
-    patience = 40 * (len(words) + 200)
-
-    async def run(context: Any) -> None:
-        sent = 0
-        for _ in range(patience):
-            offer = sent < len(words) and bench.random.random() < 0.8
-            context.set(circuit.inputs["in_valid"], offer)
-            context.set(circuit.inputs["out_ready"], bench.random.random() < 0.8)
-            if sent < len(words):
-                for name, value in words[sent].items():
-                    context.set(circuit.inputs[name], value)
-            handed = context.get(circuit.outputs["out_valid"]) and context.get(circuit.inputs["out_ready"])
-            if handed:
-                seen.extend(context.get(circuit.outputs[name]) for name in outputs)
-            sent += bool(offer and context.get(circuit.outputs["in_ready"]))
-            await context.tick()
-
-    bench.run(run)
-    return seen
-
-
-def _adder(bench: _Bench) -> Figures:
-    left, right, pe = wire(bench.unit.input), wire(bench.unit.output), bench.unit.pe
-    rows = [[(bench.number(left), bench.number(right)) for _ in range(pe)] for _ in range(bench.vectors)]
-    words = [
-        {f"a{p}": a for p, (a, _) in enumerate(row)} | {f"b{p}": b for p, (_, b) in enumerate(row)} for row in rows
-    ]
-    return _stream(bench, words, [f"y{p}" for p in range(pe)]), [a + b for row in rows for a, b in row]
-
-
-def _saturate(bench: _Bench) -> Figures:
-    inputs, output, pe = wire(bench.unit.input), wire(bench.unit.output), bench.unit.pe
-    rows = [[bench.number(inputs) for _ in range(pe)] for _ in range(bench.vectors)]
-    words = [{f"x{p}": x for p, x in enumerate(row)} for row in rows]
-    wanted = [min(max(x, int(output.low)), int(output.high)) for row in rows for x in row]
-    return _stream(bench, words, [f"y{p}" for p in range(pe)]), wanted
-
-
-def _scale_bias(bench: _Bench) -> Figures:
-    unit = bench.unit
-    inputs, weight, output = wire(unit.input), wire(unit.weight), wire(unit.output)
-    words, wanted = [], []
-    for _ in range(bench.vectors):
-        word: dict[str, int] = {}
-        for p in range(unit.pe):
-            x, w = bench.number(inputs), bench.number(weight)
-            b = 0 if unit.structure == "scale" else bench.number(output) // 2
-            total = (x * w + b) % 2 ** int(output.bits)
-            wanted.append(total - 2 ** int(output.bits) * (output.signed and total > int(output.high)))
-            word |= {f"x{p}": x, f"w{p}": w} | ({} if unit.structure == "scale" else {f"b{p}": b})
-        words.append(word)
-    return _stream(bench, words, [f"y{p}" for p in range(unit.pe)]), wanted
-
-
-def _pool(bench: _Bench) -> Figures:
-    unit, inputs = bench.unit, wire(bench.unit.input)
-    rounds = prod(unit.numbers[0]) // unit.simd
-    words, wanted = [], []
-    for _ in range(bench.vectors):
-        window: list[list[int]] = [[] for _ in range(unit.pe)]
-        for turn in range(rounds):
-            word = {f"x{p}_{s}": bench.number(inputs) for p in range(unit.pe) for s in range(unit.simd)}
-            words.append(word)
-            for p in range(unit.pe):
-                window[p] += [word[f"x{p}_{s}"] for s in range(unit.simd)]
-                wanted.append((sum if unit.structure == "sum" else max)(window[p]) if turn == rounds - 1 else 0)
-    seen = _stream(bench, words, [f"y{p}" for p in range(unit.pe)])
-    whole = [index // unit.pe % rounds == rounds - 1 for index in range(len(seen))]
-    return [y for y, last in zip(seen, whole, strict=True) if last], [
-        y for index, y in enumerate(wanted) if index // unit.pe % rounds == rounds - 1
-    ]
-
-
-def _window(bench: _Bench) -> Figures:
-    """Two images, one behind the other."""
-    unit, block, path = bench.unit, block_of(bench.unit), walk(bench.unit)
-    bits = unit.simd * int(wire(unit.input).bits)
-    images = [[bench.random.getrandbits(bits) for _ in range(path.words)] for _ in range(2)]
-    fold = block.channels // unit.simd
-    (k_h, k_w), (s_h, s_w), (d_h, d_w) = block.kernel, block.stride, block.dilation
-    width = block.image[1] + 2 * block.padding[1][0]
-    wanted = []
-    for image in images:
-        for oy, ox in product(*(range(size) for size in block.output)):
-            places = [
-                [((oy * s_h + ky * d_h) * width + ox * s_w + kx * d_w) * fold + f for f in range(fold)]
-                for ky in range(k_h)
-                for kx in range(k_w)
-            ]
-            if unit.structure == "parallel":
-                for f in range(fold):
-                    wanted.append(sum(image[place[f]] << (bits * i) for i, place in enumerate(places)))
-            else:
-                wanted += [image[one] for place in places for one in place]
-    return _stream(bench, [{"data": word} for image in images for word in image], ["window"]), wanted
-
-
-def _memory(bench: _Bench) -> Figures:
+def _memory(bench: Bench) -> Figures:
     circuit = bench.circuit
     ((depth, bits),) = bench.unit.numbers
     rom = bench.unit.structure == "rom"
@@ -332,7 +195,7 @@ def _memory(bench: _Bench) -> Figures:
     return seen, words
 
 
-def _control(bench: _Bench) -> Figures:
+def _control(bench: Bench) -> Figures:
     """One vector in, all folds out, and again: how often a word is taken, stored, and which weight is used."""
     circuit = bench.circuit
     ((words, folds, depth),) = bench.unit.numbers
@@ -352,18 +215,23 @@ def _control(bench: _Bench) -> Figures:
     return seen, wanted
 
 
-BENCHES: Mapping[str, Callable[[_Bench], Figures]] = MappingProxyType(
+BENCHES: Mapping[str, Callable[[Bench], Figures]] = MappingProxyType(
     {
         "matvec": _matvec,
         "constant": _constant,
         "thresholds": _thresholds,
-        "window": _window,
+        "window": stream_benches.window,
         "memory": _memory,
         "control": _control,
-        "pool": _pool,
-        "adder": _adder,
-        "saturate": _saturate,
-        "scale_bias": _scale_bias,
+        "pool": stream_benches.pool,
+        "adder": stream_benches.adder,
+        "saturate": stream_benches.saturate,
+        "scale_bias": stream_benches.scale_bias,
+        "converter": stream_benches.converter,
+        "fifo": stream_benches.fifo,
+        "copy": stream_benches.copy,
+        "concat": stream_benches.concat,
+        "label": stream_benches.label,
     }
 )
 """How each kind is simulated: (outputs, what they should be)."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from hwcost.errors import BadOption
 from hwcost.models.corpus import Unit
-from hwcost.synth import constant, control, matvec, memory, streams, thresholds, window
+from hwcost.synth import constant, control, links, matvec, memory, streams, thresholds, window
 from hwcost.synth.circuit import Circuit
 
 BUILDERS: Mapping[str, Callable[[Unit, str], Circuit]] = MappingProxyType(
@@ -22,6 +22,11 @@ BUILDERS: Mapping[str, Callable[[Unit, str], Circuit]] = MappingProxyType(
         "adder": streams.adder,
         "saturate": streams.saturate,
         "scale_bias": streams.scale_bias,
+        "converter": links.converter,
+        "fifo": links.fifo,
+        "copy": links.copy,
+        "concat": links.concat,
+        "label": links.label,
     }
 )
 """Kind -> (unit, family) -> circuit."""

@@ -125,3 +125,15 @@ dry_bean = floor_recipe(
     device="PYNQ-Z1",
     fps=1_000_000,
 )
+
+letter = floor_recipe(
+    name="letter",
+    network=lambda precision: MLP((16, *TRIGGER, 26), precision),
+    data=from_path("letter", "an npz file of 16 whole features below 16 and 26 classes, as UCI's letter", table),
+    input=integers(4, signed=False),
+    example=(16,),
+    lut_budget=(2_000, 12_000),
+    training=Training(epochs=12, batch=128, lr=8e-3),
+    device="PYNQ-Z1",
+    fps=1_000_000,
+)

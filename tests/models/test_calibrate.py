@@ -59,8 +59,10 @@ def test_whole_precisions_and_shapes_left_out() -> None:
     rows = [row for row in rows_of("matvec") if row.amounts["LUT"] >= 4]
     measured = np.array([row.amounts["LUT"] for row in rows])
     for key in (precision, lambda unit: str(unit.simd)):
-        error = np.abs(left_out(rows, MATVEC, key, values("rtl")) / measured - 1).mean()
-        assert error <= 0.07
+        predicted = left_out(rows, MATVEC, key, values("rtl"))
+        known = np.isfinite(predicted)  # the product of two bipolar operands has a constant of its own
+        assert known.mean() >= 0.85
+        assert np.abs(predicted / measured - 1)[known].mean() <= 0.05
 
 
 def test_a_corpus_is_priced_as_a_network_is() -> None:

@@ -137,7 +137,7 @@ def test_a_link_is_exact_monotone_and_has_a_live_gradient(adapter: Adapter, widt
         assert slope > 0 or (slope == 0 and wide[name] == here[name])
 
 
-# Yosys 0.70, synth_xilinx: (bits, words per wide word) -> LUT, FF; see benchmarks/links_yosys.py
+# Yosys 0.70, synth_xilinx: (bits, words per wide word) -> LUT, FF
 DOWN = {(4, 2): (10, 10), (4, 8): (41, 36), (8, 16): (134, 133), (16, 16): (254, 261), (2, 64): (142, 135)}
 UP = {(4, 2): (5, 10), (4, 8): (10, 36), (8, 16): (12, 133), (16, 16): (12, 261), (2, 64): (12, 135)}
 

@@ -36,8 +36,8 @@ def test_it_is_the_folding_of_the_widths_of_now() -> None:
 
 
 def test_never_dearer_than_a_folding_that_stays_and_never_cheaper_with_more_bits() -> None:
-    model = Refolding(20_000, device="xc7z020")
-    stays = Dataflow(device="xc7z020", folding=target_fps(lenet(8, 8)[1], 20_000))
+    model = Refolding(10_000, device="xc7z020")
+    stays = Dataflow(device="xc7z020", folding=target_fps(lenet(8, 8)[1], 10_000))
     found = []
     for bits in (2, 3, 4, 6, 8):
         _, pipeline = lenet(bits, bits)

@@ -13,14 +13,18 @@ pytest.importorskip("amaranth", reason="amaranth is not installed: nothing was v
 from hwcost.errors import BadData, BadOption
 from hwcost.models import AREAS, Dataflow, Fold, place, target_fps
 from hwcost.models.corpus import Measured
-from hwcost.spec import MatVec
-from hwcost.synth.parts import parts
+from hwcost.models.formula import Adapter
+from hwcost.ranges import integers
+from hwcost.spec import Concat, Link, MatVec
+from hwcost.synth.parts import link_terms, parts
 from hwcost.synth.simulation import prove
 from hwcost.synth.units import build
 from hwcost.synth.verify import MEASURED, against, by_layer, corrections
 from hwcost.synth.vivado import read_report
 from hwcost.trace import trace
 from hwcost.zoo.lenet import reference
+from hwcost.zoo.precision import Precision
+from hwcost.zoo.resnet import ResNet8
 
 PIPELINE = trace(reference(), torch.zeros(1, 3, 32, 32), input_bits=8)
 FOLDING = target_fps(PIPELINE, 1000)
@@ -43,7 +47,9 @@ def test_parts_add_up_to_the_price(options: dict[str, str]) -> None:
 
 def test_every_unit_can_be_built() -> None:
     units = {unit for part in parts(place(PIPELINE.layers()), model()) for _, unit in part.terms or ()}
-    assert {unit.kind for unit in units} == {"matvec", "memory", "control", "window", "thresholds", "pool"}
+    assert {unit.kind for unit in units} == {
+        "matvec", "memory", "control", "window", "thresholds", "pool", "converter", "fifo"
+    }  # fmt: skip
     for unit in units:
         assert build(unit).rtlil()
     small = [unit for unit in units if unit.kind == "pool"]
@@ -57,6 +63,32 @@ def test_a_unit_is_built_once_and_counted_for_every_pe() -> None:
     assert (factor, lane.pe, lane.simd) == (4.0, 1, 5)
     counted = {lane: Measured(unit=lane, amounts=dict.fromkeys(AREAS, 7), family="xc7", source="test")}
     assert found[0].measure(counted) == dict.fromkeys(AREAS, 28.0)
+
+
+def test_links_are_cut_into_what_is_built() -> None:
+    wire = integers(4, signed=False)
+    join = Concat(streams=(2, 4), vectors=1, output=wire)
+    link = Link(source=None, sink=join, wire=wire)
+    adapter = Adapter(produced=6, consumed=4, depth=300, copied=True)
+    terms = link_terms(link, adapter)
+    assert {(factor, unit.kind, unit.structure, unit.geometry) for factor, unit in terms} == {
+        (1.0, "converter", "up", "2x24"),
+        (1.0, "converter", "down", "3x16"),
+        (1.0, "fifo", "bram18", "512x16"),
+        (0.5, "copy", "", "2"),
+    }
+    assert link_terms(link, Adapter()) == ()
+    ((_, shallow),) = link_terms(link, Adapter(depth=40))
+    assert (shallow.structure, shallow.geometry) == ("srl", "40x4")
+
+
+def test_a_residual_network_has_rtl_for_every_block() -> None:
+    net = ResNet8(Precision(3, 3))
+    pipeline = trace(net, torch.zeros(1, 3, 32, 32), input_bits=8)
+    found = parts(place(pipeline.layers()), Dataflow(device="ZCU104", folding=target_fps(pipeline, 100)))
+    assert all(part.terms is not None for part in found)
+    kinds = {unit.kind for part in found for _, unit in part.terms or ()}
+    assert {"fifo", "copy", "adder", "converter"} <= kinds
 
 
 def test_units_of_high_level_synthesis_are_refused() -> None:

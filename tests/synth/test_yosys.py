@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,23 @@ def test_a_damaged_result_is_made_again(laboratory: Laboratory) -> None:
     for path in laboratory.cache.iterdir():
         path.write_text("{")
     assert amounts(laboratory, ADDER) == first
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lab = replace(_fake(tmp_path, "print('started')"), cache=tmp_path / "file" / "cache")
+    with pytest.raises(BadOption, match=r"cannot be written .*--cache"):
+        lab.measure([ADDER])
+
+
+@pytest.mark.slow
+def test_two_at_one_cache_get_the_same(laboratory: Laboratory, tmp_path: Path) -> None:
+    units = [Unit(kind="adder", input=f"UINT{bits}", output="UINT4") for bits in (3, 5, 6)]
+    shared = replace(laboratory, cache=tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(shared.measure, [units, units])
+    assert one == two
+    assert len(list(tmp_path.glob("*.json"))) == len(units) and not list(tmp_path.glob("*.partial"))
 
 
 def _fake(tmp_path: Path, code: str) -> Laboratory:

@@ -1,0 +1,354 @@
+"""Fronts of real networks at equal CPU time: ours, a grid of uniform widths, NSGA-II, one run with a growing penalty.
+
+Every method gets the CPU time of so many trainings from the start (`--trainings`), the time of its own overhead, of the
+float network that warm starts need and of validation included. Validation chooses the front; the test split, which no
+method sees, is read once for each of its points. The figure is the hypervolume of the front on test data over accuracy
+(from `FLOOR` below the float network) and the logarithm of LUTs (from all widths at their least to all at their most),
+as a share of the whole rectangle.
+
+- warm: `GreyBoxSampler`, every trial from the weights of its nearest neighbour (`hwcost sweep --bits 2:8 --warm N`).
+- cold: the same sampler, every trial from the start (`hwcost sweep --bits 2:8`).
+- grid: one width for all weights, one for all activations: 8/8, 7/7, ... 2/2, then the other pairs at random.
+- nsga2: Optuna's, over every width, every trial from the start.
+- ramp: one training whose penalty on LUTs grows by RAMP while all widths learn; every epoch is a point (so draws HGQ).
+
+    python benchmarks/real_nets.py --sets FOLDER --out reports/benchmarks       # FOLDER: letter.npz, fashion_mnist.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import log
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+
+from hwcost.cli.network import find_recipe
+from hwcost.control import Ramp, WeightedCost
+from hwcost.data import Data
+from hwcost.loss import hardware_cost
+from hwcost.pareto import hypervolume, non_dominated
+from hwcost.records import checkpoint, save_net
+from hwcost.search import Outcome, Suggestion, open_study
+from hwcost.train import Epoch, evaluate, fit
+from hwcost.trial import Sweep, design, priced_space, run_trial
+
+BITS = (2, 8)
+FLOOR = 0.1
+RAMP = 1e4
+WARM = {
+    "digits": int(__import__("os").environ.get("WD", "5")),
+    "letter": int(__import__("os").environ.get("WL", "3")),
+    "fashion-mnist": 1,
+}
+"""Epochs of a warm trial: a quarter of a training from the start, or the least there is."""
+
+METHODS = ("warm", "cold", "grid", "nsga2", "ramp")
+OBJECTIVES = ("accuracy", "LUT")
+DIRECTIONS = ("maximize", "minimize")
+
+
+class Spent(Exception):
+    """The time is up."""
+
+
+@dataclass
+class Points:
+    """What a method has found, with a clock that stands still while test data are looked at.
+
+    Attributes:
+        limit: CPU seconds.
+        rows: (CPU seconds so far, validation accuracy, LUT, test accuracy).
+    """
+
+    limit: float
+    data: Data
+    rows: list[tuple[float, float, float, float]] = field(default_factory=list)
+    started: float = field(default_factory=time.process_time)
+    aside: float = 0.0
+
+    def spent(self) -> float:
+        return time.process_time() - self.started - self.aside
+
+    def add(self, accuracy: float, lut: float, net: torch.nn.Module) -> None:
+        now = self.spent()
+        if now > self.limit:
+            raise Spent
+        before = time.process_time()
+        self.rows.append((now, accuracy, lut, evaluate(net, self.data.test)))
+        self.aside += time.process_time() - before
+
+
+def searched(sweep: Sweep, data: Data, points: Points, *, warm: bool) -> None:
+    """Trials of a study until the time is up."""
+    prices = priced_space(sweep, data)
+    assert prices is not None
+    if warm:
+        torch.manual_seed(sweep.seed)
+        float_net = sweep.network(None)
+        fit(float_net, data, sweep.recipe.training, seed=sweep.seed)
+        save_net(float_net, checkpoint(sweep.out, None))
+
+    def objective(suggestion: Suggestion) -> Outcome:
+        outcome, trial = run_trial(sweep, data, suggestion)
+        points.add(outcome.attributes["accuracy"], outcome.attributes["LUT"], trial.net)
+        save_net(trial.net, checkpoint(sweep.out, suggestion.number))
+        return outcome
+
+    with open_study(
+        sweep.out, fingerprint={}, objectives=sweep.objectives, seed=sweep.seed, sampler=sweep.method,
+        space=prices.space, prices=prices, warm=warm,
+    ) as study:  # fmt: skip
+        study.run(objective, trials=10**6)
+
+
+def uniform(seed: int) -> Iterator[tuple[int, int]]:
+    """(weight bits, activation bits)."""
+    low, high = BITS
+    yield from ((bits, bits) for bits in range(high, low - 1, -1))
+    rest = [pair for pair in product(range(low, high + 1), repeat=2) if pair[0] != pair[1]]
+    Random(seed).shuffle(rest)
+    yield from rest
+
+
+def gridded(sweep: Sweep, data: Data, points: Points) -> None:
+    """One width for all weights and one for all activations."""
+    prices = priced_space(sweep, data)
+    assert prices is not None
+    for number, (weight, activation) in enumerate(uniform(sweep.seed)):
+        params = {name: weight if "weight" in name else activation for name in prices.space}
+        outcome, trial = run_trial(sweep, data, Suggestion(number, params, seed=1000 * sweep.seed + number))
+        points.add(outcome.attributes["accuracy"], outcome.attributes["LUT"], trial.net)
+
+
+def ramped(sweep: Sweep, data: Data, points: Points, seconds_per_epoch: float) -> None:
+    """One training over all the time, all widths learned from the most on."""
+    prices = priced_space(sweep, data)
+    assert prices is not None
+    widest = {name: BITS[1] for name in prices.space}
+    trial = design(sweep, widest, data, sweep.seed)
+    from hwcost.quant import thaw_widths
+
+    thaw_widths(trial.net)
+    epochs = max(4, int(points.limit / seconds_per_epoch))
+    settings = replace(sweep.recipe.training, epochs=epochs, settle=0.0, land=False)
+    with torch.no_grad():
+        full = float(hardware_cost(trial.pipeline, trial.model)["LUT"])
+    steps = epochs * data.train.steps(settings.batch)
+    keeper = WeightedCost({"LUT": full}, Ramp(1.0 / RAMP**0.5, RAMP**0.5, steps))
+
+    def on_epoch(epoch: Epoch) -> None:
+        points.add(epoch.accuracy, epoch.cost["LUT"], trial.net)
+
+    fit(
+        trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
+        on_epoch=on_epoch,
+    )  # fmt: skip
+
+
+def front_volume(rows: list[tuple[float, float, float, float]], corner: tuple[float, float, float, float]) -> float:
+    """Share of the rectangle that the test figures of the front chosen on validation cover."""
+    worst, best, least, most = corner
+    if not rows:
+        return 0.0
+    table = np.array(rows)
+    chosen = table[non_dominated(table[:, 1:3], DIRECTIONS)]
+    figures = np.column_stack(
+        [(chosen[:, 3] - worst) / (best - worst), np.log(chosen[:, 2] / least) / log(most / least)]
+    )
+    figures = figures[(figures[:, 0] > 0) & (figures[:, 1] < 1)]
+    if not len(figures):
+        return 0.0
+    return float(hypervolume(np.clip(figures, 0, 1), (0.0, 1.0), DIRECTIONS))
+
+
+def one(job: tuple[str, str, int, Path | None, float]) -> dict[str, Any]:
+    """A method on a network with a seed."""
+    name, method, seed, path, trainings = job
+    torch.set_num_threads(1)
+    recipe = replace(find_recipe(name), objectives=OBJECTIVES)
+    with tempfile.TemporaryDirectory() as folder:
+        warm = WARM[name] if method == "warm" else None
+        sampler = "nsga2" if method == "nsga2" else "greybox"
+        sweep = Sweep(
+            recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=BITS, warm=warm,
+            sampler=sampler,
+        )  # fmt: skip
+        data = sweep.load()
+        (Path(folder) / "study").mkdir()
+        costs = limits_of(sweep, data)
+        float_accuracy, unit = calibrated(sweep, data)
+        points = Points(trainings * unit, data)
+        try:
+            if method in ("warm", "cold", "nsga2"):
+                searched(sweep, data, points, warm=warm is not None)
+            elif method == "grid":
+                gridded(sweep, data, points)
+            else:
+                ramped(sweep, data, points, unit / recipe.training.epochs)
+        except Spent:
+            pass
+    corner = (float_accuracy - FLOOR, min(1.0, float_accuracy + 0.02), *costs)
+    return {"net": name, "method": method, "seed": seed, "limit": points.limit, "corner": corner, "rows": points.rows}
+
+
+def limits_of(sweep: Sweep, data: Data) -> tuple[float, float]:
+    """LUTs with every width at its least, and at its most."""
+    prices = priced_space(sweep, data)
+    assert prices is not None
+    found = []
+    for bits in BITS:
+        trial = design(sweep, dict.fromkeys(prices.space, bits), data, sweep.seed)
+        found.append(trial.estimate().total["LUT"])
+    return found[0], found[1]
+
+
+def calibrated(sweep: Sweep, data: Data) -> tuple[float, float]:
+    """Test accuracy of the float network, the same for all methods and seeds, and CPU seconds of one training."""
+    torch.manual_seed(0)
+    net = sweep.network(None)
+    fit(net, data, sweep.recipe.training, seed=0)
+    prices = priced_space(sweep, data)
+    assert prices is not None
+    before = time.process_time()
+    run_trial(replace(sweep, warm=None), data, Suggestion(0, dict.fromkeys(prices.space, 4), seed=0))
+    return evaluate(net, data.test), time.process_time() - before
+
+
+def summary(found: list[dict[str, Any]], trainings: float) -> str:
+    """As Markdown."""
+    lines = [
+        "| network | method | points | hypervolume, mean of seeds | spread | against the best other |",
+        "|---|---|---|---|---|---|",
+    ]
+    volumes: dict[tuple[str, str], list[float]] = {}
+    counts: dict[tuple[str, str], list[int]] = {}
+    for run in found:
+        key = run["net"], run["method"]
+        volumes.setdefault(key, []).append(front_volume(run["rows"], run["corner"]))
+        counts.setdefault(key, []).append(len(run["rows"]))
+    for (net, method), values in volumes.items():
+        others = max(mean(other) for (one, way), other in volumes.items() if one == net and way not in ("warm", "cold"))
+        spread = f"{stdev(values):.3f}" if len(values) > 1 else ""
+        ratio = f"{mean(values) / others:.2f}" if method in ("warm", "cold") and others else ""
+        lines.append(
+            f"| {net} | {method} | {mean(counts[net, method]):.0f} | {mean(values):.3f} | {spread} | {ratio} |"
+        )
+    return "\n".join(lines)
+
+
+def _course(run: dict[str, Any], shares: np.ndarray) -> list[float]:
+    """Hypervolume of what was there after each share of the time."""
+    return [
+        front_volume([row for row in run["rows"] if row[0] <= share * run["limit"]], run["corner"]) for share in shares
+    ]
+
+
+def picture(found: list[dict[str, Any]], path: Path) -> None:
+    """Hypervolume against CPU seconds: the mean of the seeds, and their range."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    nets = list(dict.fromkeys(run["net"] for run in found))
+    figure, axes = plt.subplots(1, len(nets), figsize=(4.2 * len(nets), 3.6), squeeze=False, layout="constrained")
+    styles = dict(zip(METHODS, ("-", "--", "-.", ":", (0, (5, 1, 1, 1))), strict=True))
+    colours = dict(zip(METHODS, ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"), strict=True))
+    for axis, net in zip(axes[0], nets, strict=True):
+        for method in METHODS:
+            runs = [run for run in found if (run["net"], run["method"]) == (net, method)]
+            if not runs:
+                continue
+            times = np.linspace(0, 1, 41)
+            curves = np.array([_course(run, times) for run in runs])
+            seconds = times * mean(run["limit"] for run in runs)
+            axis.plot(seconds, curves.mean(0), styles[method], color=colours[method], label=method)
+            axis.fill_between(seconds, curves.min(0), curves.max(0), color=colours[method], alpha=0.15, linewidth=0)
+        axis.set(title=net, xlabel="CPU seconds", ylim=(0, None))
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0][0].set_ylabel("hypervolume on test data")
+    axes[0][-1].legend(frameon=False, loc="lower right")
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, required=True, help="folder of letter.npz and fashion_mnist.npz")
+    parser.add_argument("--nets", default="digits,letter,fashion-mnist")
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trainings", type=float, default=16, help="CPU time of a method, in trainings from the start")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="folder of real_nets.md, real_nets.csv and real_nets.png")
+    options = parser.parse_args()
+    paths: Mapping[str, Path | None] = {
+        "digits": None, "letter": options.sets / "letter.npz", "fashion-mnist": options.sets / "fashion_mnist.npz"
+    }  # fmt: skip
+    nets, methods = options.nets.split(","), options.methods.split(",")
+    if unknown := ({*nets} - {*paths}) | ({*methods} - {*METHODS}):
+        parser.error(
+            f"unknown: {', '.join(sorted(unknown))}; networks {', '.join(paths)}, methods {', '.join(METHODS)}"
+        )
+    jobs = [
+        (net, method, seed, paths[net], options.trainings)
+        for net in nets
+        for seed in range(options.seeds)
+        for method in methods
+    ]
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        found = []
+        for run in pool.map(one, jobs):
+            found.append(run)
+            print(
+                run["net"],
+                run["method"],
+                run["seed"],
+                len(run["rows"]),
+                f"{front_volume(run['rows'], run['corner']):.3f}",
+                flush=True,
+            )
+    text = summary(found, options.trainings)
+    print(text)
+    if options.out is not None:
+        write(options, found, text)
+
+
+def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -> None:
+    options.out.mkdir(parents=True, exist_ok=True)
+    picture(found, options.out / "real_nets.png")
+    with (options.out / "real_nets.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("net", "method", "seed", "cpu_seconds", "validation", "LUT", "test"))
+        for run in found:
+            for seconds, validation, lut, test in run["rows"]:
+                table.writerow((run["net"], run["method"], run["seed"], f"{seconds:.2f}", validation, int(lut), test))
+    command = f"python benchmarks/real_nets.py --sets FOLDER --trainings {options.trainings:g} --seeds {options.seeds}"
+    lines = [
+        "# Fronts of real networks at equal CPU time",
+        "",
+        f"Written by `{command} --out reports/benchmarks`;",
+        "methods and figure are explained in its first lines. Every point is in `real_nets.csv`.",
+        "",
+        text,
+        "",
+        "![hypervolume against CPU seconds](real_nets.png)",
+        "",
+    ]
+    (options.out / "real_nets.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

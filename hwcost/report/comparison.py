@@ -1,0 +1,269 @@
+"""Several studies on one page: methods by their median front over seeds, with what others have published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwcost.errors import BadStudy
+from hwcost.pareto import Floats, hypervolume
+from hwcost.report.axes import accuracy_axis, cost_axis
+from hwcost.report.files import replace_files
+from hwcost.report.ink import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
+from hwcost.report.page import rendered
+from hwcost.report.study import Study
+
+GRID = 241
+"""Costs at which fronts of several seeds are compared."""
+
+MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """Studies that differ in nothing but their seeds.
+
+    Attributes:
+        name: what tells them from the others.
+        studies: at least one.
+    """
+
+    name: str
+    studies: tuple[Study, ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A design that somebody else has published.
+
+    Attributes:
+        name: for the label.
+        accuracy: 0 to 1, on test data.
+        cost: of the resource on the axis.
+    """
+
+    name: str
+    accuracy: float
+    cost: float
+
+
+def write_comparison(
+    folder: Path, studies: Mapping[str, Study], published: Path | None = None, *, force: bool = False
+) -> Path:
+    """Write the page of several studies: index.html, comparison.md, comparison.png and comparison.csv.
+
+    Args:
+        folder: created if missing.
+        studies: how the user named each -> study.
+        published: a CSV with columns name, accuracy (0..1 or percent) and the resource on the axis.
+        force: compare what was trained on other data or priced otherwise.
+
+    Raises:
+        BadStudy: studies that cannot be compared, without anything to compare, a published file that makes no sense, or
+            a folder that cannot be written.
+    """
+    costs = {study.cost for study in studies.values()}
+    cost = next(iter(costs))
+    if len(costs) > 1 or cost is None:
+        raise BadStudy(f"report: costs {', '.join(map(str, costs))}; every study needs finished trials of one cost")
+    unlike = differences(studies)
+    if unlike and not force:
+        raise BadStudy(f"report: {unlike[0]}; give --force to compare them all the same")
+    others = [] if published is None else read_published(published, cost)
+    methods = grouped(studies)
+    with house_style():
+        figure = _figure(methods, others, cost)
+        image, vector = picture(figure, "png"), inline_svg(figure)
+    table = volumes(methods, cost)
+    facts = {
+        "methods": [_row(method, table, cost) for method in methods],
+        "studies": [_study_row(name, method, study, table) for name, method, study in _named(studies, methods)],
+        "published": others, "cost": cost, "unlike": unlike, "figure": vector, "alternative": figure.alternative,
+        "first": next(iter(studies.values())).run,
+    }  # fmt: skip
+    front = pd.concat([_points(name, study, cost) for name, study in studies.items()])
+    return replace_files(
+        folder,
+        {
+            "comparison.png": image,
+            "comparison.csv": front.to_csv(index=False, lineterminator="\n").encode(),
+            "comparison.md": rendered("comparison.md", facts, escape=False).encode(),
+            "index.html": rendered("comparison.html", facts, escape=True).encode(),
+        },
+    )
+
+
+def differences(studies: Mapping[str, Study]) -> list[str]:
+    """In words, what makes studies no match for the first: data, or what their costs follow from."""
+    (first, reference), *rest = studies.items()
+    found = []
+    for name, study in rest:
+        for what, key in _DEFINITION.items():
+            mine, theirs = key(reference.run), key(study.run)
+            if mine != theirs:
+                found.append(f"{first} and {name} differ in {what}: {mine} and {theirs}")
+    return found
+
+
+_DEFINITION: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+    "data": lambda run: f"{run['data'].get('name')} {run['data'].get('fingerprint')}",
+    "part": lambda run: run["device"].get("name"),
+    "clock": lambda run: run["device"].get("clock_mhz"),
+    "frame rate": lambda run: run.get("target_fps"),
+    "version of the cost models": lambda run: run["hwcost"],
+}  # fmt: skip
+
+
+def grouped(studies: Mapping[str, Study]) -> list[Method]:
+    """Studies of one recipe, search and part together, whatever their seeds; the name says in what they differ."""
+    found: dict[tuple[str, ...], list[Study]] = {}
+    for study in studies.values():
+        found.setdefault(_key(study.run), []).append(study)
+    told = [at for at in range(len(next(iter(found)))) if len({key[at] for key in found}) > 1]
+    return [
+        Method(", ".join(key[at] for at in told or [0] if key[at]) or key[0], tuple(members))
+        for key, members in found.items()
+    ]
+
+
+def _key(run: Mapping[str, Any]) -> tuple[str, ...]:
+    bits, limits = run.get("bits"), run.get("limits") or {}
+    return (
+        str(run["recipe"]),
+        str(run["sampler"]),
+        "" if not bits else "widths {}:{}".format(*bits),
+        "" if not run.get("warm") else f"warm {run['warm']}",
+        " ".join(f"{name}<={limit:g}" for name, limit in limits.items()),
+        str(run["device"].get("name", "")),
+    )
+
+
+def attained(study: Study, at: Floats, cost: str) -> Floats:
+    """Best accuracy for at most each cost, of the front on test data where it was tested, else on validation; NaN below
+    its cheapest point."""
+    front = study.front
+    accuracy, costs = _accuracy(front), front[cost].to_numpy(dtype=float)
+    usable = np.isfinite(accuracy) & np.isfinite(costs)
+    reached = np.where(costs[usable] <= at[:, None], accuracy[usable], -np.inf).max(1, initial=-np.inf)
+    return np.where(np.isfinite(reached), reached, np.nan)
+
+
+def _accuracy(front: pd.DataFrame) -> Floats:
+    test, validation = (front[name].to_numpy(dtype=float) for name in ("test_accuracy", "accuracy"))
+    return np.where(np.isfinite(test), test, validation)
+
+
+def volumes(methods: Sequence[Method], cost: str) -> dict[int, float]:
+    """Hypervolume of every study, by identity: accuracy and log cost, each from the worst to the best front point of
+    all studies together; 1 is a network best in both."""
+    every = [study for method in methods for study in method.studies]
+    points = {
+        id(study): np.column_stack([_accuracy(study.front), np.log1p(study.front[cost].to_numpy(dtype=float))])
+        for study in every
+    }
+    table = np.concatenate(list(points.values()))
+    table = table[np.isfinite(table).all(1)]
+    low, span = table.min(0), np.where(np.ptp(table, axis=0) > 0, np.ptp(table, axis=0), 1.0)
+    ways = ("maximize", "minimize")
+    found = {}
+    for name, own in points.items():
+        scaled = (own[np.isfinite(own).all(1)] - low) / span
+        found[name] = float(hypervolume(scaled, (0.0, 1.0), ways)) if len(scaled) else 0.0
+    return found
+
+
+def read_published(path: Path, cost: str) -> list[Published]:
+    """Rows of a CSV of the user.
+
+    Raises:
+        BadStudy: no such file, columns missing, or numbers that are none.
+    """
+    try:
+        table = pd.read_csv(path)
+        missing = [name for name in ("name", "accuracy", cost) if name not in table.columns]
+        if missing:
+            raise BadStudy(f"--published {path}: no column {', '.join(missing)}; it needs name, accuracy and {cost}")
+        accuracy = pd.to_numeric(table["accuracy"]).to_numpy(dtype=float)
+        costs = pd.to_numeric(table[cost]).to_numpy(dtype=float)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise BadStudy(f"--published {path}: cannot be read ({error}); give a CSV of name, accuracy, {cost}") from error
+    accuracy = accuracy / 100 if (accuracy > 1).any() else accuracy
+    if not (np.isfinite(accuracy).all() and np.isfinite(costs).all() and (accuracy <= 1).all() and (costs > 0).all()):
+        raise BadStudy(f"--published {path}: accuracies must be ratios or percent, and each {cost} above 0")
+    return [Published(str(n), float(a), float(c)) for n, a, c in zip(table["name"], accuracy, costs, strict=True)]
+
+
+def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str) -> Drawing:
+    """A step curve per method: the median of its seeds, with their range behind it."""
+    figure, axes = sheet(9.0, 4.8)
+    every = [study for method in methods for study in method.studies]
+    costs = np.concatenate([study.front[cost].to_numpy(dtype=float) for study in every] + [[o.cost for o in others]])
+    costs = costs[np.isfinite(costs)]
+    values = np.concatenate([_accuracy(study.front) for study in every] + [[o.accuracy for o in others]]) * 100
+    accuracy_axis(axes, values, values)
+    cost_axis(axes, costs, cost)
+    left, right = axes.get_xlim()
+    at = np.geomspace(left, right, GRID) if axes.get_xscale() == "log" else np.linspace(left, right, GRID)
+    for number, (method, color) in enumerate(zip(methods, _colors(len(methods)), strict=True)):
+        curves = 100 * np.array([attained(study, at, cost) for study in method.studies])
+        known = np.isfinite(curves).sum(0) * 2 > len(curves)  # the median of those that reach no such cost is none
+        low, middle, high = (_over_seeds(curves, share, known) for share in (0.0, 0.5, 1.0))
+        if len(curves) > 1:
+            axes.fill_between(at, low, high, step="post", color=color, alpha=0.18, lw=0)
+        label = f"{method.name} ({len(curves)} seed{'s' * (len(curves) > 1)})"
+        axes.step(at, middle, where="post", color=color, lw=1.4, ls=("-", "--", "-.", ":")[number % 4], label=label)
+    for marker, other in zip(MARKERS * len(others), others, strict=False):
+        axes.plot(other.cost, 100 * other.accuracy, marker, color=INK, ms=5, ls="none")
+        axes.annotate(other.name, (other.cost, 100 * other.accuracy), (5, 3), textcoords="offset points", fontsize=8,
+                      color=MUTED)  # fmt: skip
+    axes.set_ylabel("accuracy, %")
+    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8, labelcolor=MUTED)
+    names = ", ".join(method.name for method in methods)
+    return Drawing(name="comparison", figure=figure, alternative=f"Median front of {names}: accuracy against {cost}.")
+
+
+def _over_seeds(curves: Floats, share: float, known: np.ndarray[Any, np.dtype[np.bool_]]) -> Floats:
+    found = np.full(curves.shape[1], np.nan)
+    if known.any():
+        found[known] = np.nanquantile(curves[:, known], share, axis=0)
+    return found
+
+
+def _colors(count: int) -> Iterable[str]:
+    return [SERIES[number % len(SERIES)] for number in range(count)]
+
+
+def _row(method: Method, table: Mapping[int, float], cost: str) -> dict[str, Any]:
+    found = np.array([table[id(study)] for study in method.studies])
+    fronts = [study.front for study in method.studies]
+    return {
+        "name": method.name,
+        "seeds": len(found),
+        "volume": float(found.mean()),
+        "spread": float(found.std(ddof=1)) if len(found) > 1 else None,
+        "accuracy": max(float(np.nanmax(_accuracy(front))) for front in fronts),
+        "least": min(float(np.nanmin(front[cost].to_numpy(dtype=float))) for front in fronts),
+    }
+
+
+def _named(studies: Mapping[str, Study], methods: Sequence[Method]) -> list[tuple[str, str, Study]]:
+    of = {id(study): method.name for method in methods for study in method.studies}
+    return [(name, of[id(study)], study) for name, study in studies.items()]
+
+
+def _study_row(name: str, method: str, study: Study, table: Mapping[int, float]) -> dict[str, Any]:
+    return {
+        "name": name, "method": method, "seed": study.run["seed"], "finished": len(study.complete),
+        "front": len(study.front), "volume": table[id(study)], "command": study.run["command"],
+    }  # fmt: skip
+
+
+def _points(name: str, study: Study, cost: str) -> pd.DataFrame:
+    table = study.front[["number", "accuracy", "test_accuracy", cost]].copy()
+    table.insert(0, "study", name)
+    return table

@@ -1,0 +1,174 @@
+"""Simulations of units with a handshake, beside integer arithmetic."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import Any
+
+from hwcost.models.corpus import wire
+from hwcost.models.priced_units import block_of
+from hwcost.synth.bench import Bench, Figures, stream
+from hwcost.synth.window import walk
+
+
+def adder(bench: Bench) -> Figures:
+    """Sums of both streams."""
+    left, right, pe = wire(bench.unit.input), wire(bench.unit.output), bench.unit.pe
+    rows = [[(bench.number(left), bench.number(right)) for _ in range(pe)] for _ in range(bench.vectors)]
+    words = [
+        {f"a{p}": a for p, (a, _) in enumerate(row)} | {f"b{p}": b for p, (_, b) in enumerate(row)} for row in rows
+    ]
+    return stream(bench, words, [f"y{p}" for p in range(pe)]), [a + b for row in rows for a, b in row]
+
+
+def saturate(bench: Bench) -> Figures:
+    """Clipped numbers."""
+    inputs, output, pe = wire(bench.unit.input), wire(bench.unit.output), bench.unit.pe
+    rows = [[bench.number(inputs) for _ in range(pe)] for _ in range(bench.vectors)]
+    words = [{f"x{p}": x for p, x in enumerate(row)} for row in rows]
+    wanted = [min(max(x, int(output.low)), int(output.high)) for row in rows for x in row]
+    return stream(bench, words, [f"y{p}" for p in range(pe)]), wanted
+
+
+def scale_bias(bench: Bench) -> Figures:
+    """Products with a factor, and a sum where there is a bias, cut to the output."""
+    unit = bench.unit
+    inputs, weight, output = wire(unit.input), wire(unit.weight), wire(unit.output)
+    words, wanted = [], []
+    for _ in range(bench.vectors):
+        word: dict[str, int] = {}
+        for p in range(unit.pe):
+            x, w = bench.number(inputs), bench.number(weight)
+            b = 0 if unit.structure == "scale" else bench.number(output) // 2
+            total = (x * w + b) % 2 ** int(output.bits)
+            wanted.append(total - 2 ** int(output.bits) * (output.signed and total > int(output.high)))
+            word |= {f"x{p}": x, f"w{p}": w} | ({} if unit.structure == "scale" else {f"b{p}": b})
+        words.append(word)
+    return stream(bench, words, [f"y{p}" for p in range(unit.pe)]), wanted
+
+
+def pool(bench: Bench) -> Figures:
+    """The largest, or the sum, of windows."""
+    unit, inputs = bench.unit, wire(bench.unit.input)
+    rounds = prod(unit.numbers[0]) // unit.simd
+    words, wanted = [], []
+    for _ in range(bench.vectors):
+        window: list[list[int]] = [[] for _ in range(unit.pe)]
+        for turn in range(rounds):
+            word = {f"x{p}_{s}": bench.number(inputs) for p in range(unit.pe) for s in range(unit.simd)}
+            words.append(word)
+            for p in range(unit.pe):
+                window[p] += [word[f"x{p}_{s}"] for s in range(unit.simd)]
+                wanted.append((sum if unit.structure == "sum" else max)(window[p]) if turn == rounds - 1 else 0)
+    seen = stream(bench, words, [f"y{p}" for p in range(unit.pe)])
+    whole = [index // unit.pe % rounds == rounds - 1 for index in range(len(seen))]
+    return [y for y, last in zip(seen, whole, strict=True) if last], [
+        y for index, y in enumerate(wanted) if index // unit.pe % rounds == rounds - 1
+    ]
+
+
+def window(bench: Bench) -> Figures:
+    """Two images, one behind the other."""
+    unit, block, path = bench.unit, block_of(bench.unit), walk(bench.unit)
+    bits = unit.simd * int(wire(unit.input).bits)
+    images = [[bench.random.getrandbits(bits) for _ in range(path.words)] for _ in range(2)]
+    fold = block.channels // unit.simd
+    (k_h, k_w), (s_h, s_w), (d_h, d_w) = block.kernel, block.stride, block.dilation
+    width = block.image[1] + 2 * block.padding[1][0]
+    wanted = []
+    for image in images:
+        for oy, ox in product(*(range(size) for size in block.output)):
+            places = [
+                [((oy * s_h + ky * d_h) * width + ox * s_w + kx * d_w) * fold + f for f in range(fold)]
+                for ky in range(k_h)
+                for kx in range(k_w)
+            ]
+            if unit.structure == "parallel":
+                for f in range(fold):
+                    wanted.append(sum(image[place[f]] << (bits * i) for i, place in enumerate(places)))
+            else:
+                wanted += [image[one] for place in places for one in place]
+    return stream(bench, [{"data": word} for image in images for word in image], ["window"]), wanted
+
+
+def converter(bench: Bench) -> Figures:
+    """Words collected to wide ones, or wide ones shifted out; the first word is the lowest."""
+    unit = bench.unit
+    ((words, bits),) = unit.numbers
+    wide = [[bench.random.getrandbits(bits) for _ in range(words)] for _ in range(bench.vectors)]
+    joined = [sum(value << (bits * at) for at, value in enumerate(word)) for word in wide]
+    narrow = [value for word in wide for value in word]
+    sent, wanted = (narrow, joined) if unit.structure == "up" else (joined, narrow)
+    return stream(bench, [{"data": value} for value in sent], ["word"]), wanted
+
+
+def fifo(bench: Bench) -> Figures:
+    """What comes in goes out, in order; then as much as it must hold while nobody reads."""
+    ((depth, bits),) = bench.unit.numbers
+    words = [bench.random.getrandbits(bits) for _ in range(bench.vectors * 8)]
+    seen = stream(bench, [{"data": value} for value in words], ["word"])
+    filled = _filled(bench, [bench.random.getrandbits(bits) for _ in range(depth + 8)])
+    return [*seen, int(filled >= depth)], [*words, 1]
+
+
+def _filled(bench: Bench, words: list[int]) -> int:
+    """Words that are taken while nobody reads."""
+    circuit, taken = bench.circuit, 0
+
+    async def run(context: Any) -> None:
+        nonlocal taken
+        context.set(circuit.inputs["in_valid"], 1)
+        for word in words:
+            context.set(circuit.inputs["data"], word)
+            taken += context.get(circuit.outputs["in_ready"])
+            await context.tick()
+
+    bench.run(run)
+    return taken
+
+
+def copy(bench: Bench) -> Figures:
+    """Every word reaches every reader once, whatever their pace."""
+    circuit, readers = bench.circuit, range(bench.unit.numbers[0][0])
+    words = 8 * bench.vectors
+    served = [[0] * words for _ in readers]
+
+    async def run(context: Any) -> None:
+        at = 0
+        while at < words:
+            valid = bench.random.random() < 0.8
+            context.set(circuit.inputs["in_valid"], valid)
+            for reader in readers:
+                ready = bench.random.random() < 0.6
+                context.set(circuit.inputs[f"out_ready{reader}"], ready)
+                served[reader][at] += ready and context.get(circuit.outputs[f"out_valid{reader}"])
+            at += valid and context.get(circuit.outputs["in_ready"])
+            await context.tick()
+
+    bench.run(run)
+    return [count for row in served for count in row], [1] * (words * len(readers))
+
+
+def concat(bench: Bench) -> Figures:
+    """A word of each stream in turn."""
+    unit = bench.unit
+    streams, bits = unit.numbers[0][0], unit.pe * int(wire(unit.input).bits)
+    words, wanted = [], []
+    for turn in range(bench.vectors * streams):
+        word = {f"x{one}": bench.random.getrandbits(bits) for one in range(streams)}
+        words.append(word)
+        wanted.append(word[f"x{turn % streams}"])
+    return stream(bench, words, ["word"]), wanted
+
+
+def label(bench: Bench) -> Figures:
+    """The first of the largest elements."""
+    unit, inputs = bench.unit, wire(bench.unit.input)
+    channels, words, wanted = unit.numbers[0][0], [], []
+    for _ in range(bench.vectors):
+        elements = [bench.number(inputs) for _ in range(channels)]
+        wanted.append(elements.index(max(elements)))
+        for start in range(0, channels, unit.pe):
+            words.append({f"x{lane}": elements[start + lane] for lane in range(unit.pe)})
+    return stream(bench, words, ["label"]), wanted

@@ -1,0 +1,53 @@
+"""A network that starts from the weights of another of the same layers, at widths of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hwcost.errors import BadStudy
+from hwcost.quant import LearnedBits
+from hwcost.quant.quantizers import ScaledQuantizer
+from hwcost.records import read_net
+
+
+def start_from(net: nn.Module, path: Path) -> None:
+    """Take over weights, scales and statistics of a checkpoint, and leave the widths.
+
+    The checkpoint of a float network knows no scales: those of weights start at the statistic of their new weights,
+    those of activations where they were built.
+
+    Args:
+        net: in place.
+        path: of a checkpoint of a network with the same layers, quantized or float.
+
+    Raises:
+        BadStudy: the file is missing or broken, or of another network.
+    """
+    state = read_net(path)
+    widths = {f"{name}.offset" for name, module in net.named_modules() if isinstance(module, LearnedBits)}
+    own = net.state_dict()
+    taken = {name: tensor for name, tensor in state.items() if name not in widths}
+    strange = [name for name in taken if name not in own]
+    plain = {name for name, _ in net.named_parameters() if name.rpartition(".")[2] in ("weight", "bias")}
+    if strange or not plain <= taken.keys():
+        lacking = [*strange, *sorted(plain - taken.keys())]
+        raise BadStudy(f"{path}: {lacking[0]} is not in both networks; a warm start needs the same layers")
+    try:
+        net.load_state_dict(own | taken)
+    except RuntimeError as error:
+        raise BadStudy(f"{path}: {str(error).splitlines()[-1].strip()}; a warm start needs the same layers") from error
+    for name, module in net.named_modules():
+        quantizer = getattr(module, "weight_quant", None)
+        if isinstance(quantizer, ScaledQuantizer) and not any(key.startswith(f"{name}.weight_quant.") for key in taken):
+            _restart(module, quantizer)
+
+
+@torch.no_grad()
+def _restart(layer: nn.Module, quantizer: ScaledQuantizer) -> None:
+    """Its scale at the statistic of the weight that the layer has now."""
+    scale = quantizer.scale
+    if getattr(scale, "stat", None) is not None and hasattr(scale, "start"):
+        scale.start(layer.weight)

@@ -1,0 +1,116 @@
+"""Several studies on one page: what is one method, what may be compared, and the figures by brute force."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_report import made_up_run, made_up_trials
+
+from hwcost.errors import BadStudy
+from hwcost.report import Study, read_study, write_comparison
+from hwcost.report.comparison import attained, grouped, read_published, volumes
+
+
+def study(seed: int = 0, count: int = 30, **changes: Any) -> Study:
+    return read_study(made_up_trials(count, seed), made_up_run(seed=seed, **changes))
+
+
+def test_studies_that_differ_in_their_seeds_are_one_method() -> None:
+    studies = {"a0": study(0), "a1": study(1), "b0": study(0, sampler="greybox", bits=[2, 8], warm=4)}
+    methods = grouped(studies)
+    assert [(method.name, len(method.studies)) for method in methods] == [
+        ("TPESampler", 2),
+        ("greybox, widths 2:8, warm 4", 1),
+    ]
+    assert [method.name for method in grouped({"a0": study(0), "a1": study(1)})] == ["digits"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": {"name": "other", "fingerprint": "1", "train": 1}}, "data"),
+        ({"device": {"name": "xc7z020", "LUT": 53200, "clock_mhz": 100.0}}, "part: xc7z010 and xc7z020"),
+        ({"target_fps": 5}, "frame rate: 10000 and 5"),
+        ({"hwcost": "9"}, "version of the cost models"),
+    ],
+)
+def test_other_data_or_prices_are_refused_without_force(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    studies = {"one": study(0), "two": study(1, **changes)}
+    with pytest.raises(BadStudy, match=f"one and two differ in {words}.*--force"):
+        write_comparison(tmp_path / "page", studies)
+    assert not (tmp_path / "page").exists()
+    page = write_comparison(tmp_path / "page", studies, force=True)
+    assert "Not alike" in page.read_text() and "**Not alike:**" in (page.parent / "comparison.md").read_text()
+
+
+def test_attainment_and_hypervolume_by_brute_force() -> None:
+    studies = {str(seed): study(seed) for seed in range(3)}
+    at = np.geomspace(500, 40_000, 25)
+    points = {
+        name: [(row["test_accuracy"], row["LUT"]) for _, row in one.front.iterrows()] for name, one in studies.items()
+    }
+    for name, one in studies.items():
+        for cost, reached in zip(at, attained(one, at, "LUT"), strict=True):
+            below = [accuracy for accuracy, lut in points[name] if lut <= cost]
+            assert reached == max(below) if below else np.isnan(reached)
+    every = np.array([point for some in points.values() for point in some])
+    accuracies, costs = every[:, 0], np.log1p(every[:, 1])
+    found = volumes(grouped(studies), "LUT")
+    for name, one in studies.items():
+        own = np.array(points[name])
+        gain = (own[:, 0] - accuracies.min()) / np.ptp(accuracies)
+        room = 1 - (np.log1p(own[:, 1]) - costs.min()) / np.ptp(costs)
+        grid = (np.arange(1500) + 0.5) / 1500
+        heights = [max((a for a, r in zip(gain, room, strict=True) if 1 - r <= x), default=0.0) for x in grid]
+        assert found[id(one)] == pytest.approx(np.mean(heights), abs=2e-3)
+
+
+def test_the_page_needs_nothing_else_and_names_all(tmp_path: Path) -> None:
+    others = tmp_path / "others.csv"
+    others.write_text("name,accuracy,LUT\nJones & Co <2024>,97.5,8000\n")
+    studies = {f"run{seed}": study(seed) for seed in range(3)} | {"wide": study(5, sampler="greybox")}
+    page = write_comparison(tmp_path / "page", studies, others)
+    text = page.read_text()
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text)
+    assert "Jones &amp; Co &lt;2024&gt;" in text and "<2024>" not in text
+    for name in ("run0", "run2", "wide", "TPESampler", "greybox"):
+        assert name in text
+    svg = ET.fromstring(re.search(r"<svg.*?</svg>", text, re.DOTALL)[0])  # type: ignore[index] # fails where there is none
+    assert svg.get("aria-label", "").startswith("Median front of TPESampler, greybox")
+    for link in re.findall(r'href="(?!data:|#)([^"]+)"', text):
+        assert (page.parent / link).is_file()
+    table = pd.read_csv(page.parent / "comparison.csv")
+    assert set(table["study"]) == set(studies)
+    for name, one in studies.items():
+        assert sorted(table[table["study"] == name]["number"]) == sorted(one.front["number"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,accuracy\na,1\n", "no column LUT"),
+        ("name,accuracy,LUT\na,x,1\n", "cannot be read"),
+        ("name,accuracy,LUT\na,0.9,-1\n", "above 0"),
+        ("name,accuracy,LUT\na,,5\n", "ratios or percent"),
+    ],
+)
+def test_published_rows_that_make_no_sense(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(BadStudy, match=words):
+        read_published(path, "LUT")
+    with pytest.raises(BadStudy, match="cannot be read"):
+        read_published(tmp_path / "none.csv", "LUT")
+
+
+def test_nothing_to_compare(tmp_path: Path) -> None:
+    running = made_up_trials(2).assign(state="RUNNING", accuracy=np.nan, LUT=np.nan, BRAM18=np.nan)
+    empty = read_study(running, made_up_run())
+    with pytest.raises(BadStudy, match="finished trials of one cost"):
+        write_comparison(tmp_path, {"full": study(), "empty": empty})
