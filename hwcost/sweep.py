@@ -63,7 +63,9 @@ class Result:
     interrupted: bool
 
 
-def run(sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew | None = None) -> Result:
+def run(
+    sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew | None = None, *, watch: bool = False
+) -> Result:
     """Add trials to the study in `sweep.out`, making it if needed, and write its report.
 
     Everything finished is on disk at once: a killed call is resumed by the same call, and retries what it was at.
@@ -73,6 +75,7 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew 
         trials: to add, at least 1.
         listener: told of the progress.
         crew: trains several trials at once; None trains one after the other, in this process.
+        watch: write the page after every trial, and let it load itself again until the end.
 
     Raises:
         BadStudy: the folder holds another study, is in use, corrupt, or cannot be written.
@@ -91,10 +94,18 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew 
         write_json(sweep.out / "run.json", record)
         if sweep.configuration:
             write_text(sweep.out / CONFIGURATION, sweep.configuration)
+
+        def told(done: int) -> None:
+            listener.trial_done(done, _standing(study, sweep))
+            if watch:
+                _report(sweep, study, running=True)
+
+        if watch:
+            _report(sweep, study, running=True)
         progress = study.run(
             lambda suggestion: evaluated(sweep, data, suggestion, listener),
             trials=trials,
-            on_trial=lambda done: listener.trial_done(done, _standing(study, sweep)),
+            on_trial=told,
             failures=(DivergedTraining, BadFolding, OutOfMemory),
             crew=crew,
         )
@@ -105,14 +116,14 @@ def run(sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew 
     return Result(page=page, finished=standing.finished, front=len(standing.front), interrupted=progress.interrupted)
 
 
-def publish(folder: Path) -> Path:
-    """Write the report of a study again, from what is on disk.
+def publish(folder: Path, *, running: bool = False) -> Path:
+    """Write the report of a study again, from what is on disk; one that loads itself again while it is `running`.
 
     Raises:
         BadStudy: no study there, or a broken one.
     """
     record = read_run(folder)
-    return write_report(folder, read_trials(folder), record)
+    return write_report(folder, read_trials(folder), record, running=running)
 
 
 def compare(folders: Sequence[Path], out: Path, published: Path | None = None, *, force: bool = False) -> Path:
@@ -249,7 +260,7 @@ def _test_front(sweep: Sweep, data: Data, study: Study) -> None:
         write_json(path, tested)
 
 
-def _report(sweep: Sweep, study: Study) -> Path:
+def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
     """Write the table with its nested columns, so that `hwcost report` needs neither recipe nor data; then the page."""
     path = sweep.out / "test.json"
     tested = read_json(path) if path.exists() else {}
@@ -263,7 +274,7 @@ def _report(sweep: Sweep, study: Study) -> Path:
         for row in study.frame().to_dict("records")
     ]
     write_json(sweep.out / "trials.json", {"trials": rows})
-    return publish(sweep.out)
+    return publish(sweep.out, running=running)
 
 
 def _finite(value: Any) -> Any:

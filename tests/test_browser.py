@@ -71,7 +71,9 @@ def test_five_thousand_trials(browser: Any, tmp_path: Path) -> None:
     file = study(tmp_path, 5000)
     assert file.stat().st_size < LARGEST_PAGE
     page = opened(browser, file)
-    assert page.locator("#points tbody[data-trial]").count() == len(read_study(made_up_trials(5000), made_up_run()).front)
+    assert page.locator("#points tbody[data-trial]").count() == len(
+        read_study(made_up_trials(5000), made_up_run()).front
+    )
 
 
 def test_sorting_is_by_number_both_ways(browser: Any, thirty: Path) -> None:
@@ -95,7 +97,9 @@ def test_the_filter_shows_what_fits_and_says_what_it_cannot_read(browser: Any, t
 
     def shown() -> set[int]:
         return set(
-            page.eval_on_selector_all("#points tbody[data-trial]", "all => all.filter(b => !b.hidden).map(b => +b.dataset.trial)")
+            page.eval_on_selector_all(
+                "#points tbody[data-trial]", "all => all.filter(b => !b.hidden).map(b => +b.dataset.trial)"
+            )
         )
 
     for words, fits in (

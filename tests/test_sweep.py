@@ -198,7 +198,7 @@ def test_the_page_is_written_again_from_what_is_on_disk(whole: Path, tmp_path: P
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No page: it takes longer than these trials, and has tests of its own."""
-    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run: folder / "index.html")
+    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")
 
 
 def tiny(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> Sweep:
@@ -413,3 +413,19 @@ def test_a_narrow_terminal_shows_bar_time_left_and_front(
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", screen.getvalue())
     assert re.search(r"trial 1 ━{24} 2/2 \d:\d\d:\d\d left \d:\d\d:\d\d *\n", shown), shown
     assert re.search(r"\nfront \d: best [\d.]+% at [\d,]+ LUT, cheapest [\d.]+% at [\d,]+ LUT", shown), shown
+
+
+def test_a_watched_page_grows_and_then_rests(tmp_path: Path) -> None:
+    """What a browser would see: after every trial one more, reloading until the end; and no test figure before it."""
+    pages: list[str] = []
+
+    class Reader(Listener):
+        def trial_started(self, number: int) -> None:
+            pages.append((tmp_path / "study" / "index.html").read_text())
+
+    sweep = Sweep(recipe=tiny_recipe.recipe, reference=f"{TINY}:recipe", out=tmp_path / "study")
+    page = run(sweep, 3, Reader(), watch=True).page
+    assert all('http-equiv="refresh"' in text and "The search is running" in text for text in pages)
+    assert ["0 finished" in pages[0], "1 finished" in pages[1], "2 finished" in pages[2]] == [True] * 3
+    assert "3 finished" in page.read_text() and 'http-equiv="refresh"' not in page.read_text()
+    assert with_test_accuracy(tmp_path / "study")

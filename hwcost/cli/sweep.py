@@ -63,6 +63,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 @click.option(
     "--accelerator", default="cpu", show_default=True, metavar="NAME", help="Where to train: cpu, cuda, cuda:1, mps."
 )
+@click.option("--watch", "growing", is_flag=True, help="Write the page after every trial; it loads itself again.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def sweep_command(
@@ -80,6 +81,7 @@ def sweep_command(
     clock_mhz: float | None,
     jobs: int,
     accelerator: str,
+    growing: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -121,10 +123,10 @@ def sweep_command(
     )
     with watch(trials, loaded.training.epochs, quiet=quiet) as listener:
         if jobs == 1:
-            outcome = run(plan, trials, listener)
+            outcome = run(plan, trials, listener, watch=growing)
         else:
             with Workers(jobs, plan, find_recipe) as crew:
-                outcome = run(plan, trials, listener, crew)
+                outcome = run(plan, trials, listener, crew, watch=growing)
     if as_json:
         click.echo(json.dumps({**asdict(outcome), "page": str(outcome.page)}, indent=2))
     else:

@@ -142,8 +142,8 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
         UnknownPrecision: a block without integer weights.
 
     Error: LUT of 40 synthesized products: MAPE 6.3%, worst 37%, median 1.01 (reports/calibration/unrolled.md), of 19
-        kept back 11.2%, where inputs of one bit are the worst (error.md). The netlists are built as it is counted here; sub-expressions that outputs have in
-        common are not shared.
+        kept back 11.2%, where inputs of one bit are the worst (error.md). The netlists are built as it is counted here;
+        sub-expressions that outputs have in common are not shared.
     Source: structure, counted bit by bit.
     """
     parts = [_leaves(item, block) for item, block in zip(placed, blocks, strict=True)]

@@ -25,7 +25,7 @@ FRONT_SCHEMA = "hwcost-front/1"
 _SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps", "fits")
 
 
-def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any]) -> Path:
+def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any], *, running: bool = False) -> Path:
     """Write the report of a study: page, Markdown, pictures, CSV and JSON.
 
     Everything is drawn before anything is written, and each file replaces its predecessor in one step; other files
@@ -35,6 +35,7 @@ def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any]) -> 
         folder: created if missing.
         trials: one row per trial, as `hwcost.report.read_study` describes.
         run: what was run, as `hwcost.report.read_study` describes.
+        running: whether trials are still to come: the page says so, and loads itself again.
 
     Returns:
         The path of index.html; beside it report.md, pareto.png, pareto.svg, trials.csv, front.json, run.json.
@@ -44,7 +45,7 @@ def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any]) -> 
     """
     study = read_study(trials, run)
     with house_style():
-        contents = _contents(study)
+        contents = _contents(study, running=running)
     return replace_files(folder, contents)
 
 
@@ -63,7 +64,7 @@ def replace_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
     return folder / "index.html"
 
 
-def _contents(study: Study) -> dict[str, bytes]:
+def _contents(study: Study, *, running: bool) -> dict[str, bytes]:
     main = front_figure(study)
     drawings: dict[str, list[Drawing]] = {
         "main": [main],
@@ -82,7 +83,7 @@ def _contents(study: Study) -> dict[str, bytes]:
         "front.json": _json({"schema": FRONT_SCHEMA, **front_record(study)}),
         "run.json": _json(study.run),
         "report.md": markdown(study, main).encode(),
-        "index.html": html(study, drawings).encode(),
+        "index.html": html(study, drawings, running=running).encode(),
     }
 
 

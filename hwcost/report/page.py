@@ -160,15 +160,21 @@ def rendered(template: str, facts: Mapping[str, Any], *, escape: bool) -> str:
     return _environment(escape=escape).get_template(template).render(**facts)
 
 
-def html(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
+RELOAD_S = 10
+"""After so many seconds a page of a study that still runs loads itself again."""
+
+
+def html(study: Study, drawings: Mapping[str, list[Drawing]], *, running: bool = False) -> str:
     """The page.
 
     Args:
         study: checked.
         drawings: by place: main, narrow, resources, bits, layers, progress, training; a missing place is left out.
+        running: whether trials are still to come.
     """
     figures = {place: [inline_svg(drawing) for drawing in some] for place, some in drawings.items()}
-    return rendered("page.html", {**facts(study), "figures": figures}, escape=True)
+    reload = RELOAD_S if running else None
+    return rendered("page.html", {**facts(study), "figures": figures, "reload": reload}, escape=True)
 
 
 def markdown(study: Study, picture: Drawing) -> str:

@@ -1,0 +1,127 @@
+"""Warm starts: weights are taken over and widths are not, each trial names its parent, and comes out again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import tiny_recipe
+import torch
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from hwcost.errors import BadOption, BadStudy
+from hwcost.pieces import learned_widths
+from hwcost.recorded import reproduce
+from hwcost.records import read_run, read_trials, save_net
+from hwcost.search.parents import check_ordered, nearest
+from hwcost.sweep import run
+from hwcost.trial import Sweep
+from hwcost.warm import start_from
+from hwcost.width_space import fix_widths
+
+SPACE = {"a": IntDistribution(2, 8), "b": IntDistribution(2, 8)}
+
+
+def trial(number: int, a: int, b: int, state: TrialState = TrialState.COMPLETE) -> Any:
+    done = create_trial(
+        params={"a": a, "b": b},
+        distributions=SPACE,
+        values=[0.0] if state == TrialState.COMPLETE else None,
+        state=state,
+    )
+    done.number = number
+    return done
+
+
+def test_the_parent_is_the_nearest_finished_trial_the_latest_of_equals_or_the_float_network() -> None:
+    trials = [
+        trial(0, 4, 4),
+        trial(1, 2, 6),
+        trial(2, 3, 3, TrialState.FAIL),
+        trial(3, 4, 4),
+        trial(4, 3, 3, TrialState.RUNNING),
+    ]
+    assert nearest({"a": 3, "b": 3}, trials, SPACE) == 3
+    assert nearest({"a": 2, "b": 7}, trials, SPACE) == 1
+    assert nearest({"a": 8, "b": 7}, trials, SPACE) is None
+    assert nearest({"a": 2, "b": 2}, [], SPACE) is None
+    assert nearest({"a": 6, "b": 6}, trials, SPACE) == 3  # as near as the float network: what is quantized goes first
+
+
+def test_distances_need_whole_numbers() -> None:
+    check_ordered(SPACE)
+    with pytest.raises(BadOption, match="parameter budget is no whole number; give --bits"):
+        check_ordered(SPACE | {"budget": FloatDistribution(1, 2)})
+
+
+def test_weights_and_scales_are_taken_over_and_widths_are_not(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    other, net = tiny_recipe.TinyNet(2), tiny_recipe.TinyNet(2)
+    names = list(learned_widths(other))
+    fix_widths(other, dict.fromkeys(names, 3))
+    fix_widths(net, dict.fromkeys(names, 5))
+    save_net(other, tmp_path / "other.pt")
+    start_from(net, tmp_path / "other.pt")
+    assert {int(width()) for width in learned_widths(net).values()} == {5}
+    widths = {f"{name}.offset" for name in names}
+    theirs = other.state_dict()
+    for name, tensor in net.state_dict().items():
+        assert name in widths or torch.equal(tensor, theirs[name]), name
+
+
+def test_from_a_float_network_the_scales_of_weights_start_anew(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    plain, net = tiny_recipe.TinyNet(None), tiny_recipe.TinyNet(2)
+    with torch.no_grad():
+        plain[0].weight.mul_(7)
+    save_net(plain, tmp_path / "float.pt")
+    start_from(net, tmp_path / "float.pt")
+    assert torch.equal(net[0].weight, plain[0].weight)
+    largest = plain[0].weight.abs().amax((1, 2, 3))
+    torch.testing.assert_close(net[0].weight_quant.scale(net[0].weight).reshape(-1), largest)
+
+
+def test_another_network_or_a_broken_file_is_one_error(tmp_path: Path) -> None:
+    net = tiny_recipe.TinyNet(2)
+    save_net(torch.nn.Linear(3, 2), tmp_path / "linear.pt")
+    with pytest.raises(BadStudy, match=r"linear\.pt: .*the same layers"):
+        start_from(net, tmp_path / "linear.pt")
+    (tmp_path / "broken.pt").write_bytes(b"x")
+    with pytest.raises(BadStudy, match=r"broken\.pt: cannot be read"):
+        start_from(net, tmp_path / "broken.pt")
+
+
+def sweep(folder: Path, **changes: Any) -> Sweep:
+    where = f"{Path(tiny_recipe.__file__)}:recipe"
+    return replace(Sweep(recipe=tiny_recipe.recipe, reference=where, out=folder, bits=(2, 5), warm=2), **changes)
+
+
+def test_a_study_of_warm_trials_is_the_same_twice_and_each_comes_out_again(tmp_path: Path) -> None:
+    tables: list[pd.DataFrame] = []
+    for name in ("one", "two"):
+        assert run(sweep(tmp_path / name), 3).finished == 3
+        run(sweep(tmp_path / name), 1)
+        tables.append(read_trials(tmp_path / name).drop(columns="seconds"))
+    pd.testing.assert_frame_equal(*tables)
+    assert read_run(tmp_path / "one")["warm"] == 2
+    assert all(len(epochs) == 2 for epochs in tables[0]["epochs"])
+    parents = tables[0]["parent"]
+    assert parents.notna().any() and all(
+        parent < number for number, parent in zip(tables[0]["number"], parents, strict=True) if parent == parent
+    )
+    for number in tables[0]["number"]:
+        recorded, again = reproduce(tmp_path / "one", int(number), lambda _: tiny_recipe.recipe, None)
+        assert recorded == again
+    with pytest.raises(BadStudy, match="warm"):
+        run(sweep(tmp_path / "one", warm=3), 1)
+
+
+def test_warm_starts_are_for_fixed_widths(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=r"warm=2: .*--bits"):
+        sweep(tmp_path, bits=None)
+    with pytest.raises(BadOption, match="warm=0"):
+        sweep(tmp_path, warm=0)
