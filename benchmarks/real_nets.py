@@ -48,12 +48,8 @@ from hwcost.trial import Sweep, design, priced_space, run_trial
 BITS = (2, 8)
 FLOOR = 0.1
 RAMP = 1e4
-WARM = {
-    "digits": int(__import__("os").environ.get("WD", "5")),
-    "letter": int(__import__("os").environ.get("WL", "3")),
-    "fashion-mnist": 1,
-}
-"""Epochs of a warm trial: a quarter of a training from the start, or the least there is."""
+WARM = {"digits": 8, "letter": 6, "fashion-mnist": 1}
+"""Epochs of a warm trial: about half a training from the start."""
 
 METHODS = ("warm", "cold", "grid", "nsga2", "ramp")
 OBJECTIVES = ("accuracy", "LUT")

@@ -107,6 +107,24 @@ def read_trials(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["number", "state"])
 
 
+def read_measured(folder: Path) -> dict[int, dict[str, float]]:
+    """What `hwcost verify` counted of the trials of a study: number -> resource -> amount, of all blocks together.
+
+    Raises:
+        BadStudy: a table of it is broken.
+    """
+    found = {}
+    for path in sorted((folder / "verify").glob("trial-*/verify.csv")):
+        try:
+            rows = pd.read_csv(path)
+            total = rows[["LUT_measured", "BRAM18_measured", "DSP_measured"]].sum(skipna=False)
+            number = int(path.parent.name.removeprefix("trial-"))
+        except (OSError, ValueError, KeyError) as error:
+            raise BadStudy(f"{path}: cannot be read ({error}); call `hwcost verify` again, or remove it") from error
+        found[number] = {str(name).removesuffix("_measured"): float(amount) for name, amount in total.items()}
+    return found
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """How a study was made.
 

@@ -21,8 +21,19 @@ import torch
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
 from hwcost.models import AREAS
+from hwcost.models.error_band import BANDS
 from hwcost.pareto import non_dominated
-from hwcost.records import checkpoint, read_json, read_run, read_trials, restore_net, save_net, write_json, write_text
+from hwcost.records import (
+    checkpoint,
+    read_json,
+    read_measured,
+    read_run,
+    read_trials,
+    restore_net,
+    save_net,
+    write_json,
+    write_text,
+)
 from hwcost.report import read_study, write_comparison, write_report
 from hwcost.search import Crew, Outcome, Prices, Study, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
@@ -123,7 +134,9 @@ def publish(folder: Path, *, running: bool = False) -> Path:
         BadStudy: no study there, or a broken one.
     """
     record = read_run(folder)
-    return write_report(folder, read_trials(folder), record, running=running)
+    trials, measured = read_trials(folder), read_measured(folder)
+    trials["LUT_measured"] = [measured.get(number, {}).get("LUT") for number in trials["number"]]
+    return write_report(folder, trials, record, running=running)
 
 
 def compare(folders: Sequence[Path], out: Path, published: Path | None = None, *, force: bool = False) -> Path:
@@ -300,6 +313,7 @@ def _provenance(
         "warm": sweep.warm,
         "limits": dict(sweep.limits),
         "target_fps": sweep.target,
+        "error_band": {name: [BANDS[name].low, BANDS[name].high] for name in AREAS if name in BANDS},
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "device": {"name": part.name, "part": part.part, "clock_mhz": sweep.clock}
         | {name: getattr(part, name) for name in AREAS},

@@ -17,6 +17,7 @@ import pytest
 
 from hwcost.cli import COMMANDS, main
 from hwcost.models import devices
+from hwcost.records import read_measured
 from hwcost.search import JOURNAL
 
 TINY = Path(__file__).with_name("tiny_recipe.py")
@@ -434,6 +435,14 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
     assert {path.name for path in folder.iterdir()} == {"verify.csv", "verify.png", "corrections.json"}
     rows = list(csv.DictReader(io.StringIO((folder / "verify.csv").read_text())))
     assert sum(float(row["LUT_measured"] or 0) for row in rows) > 0
+    (_, counted), *_ = read_measured(study).items()
+    assert counted["LUT"] == sum(float(row["LUT_measured"]) for row in rows)
+    page = hwcost("report", "study")
+    assert page.status == 0 and "LUT synthesized" in (study / "index.html").read_text()
+    whole = (folder / "verify.csv").read_text()
+    (folder / "verify.csv").write_text("torn")
+    refused(hwcost("report", "study"), "verify.csv", "hwcost verify")
+    (folder / "verify.csv").write_text(whole)
     number = int(folder.name.removeprefix("trial-"))
     trial = json.loads((study / "trials.json").read_text())["trials"][number]
     assert sum(float(row["LUT"]) for row in rows) == trial["LUT"]

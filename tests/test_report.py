@@ -349,3 +349,19 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         write_report(tmp_path, made_up_trials(8), made_up_run())
     assert (tmp_path / "index.html").read_bytes() == old
     assert not list(tmp_path.glob(".*"))
+
+
+def test_synthesized_points_stand_beside_the_estimate(tmp_path: Path) -> None:
+    trials = made_up_trials()
+    number = int(read_study(trials, made_up_run()).front["number"].iloc[0])
+    trials["LUT_measured"] = [1234.0 if one == number else None for one in trials["number"]]
+    run = made_up_run(error_band={"LUT": [0.9, 1.25]})
+    text = write_report(tmp_path, trials, run).read_text()
+    assert "LUT synthesized" in text and ">1,234<" in text and "synthesized</text>" in text
+    assert "0.90 to 1.25 times the estimate" in text
+    with house_style():
+        (axes,) = front_figure(read_study(trials, run)).figure.axes
+    drawn = [tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "D"]
+    assert (1234.0,) in [tuple(map(float, xs)) for xs in drawn if len(xs)]
+    plain = write_report(tmp_path / "plain", made_up_trials(), made_up_run()).read_text()
+    assert "synthesized" not in plain.replace("synthesizes", "")

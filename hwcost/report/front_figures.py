@@ -80,6 +80,10 @@ def _front_points(figure: Figure, axes: Axes, study: Study, cost: str) -> dict[s
         if math.isfinite(test):
             axes.plot([x, x], [y, test], color=MUTED, lw=0.6, zorder=2.5)
             axes.plot(x, test, "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
+        measured = trial["LUT_measured"] if cost == "LUT" else math.nan
+        if math.isfinite(measured):
+            axes.plot([x, measured], [y, y], color=MUTED, lw=0.6, zorder=2.5)
+            axes.plot(measured, y, "D", ms=4.5, mfc=PAPER, mec=INK, mew=0.9, zorder=3)
         marker, size = ("o", 7.5) if fits else ("X", 8.5)
         axes.plot(x, y, color=color, mec=INK, mew=0.7, zorder=4, gid=f"point-{row}", ls="none",
                   marker=marker, ms=size)  # fmt: skip
@@ -96,6 +100,8 @@ def _legend(figure: Figure, axes: Axes, shades: list[tuple[str, str]], *, tests:
         handles += axes.plot([], [], "o", ms=6, color=ACCENT, mec=INK, mew=0.7, label="front, validation")
     if tests:
         handles += axes.plot([], [], "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, label="test")
+    if study.cost == "LUT" and np.isfinite(study.column("LUT_measured", study.front)).any():
+        handles += axes.plot([], [], "D", ms=4.5, mfc=PAPER, mec=INK, mew=0.9, label="synthesized")
     if any(fits is not None and not fits for fits in study.front["fits"]):
         handles += axes.plot([], [], "X", ms=7, color=PAPER, mec=INK, mew=0.7, label="does not fit")
     for color, label in shades:
@@ -132,7 +138,9 @@ def front_figure(study: Study, *, name: str = "front", width: float = 11.0, heig
     focus = np.concatenate([front_accuracy, _percent(study.column("test_accuracy", front)), [floor]])
     bottom = accuracy_axis(axes, accuracy, focus)
     visible = shown & (accuracy >= bottom)
-    cost_axis(axes, costs[visible] if visible.any() else costs[shown], cost)
+    synthesized = study.column("LUT_measured", front) if cost == "LUT" else np.empty(0)
+    seen = np.concatenate([costs[visible] if visible.any() else costs[shown], synthesized])
+    cost_axis(axes, seen, cost)
     axes.set_ylabel("accuracy, % (log error scale)" if axes.get_yscale() == "function" else "accuracy, %")
     _budget(axes, study, cost, label=True)
     behind = visible & ~study.complete["on_front"].to_numpy(dtype=bool)
@@ -154,7 +162,11 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
         trial = study.complete.loc[mark.row]
         numbers = "" if narrow else f"\n{100 * trial['accuracy']:.2f} %, {trial[cost]:,.0f} {cost}"
         labels.append((study.column(cost)[mark.row], 100 * study.column("accuracy")[mark.row], mark.short + numbers))
-    dots = [np.column_stack([study.column(cost), _percent(study.column("accuracy"))])]
+    accuracy = _percent(study.column("accuracy"))
+    dots = [np.column_stack([study.column(cost), accuracy])]
+    dots.append(np.column_stack([study.column(cost), _percent(study.column("test_accuracy"))]))
+    if cost == "LUT":
+        dots.append(np.column_stack([study.column("LUT_measured"), accuracy]))
     for line in axes.lines:  # labels keep off the stairs and the float line too
         xs, ys = (np.asarray(values, dtype=float) for values in line.get_data())
         if line.get_drawstyle() == "steps-post":

@@ -46,6 +46,8 @@ def _columns(study: Study) -> list[str]:
         absent = np.nanmax(values, initial=0.0) == 0 and not study.budget(name) > 0  # no URAM on a part without any
         if np.isfinite(values).any() and not absent:
             known.append(name)
+    if np.isfinite(study.column("LUT_measured", study.front)).any():
+        known.append("LUT_measured")
     return sorted(known, key=lambda name: name != study.cost)
 
 
@@ -107,6 +109,7 @@ def facts(study: Study) -> dict[str, Any]:
         "study": study, "run": study.run,
         "part": str(study.run["device"].get("name", "")), "columns": columns, "rows": rows, "remarks": _remarks(study),
         "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],
+        "bands": dict(study.run.get("error_band") or {}),
         "finished": len(study.complete), "states": {_STATES[str(k)]: int(v) for k, v in states.items()},
         "failed": [(int(t["number"]), str(t["error"] or "no message")) for _, t in failed.iterrows()],
         "trained": None if shown is None else int(study.complete["number"][shown]),
