@@ -27,7 +27,7 @@ from hwcost.search import Objective, Outcome, Prices, Suggestion
 from hwcost.spec import Thresholds
 from hwcost.trace import Pipeline, trace
 from hwcost.train import Epoch, evaluate, fit
-from hwcost.warm import start_from
+from hwcost.warm import check_alike, start_from
 from hwcost.width_space import WidthSpace, fix_widths
 
 
@@ -181,7 +181,9 @@ def rehearse(sweep: Sweep, data: Data) -> None:
     """
     too_slow: list[BadFolding] = []
     tries = sweep.rehearsals
-    sweep.network(None)
+    float_net = sweep.network(None)
+    if sweep.warm is not None:
+        check_alike(sweep.network({}), float_net)
     for params in tries:
         try:
             trial = design(sweep, params, data, sweep.seed)

@@ -7,10 +7,31 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hwcost.errors import BadStudy
+from hwcost.errors import BadRecipe, BadStudy
 from hwcost.quant import LearnedBits
 from hwcost.quant.quantizers import ScaledQuantizer
 from hwcost.records import read_net
+
+
+def check_alike(net: nn.Module, start: nn.Module) -> None:
+    """Whether a network can start from the weights of another.
+
+    Raises:
+        BadRecipe: not all weights and biases of the one have the shape that they have in the other.
+    """
+    mine, theirs = _weights(net), _weights(start)
+    for name in mine | theirs:
+        if mine.get(name) != theirs.get(name):
+            raise BadRecipe(
+                f"warm starts: {name} is {mine.get(name, 'missing')} in the network whose widths are searched and "
+                f"{theirs.get(name, 'missing')} in the float network; give the recipe a plain= of the float network's "
+                "layers, or leave --warm out"
+            )
+
+
+def _weights(net: nn.Module) -> dict[str, tuple[int, ...]]:
+    plain = ("weight", "bias")
+    return {name: tuple(one.shape) for name, one in net.named_parameters() if name.rpartition(".")[2] in plain}
 
 
 def start_from(net: nn.Module, path: Path) -> None:
@@ -31,7 +52,7 @@ def start_from(net: nn.Module, path: Path) -> None:
     own = net.state_dict()
     taken = {name: tensor for name, tensor in state.items() if name not in widths}
     strange = [name for name in taken if name not in own]
-    plain = {name for name, _ in net.named_parameters() if name.rpartition(".")[2] in ("weight", "bias")}
+    plain = _weights(net).keys()
     if strange or not plain <= taken.keys():
         lacking = [*strange, *sorted(plain - taken.keys())]
         raise BadStudy(f"{path}: {lacking[0]} is not in both networks; a warm start needs the same layers")

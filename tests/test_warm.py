@@ -13,7 +13,7 @@ import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from hwcost.errors import BadOption, BadStudy
+from hwcost.errors import BadOption, BadRecipe, BadStudy
 from hwcost.pieces import learned_widths
 from hwcost.recorded import reproduce
 from hwcost.records import read_run, read_trials, save_net
@@ -125,3 +125,12 @@ def test_warm_starts_are_for_fixed_widths(tmp_path: Path) -> None:
         sweep(tmp_path, bits=None)
     with pytest.raises(BadOption, match="warm=0"):
         sweep(tmp_path, warm=0)
+
+
+def test_a_float_network_of_other_layers_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    recipe = replace(
+        tiny_recipe.recipe, float_network=lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    )
+    with pytest.raises(BadRecipe, match=r"warm starts: 0\.weight is \(4, 1, 3, 3\) .*plain="):
+        run(replace(sweep(tmp_path / "study"), recipe=recipe), 1)
+    assert not (tmp_path / "study").exists()
