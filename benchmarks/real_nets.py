@@ -271,7 +271,7 @@ def picture(found: list[dict[str, Any]], path: Path) -> None:
             times = np.linspace(0, 1, 41)
             curves = np.array([_course(run, times) for run in runs])
             seconds = times * mean(run["limit"] for run in runs)
-            axis.plot(seconds, curves.mean(0), styles[method], color=colours[method], label=method)
+            axis.plot(seconds, curves.mean(0), linestyle=styles[method], color=colours[method], label=method)
             axis.fill_between(seconds, curves.min(0), curves.max(0), color=colours[method], alpha=0.15, linewidth=0)
         axis.set(title=net, xlabel="CPU seconds", ylim=(0, None))
         axis.spines[["top", "right"]].set_visible(False)
@@ -324,14 +324,17 @@ def main() -> None:
 
 def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
-    picture(found, options.out / "real_nets.png")
     with (options.out / "real_nets.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("net", "method", "seed", "cpu_seconds", "validation", "LUT", "test"))
         for run in found:
             for seconds, validation, lut, test in run["rows"]:
                 table.writerow((run["net"], run["method"], run["seed"], f"{seconds:.2f}", validation, int(lut), test))
-    command = f"python benchmarks/real_nets.py --sets FOLDER --trainings {options.trainings:g} --seeds {options.seeds}"
+    picture(found, options.out / "real_nets.png")
+    command = (
+        f"python benchmarks/real_nets.py --sets FOLDER --nets {options.nets} --methods {options.methods} "
+        f"--trainings {options.trainings:g} --seeds {options.seeds}"
+    )
     lines = [
         "# Fronts of real networks at equal CPU time",
         "",

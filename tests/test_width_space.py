@@ -29,7 +29,7 @@ PLAIN = replace(tiny_recipe.recipe, plain={"base": 2, "lut_budget": float(tiny_r
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No page: it takes longer than these trials, and has tests of its own."""
-    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run: folder / "index.html")
+    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")
 
 
 def tiny(folder: Path, **changes: Any) -> Sweep:
