@@ -439,6 +439,10 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
     assert counted["LUT"] == sum(float(row["LUT_measured"]) for row in rows)
     page = hwcost("report", "study")
     assert page.status == 0 and "LUT synthesized" in (study / "index.html").read_text()
+    told = hwcost("verify", "study", "--cache", "cache", "--json")
+    ((name, parts),) = json.loads(told.out).items()
+    assert name == folder.name.replace("-", " ") and len(parts) == len(rows)
+    assert sum(part["LUT_measured"] or 0 for part in parts) == counted["LUT"]
     whole = (folder / "verify.csv").read_text()
     (folder / "verify.csv").write_text("torn")
     refused(hwcost("report", "study"), "verify.csv", "hwcost verify")

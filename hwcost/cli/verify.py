@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--import", "report", type=click.Path(path_type=Path), help="Utilisation report of Vivado to compare with."
 )
+@click.option("--json", "as_json", is_flag=True, help="For machines: every part, by network or trial.")
 @in_the_laboratory
 def verify_command(
     target: str,
@@ -48,6 +49,7 @@ def verify_command(
     clock_mhz: float | None,
     out: Path | None,
     report: Path | None,
+    as_json: bool,
     **tools: Any,
 ) -> None:
     """Synthesize the blocks of TARGET and compare with the estimate.
@@ -76,11 +78,17 @@ def verify_command(
         if top is not None or data is not None:
             raise BadOption(f"{target}: no study; leave --top and --data out")
         designs = {target: folded(target, shape, input_bits, part, fps, clock_mhz)}
+    found: dict[str, list[dict[str, Any]]] = {}
     for name, (pipeline, model) in designs.items():
         rows = _imported(pipeline, model, report) if report is not None else _measured(pipeline, model, tools)
-        _show(name, rows)
+        found[name] = json.loads(rows.to_json(orient="records"))  # pandas turns what is not there into null
+        if not as_json:
+            _show(name, rows)
         if folder is not None:
-            _write(folder, name, rows, model.device.name)
+            written = _write(folder, name, rows, model.device.name)
+            click.echo(f"-> {written}", err=as_json)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
 
 
 def _measured(pipeline: Pipeline, model: Dataflow, tools: Mapping[str, Any]) -> pd.DataFrame:
@@ -126,7 +134,7 @@ def _figures(row: pd.Series[float]) -> list[str]:
     return cells
 
 
-def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> None:
+def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> Path:
     from hwcost.report.verify_figure import verify_picture
     from hwcost.synth.verify import by_layer, corrections
 
@@ -139,4 +147,4 @@ def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> None:
         (folder / stem / "verify.png").write_bytes(verify_picture(by_layer(rows), name))
     except OSError as error:
         raise BadOption(f"--out {folder}: cannot be written ({error.strerror})") from error
-    click.echo(f"-> {folder / stem}")
+    return folder / stem
