@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,11 @@ def laboratory(*, family: str, tool: str | None, cache: Path | None, jobs: int |
     Raises:
         BadOption: the extra is not installed. MissingSynthesizer: no synthesizer.
     """
-    try:
-        from hwcost.synth.measure import Laboratory
-        from hwcost.synth.yosys import find
-    except ImportError as error:
-        raise BadOption(f"{error.name} is not installed; pip install 'hwcost[synth]'") from None
+    if find_spec("amaranth") is None:
+        raise BadOption("amaranth is not installed; pip install 'hwcost[synth]'")
+    from hwcost.synth.measure import Laboratory
+    from hwcost.synth.yosys import find
+
     return Laboratory(synthesizer=find(tool), family=family, cache=cache, jobs=jobs or 0, limit_s=limit_s)
 
 

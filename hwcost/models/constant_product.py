@@ -11,9 +11,14 @@ from torch import Tensor
 from hwcost.errors import UnknownPrecision
 from hwcost.models.digits import expected_digits, signed_digits, zero_share
 from hwcost.models.resources import Placed
+from hwcost.models.small_table import Bits, few_bits, luts
 from hwcost.ranges import bits_for, widest
 from hwcost.spec import MatVec
 from hwcost.ste import ceil_log2
+
+HALF_ADDER = 1.5
+"""LUTs of the sum of two single bits: an XOR and an AND, of which the next adder takes in every second one (sums of 4,
+8, 16 and 32 bits take 5, 13, 31 and 68 LUTs in Yosys 0.70; so counted 5, 13, 30 and 65)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +61,8 @@ def expected_trees(blocks: Sequence[MatVec], stage_levels: int, *, smooth: bool 
     Returns:
         TreeCost of float64 (len(blocks),); differentiable to the widths of weights, inputs and accumulators.
 
-    Error: LUT of 21 synthesized products whose widths tell where weights are zero: MAPE 7.4% (13 with a width for each
-        weight) and 13.9% (8 dense ones); 19 with zeros that no width shows: 2.6 times too many in the median
+    Error: LUT of 21 synthesized products whose widths tell where weights are zero: MAPE 9.6% (13 with a width for each
+        weight) and 13.7% (8 dense ones); 19 with zeros that no width shows: 2.5 times too many in the median
         (reports/calibration/unrolled.md).
     Source: balanced adder tree; weights spread evenly over their codes.
     """
@@ -128,7 +133,8 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
 
     All digits of an output are ordered by their shift and added pairwise. The range of every partial sum is followed:
     an adder has as many bits as its wider operand, of two unsigned ones the narrower, above the lowest bit of the
-    other; where two unsigned operands do not overlap, nothing is built.
+    other; where two unsigned operands do not overlap, nothing is built. An output that sees no more input bits than a
+    LUT has is a table instead (`small_table`).
 
     Args:
         placed: the blocks with their layers, for messages.
@@ -141,28 +147,46 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
     Raises:
         UnknownPrecision: a block without integer weights.
 
-    Error: LUT of 40 synthesized products: MAPE 6.3%, worst 37%, median 1.01 (reports/calibration/unrolled.md), of 19
-        kept back 11.2%, where inputs of one bit are the worst (error.md). The netlists are built as it is counted here;
-        sub-expressions that outputs have in common are not shared.
+    Error: LUT of 40 synthesized products: MAPE 5.3%, worst 23%, median 1.01 (reports/calibration/unrolled.md), of 19
+        kept back 4.6%, worst 11% (error.md). The netlists are built as it is counted here; sub-expressions that outputs
+        have in common are not shared, but for tables.
     Source: structure, counted bit by bit.
     """
-    parts = [_leaves(item, block) for item, block in zip(placed, blocks, strict=True)]
+    matrices = [_known(item, block) for item, block in zip(placed, blocks, strict=True)]
+    small = [few_bits(matrix, Bits.of(block.input)) for matrix, block in zip(matrices, blocks, strict=True)]
+    parts = [
+        _leaves(matrix.where(~few[:, None], 0), block)
+        for matrix, few, block in zip(matrices, small, blocks, strict=True)
+    ]
     outputs = torch.tensor([block.rows * block.groups for block in blocks])
     owner = torch.arange(len(blocks)).repeat_interleave(outputs)
     first = outputs.cumsum(0) - outputs
     row = torch.cat([part[0] + start for part, start in zip(parts, first, strict=True)])
     shift, sign, low, high = (torch.cat([part[column] for part in parts]) for column in range(1, 5))
-    return _Reduction(row, shift, sign, low, high, owner).run(len(blocks), stage_levels)
+    trees = _Reduction(row, shift, sign, low, high, owner).run(len(blocks), stage_levels)
+    tables = torch.tensor(
+        [luts(matrix[few], Bits.of(block.input)) for matrix, few, block in zip(matrices, small, blocks, strict=True)],
+        dtype=torch.float64,
+    )
+    return TreeCost(
+        adder_bits=trees.adder_bits + tables[:, 0],
+        register_bits=trees.register_bits + tables[:, 1],
+        levels=torch.maximum(trees.levels, (tables[:, 0] > 0).to(torch.float64)),
+    )
 
 
-def _leaves(item: Placed, block: MatVec) -> tuple[Tensor, ...]:
-    """Row, shift, sign, low, high of every digit, sorted by row and shift."""
+def _known(item: Placed, block: MatVec) -> Tensor:
     integers = block.constants()
     if integers is None:
         raise UnknownPrecision(
             f"{item.layer}: its integer weights are not known, so their digits cannot be counted; describe the layer "
             "with MatVec(integers=...), or price with value_aware=False"
         )
+    return integers
+
+
+def _leaves(integers: Tensor, block: MatVec) -> tuple[Tensor, ...]:
+    """Row, shift, sign, low, high of every digit, sorted by row and shift."""
     plus, minus = signed_digits(integers)
     shifts = torch.arange(max(1, int((plus | minus).max()).bit_length()))[:, None]
     digits = (plus[:, None, :] >> shifts & 1) - (minus[:, None, :] >> shifts & 1)
@@ -194,10 +218,14 @@ class _Reduction:
                 owners = self.block_of_row[self.row]
                 kept = bits_for(self.low, self.high) * (level < levels[owners])
                 register_bits.index_add_(0, owners, kept)
-        spent_on.index_add_(0, self.row, torch.where(self.sign < 0, bits_for(self.low, self.high) - 1, 0.0))
+        spent_on.index_add_(0, self.row, torch.where(self.sign < 0, self._turning(), 0.0))
         adder_bits.index_add_(0, self.block_of_row, spent_on)
         register_bits.index_add_(0, self.block_of_row[self.row], bits_for(self.low, self.high))
         return TreeCost(adder_bits, register_bits, levels)
+
+    def _turning(self) -> Tensor:
+        """Bits of a negation: the lowest is a wire; an unsigned number gets a sign."""
+        return bits_for(self.low, self.high) - (self.low < 0).to(torch.float64)
 
     def _level(self, count: Tensor) -> tuple[Tensor, Tensor]:
         """Add every even node to its right neighbour of the same output, if it has one; rows, bits of their adders."""
@@ -221,6 +249,7 @@ class _Reduction:
         unsigned = same & (self.low[a] >= 0) & (self.low[b] >= 0)
         wide = torch.where(unsigned, torch.minimum(under, over), torch.maximum(under, over))
         met = torch.minimum(wide, bits_for(low, high)) - gap
+        met = torch.where(unsigned & (met == 1), HALF_ADDER, met)
         alone = torch.where(same, 0.0, over - gap - 1)  # wires, or a negation, whose lowest bit is one too
         spent = torch.where(paired, torch.where(beside, alone, met), 0.0)
         self.low, self.high = (

@@ -10,6 +10,7 @@ from amaranth.hdl import Cat, Const
 
 from hwcost.models.corpus import Unit, wire
 from hwcost.models.digits import signed_digits
+from hwcost.models.small_table import Bits, few_bits, truth_tables
 from hwcost.synth.circuit import Circuit, bits_of, shape_of
 
 
@@ -30,7 +31,11 @@ def build(unit: Unit, family: str) -> Circuit:
     inputs, matrix = wire(unit.input), unit.constants
     low, high = int(inputs.low), int(inputs.high)
     x = [circuit.input(f"x{j}", shape_of(inputs)) for j in range(len(matrix[0]))]
+    few = few_bits(torch.tensor(matrix), Bits.of(inputs)).tolist()
     for i, row in enumerate(matrix):
+        if few[i]:
+            circuit.output(f"y{i}", _table(row, x, Bits.of(inputs)))
+            continue
         leaves = sorted((shift, j, sign) for j, weight in enumerate(row) for shift, sign in digits(weight))
         nodes = [_Node(shift, sign, low, high, x[j]) for shift, j, sign in leaves]
         while len(nodes) > 1:
@@ -44,6 +49,16 @@ def digits(weight: int) -> list[tuple[int, int]]:
     """(shift, sign) of every signed digit of a constant that is not zero."""
     plus, minus = (int(mask) for mask in signed_digits(torch.tensor(weight)))
     return [(shift, 1 if plus >> shift & 1 else -1) for shift in range(64) if (plus | minus) >> shift & 1]
+
+
+def _table(row: list[int], x: list[Any], bits: Bits) -> Any:
+    """Every bit of the result looked up by all input bits at once."""
+    code = Cat(wire for wire, weight in zip(x, row, strict=True) if weight)
+    masks = truth_tables(tuple(weight for weight in row if weight), bits)
+    value = Cat(Const(mask, 2 ** len(code)).bit_select(code, 1) for mask in masks)
+    if not masks:
+        return Const(0, 1)
+    return value.as_signed() if bits.low < 0 or min(row) < 0 else value
 
 
 def _whole(node: _Node) -> Any:

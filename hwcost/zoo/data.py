@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from hwcost.data import Data, Split
 from hwcost.errors import BadData, BadOption
@@ -49,6 +48,8 @@ def digits(*, seed: int = 0) -> Data:
         >>> len(data.train), len(data.validation), len(data.test), data.classes
         (1079, 359, 359, 10)
     """
+    from sklearn.datasets import load_digits  # a second to import: only those who train pay for it
+
     pixels, labels = load_digits(return_X_y=True)
     x, y = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8), labels.astype(np.int64)
     rest, test = _stratified(y, 0.2, seed)

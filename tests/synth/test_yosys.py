@@ -6,15 +6,19 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
+import torch
 
 pytest.importorskip(
     "amaranth", reason="amaranth is not installed: nothing was synthesized; pip install 'hwcost[synth]'"
 )
 
 from hwcost.errors import BadOption
-from hwcost.models.corpus import Unit
+from hwcost.models.corpus import Unit, wire
+from hwcost.models.small_table import Bits, luts
+from hwcost.synth.design import matrix
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.units import build
 from hwcost.synth.yosys import INSTALL, MissingSynthesizer, SynthesisFailed, Yosys, find, resources_of
@@ -60,12 +64,34 @@ def test_memories(laboratory: Laboratory) -> None:
         assert measured.amounts[resource] == count
 
 
+@pytest.mark.slow
+def test_rows_of_few_input_bits_take_as_many_luts_as_counted(laboratory: Laboratory) -> None:
+    drawn = Random(4)
+    wanted = [
+        Unit(kind="constant", input=name, matrix=matrix([[drawn.randint(-31, 31) for _ in range(cols)] for _ in "123"]))
+        for name, cols in (("UINT1", 4), ("UINT1", 6), ("UINT2", 3), ("INT3", 2), ("UINT5", 1))
+    ]
+    for unit, measured in laboratory.measure(wanted).items():
+        counted, _ = luts(torch.tensor(unit.constants), Bits.of(wire(unit.input)))
+        assert counted > 5
+        assert measured.amounts["LUT"] == counted, unit
+
+
 def test_results_are_remembered(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     first = amounts(laboratory, ADDER)
     monkeypatch.setattr(Yosys, "count", lambda *args, **kwargs: pytest.fail("it was synthesized again"))
     assert amounts(laboratory, ADDER) == first
     with pytest.raises(pytest.fail.Exception):
         amounts(laboratory, Unit(kind="adder", input="UINT4", output="UINT5"))
+
+
+def test_a_question_asked_before_builds_no_rtl(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = amounts(laboratory, ADDER)
+    monkeypatch.setattr("hwcost.synth.units.build", lambda *args: pytest.fail("RTL was built again"))
+    assert amounts(laboratory, ADDER) == first
+    monkeypatch.setattr("hwcost.synth.measure._source", lambda: "another source")
+    with pytest.raises(pytest.fail.Exception):
+        amounts(laboratory, ADDER)
 
 
 def test_a_damaged_result_is_made_again(laboratory: Laboratory) -> None:
@@ -90,7 +116,7 @@ def test_two_at_one_cache_get_the_same(laboratory: Laboratory, tmp_path: Path) -
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(shared.measure, [units, units])
     assert one == two
-    assert len(list(tmp_path.glob("*.json"))) == len(units) and not list(tmp_path.glob("*.partial"))
+    assert len(list(tmp_path.glob("*.json"))) == 2 * len(units) and not list(tmp_path.glob("*.partial"))
 
 
 def _fake(tmp_path: Path, code: str) -> Laboratory:
