@@ -61,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
     "recorded": {"sweep", "records", "trial", "recipe", "data", "search", "report", "models", "errors"},
     "workers": {"sweep", "trial", "train", "recipe", "search", "errors"},
     "synth": {"models", "ranges", "spec", "errors"},
-    "export": {"models", "spec", "errors"},
+    "export": {"integer", "quant", "trace", "rules", "ranges", "models", "spec", "errors"},
     "cli": {
         "export",
         "synth",

@@ -1,0 +1,178 @@
+"""An ONNX graph under construction: nodes, constants, and the nodes that QONNX adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+QONNX = "qonnx.custom_op.general"
+"""Domain of Quant, BipolarQuant and Trunc."""
+OPSET = 13
+"""Of the standard nodes: the one that QONNX' own tools convert to."""
+
+
+@dataclass(eq=False)
+class Graph:
+    """Nodes in order. Tensors are named by what writes them.
+
+    Attributes:
+        nodes, constants: so far.
+        names: how often a name was asked for.
+    """
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)
+
+    def name(self, wanted: str) -> str:
+        """A name that nothing else has."""
+        self.names[wanted] = count = self.names.get(wanted, 0) + 1
+        return wanted if count == 1 else f"{wanted}_{count}"
+
+    def constant(self, value: Tensor | float | list[int], name: str) -> str:
+        """An initializer: float32, or int64 of a list of whole numbers."""
+        array = np.asarray(value if not isinstance(value, Tensor) else value.detach().cpu().double().numpy())
+        array = array.astype(np.int64 if isinstance(value, list) else np.float32)
+        name = self.name(name)
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def add(self, op: str, *inputs: str, layer: str, domain: str = "", **attributes: Any) -> str:
+        """A node with one output, whose name is returned."""
+        output = self.name(f"{layer}.{op}")
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes))
+        return output
+
+    def quant(self, x: str, *, layer: str, step: Tensor, low: float, high: float, bits: int) -> str:
+        """A Quant node: whole multiples of the step, low..high of them.
+
+        Args:
+            x: what is quantized.
+            layer: it stands for.
+            step: broadcasts to x.
+            low, high, bits: of the codes; signed if low is below 0, narrow if it is -high.
+        """
+        signed = low < 0
+        zero = self.constant(0.0, f"{layer}.zero_point")
+        width = self.constant(float(bits), f"{layer}.bit_width")
+        return self.add(
+            "Quant",
+            x,
+            self.constant(step, f"{layer}.scale"),
+            zero,
+            width,
+            layer=layer,
+            domain=QONNX,
+            signed=int(signed),
+            narrow=int(signed and low == -high),
+            rounding_mode="ROUND",
+        )
+
+    def domains(self) -> list[onnx.OperatorSetIdProto]:
+        """What else the model is written in."""
+        return [helper.make_opsetid(QONNX, 1)]
+
+    def bipolar(self, x: str, *, layer: str, step: Tensor) -> str:
+        """A BipolarQuant node: -step below 0, +step from 0 on."""
+        return self.add("BipolarQuant", x, self.constant(step, f"{layer}.scale"), layer=layer, domain=QONNX)
+
+    def trunc(self, x: str, *, layer: str, step: Tensor, bits: int, shift: int) -> str:
+        """A Trunc node: whole multiples of the step, shifted right and rounded down.
+
+        Args:
+            x: what is shifted.
+            layer: it stands for.
+            step: ().
+            bits: of the codes before.
+            shift: bits that are dropped.
+        """
+        numbers: dict[str, Tensor | float] = {
+            "scale": step,
+            "zero_point": 0.0,
+            "in_bit_width": float(bits),
+            "out_bit_width": float(bits - shift),
+        }
+        constants = [self.constant(value, f"{layer}.{name}") for name, value in numbers.items()]
+        return self.add("Trunc", x, *constants, layer=layer, domain=QONNX, rounding_mode="FLOOR")
+
+    def model(self, inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
+        """The checked model; shapes without the batch, which is "N"."""
+        made = helper.make_graph(
+            self.nodes,
+            "hwcost",
+            [_port(name, shape) for name, shape in inputs.items()],
+            [_port(name, shape) for name, shape in outputs.items()],
+            self.constants,
+        )
+        opsets = [helper.make_opsetid("", OPSET), *self.domains()]
+        model = helper.make_model(made, producer_name="hwcost", opset_imports=opsets, ir_version=8)
+        onnx.checker.check_model(model)
+        return model
+
+
+BYTE = 8
+"""Widest code of QuantizeLinear in opset 13."""
+
+
+class Plain(Graph):
+    """The same in standard nodes: QuantizeLinear, Clip and DequantizeLinear up to 8 bits, float arithmetic above."""
+
+    def domains(self) -> list[onnx.OperatorSetIdProto]:
+        """Nothing but standard nodes."""
+        return []
+
+    def quant(self, x: str, *, layer: str, step: Tensor, low: float, high: float, bits: int) -> str:
+        """Quantized, clipped, and a float again."""
+        if bits > BYTE:
+            scale = self.constant(step, f"{layer}.scale")
+            whole = self.add("Round", self.add("Div", x, scale, layer=layer), layer=layer)
+            bounds = (self.constant(low, f"{layer}.low"), self.constant(high, f"{layer}.high"))
+            return self.add("Mul", self.add("Clip", whole, *bounds, layer=layer), scale, layer=layer)
+        kind = np.dtype(np.int8 if low < 0 else np.uint8)
+        axis = next((place for place, size in enumerate(step.shape) if size > 1), None)
+        flat = step.reshape(()) if axis is None else step.reshape(-1)
+        scale = self.constant(flat, f"{layer}.scale")
+        zero = self._codes(np.zeros(tuple(flat.shape)), kind, f"{layer}.zero_point")
+        bounds = (self._codes(low, kind, f"{layer}.low"), self._codes(high, kind, f"{layer}.high"))
+        along_axis: dict[str, Any] = {} if axis is None else {"axis": axis}
+        codes = self.add("QuantizeLinear", x, scale, zero, layer=layer, **along_axis)
+        clipped = self.add("Clip", codes, *bounds, layer=layer)
+        return self.add("DequantizeLinear", clipped, scale, zero, layer=layer, **along_axis)
+
+    def bipolar(self, x: str, *, layer: str, step: Tensor) -> str:
+        """One of two values."""
+        below = self.add("Less", x, self.constant(0.0, f"{layer}.zero"), layer=layer)
+        two = (self.constant(-step, f"{layer}.minus"), self.constant(step, f"{layer}.plus"))
+        return self.add("Where", below, *two, layer=layer)
+
+    def trunc(self, x: str, *, layer: str, step: Tensor, bits: int, shift: int) -> str:
+        """Divided and rounded down."""
+        scale, unit = self.constant(step, f"{layer}.scale"), self.constant(2.0**shift, f"{layer}.unit")
+        whole = self.add("Round", self.add("Div", x, scale, layer=layer), layer=layer)
+        kept = self.add("Floor", self.add("Div", whole, unit, layer=layer), layer=layer)
+        return self.add("Mul", kept, scale, layer=layer)
+
+    def _codes(self, value: Any, kind: np.dtype[Any], name: str) -> str:
+        name = self.name(name)
+        self.constants.append(numpy_helper.from_array(np.asarray(value).astype(kind), name))
+        return name
+
+
+def _port(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape])
+
+
+def along(value: Tensor, rank: int) -> Tensor:
+    """One number per channel, (channels,) or (), so that it broadcasts to (batch, channels, ...)."""
+    return value if value.ndim == 0 else value.reshape(1, -1, *[1] * (rank - 2))
+
+
+def zeros(*shape: int) -> Tensor:
+    """For what depends on the shape of data alone."""
+    return torch.zeros(1, *shape)
