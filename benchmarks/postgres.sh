@@ -43,10 +43,10 @@ export HWCOST_STORAGE="postgresql://hwcost:not-to-be-published@127.0.0.1:$port/s
 
 for folder in leader a b other alone; do
   mkdir "$place/$folder"
-  cp tests/tiny_recipe.py "$place/$folder/tiny.py"
+  sed 's/epochs=6,/epochs=60,/' tests/tiny_recipe.py > "$place/$folder/tiny.py" # or the leader is done before they come
 done
 echo "# another version" >> "$place/other/tiny.py"
-echo workers/study > "$place/b/hang" # after two trials of this folder, its trainings never end
+printf workers/study > "$place/b/hang" # after two trials of this folder, its trainings never end
 
 begin() { # folder, name of the log, arguments
   local folder=$1 log=$2
@@ -55,9 +55,11 @@ begin() { # folder, name of the log, arguments
   started+=($!)
 }
 
+alive() { kill -0 "$1" 2>/dev/null || { tail -n 5 "$place"/*.out "$place"/*.err >&2; say "the leader ended early"; exit 1; }; }
+
 begin leader leader sweep tiny.py:recipe --trials 40 --sampler random --out study --artifacts "$place/weights" --heartbeat 2
 leader=${started[-1]}
-until [ -n "$(ls "$place/weights" 2>/dev/null)" ]; do kill -0 "$leader"; sleep 0.2; done
+until [ -n "$(ls "$place/weights" 2>/dev/null)" ]; do alive "$leader"; sleep 0.2; done
 sleep 1
 begin a a1 worker study
 begin a a2 worker study
@@ -67,7 +69,7 @@ begin b b2 worker study
 b2=${started[-1]}
 refused=0
 (cd "$place/other" && "$hwcost" worker study > "$place/other.out" 2> "$place/other.err") || refused=$?
-until grep -q hanging "$place/b1.out" && grep -q hanging "$place/b2.out"; do kill -0 "$leader"; sleep 0.2; done
+until grep -q hanging "$place/b1.out" && grep -q hanging "$place/b2.out"; do alive "$leader"; sleep 0.2; done
 kill -9 "$b1" "$b2"
 rm "$place/b/hang"
 begin b b3 worker study

@@ -59,17 +59,16 @@ def main(place: Path, server: str) -> int:
         "`benchmarks/postgres.sh` starts a private server on loopback, `hwcost sweep --storage` in one folder and four"
     )
     print("`hwcost worker` in two others; both of the second folder are killed with -9 inside a trial, one comes anew.")
-    print(
-        "The recipe is that of the tests, 40 trials, sampler random, compared trial by trial with a sweep of one process.\n"
-    )
+    print("40 trials of the tests' recipe, sampler random, are compared one by one with a sweep of one process.\n")
     print(f"{server}; Optuna {version('optuna')}, SQLAlchemy {version('sqlalchemy')}, psycopg {version('psycopg')}.\n")
     print("| check | holds |\n|---|---|")
     for name, holds in checks.items():
         print(f"| {name} | {'yes' if holds else '**no**'} |")
+    counts = ", ".join(f"{count} ({name})" for name, count in trained.items())
     print(
-        f"\nThe leader said: `{(place / 'leader.out').read_text().strip()}`; the workers that lived trained "
-        f"{', '.join(f'{count} ({name})' for name, count in trained.items())}; the rest is the leader's and the dead ones'."
+        f"\nThe leader said: `{(place / 'leader.out').read_text().strip()}`. The workers that lived trained {counts};"
     )
+    print("the others are the leader's and the killed ones'.\n")
     print(f"The refused worker said:\n\n```\n{(place / 'other.err').read_text().strip()}\n```")
     return 0 if all(checks.values()) else 1
 
