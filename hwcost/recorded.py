@@ -115,7 +115,7 @@ def _recorded(
             f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
         ) from error
     loaded = sweep.load()
-    now = fingerprint_of(sweep, loaded)
+    now = fingerprint_of(sweep, loaded, shared="code" in studied)
     differing = [name for name, value in studied.items() if now.get(name) != value]
     if differing:
         raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")

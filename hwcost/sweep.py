@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
 import os
 import platform
 import shlex
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +25,7 @@ from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
 from hwcost.models import AREAS
 from hwcost.models.error_band import BANDS
 from hwcost.pareto import non_dominated
+from hwcost.recipe import Recipe
 from hwcost.records import (
     checkpoint,
     read_json,
@@ -35,12 +38,16 @@ from hwcost.records import (
     write_text,
 )
 from hwcost.report import read_study, write_comparison, write_report
-from hwcost.search import Crew, Outcome, Prices, Study, Suggestion, open_study
+from hwcost.search import MARK, Crew, Outcome, Prices, Study, Suggestion, lead_study, open_study
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import Sweep, design, priced_space, rehearse, run_trial
 
 CONFIGURATION = "config.toml"
 """The settings of the last call of a study, flags, file and defaults together."""
+
+
+FAILURES = (DivergedTraining, BadFolding, OutOfMemory)
+"""What a study records of a trial and survives."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def run(
     _ = sweep.part, sweep.objectives  # a wrong name shows before the data are read
     data = sweep.load()
     rehearse(sweep, data)
-    fingerprint = fingerprint_of(sweep, data)
+    fingerprint = fingerprint_of(sweep, data, shared=sweep.share is not None)
     with _open(sweep, fingerprint, priced_space(sweep, data)) as study:
         if study.frame().empty:
             _forget(sweep.out)
@@ -117,7 +124,7 @@ def run(
             lambda suggestion: evaluated(sweep, data, suggestion, listener),
             trials=trials,
             on_trial=told,
-            failures=(DivergedTraining, BadFolding, OutOfMemory),
+            failures=FAILURES,
             crew=crew,
         )
         _test_front(sweep, data, study)
@@ -152,17 +159,43 @@ def compare(folders: Sequence[Path], out: Path, published: Path | None = None, *
 
 
 def _open(sweep: Sweep, fingerprint: Mapping[str, str], prices: Prices | None) -> AbstractContextManager[Study]:
-    return open_study(
-        sweep.out,
-        fingerprint=fingerprint,
-        objectives=sweep.objectives,
-        seed=sweep.seed,
-        sampler=sweep.method,
-        space=sweep.recipe.space if prices is None else prices.space,
-        anchors=sweep.recipe.anchors if prices is None else (),
-        prices=prices,
-        warm=sweep.warm is not None,
-    )
+    meant = meant_by(sweep, prices)
+    if sweep.share is not None:
+        return lead_study(
+            sweep.share,
+            sweep.out,
+            files=weights_of(sweep),
+            settings=_settings(sweep),
+            fingerprint=fingerprint,
+            **meant,
+        )
+    if (sweep.out / MARK).exists():
+        raise BadStudy(f"{sweep.out}: its study is in a database; give its --storage and --artifacts, or another --out")
+    return open_study(sweep.out, fingerprint=fingerprint, **meant)
+
+
+def meant_by(sweep: Sweep, prices: Prices | None) -> dict[str, Any]:
+    """What a study is opened with, beside its place and its fingerprint."""
+    return {
+        "objectives": sweep.objectives,
+        "seed": sweep.seed,
+        "sampler": sweep.method,
+        "space": sweep.recipe.space if prices is None else prices.space,
+        "anchors": sweep.recipe.anchors if prices is None else (),
+        "prices": prices,
+        "warm": sweep.warm is not None,
+    }
+
+
+def weights_of(sweep: Sweep) -> Callable[[int | None], Path]:
+    """Number of a trial, None for the float network -> its checkpoint."""
+    return lambda number: checkpoint(sweep.out, number)
+
+
+def _settings(sweep: Sweep) -> dict[str, Any]:
+    """What a worker cannot know by itself; no paths of this machine but the recipe's."""
+    names = ("reference", "seed", "sampler", "bits", "warm", "device", "fps", "clock_mhz", "accelerator")
+    return {name: getattr(sweep, name) for name in names} | {"limits": dict(sweep.limits)}
 
 
 def _floats(limits: Mapping[str, float]) -> dict[str, float]:
@@ -170,20 +203,39 @@ def _floats(limits: Mapping[str, float]) -> dict[str, float]:
     return {name: float(limit) for name, limit in limits.items()}
 
 
-def fingerprint_of(sweep: Sweep, data: Data) -> dict[str, str]:
-    """All that the figures of a trial follow from, besides its parameters."""
+def fingerprint_of(sweep: Sweep, data: Data, *, shared: bool = False) -> dict[str, str]:
+    """All that the figures of a trial follow from, besides its parameters; where machines share a study, the code too.
+
+    One machine may mend its code between two calls; of many, one that lags behind would go unnoticed.
+    """
     recipe = sweep.recipe
-    return {
-        "recipe": recipe.name,
-        "network": str(sweep.network(sweep.rehearsals[0])),
-        "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
-        "data": data.fingerprint,
-        "budget": json.dumps([_floats(sweep.budget(params)) for params in sweep.rehearsals]),
-        "training": str(recipe.training),
-        "device": sweep.part.name,
-        "fps": f"{sweep.target:.12g}",
-        "clock_mhz": str(float(sweep.clock)),
-    } | _chosen(sweep)
+    return (
+        {
+            "recipe": recipe.name,
+            "network": str(sweep.network(sweep.rehearsals[0])),
+            "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
+            "data": data.fingerprint,
+            "budget": json.dumps([_floats(sweep.budget(params)) for params in sweep.rehearsals]),
+            "training": str(recipe.training),
+            "device": sweep.part.name,
+            "fps": f"{sweep.target:.12g}",
+            "clock_mhz": str(float(sweep.clock)),
+        }
+        | _chosen(sweep)
+        | ({"code": _code(sweep.recipe)} if shared else {})
+    )
+
+
+def _code(recipe: Recipe) -> str:
+    """Of hwcost and of the recipe's own file, with the packages that compute."""
+    package = Path(__file__).parent
+    files = sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix())
+    source = inspect.getsourcefile(inspect.unwrap(recipe.network)) if inspect.isroutine(recipe.network) else None
+    content = hashlib.sha256()
+    for path in [*files, *([Path(source)] if source else [])]:
+        content.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    packages = (f"{name} {version(name)}" for name in ("torch", "numpy", "optuna"))
+    return f"{content.hexdigest()[:16]}, {', '.join(packages)}"
 
 
 def _chosen(sweep: Sweep) -> dict[str, str]:
@@ -267,6 +319,7 @@ def _test_front(sweep: Sweep, data: Data, study: Study) -> None:
         number = int(row["number"])
         if str(number) in tested:
             continue
+        study.fetch(number)
         net = design(sweep, row["params"], data, int(row["seed"])).net
         restore_net(net, checkpoint(sweep.out, number))
         tested[str(number)] = evaluate(net, data.test)

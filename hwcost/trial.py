@@ -23,7 +23,7 @@ from hwcost.models import RESOURCES, Dataflow, Device, target_fps
 from hwcost.models.device import device
 from hwcost.recipe import Params, Recipe, ask
 from hwcost.records import checkpoint
-from hwcost.search import Objective, Outcome, Prices, Suggestion
+from hwcost.search import Objective, Outcome, Prices, Share, Suggestion, masked
 from hwcost.spec import Thresholds
 from hwcost.trace import Pipeline, trace
 from hwcost.train import Epoch, evaluate, fit
@@ -50,7 +50,8 @@ class Sweep:
             does not fit the part, is never trained.
         device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
         accelerator: where trainings run, by PyTorch's name: cpu, cuda, cuda:1, mps.
-        command: the exact command line, for the report.
+        share: the database that machines meet at; None keeps the study in `out`.
+        command: the exact command line, for the report; without passwords.
         configuration: all its settings resolved, as a settings file; kept beside the report.
     """
 
@@ -67,7 +68,8 @@ class Sweep:
     fps: float | None = None
     clock_mhz: float | None = None
     accelerator: str = "cpu"
-    command: str = field(default_factory=lambda: shlex.join(["hwcost", *sys.argv[1:]]))
+    share: Share | None = None
+    command: str = field(default_factory=lambda: masked(shlex.join(["hwcost", *sys.argv[1:]])))
     configuration: str = ""
 
     def __post_init__(self) -> None:

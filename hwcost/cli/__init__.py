@@ -12,6 +12,7 @@ COMMANDS = {
     "estimate": Lazy("hwcost.cli.estimate:estimate_command", "Price NETWORK on a part, layer by layer."),
     "train": Lazy("hwcost.cli.train:train_command", "Train one trial of a study again, and compare."),
     "sweep": Lazy("hwcost.cli.sweep:sweep_command", "Search bit-widths and budgets for RECIPE; write a Pareto report."),
+    "worker": Lazy("hwcost.cli.worker:worker_command", "Train trials of STUDY, which a sweep elsewhere leads."),
     "report": Lazy("hwcost.cli.report:report_command", "Write the report of a STUDY folder again."),
     "verify": Lazy("hwcost.cli.verify:verify_command", "Synthesize the blocks of TARGET and compare."),
     "calibrate": Lazy("hwcost.cli.calibrate:calibrate_command", "Fit the models' constants to synthesized units."),

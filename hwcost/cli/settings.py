@@ -12,6 +12,7 @@ import click
 import tomli_w
 
 from hwcost.errors import BadOption
+from hwcost.search import masked
 
 CONFIG = "config"
 
@@ -102,7 +103,7 @@ def resolved(ctx: click.Context) -> str:
         value = ctx.params.get(str(option.name))
         if value is None or value == () or value == {}:
             continue
-        table[key] = _told(value)
+        table[key] = masked(value) if key == "storage" else _told(value)  # no password in a file that is published
     return tomli_w.dumps({str(ctx.command.name): table})
 
 

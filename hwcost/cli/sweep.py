@@ -12,7 +12,9 @@ import click
 from hwcost.cli.network import find_recipe
 from hwcost.cli.options import on_a_part
 from hwcost.cli.settings import resolved
+from hwcost.errors import BadOption
 from hwcost.progress import watch
+from hwcost.search import Share
 from hwcost.sweep import run
 from hwcost.trial import Sweep
 from hwcost.workers import Workers
@@ -61,6 +63,21 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at once, a process for each."
 )
 @click.option(
+    "--storage",
+    envvar="HWCOST_STORAGE",
+    metavar="URL",
+    help="Database for the study, so that `hwcost worker` can join.",
+)
+@click.option("--artifacts", metavar="WHERE", help="With --storage: folder or s3://BUCKET for the weights.")
+@click.option(
+    "--heartbeat",
+    type=click.IntRange(min=1),
+    default=15,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --storage: between two signs of life; a process counts as dead after four.",
+)
+@click.option(
     "--accelerator", default="cpu", show_default=True, metavar="NAME", help="Where to train: cpu, cuda, cuda:1, mps."
 )
 @click.option("--watch", "growing", is_flag=True, help="Write the page after every trial; it loads itself again.")
@@ -80,6 +97,9 @@ def sweep_command(
     fps: float | None,
     clock_mhz: float | None,
     jobs: int,
+    storage: str | None,
+    artifacts: str | None,
+    heartbeat: int,
     accelerator: str,
     growing: bool,
     as_json: bool,
@@ -98,12 +118,17 @@ def sweep_command(
 
     With --jobs, which trial is proposed depends on which ended first; each can still be trained again from its record.
 
+    With --storage, the study lives in a database (PostgreSQL, or whatever Optuna takes) under the name of its folder,
+    and `hwcost worker` joins it from any machine; this command trains, too, and writes the report at the end.
+
     \b
     Example:
       hwcost sweep --jobs 4
       hwcost sweep digits --bits 2:8 --warm 4 --limit LUT=8000
       hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
     """
+    if (storage is None) != (artifacts is None):
+        raise BadOption("sweep: --storage and --artifacts go together: figures into the one, weights into the other")
     loaded = find_recipe(recipe)
     plan = Sweep(
         recipe=loaded,
@@ -119,6 +144,7 @@ def sweep_command(
         fps=fps,
         clock_mhz=clock_mhz,
         accelerator=accelerator,
+        share=None if storage is None else Share(storage, str(artifacts), heartbeat),
         configuration=resolved(click.get_current_context()),
     )
     with watch(trials, loaded.training.epochs, quiet=quiet) as listener:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,15 @@ def open_study(
     identity = identity_of(fingerprint, objectives, seed, sampler, space, anchors, prices)
     path = Path(folder) / JOURNAL
     verbosity = optuna.logging.get_verbosity()
-    with _sole_writer(path.parent):
+    with sole_writer(path.parent):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
             if not os.path.lexists(path):
                 create_journal(path, identity, objectives)
-            compare(path, load_journal(path), identity)
+            remedy = "give another --out, or delete this folder to start over"
+            compare(str(path.parent), remedy, load_journal(path), identity)
             yield Study(
-                path,
+                partial(load_journal, path),
                 objectives=objectives,
                 seed=seed,
                 sampler=sampler,
@@ -85,8 +87,12 @@ def open_study(
 
 
 @contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """A lock of the kernel: kill -9 releases it."""
+def sole_writer(folder: Path) -> Iterator[None]:
+    """A lock of the kernel: kill -9 releases it.
+
+    Raises:
+        BadStudy: another process has it, or the folder cannot be written.
+    """
     lock = filelock.FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)

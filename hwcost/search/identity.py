@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -72,16 +71,23 @@ def _anchor(anchor: Mapping[str, Any], space: Mapping[str, BaseDistribution]) ->
     return dict(anchor)
 
 
-def compare(path: Path, study: optuna.Study, identity: Mapping[str, Any]) -> None:
+def compare(where: str, remedy: str, study: optuna.Study, identity: Mapping[str, Any]) -> None:
+    """Refuse another study than the one that is meant.
+
+    Args:
+        where: the study is. remedy: what to do, in one line.
+        study: as stored. identity: of what is meant, from `identity_of`.
+
+    Raises:
+        BadStudy: they differ; what in, with both values.
+    """
     stored = study.user_attrs.get("identity")
     if not isinstance(stored, dict):
-        raise BadStudy(f"{path}: has no fingerprint; restore the file, or delete its folder to start over")
+        raise BadStudy(f"{where}: has no fingerprint; restore it, or {remedy}")
     names = [name for name in {**stored, **identity} if stored.get(name) != identity.get(name)]
     if names:
         differ = "; ".join(f"{name} was {_around(stored, identity, name)}" for name in names)
-        raise BadStudy(
-            f"{path.parent}: holds another study: {differ}; give another --out, or delete this folder to start over"
-        )
+        raise BadStudy(f"{where}: holds another study: {differ}; {remedy}")
 
 
 def _around(stored: Mapping[str, Any], given: Mapping[str, Any], name: str) -> str:

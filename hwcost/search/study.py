@@ -6,9 +6,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
 from hwcost.search.exchange import COLUMNS, Crew, Objective, Outcome, RunEnd, Suggestion, checked
-from hwcost.search.journal import load_journal
 from hwcost.search.parents import check_ordered, nearest
 from hwcost.search.plan import Plan, interrupted, plan_of, record_of
 from hwcost.search.samplers import Prices, make_sampler, seeds_of
@@ -24,12 +23,18 @@ from hwcost.search.samplers import Prices, make_sampler, seeds_of
 RETRIES = 2
 
 
+def check_count(trials: int) -> None:
+    """Refuse what is no number of trials."""
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
+
+
 class Study:
     """An open study; made by `open_study`."""
 
     def __init__(
         self,
-        journal: Path,
+        load: Callable[[], optuna.Study],
         *,
         objectives: Sequence[Objective],
         seed: int,
@@ -42,14 +47,14 @@ class Study:
         if warm:
             check_ordered(space)
         self._warm = warm
-        self._journal = journal
+        self._load = load
         self._objectives = tuple(objectives)
         self._seed = seed
         self._sampler = sampler
         self._prices = prices
         self._space = {name: space[name] for name in sorted(space)}  # the order decides who draws which random number
         self._anchors = [dict(anchor) for anchor in anchors]
-        self._study = load_journal(journal)
+        self._study = load()
         self._bury()
 
     def run(
@@ -80,8 +85,7 @@ class Study:
             BadOption: `trials` below 1, or an outcome that fits neither the objectives nor JSON.
             BadStudy: the folder can no longer be written.
         """
-        if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-            raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
+        check_count(trials)
         before = self._settled()
         try:
             running: dict[int, tuple[Trial, float]] = {}
@@ -97,10 +101,13 @@ class Study:
         except KeyboardInterrupt:
             if crew is not None:
                 crew.stop()
-            self._study = load_journal(self._journal)  # Ctrl-C may have struck inside Optuna; what counts is on disk
+            self._study = self._load()  # Ctrl-C may have struck inside Optuna; what counts is on disk
             self._bury(by_user=True)
             return RunEnd(self._settled() - before, interrupted=True)
         return RunEnd(done)
+
+    def fetch(self, number: int | None) -> None:
+        """Have the weights of a trial in the study's folder: where one machine trains, they are there."""
 
     def frame(self) -> pd.DataFrame:
         """The study as a table.
@@ -154,7 +161,8 @@ class Study:
             self._study.tell(trial.number, state=TrialState.FAIL)
 
     def _deaths(self, trial: FrozenTrial) -> int:
-        return plan_of(trial).died + (trial.number not in self._study.user_attrs.get("stopped_by_user", []))
+        given_back = "released" in trial.user_attrs or trial.number in self._study.user_attrs.get("stopped_by_user", [])
+        return plan_of(trial).died + (not given_back)
 
     def _next_plan(self) -> Plan:
         """The trial to run next: one already waiting, else a retry, else a fresh one."""
@@ -180,7 +188,15 @@ class Study:
         return Plan(place, 0, self._anchors[place] if place < len(self._anchors) else {})
 
     def _one(self, objective: Callable[[Suggestion], Outcome], failures: tuple[type[HwcostError], ...]) -> None:
-        trial, suggestion = self._ask()
+        self._evaluate(objective, *self._ask(), failures)
+
+    def _evaluate(
+        self,
+        objective: Callable[[Suggestion], Outcome],
+        trial: Trial,
+        suggestion: Suggestion,
+        failures: tuple[type[HwcostError], ...],
+    ) -> None:
         started = time.perf_counter()
         result: Outcome | Exception
         try:
@@ -201,18 +217,33 @@ class Study:
             trial, suggestion = self._ask()
             running[trial.number] = trial, time.perf_counter()
             crew.start(suggestion)
+        self._collect(crew, running, failures)
+
+    def _collect(
+        self, crew: Crew, running: dict[int, tuple[Trial, float]], failures: tuple[type[HwcostError], ...]
+    ) -> None:
+        """Settle the trial of a crew that ends first."""
         number, result = crew.finished()
         trial, started = running.pop(number)
-        if result is None:  # without a record, so that it counts as interrupted and is tried again
-            self._study.tell(trial, state=TrialState.FAIL)
+        if result is None:
+            self._died(trial)
         else:
             self._settle(trial, started, result, failures)
 
+    def _died(self, trial: Trial) -> None:
+        """Fail it without a record, so that it counts as interrupted and is tried again."""
+        self._study.tell(trial, state=TrialState.FAIL)
+
     def _ask(self) -> tuple[Trial, Suggestion]:
-        plan = self._next_plan()
-        seed, sampler_seed = seeds_of(self._seed, plan.place)
+        return self._drawn(self._next_plan().place, self._study.ask)
+
+    def _drawn(self, place: int, ask: Callable[[], Trial]) -> tuple[Trial, Suggestion]:
+        """The trial of a place, its parameters drawn by the sampler of that place."""
+        seed, sampler_seed = seeds_of(self._seed, place)
         self._study.sampler = make_sampler(self._sampler, sampler_seed, self._prices)
-        trial = self._study.ask(self._space)
+        trial = ask()
+        for name, choices in self._space.items():
+            trial._suggest(name, choices)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent = nearest(trial.params, self._trials(), self._space) if self._warm else None
         return trial, Suggestion(trial.number, dict(trial.params), seed, parent)
