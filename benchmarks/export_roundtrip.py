@@ -44,8 +44,8 @@ LARGE = ("mobilenet-v1", "proxylessnas", "proxylessnas-4b5b", "proxylessnas-hada
 PAGE = """\
 # Out and back: exported networks in other tools
 
-Written by `python benchmarks/export_roundtrip.py --inputs {inputs}`. Networks of the zoo as they are built, untrained, with
-a random bias and mean in every batch norm, on random inputs ({few} for the four ImageNet networks).
+Written by `python benchmarks/export_roundtrip.py --inputs {inputs}`. Networks of the zoo as they are built, untrained,
+with a random bias and mean in every batch norm, on random inputs ({few} for the four ImageNet networks).
 
 "Codes" are the integers that leave the last layer; those of `hwcost.integer.IntegerNetwork` are what the hardware
 computes. QONNX: the executor of qonnx {qonnx} after its cleanup. Standard nodes: onnxruntime {onnxruntime}, once as
@@ -150,7 +150,7 @@ def main() -> None:
         try:
             line = row(name, given.few if name in LARGE else given.inputs)
         except Exception as error:  # a network that cannot be exported is a result too
-            line = f"| {name} | {type(error).__name__}: {str(error).splitlines()[0]} |" + " |" * 8
+            line = f"| {name} | {type(error).__name__}: {" ".join(str(error).split())} |" + " |" * 8
         print(line, flush=True)
         table += line + "\n"
     given.out.write_text(
