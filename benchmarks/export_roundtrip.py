@@ -150,7 +150,8 @@ def main() -> None:
         try:
             line = row(name, given.few if name in LARGE else given.inputs)
         except Exception as error:  # a network that cannot be exported is a result too
-            line = f"| {name} | {type(error).__name__}: {" ".join(str(error).split())} |" + " |" * 8
+            said = " ".join(str(error).split())
+            line = f"| {name} | {type(error).__name__}: {said} |" + " |" * 8
         print(line, flush=True)
         table += line + "\n"
     given.out.write_text(

@@ -135,16 +135,27 @@ def _figures(row: pd.Series[float]) -> list[str]:
 
 
 def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> Path:
-    from hwcost.report.verify_figure import verify_picture
-    from hwcost.synth.verify import by_layer, corrections
+    from hwcost.synth.verify import corrections
 
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
     try:
         (folder / stem).mkdir(parents=True, exist_ok=True)
-        rows.to_csv(folder / stem / "verify.csv", index=False, lineterminator="\n")
+        table, picture = folder / stem / "verify.csv", folder / stem / "verify.png"
+        text = rows.to_csv(index=False, lineterminator="\n")
+        if not (picture.is_file() and table.is_file() and table.read_text(encoding="utf-8") == text):
+            table.unlink(missing_ok=True)  # never beside a picture of other rows
+            picture.write_bytes(_picture(rows, name))
+            table.write_text(text, encoding="utf-8")
         found = {"part": part, "layers": corrections(rows)}
         (folder / stem / "corrections.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        (folder / stem / "verify.png").write_bytes(verify_picture(by_layer(rows), name))
     except OSError as error:
         raise BadOption(f"--out {folder}: cannot be written ({error.strerror})") from error
     return folder / stem
+
+
+def _picture(rows: pd.DataFrame, name: str) -> bytes:
+    """Drawn only where the figures are new: it takes longer than to look them up."""
+    from hwcost.report.verify_figure import verify_picture
+    from hwcost.synth.verify import by_layer
+
+    return verify_picture(by_layer(rows), name)

@@ -6,8 +6,6 @@ from functools import cache
 from itertools import pairwise
 from math import ceil, log2
 
-from scipy.optimize import isotonic_regression
-
 from hwcost.models.relax import Arithmetic, Quantity
 
 BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
@@ -150,6 +148,8 @@ def bank_steps(lanes: int, depth: int, style: str) -> tuple[float, ...]:
     exact = [bank_select(lanes * bits, depth, style) for bits in range(1, MOST_STEPS + 1)]
     if not any(exact):
         return (0.0,) * MOST_STEPS
+    from scipy.optimize import isotonic_regression  # half a second to import, for what few memories need
+
     rising = isotonic_regression(exact).x.tolist()
     return tuple(after - before for before, after in pairwise([0.0, *rising]))
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
 
 from hwcost.errors import BadStudy
 
@@ -36,6 +35,8 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
     Raises:
         BadStudy: no such database, no driver for it, or no URL at all.
     """
+    from sqlalchemy.exc import SQLAlchemyError  # a toolkit that only those who share a study wait for
+
     driven = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
     sqlite = driven.startswith("sqlite")
     try:
@@ -60,6 +61,8 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
 @contextmanager
 def told_in_one_line(url: str) -> Iterator[None]:
     """A database that goes away in the middle is the user's to mend, like a full disk."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,23 @@ def digits(*, seed: int = 0) -> Data:
         >>> len(data.train), len(data.validation), len(data.test), data.classes
         (1079, 359, 359, 10)
     """
-    from sklearn.datasets import load_digits  # a second to import: only those who train pay for it
-
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = _optdigits()
     x, y = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8), labels.astype(np.int64)
     rest, test = _stratified(y, 0.2, seed)
     kept, validation = _stratified(y[rest], 0.25, seed)
     return _data("digits", x, y, (rest[kept], rest[validation]), x[test], y[test])
+
+
+def _optdigits() -> tuple[Array, Array]:
+    """Pixels and labels, read where scikit-learn keeps them: to import it takes longer than all that a command does."""
+    file = Path(str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")))
+    if not file.is_file():  # it lies elsewhere in another version
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        return bunch.data, bunch.target
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1], table[:, -1]
 
 
 def images(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Data:
