@@ -20,6 +20,7 @@ from hwcost.integer import IntegerNetwork
 from hwcost.integer.meaning import Meaning
 from hwcost.quant import (
     BinaryQuantizer,
+    HadamardClassifier,
     QuantAdd,
     QuantAvgPool2d,
     QuantConcat,
@@ -344,6 +345,18 @@ def _relu(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     return place.graph.add("Relu", streams[0].tensor, layer=place.layer)
 
 
+def _hadamard(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    """The score of each class from a direction; the norm is that of the one sample in the batch."""
+    graph, name = place.graph, place.layer
+    layer: Any = call.module
+    norm = graph.add("ReduceL2", streams[0].tensor, layer=name, axes=[1], keepdims=1)
+    least = graph.constant(torch.finfo(torch.float32).tiny, f"{name}.least")
+    direction = graph.add("Div", streams[0].tensor, graph.add("Max", norm, least, layer=name), layer=name)
+    signs = graph.bipolar(graph.constant(layer.matrix.T, f"{name}.matrix"), layer=name, step=torch.ones(()))
+    scores = graph.add("MatMul", direction, signs, layer=name)
+    return graph.add("Mul", scores, graph.constant(-layer.scale, f"{name}.factor"), layer=name)
+
+
 def _flat(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     if streams[0].signal.shape == place.output.shape:
         return streams[0].tensor
@@ -379,6 +392,7 @@ WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
         QuantIdentity: _activation,
         QuantAvgPool2d: _average,
         QuantScaleBias: _scale_bias,
+        HadamardClassifier: _hadamard,
         **dict.fromkeys((QuantAdd, QuantConcat), _merge),
         **dict.fromkeys((nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, "dropout", "contiguous"), _wire),
         **dict.fromkeys((nn.Flatten, "flatten", "view", "reshape"), _flat),

@@ -30,6 +30,7 @@ from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
     Accumulator,
     BiasQuantizer,
+    HadamardClassifier,
     QuantAdd,
     QuantAvgPool2d,
     QuantConcat,
@@ -169,6 +170,19 @@ def test_biases_on_the_grid_of_the_sum() -> None:
         QuantLinear(8, 4, weight_quant=weight(4), bias_quant=BiasQuantizer(), source=grid),
     )
     check(net, (3, 2, 2))
+
+
+def test_a_classifier_without_stored_weights() -> None:
+    net = nn.Sequential(nn.Flatten(), QuantReLU(act(4)), HadamardClassifier(16, 10)).eval()
+    pipeline = trace(net, torch.zeros(1, 1, 4, 4), input_range=integers(8, signed=False))
+    model = cleanup_model(ModelWrapper(qonnx(pipeline, input_step=STEP)))
+    plain = onnxruntime.InferenceSession(plain_onnx(pipeline, input_step=STEP).SerializeToString())
+    for x in (pixels((1, 4, 4), 1), torch.zeros(1, 1, 4, 4)):
+        with torch.no_grad():
+            wanted = net(x)
+        found = execute_onnx(model, {model.graph.input[0].name: x.numpy()})[model.graph.output[0].name]
+        assert torch.allclose(torch.from_numpy(found), wanted, atol=1e-6)
+        assert torch.allclose(torch.from_numpy(plain.run(None, {"input": x.numpy()})[0]), wanted, atol=1e-6)
 
 
 def random_network(seed: int) -> tuple[nn.Module, tuple[int, ...]]:
