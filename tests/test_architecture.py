@@ -62,9 +62,11 @@ ARROWS: dict[str, set[str]] = {
     "joining": {"sweep", "trial", "recipe", "search"},
     "workers": {"sweep", "trial", "train", "recipe", "search", "errors"},
     "synth": {"models", "ranges", "spec", "errors"},
+    "qonnx_network": {"quant", "errors"},
     "export": {"integer", "quant", "trace", "rules", "ranges", "models", "spec", "errors"},
     "cli": {
         "export",
+        "qonnx_network",
         "synth",
         "report",
         "progress",

@@ -46,6 +46,7 @@ def estimate_command(
 
     NETWORK is lenet (default), cnv-w1a1, cnv-w2a2, a recipe (at its first anchor), or package.module:factory or
     file.py:factory, a function without arguments that returns the network; then --input gives the shape of a sample.
+    A QONNX file, mynet.onnx, says all of that itself.
 
     \b
     Example:

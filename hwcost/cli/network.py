@@ -83,13 +83,15 @@ def pipeline_of(
     """The traced network that a command names, and what to price it with where nothing else is said.
 
     Args:
-        network: a name of RECIPES or NETWORKS, package.module:name or file.py:name.
-        shape: of one sample, e.g. "3,32,32"; None for a recipe.
+        network: a name of RECIPES or NETWORKS, package.module:name or file.py:name, or a QONNX file.
+        shape: of one sample, e.g. "3,32,32"; None for a recipe or a file.
         input_bits: of the unsigned input; None for a recipe, or for 8.
 
     Raises:
         BadOption, BadRecipe: what is wrong with the name or with what it leads to.
     """
+    if network.endswith(".onnx"):
+        return _from_file(network, shape, input_bits), Defaults
     built_in = RECIPES | {name: reference.factory for name, reference in NETWORKS.items()}
     found = load_object(built_in.get(network, network), built_in)
     if isinstance(found, Recipe):
@@ -113,6 +115,17 @@ def pipeline_of(
     return trace(
         net, example, input_range=integers(8 if input_bits is None else input_bits, signed=False)
     ), known or Defaults
+
+
+def _from_file(file: str, shape: str | None, input_bits: int | None) -> Pipeline:
+    if shape is not None or input_bits is not None:
+        raise BadOption(f"{file}: the file says itself what enters; leave --input and --input-bits out")
+    try:
+        from hwcost.qonnx_network import from_qonnx
+    except ImportError as error:
+        raise BadOption(f"{error.name} is not installed; pip install 'hwcost[onnx]'") from None
+    net = from_qonnx(file)
+    return trace(net, torch.zeros(1, *net.shape))
 
 
 def folded(
