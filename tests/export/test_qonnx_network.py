@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,37 @@ def test_matrices_either_way_round(form: str, tmp_path: Path) -> None:
     torch.testing.assert_close(net(x), x @ wanted.T + numbers["bias"])
     (layer,) = net.layers.values()
     assert int(layer.weight_quant.width()) == 3 and layer.weight_quant.narrow
+
+
+def test_a_network_of_brevitas_as_it_exports_it(tmp_path: Path) -> None:
+    pytest.importorskip("onnxoptimizer", reason="onnxoptimizer is not installed: Brevitas exported nothing")
+    pytest.importorskip("qonnx", reason="qonnx is not installed: Brevitas' file was not cleaned")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        qnn: Any = pytest.importorskip("brevitas.nn", reason="brevitas is not installed: none of its networks was read")
+        from brevitas.export import export_qonnx
+        from qonnx.util.cleanup import cleanup
+
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            qnn.QuantIdentity(bit_width=8),
+            qnn.QuantConv2d(3, 8, 3, padding=1, bias=False, weight_bit_width=4),
+            nn.BatchNorm2d(8),
+            qnn.QuantReLU(bit_width=3),
+            nn.MaxPool2d(2),
+            qnn.QuantConv2d(8, 12, 3, bias=True, weight_bit_width=3),
+            qnn.QuantReLU(bit_width=4),
+            nn.Flatten(),
+            qnn.QuantLinear(12 * 36, 10, bias=True, weight_bit_width=5),
+        )
+        for _ in range(3):
+            net(torch.rand(4, 3, 16, 16))
+        x = torch.rand(2, 3, 16, 16)
+        export_qonnx(net.eval(), args=x[:1], export_path=str(tmp_path / "net.onnx"), dynamo=False)
+        cleanup(str(tmp_path / "net.onnx"), out_file=str(tmp_path / "clean.onnx"))
+        with torch.no_grad():
+            wanted = net(x)
+    again = from_qonnx(tmp_path / "clean.onnx")
+    torch.testing.assert_close(again(x), wanted, rtol=1e-5, atol=1e-6)
+    widths = [int(layer.weight_quant.width()) for layer in again.layers.values() if hasattr(layer, "weight_quant")]
+    assert widths == [4, 3, 5]
