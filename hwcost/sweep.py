@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import os
@@ -39,6 +38,7 @@ from hwcost.records import (
 )
 from hwcost.report import read_study, write_comparison, write_report
 from hwcost.search import MARK, Crew, Outcome, Prices, Study, Suggestion, lead_study, open_study
+from hwcost.source import digest
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import Sweep, design, priced_space, rehearse, run_trial
 
@@ -228,14 +228,9 @@ def fingerprint_of(sweep: Sweep, data: Data, *, shared: bool = False) -> dict[st
 
 def _code(recipe: Recipe) -> str:
     """Of hwcost and of the recipe's own file, with the packages that compute."""
-    package = Path(__file__).parent
-    files = sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix())
     source = inspect.getsourcefile(inspect.unwrap(recipe.network)) if inspect.isroutine(recipe.network) else None
-    content = hashlib.sha256()
-    for path in [*files, *([Path(source)] if source else [])]:
-        content.update(path.read_bytes().replace(b"\r\n", b"\n"))
     packages = (f"{name} {version(name)}" for name in ("torch", "numpy", "optuna"))
-    return f"{content.hexdigest()[:16]}, {', '.join(packages)}"
+    return f"{digest(*([Path(source)] if source else []))[:16]}, {', '.join(packages)}"
 
 
 def _chosen(sweep: Sweep) -> dict[str, str]:

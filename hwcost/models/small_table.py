@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from torch import Tensor
@@ -13,6 +13,9 @@ from hwcost.ranges import Range, widest
 
 LUT_INPUTS = 6
 """Inputs of a LUT of the 7 series, UltraScale and UltraScale+."""
+
+REMEMBERED = 2**14
+"""Tables kept: from one training step to the next few weights change."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def few_bits(matrix: Tensor, bits: Bits) -> Tensor:
     return (matrix != 0).sum(1) * bits.width <= LUT_INPUTS
 
 
-@cache
+@lru_cache(REMEMBERED)
 def truth_tables(weights: tuple[int, ...], bits: Bits) -> tuple[int, ...]:
     """Every bit of a dot product, lowest first, as a number: its bit i is the result for the joined input codes i.
 
@@ -101,14 +104,21 @@ def luts(matrix: Tensor, bits: Bits) -> tuple[int, int]:
 def _needed(wires: list[tuple[int, int]], tables: Iterable[int]) -> Iterable[tuple[tuple[tuple[int, int], ...], int]]:
     """Every table with the inputs that it depends on, but for constants and wires."""
     for whole in tables:
-        used, mask = list(wires), whole
-        for place in reversed(range(len(wires))):
-            off, on = _halves(mask, place, 2 ** len(used))
-            if off == on:
-                mask = off
-                del used[place]
-        if len(used) > 1 or (len(used) == 1 and mask == 0b01):  # one input turned is a LUT, straight it is a wire
-            yield tuple(used), mask
+        places, mask = _reduced(whole, len(wires))
+        if len(places) > 1 or (len(places) == 1 and mask == 0b01):  # one input turned is a LUT, straight it is a wire
+            yield tuple(wires[place] for place in places), mask
+
+
+@lru_cache(REMEMBERED)
+def _reduced(mask: int, inputs: int) -> tuple[tuple[int, ...], int]:
+    """The inputs that a table depends on, and the table of these alone."""
+    places = list(range(inputs))
+    for place in reversed(range(inputs)):
+        off, on = _halves(mask, place, 2 ** len(places))
+        if off == on:
+            mask = off
+            del places[place]
+    return tuple(places), mask
 
 
 def _halves(mask: int, place: int, size: int) -> tuple[int, int]:
