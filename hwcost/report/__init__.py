@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from hwcost.report.study import Mark as Mark
+from hwcost.report.study import Study as Study
+from hwcost.report.study import read_study as read_study
 
 if TYPE_CHECKING:
     from hwcost.report.comparison import write_comparison as write_comparison
     from hwcost.report.files import write_report as write_report
-    from hwcost.report.study import Mark as Mark
-    from hwcost.report.study import Study as Study
-    from hwcost.report.study import read_study as read_study
+else:  # Matplotlib and templates are imported when a page is written, not when a study is read
 
-_HOME = {
-    "write_comparison": "comparison",
-    "write_report": "files",
-    "Mark": "study",
-    "Study": "study",
-    "read_study": "study",
-}
+    def write_comparison(*args: Any, **options: Any) -> Any:
+        """See `hwcost.report.comparison.write_comparison`."""
+        from hwcost.report.comparison import write_comparison as write
 
+        return write(*args, **options)
 
-def __getattr__(name: str) -> Any:
-    """Matplotlib and templates are imported when a page is written, not when a study is read."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    def write_report(*args: Any, **options: Any) -> Any:
+        """See `hwcost.report.files.write_report`."""
+        from hwcost.report.files import write_report as write
+
+        return write(*args, **options)
