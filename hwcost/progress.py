@@ -27,8 +27,8 @@ class _TwoLines(Progress):
 class _Bar(Listener):
     """On a terminal: two live lines."""
 
-    def __init__(self, progress: _TwoLines, trials: int, epochs: int) -> None:
-        self._progress, self._epochs = progress, epochs
+    def __init__(self, progress: _TwoLines, trials: int, epochs: int, verbose: bool) -> None:
+        self._progress, self._epochs, self._verbose = progress, epochs, verbose
         self._task = progress.add_task("float baseline", total=trials * epochs, trials=f"0/{trials}")
         self._trials, self._done = trials, 0
 
@@ -38,6 +38,8 @@ class _Bar(Listener):
 
     def epoch_done(self, epoch: Epoch) -> None:
         self._progress.update(self._task, advance=1)
+        if self._verbose:
+            self._progress.console.print(_told(epoch), highlight=False, soft_wrap=True)
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._done = done
@@ -46,13 +48,22 @@ class _Bar(Listener):
 
 
 class _Lines(Listener):
-    """In a log: one line per trial."""
+    """In a log: one line per trial, and where asked one per epoch."""
 
-    def __init__(self, console: Console, trials: int) -> None:
-        self._console, self._trials = console, trials
+    def __init__(self, console: Console, trials: int, verbose: bool) -> None:
+        self._console, self._trials, self._verbose = console, trials, verbose
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        if self._verbose:
+            self._console.print(_told(epoch), highlight=False, soft_wrap=True)
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._console.print(f"trial {done}/{self._trials}  {_summary(standing)}", highlight=False, soft_wrap=True)
+
+
+def _told(epoch: Epoch) -> str:
+    cost = "".join(f"  {epoch.cost[name]:,.0f} {name}" for name in ("LUT", "DSP", "BRAM18") if name in epoch.cost)
+    return f"  epoch {epoch.epoch}  loss {epoch.loss:.4f}  validation {epoch.accuracy:.2%}{cost}"
 
 
 def _summary(standing: Standing) -> str:
@@ -67,13 +78,13 @@ def _summary(standing: Standing) -> str:
 
 
 @contextmanager
-def watch(trials: int, epochs: int, *, quiet: bool) -> Iterator[Listener]:
-    """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet."""
+def watch(trials: int, epochs: int, *, quiet: bool, verbose: bool = False) -> Iterator[Listener]:
+    """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet, each epoch when verbose."""
     console = Console(stderr=True)
     if quiet:
         yield Listener()
     elif not console.is_terminal:
-        yield _Lines(console, trials)
+        yield _Lines(console, trials, verbose)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -84,4 +95,4 @@ def watch(trials: int, epochs: int, *, quiet: bool) -> Iterator[Listener]:
             TimeRemainingColumn(),
         )
         with _TwoLines(*columns, console=console) as progress:
-            yield _Bar(progress, trials, epochs)
+            yield _Bar(progress, trials, epochs, verbose)

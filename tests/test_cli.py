@@ -423,6 +423,18 @@ def test_calibrate_checks_a_corpus_of_ones_own(hwcost: Hwcost, tmp_path: Path) -
     ended = hwcost("calibrate", "--check", "own.csv")
     assert (ended.status, ended.err) == (0, "")
     assert "matvec" in ended.out and "thresholds" not in ended.out
+    ended = hwcost("calibrate", "--check", "own.csv", "--json")
+    told = json.loads(ended.out, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    assert told["constants"] == {} and {row["resource"] for row in told["errors"]} >= {"LUT"}
+    ended = hwcost("calibrate", "--corpus", str(corpus), "--json")
+    told = json.loads(ended.out)
+    assert told["constants"] and all(set(flows) == {"rtl", "hls"} for flows in told["constants"].values())
+
+
+def test_a_report_for_machines(hwcost: Hwcost, study: Path) -> None:
+    told = json.loads(hwcost("report", "study", "--json").out)
+    assert told == {"page": "study/index.html", "tables": ["study/front.json", "study/trials.csv"]}
+    assert json.loads((study / "front.json").read_text())["points"]
 
 
 @pytest.mark.slow

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from hwcost.report import read_study, write_report
 from hwcost.report.front_figures import front_figure, resource_figures
 from hwcost.report.ink import INK, house_style, inline_svg
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
+from hwcost.report.parallel_figure import parallel_figure
 from hwcost.report.progress_figures import hypervolume_course, scaled_objectives
 
 LAYERS = ("quant", "conv1", "conv2", "fc1", "fc2")
@@ -235,6 +238,82 @@ def test_the_training_figure_names_every_width() -> None:
     assert re.search(r"conv2.weight \d to \d", drawing.alternative)
 
 
+def lines_of(figure: Any) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    return {
+        line.get_gid(): np.asarray(line.get_ydata(), dtype=float) for line in figure.axes[0].lines if line.get_gid()
+    }
+
+
+def test_parallel_coordinates_are_where_the_numbers_are() -> None:
+    study = read_study(made_up_trials(), made_up_run())
+    with house_style():
+        drawing = parallel_figure(study)
+    assert drawing is not None
+    names = [label.get_text() for label in drawing.figure.axes[0].get_xticklabels()]
+    assert names == ["budget", "LUT (log)", "FF (log)", "BRAM18 (log)", "cycles (log)", "accuracy, %"]
+    found = lines_of(drawing.figure)
+    assert found.keys() == {f"point-{row}" for row in study.front.index} == {f"point-{key}" for key in drawing.points}
+    budgets = np.array([params["budget"] for params in study.complete["params"]])
+    luts, accuracy = study.column("LUT"), study.column("accuracy")
+    for row in study.front.index:
+        heights = found[f"point-{row}"]
+        assert heights[0] == pytest.approx((budgets[row] - budgets.min()) / np.ptp(budgets))
+        assert heights[1] == pytest.approx(np.log(luts[row] / luts.min()) / np.log(luts.max() / luts.min()))
+        assert heights[-1] == pytest.approx((accuracy[row] - accuracy.min()) / np.ptp(accuracy))
+    assert len(drawing.figure.axes[0].lines) == len(study.complete) + len(names)
+
+
+def test_parallel_coordinates_of_choices_and_of_too_many_parameters() -> None:
+    trials = made_up_trials()
+    accuracy = trials["accuracy"].fillna(0.0)
+    trials["params"] = [
+        {"kind": ("ternary", "binary")[at % 2], "same": 4} | {f"noise{n:02}": (at * 7 + n) % 5 for n in range(12)}
+        | {"telling": rate} for at, rate in enumerate(accuracy)
+    ]  # fmt: skip
+    trials.loc[3, "params"].pop("kind")
+    study = read_study(trials, made_up_run())
+    with house_style():
+        drawing = parallel_figure(study)
+    assert drawing is not None
+    names = [label.get_text() for label in drawing.figure.axes[0].get_xticklabels()]
+    assert len(names) == 10 + 5 and "telling" in names and "same" not in names
+    trials["params"] = [{"kind": params.get("kind")} for params in trials["params"]]
+    study = read_study(trials, made_up_run())
+    with house_style():
+        drawing = parallel_figure(study)
+    assert drawing is not None
+    found = lines_of(drawing.figure)
+    for row in study.front.index:
+        kind = study.complete["params"][row]["kind"]
+        assert np.array_equal(
+            found[f"point-{row}"][0], {"binary": 0.0, "ternary": 1.0}.get(kind, np.nan), equal_nan=True
+        )
+    with house_style():
+        assert parallel_figure(read_study(made_up_trials(1), made_up_run())) is None
+
+
+SCHEMA = json.loads(files("hwcost.report").joinpath("front.schema.json").read_text(encoding="utf-8"))
+
+
+def named(schema: dict[str, Any]) -> set[str]:
+    """Names of all properties, at any depth; each must say what it is."""
+    found = set()
+    for name, entry in schema.get("properties", {}).items():
+        assert entry["description"], name
+        found |= {name} | named(entry) | named(entry.get("items", {}))
+    return found
+
+
+def test_the_front_is_what_its_schema_says(folder: Path) -> None:
+    record = json.loads((folder / "front.json").read_text())
+    jsonschema.validate(record, SCHEMA)
+    for wrong in (record | {"schema": "hwcost-front/2"}, record | {"more": 1}, record | {"points": [{}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, SCHEMA)
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    assert {name for name in named(SCHEMA) if f"`{name}`" not in page} == set()
+
+
 def test_hypervolume_course_agrees_with_optuna_at_every_trial() -> None:
     study = read_study(made_up_trials(), made_up_run())
     losses, course = 1 - scaled_objectives(study), hypervolume_course(study)
@@ -283,7 +362,9 @@ def test_studies_with_little_in_them(
     for drawing in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
         ET.fromstring(drawing)
     assert (tmp_path / "pareto.png").stat().st_size > 1000
-    json.loads((tmp_path / "front.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    text = (tmp_path / "front.json").read_text()
+    record = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    jsonschema.validate(record, SCHEMA)
 
 
 def without(key: str) -> dict[str, Any]:

@@ -369,6 +369,18 @@ def test_a_log_gets_a_line_per_trial_and_quiet_gets_none(
         assert [line.split("  ")[0] for line in lines] == ([] if quiet else ["trial 1/2", "trial 2/2"])
 
 
+def test_verbose_tells_every_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str], undrawn: None) -> None:
+    epochs = tiny_recipe.recipe.training.epochs
+    with watch(2, epochs, quiet=False, verbose=True) as listener:
+        run(tiny(tmp_path), 2, listener)
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if line.startswith("  epoch")]
+    assert len(told) == 3 * epochs and len(lines) == len(told) + 2  # the float network, too
+    record = finished(tmp_path)[0]["epochs"][-1]
+    row = told[2 * epochs - 1]
+    assert f"loss {record['loss']:.4f}" in row and f"{record['LUT']:,.0f} LUT" in row
+
+
 def test_interrupted_before_the_first_trial(tmp_path: Path) -> None:
     class Impatient(Listener):
         def trial_started(self, number: int) -> None:

@@ -42,6 +42,7 @@ SYNTHESIZED = "Yosys"
 @click.option("--constants", type=click.Path(path_type=Path), help="JSON file that the constants are written to.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder of error.md and its pictures.")
 @click.option("--check", type=click.Path(path_type=Path), help="Price the units of this file, fit nothing.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: constants and errors.")
 @in_the_laboratory
 def calibrate_command(
     corpus: Path,
@@ -51,6 +52,7 @@ def calibrate_command(
     constants: Path | None,
     report: Path | None,
     check: Path | None,
+    as_json: bool,
     **tools: Any,
 ) -> None:
     """Fit the constants of the hardware models to a corpus of synthesized units.
@@ -65,22 +67,20 @@ def calibrate_command(
     if check is not None:
         if synthesize or constants is not None or report is not None:
             raise BadOption("--check fits nothing; leave --synthesize, --constants and --report out")
-        _show(errors(priced(_rows(check))))
+        _say({}, errors(priced(_rows(check))), as_json)
         return
     rows = _measure(corpus, seed, share, tools) if synthesize else _rows(corpus)
     found = fit(rows)
     fitted = {flow: dict(with_values(found, flow)) for flow in ("rtl", "hls")}
-    shown = table("constant", "rtl", "hls")
-    for name in sorted(set(found.get("rtl", {})) | set(found.get("hls", {}))):
-        shown.add_row(name, *(f"{fitted[flow][name]:.4g}" for flow in ("rtl", "hls")))
-    console().print(shown)
-    _show(errors(priced(rows, fitted)))
+    names = sorted(set(found.get("rtl", {})) | set(found.get("hls", {})))
+    chosen = {name: {flow: fitted[flow][name] for flow in ("rtl", "hls")} for name in names}
+    _say(chosen, errors(priced(rows, fitted)), as_json)
     if constants is not None:
         _write_constants(constants, found)
     if report is not None:
         from hwcost.cli.calibration import write_calibration
 
-        click.echo(write_calibration(report, rows))
+        click.echo(write_calibration(report, rows), err=as_json)
 
 
 def _rows(path: Path) -> list[Measured]:
@@ -109,6 +109,20 @@ def _measure(corpus: Path, seed: int, share: float, tools: dict[str, Any]) -> li
     except OSError as error:
         raise BadOption(f"--corpus {corpus}: cannot be written ({error.strerror})") from error
     return rows
+
+
+def _say(constants: dict[str, dict[str, float]], found: pd.DataFrame, as_json: bool) -> None:
+    """Fitted constants, if any, and the errors."""
+    if as_json:
+        rows = json.loads(found.to_json(orient="records"))  # NaN, which JSON lacks, as null
+        click.echo(json.dumps({"constants": constants, "errors": rows}, indent=2))
+        return
+    if constants:
+        shown = table("constant", "rtl", "hls")
+        for name, flows in constants.items():
+            shown.add_row(name, *(f"{flows[flow]:.4g}" for flow in ("rtl", "hls")))
+        console().print(shown)
+    _show(found)
 
 
 def _show(found: pd.DataFrame) -> None:

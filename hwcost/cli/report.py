@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -17,7 +18,10 @@ from hwcost.sweep import compare, publish
     "--published", type=click.Path(path_type=Path), help="With several: CSV of name, accuracy, LUT of others."
 )
 @click.option("--force", is_flag=True, help="With several: also where data or prices differ.")
-def report_command(studies: tuple[Path, ...], out: Path | None, published: Path | None, force: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For machines: the files written.")
+def report_command(
+    studies: tuple[Path, ...], out: Path | None, published: Path | None, force: bool, as_json: bool
+) -> None:
     """Write the report of a study folder again, or compare several STUDIES on one page.
 
     Studies that differ in nothing but their seeds are drawn as one method: the median of their fronts, and the range.
@@ -28,8 +32,17 @@ def report_command(studies: tuple[Path, ...], out: Path | None, published: Path 
       hwcost report seed0 seed1 other0 other1 --out comparison
     """
     if len(studies) > 1:
-        click.echo(compare(studies, out or Path("comparison"), published, force=force))
+        _say(compare(studies, out or Path("comparison"), published, force=force), as_json)
         return
     if out is not None or published is not None or force:
         raise BadOption("report: --out, --published and --force are for several studies; name more than one")
-    click.echo(publish(studies[0]))
+    _say(publish(studies[0]), as_json)
+
+
+def _say(page: Path, as_json: bool) -> None:
+    """The page; for machines, with the tables of figures beside it."""
+    if not as_json:
+        click.echo(page)
+        return
+    tables = [path for path in (page.with_name("front.json"), page.with_name("trials.csv")) if path.exists()]
+    click.echo(json.dumps({"page": str(page), "tables": [str(path) for path in tables]}, indent=2))

@@ -83,6 +83,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 @click.option("--watch", "growing", is_flag=True, help="Write the page after every trial; it loads itself again.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress display.")
+@click.option("--verbose", is_flag=True, help="A line for each epoch.")
 def sweep_command(
     recipe: str,
     trials: int,
@@ -104,6 +105,7 @@ def sweep_command(
     growing: bool,
     as_json: bool,
     quiet: bool,
+    verbose: bool,
 ) -> None:
     """Search bit-widths and budgets for RECIPE; write a Pareto report.
 
@@ -129,6 +131,8 @@ def sweep_command(
     """
     if (storage is None) != (artifacts is None):
         raise BadOption("sweep: --storage and --artifacts go together: figures into the one, weights into the other")
+    if verbose and (quiet or jobs > 1):
+        raise BadOption("sweep: --verbose shows the epochs of this process; leave --quiet and --jobs out")
     loaded = find_recipe(recipe)
     plan = Sweep(
         recipe=loaded,
@@ -147,7 +151,7 @@ def sweep_command(
         share=None if storage is None else Share(storage, str(artifacts), heartbeat),
         configuration=resolved(click.get_current_context()),
     )
-    with watch(trials, loaded.training.epochs, quiet=quiet) as listener:
+    with watch(trials, loaded.training.epochs, quiet=quiet, verbose=verbose) as listener:
         if jobs == 1:
             outcome = run(plan, trials, listener, watch=growing)
         else:

@@ -18,10 +18,13 @@ from hwcost.report.front_figures import front_figure, resource_figures
 from hwcost.report.ink import Drawing, house_style, picture
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
 from hwcost.report.page import html, markdown
+from hwcost.report.parallel_figure import parallel_figure
 from hwcost.report.progress_figures import hypervolume_course, progress_figures
 from hwcost.report.study import COSTS, Study, read_study
 
 FRONT_SCHEMA = "hwcost-front/1"
+"""What front.json is: front.schema.json in this package describes it as JSON Schema."""
+
 _SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps", "fits")
 
 
@@ -74,6 +77,7 @@ def _contents(study: Study, *, running: bool) -> dict[str, bytes]:
     }
     for place, drawing in (
         ("bits", bit_width_figure(study)), ("layers", lut_figure(study)), ("training", training_figure(study)),
+        ("parallel", parallel_figure(study)),
     ):  # fmt: skip
         drawings[place] = [] if drawing is None else [drawing]
     return {

@@ -172,7 +172,8 @@ def html(study: Study, drawings: Mapping[str, list[Drawing]], *, running: bool =
 
     Args:
         study: checked.
-        drawings: by place: main, narrow, resources, bits, layers, progress, training; a missing place is left out.
+        drawings: by place: main, narrow, resources, bits, layers, progress, training, parallel; a missing place is
+            left out.
         running: whether trials are still to come.
     """
     figures = {place: [inline_svg(drawing) for drawing in some] for place, some in drawings.items()}

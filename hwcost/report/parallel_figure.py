@@ -1,0 +1,130 @@
+"""Parallel coordinates: every trial as a line through its parameters, its costs and its accuracy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwcost.pareto import Floats
+from hwcost.report.axes import short
+from hwcost.report.ink import INK, MUTED, RAMP, Drawing, quiet, sheet
+from hwcost.report.study import COSTS, Study
+
+_PARAMETERS = 10  # axes that a page has room for, beside costs and accuracy
+_BEHIND = 300  # dominated trials drawn; more would be a grey wall
+_LETTERS = 24  # of a name
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Axis:
+    """One upright axis: where each finished trial meets it, from 0 to 1, and what stands at its ends."""
+
+    name: str
+    heights: Floats
+    low: str
+    high: str
+
+
+def parallel_figure(study: Study) -> Drawing | None:
+    """Lines of the front in colour, darker for more accurate ones, the dominated trials grey behind them.
+
+    The axes are the parameters that differ between trials (the ten that go most with accuracy, by rank correlation,
+    where there are more), the costs that differ, and accuracy.
+
+    Args:
+        study: to draw.
+
+    Returns:
+        The drawing; None with fewer than two finished trials, or with nothing beside accuracy that differs.
+    """
+    axes = [*_parameters(study), *_costs(study)]
+    accuracy = study.column("accuracy")
+    last = _numbers("accuracy, %", 100 * accuracy)
+    if last is None or not axes:
+        return None
+    drawn = [*axes, last]
+    figure, sheet_axes = sheet(1.4 + 0.95 * max(len(drawn), 4), 3.6)
+    quiet(sheet_axes)
+    table = np.column_stack([axis.heights for axis in drawn])
+    places = np.arange(len(drawn))
+    ahead = study.complete["on_front"].to_numpy(dtype=bool)
+    behind = np.flatnonzero(~ahead)
+    shown = behind[np.unique(np.linspace(0, len(behind) - 1, min(len(behind), _BEHIND)).round().astype(int))]
+    for row in shown:
+        sheet_axes.plot(places, table[row], color=MUTED, lw=0.5, alpha=0.25, zorder=1)
+    points = {}
+    for row, color in zip(np.flatnonzero(ahead), _shades(last.heights[ahead]), strict=True):
+        number = int(study.complete["number"][row])
+        sheet_axes.plot(places, table[row], color=color, lw=1.4, zorder=3, gid=f"point-{row}")
+        points[str(row)] = (number, f"trial {number}: {100 * accuracy[row]:.2f} %")
+    for place, axis in zip(places, drawn, strict=True):
+        sheet_axes.axvline(float(place), color=INK, lw=0.7, zorder=2)
+        for height, words, side in ((0, axis.low, "top"), (1, axis.high, "bottom")):
+            sheet_axes.annotate(words, (place, height), (0, 3 if height else -3), textcoords="offset points",
+                                ha="center", va=side, fontsize=7.5, color=MUTED)  # fmt: skip
+    sheet_axes.set_xticks(places, [axis.name for axis in drawn], rotation=24, ha="right", color=INK, fontsize=8)
+    sheet_axes.tick_params(axis="x", pad=14)
+    sheet_axes.set_yticks([])
+    sheet_axes.set(xlim=(-0.45, len(drawn) - 0.55), ylim=(0, 1))
+    told = (
+        f"Parallel coordinates of {ahead.sum()} front points, with {len(shown)} of {len(behind)} dominated trials "
+        f"behind: {', '.join(axis.name for axis in drawn)}."
+    )
+    return Drawing(name="parallel", figure=figure, alternative=told, points=points)
+
+
+def _shades(heights: Floats) -> list[str]:
+    return [RAMP[round(1 + (len(RAMP) - 2) * height)] if math.isfinite(height) else RAMP[1] for height in heights]
+
+
+def _parameters(study: Study) -> list[_Axis]:
+    columns = pd.DataFrame(list(study.complete["params"]), index=study.complete.index)
+    found = [axis for name in columns if (axis := _axis(str(name), columns[name])) is not None]
+    if len(found) <= _PARAMETERS:
+        return found
+    accuracy = pd.Series(study.column("accuracy"))
+    ranked = sorted(found, key=lambda axis: -_going_together(pd.Series(axis.heights), accuracy))[:_PARAMETERS]
+    return [axis for axis in found if axis in ranked]
+
+
+def _going_together(one: pd.Series[float], other: pd.Series[float]) -> float:
+    """Absolute rank correlation, 0 where it is not defined."""
+    found = one.rank().corr(other.rank())
+    return abs(found) if math.isfinite(found) else 0.0
+
+
+def _costs(study: Study) -> list[_Axis]:
+    found = []
+    for name in COSTS:
+        values = study.column(name)
+        known = values[np.isfinite(values)]
+        wide = len(known) > 0 and known.min() > 0 and known.max() > 3 * known.min()
+        axis = _numbers(f"{name} (log)" if wide else name, values, logarithmic=wide)
+        found += [] if axis is None else [axis]
+    return found
+
+
+def _axis(name: str, values: pd.Series[Any]) -> _Axis | None:
+    """Of a parameter; choices that are no numbers stand in the order of their names."""
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return _numbers(name, values.to_numpy(dtype=float))
+    words = values.map(str).where(values.notna())
+    names = sorted(words.dropna().unique())
+    places = words.map({word: float(at) for at, word in enumerate(names)}).to_numpy(dtype=float)
+    axis = _numbers(name, places)
+    return None if axis is None else _Axis(name=axis.name, heights=axis.heights, low=names[0], high=names[-1])
+
+
+def _numbers(name: str, values: Floats, *, logarithmic: bool = False) -> _Axis | None:
+    """From the least to the most of the known values; None where they do not differ."""
+    known = values[np.isfinite(values)]
+    if len(known) < 2 or known.min() == known.max():
+        return None
+    low, high = float(known.min()), float(known.max())
+    scaled = np.log(values / low) / math.log(high / low) if logarithmic else (values - low) / (high - low)
+    label = name if len(name) <= _LETTERS else f"…{name[1 - _LETTERS :]}"
+    return _Axis(name=label, heights=scaled, low=short(low), high=short(high))
