@@ -24,11 +24,23 @@ class _TwoLines(Progress):
             yield self.front
 
 
-class _Bar(Listener):
+class _Epochs(Listener):
+    """A line for each epoch, where asked for."""
+
+    def __init__(self, console: Console, verbose: bool) -> None:
+        self._console, self._verbose = console, verbose
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        if self._verbose:
+            self._console.print(_told(epoch), highlight=False, soft_wrap=True)
+
+
+class _Bar(_Epochs):
     """On a terminal: two live lines."""
 
     def __init__(self, progress: _TwoLines, trials: int, epochs: int, verbose: bool) -> None:
-        self._progress, self._epochs, self._verbose = progress, epochs, verbose
+        super().__init__(progress.console, verbose)
+        self._progress, self._epochs = progress, epochs
         self._task = progress.add_task("float baseline", total=trials * epochs, trials=f"0/{trials}")
         self._trials, self._done = trials, 0
 
@@ -37,9 +49,8 @@ class _Bar(Listener):
         self._progress.update(self._task, description=f"trial {number}", completed=completed)
 
     def epoch_done(self, epoch: Epoch) -> None:
+        super().epoch_done(epoch)
         self._progress.update(self._task, advance=1)
-        if self._verbose:
-            self._progress.console.print(_told(epoch), highlight=False, soft_wrap=True)
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._done = done
@@ -47,15 +58,12 @@ class _Bar(Listener):
         self._progress.update(self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}")
 
 
-class _Lines(Listener):
-    """In a log: one line per trial, and where asked one per epoch."""
+class _Lines(_Epochs):
+    """In a log: one line per trial."""
 
     def __init__(self, console: Console, trials: int, verbose: bool) -> None:
-        self._console, self._trials, self._verbose = console, trials, verbose
-
-    def epoch_done(self, epoch: Epoch) -> None:
-        if self._verbose:
-            self._console.print(_told(epoch), highlight=False, soft_wrap=True)
+        super().__init__(console, verbose)
+        self._trials = trials
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._console.print(f"trial {done}/{self._trials}  {_summary(standing)}", highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -435,6 +436,17 @@ def test_a_report_for_machines(hwcost: Hwcost, study: Path) -> None:
     told = json.loads(hwcost("report", "study", "--json").out)
     assert told == {"page": "study/index.html", "tables": ["study/front.json", "study/trials.csv"]}
     assert json.loads((study / "front.json").read_text())["points"]
+    assert json.loads(hwcost("report", "study", "--json").out) == told
+    assert hwcost("sweep", "tiny.py:recipe", "--trials", 3, "--out", "other", "--seed", 1, "--quiet").status == 0
+    told = json.loads(hwcost("report", "study", "other", "--out", "study", "--json").out)
+    assert told == {"page": "study/index.html", "tables": []}  # those beside it are of the study
+
+
+def test_the_files_of_a_study_are_those_that_the_documentation_names(study: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.partition("## front.json")[0].splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)} - {"verify/"}  # made by another command
+    assert len(named) > 9 and {name for name in named if not (study / name).exists()} == set()
 
 
 @pytest.mark.slow

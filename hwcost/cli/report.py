@@ -32,17 +32,16 @@ def report_command(
       hwcost report seed0 seed1 other0 other1 --out comparison
     """
     if len(studies) > 1:
-        _say(compare(studies, out or Path("comparison"), published, force=force), as_json)
+        _say(compare(studies, out or Path("comparison"), published, force=force), (), as_json)
         return
     if out is not None or published is not None or force:
         raise BadOption("report: --out, --published and --force are for several studies; name more than one")
-    _say(publish(studies[0]), as_json)
+    _say(publish(studies[0]), ("front.json", "trials.csv"), as_json)
 
 
-def _say(page: Path, as_json: bool) -> None:
-    """The page; for machines, with the tables of figures beside it."""
+def _say(page: Path, tables: tuple[str, ...], as_json: bool) -> None:
+    """The page; for machines, with the tables of figures that were written beside it."""
     if not as_json:
         click.echo(page)
         return
-    tables = [path for path in (page.with_name("front.json"), page.with_name("trials.csv")) if path.exists()]
-    click.echo(json.dumps({"page": str(page), "tables": [str(path) for path in tables]}, indent=2))
+    click.echo(json.dumps({"page": str(page), "tables": [str(page.with_name(name)) for name in tables]}, indent=2))

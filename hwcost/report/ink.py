@@ -115,10 +115,11 @@ def inline_svg(drawing: Drawing) -> str:
     width = float(size[1]) if size else 0.0
     view = re.search(r'viewBox="[^"]+"', head)
     label = _escape(drawing.alternative)
+    size_on_page = f"--natural:{width * 4 / 3:.0f}px;max-width:var(--natural)"
     body = re.sub(r">\s+<", "><", body)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'aria-label="{label}" style="max-width:{width * 4 / 3:.0f}px" {view[0] if view else ""}>'
+        f'aria-label="{label}" style="{size_on_page}" {view[0] if view else ""}>'
         f"{body}"
     )
 

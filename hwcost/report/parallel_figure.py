@@ -11,12 +11,13 @@ import pandas as pd
 
 from hwcost.pareto import Floats
 from hwcost.report.axes import short
-from hwcost.report.ink import INK, MUTED, RAMP, Drawing, quiet, sheet
+from hwcost.report.ink import ACCENT, INK, MUTED, Drawing, quiet, sheet
 from hwcost.report.study import COSTS, Study
 
 _PARAMETERS = 10  # axes that a page has room for, beside costs and accuracy
 _BEHIND = 300  # dominated trials drawn; more would be a grey wall
 _LETTERS = 24  # of a name
+_FAINTEST = 0.35  # opacity of the least accurate line; a ramp of colours would not read on dark and light pages alike
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,7 +31,7 @@ class _Axis:
 
 
 def parallel_figure(study: Study) -> Drawing | None:
-    """Lines of the front in colour, darker for more accurate ones, the dominated trials grey behind them.
+    """Lines of the front in colour, stronger for more accurate ones, the dominated trials grey behind them.
 
     The axes are the parameters that differ between trials (the ten that go most with accuracy, by rank correlation,
     where there are more), the costs that differ, and accuracy.
@@ -57,9 +58,10 @@ def parallel_figure(study: Study) -> Drawing | None:
     for row in shown:
         sheet_axes.plot(places, table[row], color=MUTED, lw=0.5, alpha=0.25, zorder=1)
     points = {}
-    for row, color in zip(np.flatnonzero(ahead), _shades(last.heights[ahead]), strict=True):
+    for row in np.flatnonzero(ahead):
         number = int(study.complete["number"][row])
-        sheet_axes.plot(places, table[row], color=color, lw=1.4, zorder=3, gid=f"point-{row}")
+        strength = _FAINTEST + (1 - _FAINTEST) * float(np.nan_to_num(last.heights[row]))
+        sheet_axes.plot(places, table[row], color=ACCENT, alpha=strength, lw=1.4, zorder=3, gid=f"point-{row}")
         points[str(row)] = (number, f"trial {number}: {100 * accuracy[row]:.2f} %")
     for place, axis in zip(places, drawn, strict=True):
         sheet_axes.axvline(float(place), color=INK, lw=0.7, zorder=2)
@@ -75,10 +77,6 @@ def parallel_figure(study: Study) -> Drawing | None:
         f"behind: {', '.join(axis.name for axis in drawn)}."
     )
     return Drawing(name="parallel", figure=figure, alternative=told, points=points)
-
-
-def _shades(heights: Floats) -> list[str]:
-    return [RAMP[round(1 + (len(RAMP) - 2) * height)] if math.isfinite(height) else RAMP[1] for height in heights]
 
 
 def _parameters(study: Study) -> list[_Axis]:
