@@ -74,5 +74,5 @@ def _quantize_weights(model: Any, net: nn.Module) -> None:
     for name, layer in net.named_modules():
         place = f"{name}.weight" if name else "weight"
         if place in written and getattr(layer, "is_weight_quant_enabled", False):
-            quantized: Any = layer.quant_weight()  # type: ignore[operator] # a layer of Brevitas
+            quantized: Any = layer.quant_weight()  # of a layer of Brevitas
             written[place].CopyFrom(numpy_helper.from_array(quantized.value.detach().numpy(), place))

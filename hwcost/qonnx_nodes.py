@@ -29,16 +29,16 @@ from hwcost.quant import (
 
 
 def read(reader: Reader, node: onnx.NodeProto) -> None:
-    """One node, unless something in front of it could not be read.
+    """One node; nothing is said of one that has a reader and stands behind another that could not be read.
 
     Raises:
         UnknownOperation: it has no layer here.
     """
+    if node.op_type not in READERS:  # named even behind another that could not be read
+        raise UnknownOperation(f"not one of {', '.join(sorted(READERS))}")
     if any(name in reader.unknown for name in node.input):
         reader.unknown.update(node.output)
         return
-    if node.op_type not in READERS:
-        raise UnknownOperation(f"not one of {', '.join(sorted(READERS))}")
     options = {one.name: helper.get_attribute_value(one) for one in node.attribute}
     READERS[node.op_type](reader, node, options)
 
