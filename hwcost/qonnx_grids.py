@@ -13,7 +13,6 @@ from hwcost.quant import (
     IntQuantizer,
     QuantConv1d,
     QuantConv2d,
-    QuantIdentity,
     QuantLinear,
     TernaryQuantizer,
 )
@@ -67,22 +66,6 @@ class Affine:
         sign = -1.0 if op == "Sub" and first else 1.0
         addend = -number if op == "Sub" and not first else number
         return Affine(self.source, self.gain * sign, self.offset * sign + addend)
-
-
-class QuantAffine(QuantIdentity):
-    """Quantizes gain * x + offset: pixels on their way into a network, say. No hardware of its own."""
-
-    def __init__(self, quant: Quantizer, gain: float, offset: float) -> None:
-        super().__init__(quant)
-        self.gain, self.offset = gain, offset
-
-    def function(self, x: Tensor) -> Tensor:
-        """gain * x + offset."""
-        return x * self.gain + self.offset
-
-    def extra_repr(self) -> str:
-        """For `print(model)`."""
-        return f"gain={self.gain}, offset={self.offset}"
 
 
 def norm_of(affine: Affine, layer: object) -> nn.Module:

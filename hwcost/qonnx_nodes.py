@@ -13,12 +13,13 @@ from onnx import helper
 from torch import Tensor, nn
 
 from hwcost.errors import UnknownOperation
-from hwcost.qonnx_grids import Affine, QuantAffine, Quantizer, integer, threshold, turned
+from hwcost.qonnx_grids import Affine, Quantizer, integer, threshold, turned
 from hwcost.qonnx_streams import Reader
 from hwcost.quant import (
     BinaryQuantizer,
     ConstScale,
     QuantAdd,
+    QuantAffine,
     QuantAvgPool2d,
     QuantConcat,
     QuantConv1d,
@@ -71,7 +72,7 @@ def _quantized(reader: Reader, node: onnx.NodeProto, quantizer: Quantizer, x: st
         reader.constants[node.output[0]] = quantizer(reader.constants[x].float()).detach()
     elif x in reader.affine:
         affine = reader.affine[x]
-        reader.add(node, QuantAffine(quantizer, affine.gain, affine.offset), affine.source)
+        reader.add(node, QuantAffine(quantizer, gain=affine.gain, offset=affine.offset), affine.source)
     else:
         reader.add(node, QuantIdentity(quantizer), x)
 

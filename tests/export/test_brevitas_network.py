@@ -9,6 +9,7 @@ import copy
 import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 pytest.importorskip("onnx", reason="onnx is not installed: no network of Brevitas was read")
 pytest.importorskip("onnxoptimizer", reason="onnxoptimizer is not installed: Brevitas exported nothing")
+
+import onnx
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # brevitas imports what torch calls deprecated
@@ -32,7 +35,9 @@ with warnings.catch_warnings():
 
 from hwcost import Dataflow, HwcostError, estimate, from_brevitas, target_fps, trace
 from hwcost.errors import BadOption, UnknownOperation, UnknownPrecision, UntraceableNetwork
+from hwcost.export.qonnx import qonnx
 from hwcost.integer import IntegerNetwork
+from hwcost.qonnx_network import from_qonnx
 from hwcost.quant import QuantConv2d, QuantLinear
 from hwcost.ranges import integers
 from hwcost.spec import MatVec
@@ -263,6 +268,14 @@ def test_it_runs_in_integers_alone() -> None:
     x = torch.rand(2, 3, 32, 32)
     whole = IntegerNetwork.of(trace(from_brevitas(net, x), x))
     torch.testing.assert_close(whole.values(x).float(), out_of(net, x), rtol=1e-4, atol=1e-4)
+
+
+def test_it_is_exported_again(tmp_path: Path) -> None:
+    net = started(lambda: CNV(10, 2, 2, 8, 3), (3, 32, 32))
+    x = torch.rand(2, 3, 32, 32)
+    onnx.save(qonnx(trace(from_brevitas(net, x), x)), tmp_path / "net.onnx")
+    with torch.no_grad():
+        torch.testing.assert_close(from_qonnx(tmp_path / "net.onnx")(x), out_of(net, x), rtol=1e-4, atol=1e-4)
 
 
 def test_it_trains_on() -> None:
