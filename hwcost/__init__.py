@@ -1,5 +1,6 @@
 """FPGA cost while you train: learned bit-widths, differentiable hardware models, Pareto search."""
 
+from hwcost.brevitas_network import from_brevitas as from_brevitas
 from hwcost.data import Data as Data
 from hwcost.data import Split as Split
 from hwcost.errors import HwcostError as HwcostError

@@ -75,7 +75,11 @@ ARROWS: dict[str, set[str]] = {
     "workers": {"sweep", "trial", "train", "recipe", "search", "errors"},
     "source": set(),
     "synth": {"source", "models", "ranges", "spec", "errors"},
-    "qonnx_network": {"quant", "errors"},
+    "qonnx_grids": {"quant", "errors"},
+    "qonnx_streams": {"qonnx_grids", "errors"},
+    "qonnx_nodes": {"qonnx_streams", "qonnx_grids", "quant", "errors"},
+    "qonnx_network": {"qonnx_nodes", "qonnx_streams", "errors"},
+    "brevitas_network": {"qonnx_network", "errors"},
     "export": {"integer", "quant", "trace", "rules", "ranges", "models", "spec", "errors"},
     "cli": {
         "export",

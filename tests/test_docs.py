@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,9 @@ PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w.]+\.py)\n")
 """A first line that names a file: the reader keeps the block under that name."""
+
+EXTRA = re.compile(r"# pip install 'hwcost\[(\w+)\]'\n")
+"""A first line that asks for an extra of the name of its package; without it the block is reported as not run."""
 
 pytestmark = pytest.mark.slow
 
@@ -47,16 +52,25 @@ def test_the_blocks_of_a_page_run_as_they_are(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     space: dict[str, object] = {"__name__": f"docs.{page}"}
+    missing: list[str] = []
     for language, text in found:
         assert language in ("python", "bash"), f"{page}: a block of {language or 'no language'}"
         if language == "bash":
             run_commands(text, monkeypatch, capsys)
             continue
+        extra = EXTRA.match(text)
+        if extra is not None:
+            if find_spec(extra[1]) is None:
+                missing.append(extra[1])
+                continue
+            warnings.simplefilter("ignore")  # of a package that is not ours; pytest restores them
         name = NAMED.match(text)
         if name is not None:
             (tmp_path / name[1]).write_text(text)
         exec(compile(text, f"docs/{page}", "exec"), space)
     sys.modules.pop("_hwcost_recipe_mine", None)
+    if missing:
+        pytest.skip(f"{page}: all blocks were run but those that need {', '.join(missing)}")
 
 
 def test_every_page_is_in_the_menu_and_every_file_it_names_exists() -> None:

@@ -19,6 +19,7 @@ from hwcost.quant import (
     IntQuantizer,
     LearnedBits,
     LearnedScale,
+    QuantAffine,
     QuantAvgPool2d,
     QuantConcat,
     QuantConv1d,
@@ -190,6 +191,10 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (2, 5, 5),
     ),
     "sigmoid": (sequence(linear(6, 5), always(lambda: QuantSigmoid(const_input(bits=6)))), (6,)),
+    "affine": (
+        sequence(linear(6, 5), always(lambda: QuantAffine(const_input(bits=6, signed=True), gain=0.5, offset=-0.2))),
+        (6,),
+    ),
     "tanh": (sequence(linear(6, 5), always(lambda: QuantTanh(const_input(bits=6, signed=True)))), (6,)),
     "hard tanh": (sequence(linear(6, 5), always(lambda: QuantHardTanh(act(signed=True)))), (6,)),
     "running": (

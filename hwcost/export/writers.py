@@ -17,6 +17,7 @@ from hwcost.quant import (
     BinaryQuantizer,
     HadamardClassifier,
     QuantAdd,
+    QuantAffine,
     QuantAvgPool2d,
     QuantConcat,
     QuantConv1d,
@@ -110,12 +111,20 @@ def _quantized(quantizer: Any, stream: Stream, tensor: str, place: Place) -> str
 def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     (stream,) = streams
     layer: Any = call.module
+    if isinstance(layer, QuantAffine):
+        return _quantized(layer.quant, stream, _affine(layer, stream.tensor, place), place)
     known = {QuantSigmoid.function: "Sigmoid", QuantTanh.function: "Tanh", QuantIdentity.function: ""}
     op = known.get(type(layer).function)
     if op is None:
         raise UnknownOperation(f"{type(layer).__name__}.function is not one that ONNX names")
     tensor = place.graph.add(op, stream.tensor, layer=place.layer) if op else stream.tensor
     return _quantized(layer.quant, stream, tensor, place)
+
+
+def _affine(layer: QuantAffine, tensor: str, place: Place) -> str:
+    graph, name = place.graph, place.layer
+    grown = graph.add("Mul", tensor, graph.constant(layer.gain, f"{name}.gain"), layer=name)
+    return graph.add("Add", grown, graph.constant(layer.offset, f"{name}.offset"), layer=name)
 
 
 def _weight(layer: Any, place: Place) -> str:

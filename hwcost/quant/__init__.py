@@ -2,6 +2,7 @@
 
 from hwcost.quant.accumulator import Accumulator as Accumulator
 from hwcost.quant.accumulator import NarrowedBits as NarrowedBits
+from hwcost.quant.activation import QuantAffine as QuantAffine
 from hwcost.quant.activation import QuantHardTanh as QuantHardTanh
 from hwcost.quant.activation import QuantIdentity as QuantIdentity
 from hwcost.quant.activation import QuantReLU as QuantReLU

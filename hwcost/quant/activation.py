@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -127,3 +128,27 @@ class QuantTanh(QuantIdentity):
     def function(self, x: Tensor) -> Tensor:
         """tanh."""
         return torch.tanh(x)
+
+
+class QuantAffine(QuantIdentity):
+    """Quantizes gain * x + offset: pixels on their way into a network, say. No hardware of its own.
+
+    Args:
+        quant: of the values.
+        gain: above 0, so that values rise with x.
+        offset: in the unit of the values.
+    """
+
+    def __init__(self, quant: Quantizer | None, *, gain: float, offset: float) -> None:
+        super().__init__(quant)
+        if not (isfinite(gain) and gain > 0 and isfinite(offset)):
+            raise BadOption(f"QuantAffine: gain={gain!r}, offset={offset!r}; give a gain above 0 and a finite offset")
+        self.gain, self.offset = gain, offset
+
+    def function(self, x: Tensor) -> Tensor:
+        """gain * x + offset."""
+        return x * self.gain + self.offset
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"gain={self.gain}, offset={self.offset}"

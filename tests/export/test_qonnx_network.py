@@ -19,12 +19,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwcost import Dataflow, estimate, target_fps, trace
 from hwcost.cli import cli
-from hwcost.errors import BadData, UnknownOperation
+from hwcost.errors import BadData, BadOption, UnknownOperation
 from hwcost.export.qonnx import qonnx
 from hwcost.integer import IntegerNetwork
 from hwcost.qonnx_network import from_qonnx
 from hwcost.quant import (
     QuantAdd,
+    QuantAffine,
     QuantAvgPool2d,
     QuantConcat,
     QuantConv1d,
@@ -113,6 +114,22 @@ def test_what_comes_back_computes_and_costs_the_same(net: nn.Module, shape: tupl
     torch.testing.assert_close(anew.values(x), whole.values(whole.codes(x)), rtol=1e-5, atol=1e-6)
     kinds = {"LUT", "FF", "DSP", "BRAM18", "URAM"}
     assert {name: float(cost(after)[name]) for name in kinds} == {name: float(cost(before)[name]) for name in kinds}
+
+
+def test_an_affine_map_of_the_input_goes_out_and_comes_back(tmp_path: Path) -> None:
+    """As CNV of Brevitas turns pixels into -1..1."""
+    net = nn.Sequential(
+        QuantAffine(const_activation(bits=6, max_val=1.0, signed=True), gain=2.0, offset=-1.0),
+        QuantLinear(4, 3, bias=False, weight_quant=const_weight(bits=4)),
+    )
+    x = torch.rand(5, 4)
+    onnx.save(qonnx(trace(net.eval(), x)), tmp_path / "net.onnx")
+    again = from_qonnx(tmp_path / "net.onnx")
+    torch.testing.assert_close(again(x), net(x))
+    (first, *_) = again.layers.values()
+    assert isinstance(first, QuantAffine) and (first.gain, first.offset) == (2.0, -1.0)
+    with pytest.raises(BadOption, match="gain above 0"):
+        QuantAffine(None, gain=-1.0, offset=0.0)
 
 
 def test_the_command_prices_a_file(tmp_path: Path) -> None:

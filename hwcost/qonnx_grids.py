@@ -1,0 +1,86 @@
+"""What the numbers of a QONNX file mean: quantizers, and affine maps of floats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from hwcost.errors import UnknownOperation
+from hwcost.quant import (
+    BinaryQuantizer,
+    ConstScale,
+    IntQuantizer,
+    QuantConv1d,
+    QuantConv2d,
+    QuantLinear,
+    TernaryQuantizer,
+)
+
+Quantizer = IntQuantizer | BinaryQuantizer | TernaryQuantizer
+
+
+def integer(step: Tensor, bits: int, signed: bool, narrow: bool) -> Quantizer:
+    """Whole codes in steps of `step`."""
+    if signed and narrow and bits == 2:
+        return TernaryQuantizer(scale=ConstScale(threshold(step)))
+    reach = 2 ** (bits - 1) - narrow if signed else 2**bits - 1
+    return IntQuantizer(bits=bits, scale=ConstScale(threshold(step * reach)), signed=signed, narrow=narrow and signed)
+
+
+def threshold(value: Tensor) -> Tensor:
+    """() for one of a tensor; one per channel as it stands."""
+    return value.reshape(()) if value.numel() == 1 else value
+
+
+def turned(quantizer: Quantizer) -> Quantizer:
+    """The quantizer of the transposed matrix."""
+    if quantizer.scale.channel_dim is None:
+        return quantizer
+    scale = ConstScale(quantizer.scale.threshold.T.contiguous())
+    if isinstance(quantizer, IntQuantizer):
+        bits = int(quantizer.width())
+        return IntQuantizer(bits=bits, scale=scale, signed=quantizer.signed, narrow=quantizer.narrow)
+    return BinaryQuantizer(scale=scale) if isinstance(quantizer, BinaryQuantizer) else TernaryQuantizer(scale=scale)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """gain * x + offset of the stream `source`; one number each."""
+
+    source: str
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def then(self, op: str, number: float, *, first: bool) -> Affine:
+        """With one more Add, Sub, Mul or Div by a number, which may stand first.
+
+        Raises:
+            UnknownOperation: a number divided by the stream.
+        """
+        if op == "Div" and first:
+            raise UnknownOperation("divides by a stream")
+        if op in ("Mul", "Div"):
+            factor = number if op == "Mul" else 1 / number
+            return Affine(self.source, self.gain * factor, self.offset * factor)
+        sign = -1.0 if op == "Sub" and first else 1.0
+        addend = -number if op == "Sub" and not first else number
+        return Affine(self.source, self.gain * sign, self.offset * sign + addend)
+
+
+def norm_of(affine: Affine, layer: object) -> nn.Module:
+    """An affine map behind a product, as a batch norm.
+
+    Raises:
+        UnknownOperation: it stands elsewhere.
+    """
+    if not isinstance(layer, QuantLinear | QuantConv1d | QuantConv2d):
+        raise UnknownOperation(
+            "scales or shifts a stream that is no product and that no Quant node takes; put a quantizer behind it, or "
+            "fold it into the layer in front"
+        )
+    rows = layer.weight.shape[0]
+    norm = (nn.BatchNorm2d if isinstance(layer, QuantConv2d) else nn.BatchNorm1d)(rows, eps=0.0)
+    nn.init.constant_(norm.weight, affine.gain)
+    nn.init.constant_(norm.bias, affine.offset)
+    return norm
