@@ -76,7 +76,7 @@ ARROWS: dict[str, set[str]] = {
     "source": set(),
     "synth": {"source", "models", "ranges", "spec", "errors"},
     "qonnx_network": {"quant", "errors"},
-    "export": {"integer", "quant", "trace", "rules", "ranges", "models", "spec", "errors"},
+    "export": {"synth", "integer", "quant", "trace", "rules", "ranges", "models", "spec", "errors"},
     "cli": {
         "export",
         "qonnx_network",
