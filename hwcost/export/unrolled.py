@@ -48,6 +48,7 @@ def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresho
         raise UnknownOperation(
             f"{len(network.inputs)} inputs, {len(network.outputs)} outputs: give a network with one of each"
         )
+    last = _last(network)
     netlist, (source,) = Netlist(structure=thresholds), network.inputs
     count = source.signal.channels * source.signal.positions
     streams = [Stream([], 0)]
@@ -59,7 +60,6 @@ def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresho
             streams.append(built.run(step.operation, [streams[place] for place in step.inputs]))
         except HwcostError as fault:
             raise type(fault)(f"{step.name}: {fault}") from fault
-    last = _last(network)
     stream, y = netlist.leave(streams[network.outputs[0]])
     bounds = [number.bounds() for number in stream.numbers]
     wire = between(min(low for low, _ in bounds), max(high for _, high in bounds))
