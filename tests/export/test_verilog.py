@@ -41,6 +41,8 @@ from hwcost.quant import (
     ternary_weight,
 )
 from hwcost.ranges import integers
+from hwcost.recipe import Recipe, load_recipe
+from hwcost.recorded import recall
 from hwcost.trace import Pipeline
 from hwcost.zoo.mlp import MLP, TRIGGER
 from hwcost.zoo.precision import Precision
@@ -223,3 +225,41 @@ def test_the_command(tmp_path: Path) -> None:
     assert re.search(r"^module dense\(", file.read_text(), flags=re.MULTILINE)
     refused = CliRunner().invoke(cli, [*words, "--fps", "10"])
     assert refused.exit_code == 2 and "leave fps out" in refused.output
+
+
+RECIPE = """
+from dataclasses import replace
+from torch import nn
+from hwcost.quant import QuantLinear, QuantReLU, learned_activation, learned_weight
+from tiny_recipe import recipe as tiny
+
+def network(params):
+    base = params["base"]
+    first = QuantLinear(16, 6, bias=False, weight_quant=learned_weight(bits=6, base=base))
+    last = QuantLinear(6, 3, bias=False, weight_quant=learned_weight(bits=6, base=base, per_channel=False))
+    relu = QuantReLU(learned_activation(bits=4, base=2, max_val=4.0))
+    return nn.Sequential(nn.Flatten(), first, nn.BatchNorm1d(6), relu, last)
+
+recipe = replace(tiny, name="dense", network=network)
+"""
+
+
+def test_the_trained_network_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    (tmp_path / "dense.py").write_text(RECIPE)
+    recipe, study, file = f"{tmp_path / 'dense.py'}:recipe", tmp_path / "study", tmp_path / "dense.v"
+    swept = CliRunner().invoke(cli, ["sweep", recipe, "--trials", "1", "--out", str(study)])
+    assert swept.exit_code == 0, swept.output
+    words = ["export", str(study), "--trial", "0", "--to", "verilog", "-o", str(file)]
+    told = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    made = Verilog(text=file.read_text(), interface=json.loads(file.with_suffix(".json").read_text()))
+    point = recall(study, 0, load_recipe_of, None)
+    codes = extreme(0, 15, 16, 100)
+    whole = IntegerNetwork.of(point.pipeline, input_step=STEP)
+    assert simulated(made, codes)[0] == whole.run(codes.reshape(-1, 1, 4, 4))["4"].tolist()
+
+
+def load_recipe_of(reference: str) -> Recipe:
+    """As the command line does, of a file."""
+    return load_recipe(reference, {})
