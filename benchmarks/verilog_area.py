@@ -1,6 +1,6 @@
 """LUTs of exported Verilog, as Yosys counts them, beside the estimate of the unrolled network.
 
-python benchmarks/verilog_area.py     # a minute; prints rows of a table
+python benchmarks/verilog_area.py     # minutes; prints a row of a table
 """
 
 from __future__ import annotations
