@@ -80,7 +80,7 @@ ARROWS: dict[str, set[str]] = {
     "qonnx_nodes": {"qonnx_streams", "qonnx_grids", "quant", "errors"},
     "qonnx_network": {"qonnx_nodes", "qonnx_streams", "errors"},
     "brevitas_network": {"qonnx_network", "errors"},
-    "export": {"integer", "quant", "trace", "rules", "ranges", "models", "spec", "errors"},
+    "export": {"synth", "integer", "quant", "trace", "rules", "ranges", "models", "spec", "errors"},
     "cli": {
         "export",
         "qonnx_network",

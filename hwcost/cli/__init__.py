@@ -16,7 +16,7 @@ COMMANDS = {
     "report": Lazy("hwcost.cli.report:report_command", "Write the report of a STUDY folder again."),
     "verify": Lazy("hwcost.cli.verify:verify_command", "Synthesize the blocks of TARGET and compare."),
     "calibrate": Lazy("hwcost.cli.calibrate:calibrate_command", "Fit the models' constants to synthesized units."),
-    "export": Lazy("hwcost.cli.export:export_command", "Write the folding of NETWORK for FINN."),
+    "export": Lazy("hwcost.cli.export:export_command", "Write NETWORK for other tools: FINN, QONNX, Verilog."),
     "devices": Lazy("hwcost.cli.devices:devices_command", "List the FPGA parts that --device can name."),
     "doctor": Lazy("hwcost.cli.doctor:doctor_command", "Say what works here, and how to get what does not."),
     "completion": Lazy("hwcost.cli.completion:completion_command", "Print the completion script of a shell."),

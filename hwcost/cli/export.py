@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +11,36 @@ import click
 from click.core import ParameterSource
 
 from hwcost.cli.design import Build, on_a_design
-from hwcost.cli.network import pipeline_of
+from hwcost.cli.network import RECIPES, pipeline_of
 from hwcost.cli.options import on_a_part
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
 from hwcost.models.device import device
+from hwcost.recipe import load_recipe
 from hwcost.trace import Pipeline
 
-FORMS = ("finn", "qonnx", "onnx")
+FORMS = ("finn", "qonnx", "onnx", "verilog")
 
 
 @click.command("export")
 @click.argument("network", default="lenet")
 @click.option("--to", "form", type=click.Choice(FORMS), default="finn", show_default=True, help="Kind of file.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@click.option("--trial", type=click.IntRange(min=0), help="Of a study: its network as the trial left it, for verilog.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the study's data set.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
-@click.option("--input-step", type=float, help="Value of one integer that enters, for onnx.  [default: 2^-input bits]")
+@click.option(
+    "--input-step", type=float, help="Value of one integer that enters; not for finn.  [default: 2^-input bits]"
+)
 @on_a_part
 @on_a_design
 def export_command(
     network: str,
     form: str,
     out: Path,
+    trial: int | None,
+    data: Path | None,
     shape: str | None,
     input_bits: int | None,
     input_step: float | None,
@@ -44,16 +52,22 @@ def export_command(
     """Write NETWORK for other tools.
 
     finn is FINN's folding configuration (JSON). qonnx is the network with Quant nodes, for FINN, hls4ml and the qonnx
-    package; onnx is the same in standard nodes (QCDQ), for onnxruntime. NETWORK and the options of its design, which
-    only finn takes, are those of `hwcost estimate`. A network by its name has untrained weights: from a script, use
-    hwcost.export.qonnx on your own.
+    package; onnx is the same in standard nodes (QCDQ), for onnxruntime. verilog is a network of dense layers, fully
+    unrolled, with its interface beside it (JSON). NETWORK and the options of its design, which only finn takes, are
+    those of `hwcost estimate`. A network by its name has untrained weights: name the folder of a study with --trial,
+    or from a script use hwcost.export.qonnx or .verilog on your own.
 
     \b
     Example:
       hwcost export cnv-w2a2 --to finn -o folding.json --fps 3000
       hwcost export cnv-w2a2 --to qonnx -o cnv.onnx
+      hwcost export letter --to verilog -o letter.v
     """
     design = Build(**build)
+    if trial is not None or data is not None:
+        _only_the_network(form, {"part", "fps", "clock_mhz", "shape", "input_bits", *build})
+        _network(_of_a_study(network, trial, data), form, out, input_step)
+        return
     pipeline, defaults = pipeline_of(network, shape, input_bits)
     if form != "finn":
         _only_the_network(form, {"part", "fps", "clock_mhz", *build})
@@ -64,7 +78,7 @@ def export_command(
     clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
     target = device(defaults.device if part is None else part)
     nodes = finn_folding(pipeline, design.model(pipeline, target, clock, fps, defaults.fps))
-    _write(out, (json.dumps(nodes, indent=2) + "\n").encode(), len(nodes) - 1)
+    _write(out, (json.dumps(nodes, indent=2) + "\n").encode(), f"{len(nodes) - 1} nodes")
 
 
 def _only_the_network(form: str, others: set[str]) -> None:
@@ -75,23 +89,46 @@ def _only_the_network(form: str, others: set[str]) -> None:
         raise BadOption(f"--to {form}: holds a network without its folding; leave {', '.join(given)} out")
 
 
+def _of_a_study(folder: str, trial: int | None, data: Path | None) -> Pipeline:
+    from hwcost.recorded import recall
+
+    if trial is None:
+        raise BadOption(f"{folder}: --data is of a study; give --trial, the number of one of its trials, too")
+    return recall(Path(folder), trial, lambda name: load_recipe(name, RECIPES), data).pipeline
+
+
 def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> None:
+    (entering,) = pipeline.inputs
+    if entering.range.known and input_step is None:
+        input_step = 2.0 ** -float(entering.range.bits.detach())
+    if form == "verilog":
+        _verilog(pipeline, out, input_step)
+        return
     try:
         from hwcost.export.qonnx import plain_onnx, qonnx
     except ImportError as error:
         raise BadOption(f"{error.name} is not installed; pip install 'hwcost[onnx]'") from None
-    (entering,) = pipeline.inputs
-    if entering.range.known and input_step is None:
-        input_step = 2.0 ** -float(entering.range.bits.detach())
     model = (qonnx if form == "qonnx" else plain_onnx)(pipeline, input_step=input_step)
-    _write(out, model.SerializeToString(), len(model.graph.node))
+    _write(out, model.SerializeToString(), f"{len(model.graph.node)} nodes")
 
 
-def _write(out: Path, content: bytes, nodes: int) -> None:
+def _verilog(pipeline: Pipeline, out: Path, input_step: float | None) -> None:
+    try:
+        from hwcost.export.verilog import verilog
+    except ImportError as error:
+        raise BadOption(f"{error.name} is not installed; pip install 'hwcost[synth]'") from None
+    name = re.sub(r"\W", "_", out.stem, flags=re.ASCII)
+    made = verilog(pipeline, input_step=input_step, name=name if name[:1].isalpha() else f"net_{name}")
+    cycles = made.interface["latency_cycles"]
+    _write(out, made.text.encode(), f"module {made.interface['module']}, {cycles} clock cycles to a result")
+    _write(out.with_suffix(".json"), (json.dumps(made.interface, indent=2) + "\n").encode(), "what its integers are")
+
+
+def _write(out: Path, content: bytes, told: str) -> None:
     try:
         out.write_bytes(content)
     except OSError as error:
         raise BadOption(
             f"--out {out}: cannot be written ({error.strerror}); give a file in a folder that exists"
         ) from None
-    click.echo(f"{out}: {nodes} nodes")
+    click.echo(f"{out}: {told}")

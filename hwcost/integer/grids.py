@@ -14,6 +14,7 @@ from hwcost.errors import UnknownPrecision
 from hwcost.integer.meaning import Meaning, comparators
 from hwcost.integer.operations import Operation
 from hwcost.quant import StatScale
+from hwcost.ranges import Range
 from hwcost.rules import Call
 from hwcost.spec import Signal
 
@@ -37,9 +38,17 @@ class Lowering(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Encode:
-    """The quantizer at a float input: it runs where the data comes from."""
+    """The quantizer at a float input: it runs where the data comes from.
+
+    Attributes:
+        codes: float values -> int64 codes.
+        range: of the codes.
+        meaning: what they stand for.
+    """
 
     codes: Callable[[Tensor], Tensor]
+    range: Range
+    meaning: Meaning
 
     def __call__(self, *streams: Tensor) -> Tensor:
         """Float values -> int64 codes."""
@@ -84,7 +93,7 @@ def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | 
         return whole
 
     if stream.meaning is None:
-        return Encode(encoded), made
+        return Encode(encoded, quantizer.range(), made), made
     found = comparators(
         stream.meaning,
         stream.signal.range,

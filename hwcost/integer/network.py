@@ -87,7 +87,7 @@ class IntegerNetwork:
         steps: list[IntegerStep] = []
         for step, layer in zip(pipeline.steps, pipeline.layers(), strict=True):
             try:
-                lowering, call = _lowering(step, lowerings)
+                lowering, call = lowering_of(step, lowerings)
                 operation, meaning = lowering(call, *(streams[place] for place in step.inputs), output=layer.output)
             except HwcostError as fault:
                 raise type(fault)(f"{step.name}: {fault}") from fault
@@ -149,7 +149,12 @@ class IntegerNetwork:
         return step.meaning.value(self.run(*inputs)[step.name])
 
 
-def _lowering(step: Step, lowerings: Mapping[RuleKey, Lowering]) -> tuple[Lowering, Call]:
+def lowering_of(step: Step, lowerings: Mapping[RuleKey, Lowering]) -> tuple[Lowering, Call]:
+    """How a step runs on integers, and what it calls.
+
+    Raises:
+        UnknownOperation: none of the lowerings is for it.
+    """
     if step.call is None:
         raise UnknownOperation("a step built by hand has no call; trace() the network instead")
     module = step.call.module

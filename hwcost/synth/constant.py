@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,24 +26,53 @@ class _Node:
     value: Any
 
 
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A number on a wire.
+
+    Attributes:
+        value: its code: unsigned, or two's complement where `low` is below 0.
+        low, high: the integers that it can be.
+    """
+
+    value: Any
+    low: int
+    high: int
+
+
 def build(unit: Unit, family: str) -> Circuit:
     """One output per row of the matrix, y{i}, from x{j}; nothing is registered."""
     circuit = Circuit()
     inputs, matrix = wire(unit.input), unit.constants
-    low, high = int(inputs.low), int(inputs.high)
-    x = [circuit.input(f"x{j}", shape_of(inputs)) for j in range(len(matrix[0]))]
-    few = few_bits(torch.tensor(matrix), Bits.of(inputs)).tolist()
+    low, high, bits = int(inputs.low), int(inputs.high), Bits.of(inputs)
+    x = [Operand(circuit.input(f"x{j}", shape_of(inputs)), low, high) for j in range(len(matrix[0]))]
     for i, row in enumerate(matrix):
-        if few[i]:
-            circuit.output(f"y{i}", _table(row, x, Bits.of(inputs)))
-            continue
-        leaves = sorted((shift, j, sign) for j, weight in enumerate(row) for shift, sign in digits(weight))
-        nodes = [_Node(shift, sign, low, high, x[j]) for shift, j, sign in leaves]
-        while len(nodes) > 1:
-            pairs = [nodes[start : start + 2] for start in range(0, len(nodes), 2)]
-            nodes = [_sum(circuit, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
-        circuit.output(f"y{i}", _whole(nodes[0]) if nodes else Const(0, 1))
+        circuit.output(f"y{i}", dot(circuit, row, x, bits).value)
     return circuit
+
+
+def dot(circuit: Circuit, row: Sequence[int], x: Sequence[Operand], bits: Bits) -> Operand:
+    """A dot product with constants: a table where it sees few bits, else a tree.
+
+    Args:
+        circuit: where it is built.
+        row: the constants, one per operand.
+        x: the operands.
+        bits: a code that holds each of them.
+
+    Returns:
+        The sum, with the bounds that its operands give it.
+    """
+    low = sum(min(weight * one.low, weight * one.high) for weight, one in zip(row, x, strict=True))
+    high = sum(max(weight * one.low, weight * one.high) for weight, one in zip(row, x, strict=True))
+    if few_bits(torch.tensor([list(row)]), bits):
+        return Operand(_table(row, [one.value for one in x], bits), low, high)
+    leaves = sorted((shift, j, sign) for j, weight in enumerate(row) for shift, sign in digits(weight))
+    nodes = [_Node(shift, sign, x[j].low, x[j].high, x[j].value) for shift, j, sign in leaves]
+    while len(nodes) > 1:
+        pairs = [nodes[start : start + 2] for start in range(0, len(nodes), 2)]
+        nodes = [_sum(circuit, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return Operand(_whole(nodes[0]) if nodes else Const(0, 1), low, high)
 
 
 def digits(weight: int) -> list[tuple[int, int]]:
@@ -51,7 +81,7 @@ def digits(weight: int) -> list[tuple[int, int]]:
     return [(shift, 1 if plus >> shift & 1 else -1) for shift in range(64) if (plus | minus) >> shift & 1]
 
 
-def _table(row: list[int], x: list[Any], bits: Bits) -> Any:
+def _table(row: Sequence[int], x: Sequence[Any], bits: Bits) -> Any:
     """Every bit of the result looked up by all input bits at once."""
     code = Cat(wire for wire, weight in zip(x, row, strict=True) if weight)
     masks = truth_tables(tuple(weight for weight in row if weight), bits)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Signal, unsigned
+from amaranth.hdl import Array, Cat, Const, Shape, Signal, unsigned
 
 from hwcost.models.corpus import Unit, wire
 from hwcost.models.memory import AUTO_LUTRAM_DEPTH
@@ -22,19 +23,32 @@ def build(unit: Unit, family: str) -> Circuit:
 
 def _constant(unit: Unit) -> Circuit:
     circuit = Circuit()
-    compared, bits = wire(unit.input), int(wire(unit.output).bits)
+    compared, bits = shape_of(wire(unit.input)), int(wire(unit.output).bits)
     for p, steps in enumerate(unit.constants):
-        a = circuit.input(f"a{p}", shape_of(compared))
-        if unit.structure == "parallel":
-            circuit.output(f"y{p}", tree([a >= Const(step) for step in steps])[:bits])
-            continue
-        found: list[Any] = []
-        for stage in range(bits):
-            gap = 2 ** (bits - stage)
-            chosen = [Const(step, shape_of(compared)) for step in steps[gap // 2 - 1 :: gap]]
-            found.insert(0, circuit.node(a >= (Array(chosen)[Cat(*found)] if stage else chosen[0])))
-        circuit.output(f"y{p}", Cat(*found))
+        a = circuit.input(f"a{p}", compared)
+        circuit.output(f"y{p}", reached(circuit, a, steps, compared, unit.structure)[:bits])
     return circuit
+
+
+def reached(circuit: Circuit, a: Any, steps: Sequence[int], shape: Shape, structure: str) -> Any:
+    """How many constants a number reaches.
+
+    Args:
+        circuit: where it is built.
+        a: the number.
+        steps: rising; for "search" one less than a power of two.
+        shape: a code that holds them.
+        structure: "parallel" or "search".
+    """
+    if structure == "parallel":
+        return tree([a >= Const(step) for step in steps])
+    found: list[Any] = []
+    bits = len(steps).bit_length()
+    for stage in range(bits):
+        gap = 2 ** (bits - stage)
+        chosen = [Const(step, shape) for step in steps[gap // 2 - 1 :: gap]]
+        found.insert(0, circuit.node(a >= (Array(chosen)[Cat(*found)] if stage else chosen[0])))
+    return Cat(*found)
 
 
 def _style(depth: int) -> str:

@@ -119,11 +119,33 @@ class Yosys:
             (folder / "top.il").write_text(_together(circuits), encoding="utf-8")
             (folder / "carry_chains.v").write_text(chains(), encoding="utf-8")
             (folder / "run.ys").write_text(self.script(family=family, dsp=dsp), encoding="utf-8")
-            self._run(folder, limit_s)
+            self._run(folder, limit_s, "stat.json")
             modules = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["modules"]
         return [resources_of(modules[f"\\unit{index}"]["num_cells_by_type"]) for index in range(len(circuits))]
 
-    def _run(self, folder: Path, limit_s: float) -> None:
+    def convert(self, files: Mapping[str, str], passes: str, made: str, *, limit_s: float) -> str:
+        """What passes make of files, in a process of its own: Yosys as a library and PyTorch's compiler clash in one.
+
+        Args:
+            files: name -> content.
+            passes: the script, which reads them and writes `made`.
+            made: name of the file.
+            limit_s: seconds until it is given up.
+
+        Returns:
+            Its content.
+
+        Raises:
+            SynthesisFailed: with what the tool said last. MissingSynthesizer: it cannot be started.
+        """
+        with TemporaryDirectory(prefix="hwcost-synth-") as name:
+            folder = Path(name)
+            for file, content in {**files, "run.ys": passes}.items():
+                (folder / file).write_text(content, encoding="utf-8")
+            self._run(folder, limit_s, made)
+            return (folder / made).read_text(encoding="utf-8")
+
+    def _run(self, folder: Path, limit_s: float, made: str) -> None:
         try:
             done = subprocess.run(
                 self.command, cwd=folder, capture_output=True, text=True, check=False, timeout=limit_s
@@ -132,7 +154,7 @@ class Yosys:
             raise SynthesisFailed(f"{self.name}: not done after {limit_s:g} s; give it longer with --limit") from None
         except OSError as error:
             raise MissingSynthesizer(f"{self.command[0]}: {error}; {INSTALL}") from None
-        if done.returncode or not (folder / "stat.json").exists():
+        if done.returncode or not (folder / made).exists():
             said = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
             raise SynthesisFailed(f"{self.name} crashed: {said[0]}")
 

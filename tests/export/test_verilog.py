@@ -1,0 +1,265 @@
+"""The exported Verilog, read back by Yosys and clocked, equals the integer network bit for bit."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+pytest.importorskip("amaranth", reason="amaranth is not installed: no Verilog was written; pip install 'hwcost[synth]'")
+
+from click.testing import CliRunner
+from verilog_bench import simulated
+
+import hwcost
+from hwcost.cli import cli
+from hwcost.errors import BadOption, UnknownOperation, UnknownPrecision
+from hwcost.export import unrolled
+from hwcost.export.verilog import Verilog, verilog
+from hwcost.integer import IntegerNetwork
+from hwcost.quant import (
+    Accumulator,
+    BiasQuantizer,
+    BinaryQuantizer,
+    ConstScale,
+    QuantAdd,
+    QuantConcat,
+    QuantConv2d,
+    QuantIdentity,
+    QuantLinear,
+    QuantReLU,
+    binary_weight,
+    const_activation,
+    const_input,
+    const_weight,
+    ternary_weight,
+)
+from hwcost.ranges import integers
+from hwcost.recipe import Recipe, load_recipe
+from hwcost.recorded import recall
+from hwcost.trace import Pipeline
+from hwcost.zoo.mlp import MLP, TRIGGER
+from hwcost.zoo.precision import Precision
+
+STEP = 1 / 16
+
+
+def trained(net: nn.Module, x: Tensor | None = None) -> nn.Module:
+    """Batch norms as a training on x leaves them; some turn their channel around."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            nn.init.uniform_(module.weight, -1.5, 2.5)
+            nn.init.uniform_(module.bias, -0.5, 1.5)
+    for _ in range(0 if x is None else 30):
+        net.train()(x)
+    return net.eval()
+
+
+def extreme(low: int, high: int, features: int, count: int) -> Tensor:
+    """Codes of every input at its ends, alternating, and at random."""
+    alternating = torch.tensor([low, high] * features)
+    ends = [
+        torch.full((features,), low),
+        torch.full((features,), high),
+        alternating[:features],
+        alternating[1:][:features],
+    ]
+    return torch.cat([torch.stack(ends), torch.randint(low, high + 1, (count - 4, features))])
+
+
+def agrees(pipeline: Pipeline, codes: Tensor, floats: Tensor | None = None, **options: str) -> Verilog:
+    """Every integer that leaves, of every input, at the clock that the file says."""
+    step = STEP if floats is None else None
+    net = verilog(pipeline, input_step=step, **options)
+    whole = IntegerNetwork.of(pipeline, input_step=step)
+    last = whole.steps[whole.outputs[0] - 1]
+    wanted = whole.run(codes.reshape(-1, *pipeline.inputs[0].shape) if floats is None else floats)[last.name]
+    found, delays = simulated(net, codes)
+    assert found == wanted.flatten(1).tolist()
+    assert len({tuple(row) for row in found}) > 1, "the outputs never change: nothing was tested"
+    assert delays == [net.interface["latency_cycles"]] * len(codes)
+    return net
+
+
+def test_the_trigger_network() -> None:
+    net = trained(MLP((16, *TRIGGER, 5), Precision(2, 2)))
+    pipeline = hwcost.trace(net, torch.zeros(1, 16), input_bits=4)
+    made = agrees(pipeline, extreme(0, 15, 16, 100))
+    assert made.interface["latency_cycles"] in (7, 8) and made.interface["interval_cycles"] == 1
+    assert f"// Latency {made.interface['latency_cycles']} clock cycles" in made.text
+
+
+def drawn(random: Random) -> nn.Sequential:
+    """A small network of mixed widths."""
+    sizes = [random.randint(2, 6), *(random.randint(3, 7) for _ in range(random.randint(1, 3))), random.randint(2, 4)]
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes[:-1]):
+        signed, bits = random.random() < 0.4, random.randint(1, 8 if len(sizes) == 3 else 4)
+        weight = random.choice([binary_weight(), ternary_weight(), const_weight(bits=random.randint(2, 8))])
+        layers += [QuantLinear(before, after, bias=random.random() < 0.5, weight_quant=weight)]
+        layers += [nn.BatchNorm1d(after)] * (random.random() < 0.9)
+        if bits == 1 or random.random() < 0.2:
+            layers.append(QuantIdentity(BinaryQuantizer(scale=ConstScale(1.0), clipped=True)))
+        else:
+            layers.append(
+                (QuantIdentity if signed else QuantReLU)(const_activation(bits=bits, max_val=2.0, signed=signed))
+            )
+    last = random.choice([binary_weight(per_channel=False), const_weight(bits=random.randint(2, 8), per_channel=False)])
+    return nn.Sequential(*layers, QuantLinear(sizes[-2], sizes[-1], bias=random.random() < 0.5, weight_quant=last))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, *range(5, 8), *range(9, 18)])  # of 3, 4 and 8 the outputs never change
+def test_small_networks_of_mixed_widths(seed: int) -> None:
+    random = Random(seed)
+    torch.manual_seed(seed)
+    net, signed, bits = drawn(random), random.random() < 0.5, random.randint(2, 8)
+    wire, features = integers(bits, signed=signed), net[0].in_features
+    codes = extreme(int(wire.low), int(wire.high), features, 100)
+    pipeline = hwcost.trace(trained(net, codes * STEP), torch.zeros(1, features), input_range=wire)
+    agrees(pipeline, codes, thresholds=random.choice(("search", "parallel")))
+
+
+@pytest.mark.parametrize("mode", ["saturate", "wrap", "truncate"])
+def test_accumulators_and_an_integer_bias(mode: str) -> None:
+    entering, between = const_input(bits=4, max_val=1.0), const_activation(bits=3, max_val=1.0)
+    first = QuantLinear(
+        5, 6, weight_quant=const_weight(bits=4, per_channel=False), bias_quant=BiasQuantizer(bits=6),
+        accumulator=Accumulator(bits=6, mode=mode), source=entering,
+    )  # fmt: skip
+    last = QuantLinear(
+        6, 3, weight_quant=const_weight(bits=3, per_channel=False), bias_quant=BiasQuantizer(bits=5), source=between
+    )
+    net = nn.Sequential(QuantIdentity(entering), first, QuantReLU(between), last).eval()
+    codes = extreme(0, 15, 5, 100)
+    agrees(hwcost.trace(net, torch.zeros(1, 5)), codes, floats=codes / 15)
+
+
+class _Branches(nn.Module):
+    """A residual and a concatenation of branches of different length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = QuantLinear(6, 5, bias=False, weight_quant=const_weight(bits=3))
+        self.act = QuantIdentity(const_activation(bits=3, max_val=2.0, signed=True))
+        self.second = QuantLinear(5, 5, bias=False, weight_quant=const_weight(bits=3))
+        self.add, self.cat = QuantAdd(const_activation(bits=4, max_val=2.0, signed=True)), QuantConcat(
+            const_activation(bits=4, max_val=2.0, signed=True))  # fmt: skip
+        self.last = QuantLinear(10, 3, bias=False, weight_quant=const_weight(bits=3, per_channel=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        one = self.act(self.first(x))
+        total = self.add(one, self.second(one))
+        scores: Tensor = self.last(self.cat(total, one))
+        return scores
+
+
+def test_branches_meet_at_the_same_clock() -> None:
+    agrees(hwcost.trace(_Branches().eval(), torch.zeros(1, 6), input_bits=4), extreme(0, 15, 6, 100))
+
+
+@pytest.mark.parametrize(
+    "quant", [const_input(bits=5, max_val=4.0, signed=True), BinaryQuantizer(scale=ConstScale(1.0))]
+)
+def test_a_float_input_enters_as_codes(quant: nn.Module) -> None:
+    net = trained(nn.Sequential(QuantIdentity(quant), *MLP((6, 5, 3), Precision(3, 2))))
+    x = torch.randn(100, 2, 3) * 3
+    pipeline = hwcost.trace(net, x[:1])
+    made = agrees(pipeline, IntegerNetwork.of(pipeline).run(x)["0"].flatten(1), floats=x)
+    assert made.interface["input"]["step"] == pytest.approx(float(quant.step(x).squeeze()))
+
+
+def test_the_interface_gives_the_values() -> None:
+    net = trained(MLP((4, 6, 3), Precision(3, 3)))
+    x = extreme(0, 15, 4, 20)
+    made = agrees(hwcost.trace(net, torch.zeros(1, 4), input_bits=4), x)
+    found, _ = simulated(made, x, gaps=False)
+    port = made.interface["output"]
+    with torch.no_grad():
+        value = net.double()(x.double() * made.interface["input"]["step"])
+    torch.testing.assert_close(torch.tensor(found).double() * port["step"] + port["offset"], value)
+
+
+def test_what_cannot_be_built_is_listed_at_once() -> None:
+    conv = QuantConv2d(1, 2, 3, bias=False, weight_quant=const_weight(bits=2))
+    net = nn.Sequential(conv, QuantReLU(const_activation(bits=2)), nn.MaxPool2d(2), nn.Flatten(), QuantLinear(
+        18, 3, bias=False, weight_quant=const_weight(bits=2)))  # fmt: skip
+    with pytest.raises(UnknownOperation, match=r"0: QuantConv2d.*--to finn.*\n2: MaxPool2d.*--to finn"):
+        verilog(hwcost.trace(net, torch.zeros(1, 1, 8, 8), input_bits=4), input_step=STEP)
+
+
+def test_an_open_batch_norm_and_bad_names_are_refused() -> None:
+    net = nn.Sequential(QuantLinear(3, 2, weight_quant=const_weight(bits=2)), nn.BatchNorm1d(2)).eval()
+    pipeline = hwcost.trace(net, torch.zeros(1, 3), input_bits=4)
+    with pytest.raises(UnknownPrecision, match=r"1: a batch norm .*QuantIdentity"):
+        verilog(pipeline, input_step=STEP)
+    with pytest.raises(BadOption, match=r"1net.*identifier"):
+        verilog(pipeline, input_step=STEP, name="1net")
+
+
+def test_a_wrong_weight_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison can fail."""
+    right = unrolled.product
+    monkeypatch.setattr(unrolled, "product", lambda c, row, x, bias=0: right(c, [row[0] + 1, *row[1:]], x, bias))
+    pipeline = hwcost.trace(trained(MLP((4, 6, 3), Precision(3, 3))), torch.zeros(1, 4), input_bits=4)
+    with pytest.raises(AssertionError):
+        agrees(pipeline, extreme(0, 15, 4, 20))
+
+
+def test_the_command(tmp_path: Path) -> None:
+    source, file = tmp_path / "dense.py", tmp_path / "dense.v"
+    source.write_text(
+        "from hwcost.zoo.mlp import MLP\nfrom hwcost.zoo.precision import Precision\n\n\n"
+        "def build():\n    return MLP((4, 6, 3), Precision(3, 3))\n"
+    )
+    words = ["export", f"{source}:build", "--to", "verilog", "-o", str(file), "--input", "4", "--input-bits", "4"]
+    told = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    interface = json.loads(file.with_suffix(".json").read_text())
+    assert interface["module"] == "dense" and interface["input"]["count"] == 4
+    assert re.search(r"^module dense\(", file.read_text(), flags=re.MULTILINE)
+    refused = CliRunner().invoke(cli, [*words, "--fps", "10"])
+    assert refused.exit_code == 2 and "leave fps out" in refused.output
+
+
+RECIPE = """
+from dataclasses import replace
+from torch import nn
+from hwcost.quant import QuantLinear, QuantReLU, learned_activation, learned_weight
+from tiny_recipe import recipe as tiny
+
+def network(params):
+    base = params["base"]
+    first = QuantLinear(16, 6, bias=False, weight_quant=learned_weight(bits=6, base=base))
+    last = QuantLinear(6, 3, bias=False, weight_quant=learned_weight(bits=6, base=base, per_channel=False))
+    relu = QuantReLU(learned_activation(bits=4, base=2, max_val=4.0))
+    return nn.Sequential(nn.Flatten(), first, nn.BatchNorm1d(6), relu, last)
+
+recipe = replace(tiny, name="dense", network=network)
+"""
+
+
+def test_the_trained_network_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    (tmp_path / "dense.py").write_text(RECIPE)
+    recipe, study, file = f"{tmp_path / 'dense.py'}:recipe", tmp_path / "study", tmp_path / "dense.v"
+    swept = CliRunner().invoke(cli, ["sweep", recipe, "--trials", "1", "--out", str(study)])
+    assert swept.exit_code == 0, swept.output
+    words = ["export", str(study), "--trial", "0", "--to", "verilog", "-o", str(file)]
+    told = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    made = Verilog(text=file.read_text(), interface=json.loads(file.with_suffix(".json").read_text()))
+    point = recall(study, 0, load_recipe_of, None)
+    codes = extreme(0, 15, 16, 100)
+    whole = IntegerNetwork.of(point.pipeline, input_step=STEP)
+    assert simulated(made, codes)[0] == whole.run(codes.reshape(-1, 1, 4, 4))["4"].tolist()
+
+
+def load_recipe_of(reference: str) -> Recipe:
+    """As the command line does, of a file."""
+    return load_recipe(reference, {})
