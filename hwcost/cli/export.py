@@ -26,12 +26,14 @@ FORMS = ("finn", "qonnx", "onnx", "verilog")
 @click.argument("network", default="lenet")
 @click.option("--to", "form", type=click.Choice(FORMS), default="finn", show_default=True, help="Kind of file.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
-@click.option("--trial", type=click.IntRange(min=0), help="Of a study: its network as the trial left it, for verilog.")
+@click.option("--trial", type=click.IntRange(min=0), help="Of a study: its network as the trial left it; not for finn.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the study's data set.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
 @click.option(
-    "--input-step", type=float, help="Value of one integer that enters; not for finn.  [default: 2^-input bits]"
+    "--input-step",
+    type=float,
+    help="Value of one integer that enters; not for finn.  [default: 2^-input bits; of a study none]",
 )
 @on_a_part
 @on_a_design
@@ -66,7 +68,10 @@ def export_command(
     design = Build(**build)
     if trial is not None or data is not None:
         _only_the_network(form, {"part", "fps", "clock_mhz", "shape", "input_bits", *build})
-        _network(_of_a_study(network, trial, data), form, out, input_step)
+        pipeline = _of_a_study(network, trial, data)
+        if pipeline.inputs[0].range.known and input_step is None:
+            raise BadOption(f"{network}: what one integer of its data stands for is not recorded; give --input-step")
+        _network(pipeline, form, out, input_step)
         return
     pipeline, defaults = pipeline_of(network, shape, input_bits)
     if form != "finn":
