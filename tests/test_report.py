@@ -63,7 +63,8 @@ def made_up_trials(count: int = 40, seed: int = 0) -> pd.DataFrame:
             for i, (name, b, cost) in enumerate(zip(LAYERS, bits, luts, strict=True))
         ]  # fmt: skip
         epochs = [
-            {"epoch": e + 1, "loss": 1 / (e + 1), "accuracy": accuracy - 0.2 / (e + 1), "LUT": 1.0, "BRAM18": 1.0, "DSP": 0,
+            {"epoch": e + 1, "loss": 1 / (e + 1), "accuracy": accuracy - 0.2 / (e + 1), "LUT": 1.0, "BRAM18": 1.0,
+             "DSP": 0,
              "widths": {f"{n}.{k}": int(b + max(0, 3 - e // (2 + i))) for i, (n, b) in enumerate(zip(LAYERS, bits,
                         strict=True)) for k in (("weight", "activation") if 0 < i < 4 else ("weight",))}}
             for e in range(12)
