@@ -45,7 +45,7 @@ class Job(NamedTuple):
 def sampler_of(job: Job, problem: Problem) -> BaseSampler:
     if job.sampler == "greybox":
         return GreyBoxSampler(problem.space, problem.price, {1: "LUT"}, seed=job.seed)
-    return make_sampler(job.sampler, job.seed)
+    return make_sampler(job.sampler, job.seed, {})
 
 
 def uniform(problem: Problem) -> Iterator[dict[str, Any]]:

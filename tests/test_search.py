@@ -159,7 +159,7 @@ def test_ctrl_c_then_on_in_the_same_process(tmp_path: Path) -> None:
         assert kept(study.frame()) == uninterrupted(tmp_path / "whole", 5)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random", "grid", "gp"])
 def test_dying_after_any_line_gives_the_same_study(tmp_path: Path, sampler: str) -> None:
     """Cut the journal after every single line of a trial, and once inside each: resumed, nothing changes."""
     trials = 5
@@ -180,7 +180,7 @@ def test_dying_after_any_line_gives_the_same_study(tmp_path: Path, sampler: str)
             assert kept(study.frame()) == expected
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random", "grid", "gp"])
 def test_same_seed_same_study(tmp_path: Path, sampler: str) -> None:
     trials = 14 if sampler == "gp" else 45  # past the random start of each, and the first generation of nsga2
     once = uninterrupted(tmp_path / "once", trials, sampler=sampler)
@@ -200,6 +200,15 @@ def test_nsga2_breeds_from_anchors(tmp_path: Path) -> None:
     # Crossover goes through log and exp, so close and not equal. A mutation redraws a parameter one time in three.
     inherited = sum(math.isclose(row["params"]["lr"], 1e-2, rel_tol=1e-9) for row in rows[20:])
     assert 8 <= inherited <= 19
+
+
+def test_a_grid_tries_all_there_is_once_and_then_begins_again(tmp_path: Path) -> None:
+    space = {"bits": IntDistribution(2, 8, step=2), "kind": CategoricalDistribution(["int", "ternary"])}
+    lr = {"lr": FloatDistribution(1e-2, 1e-2)}
+    rows = [row["params"] for row in uninterrupted(tmp_path / "grid", 10, sampler="grid", space={**space, **lr})]
+    seen = [(row["bits"], row["kind"]) for row in rows]
+    assert set(seen[:8]) == {(bits, kind) for bits in (2, 4, 6, 8) for kind in ("int", "ternary")}
+    assert seen[8:] == seen[:2]
 
 
 def test_samplers_learn(tmp_path: Path) -> None:
@@ -481,7 +490,8 @@ def test_one_objective(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"sampler": "annealing"}, "use one of tpe, nsga2, random, gp"),
+        ({"sampler": "annealing"}, "use one of tpe, nsga2, random, grid, gp"),
+        ({"sampler": "grid", "space": dict.fromkeys("abcdefg", IntDistribution(2, 8))}, "8.24e.05 combinations of 7"),
         ({"seed": -1}, "seed=-1"),
         ({"objectives": ()}, "at least one"),
         ({"objectives": OBJECTIVES[:1] * 2}, "each once"),

@@ -46,7 +46,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of search and training.")
 @click.option(
-    "--sampler", help="greybox (with --bits), tpe, nsga2, gp or random.  [default: greybox with --bits, else tpe]"
+    "--sampler", help="greybox (with --bits), tpe, nsga2, gp, random or grid.  [default: greybox with --bits, else tpe]"
 )
 @click.option("--bits", callback=_bits, metavar="LOW:HIGH", help="Search every width by itself, e.g. 2:8.")
 @click.option(

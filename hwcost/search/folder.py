@@ -48,7 +48,7 @@ def open_study(
             Objectives, seed, sampler, space and anchors join it by themselves.
         objectives: at least 1.
         seed: of the study, at least 0.
-        sampler: "tpe", "nsga2", "random", "gp" where torch is installed, or "greybox" with `prices`.
+        sampler: "tpe", "nsga2", "random", "grid", "gp" where torch is installed, or "greybox" with `prices`.
         space: name -> Optuna distribution; at least 1.
         anchors: parameters of the first trials; names left out are sampled.
         prices: costs that are known before training. What they follow from belongs into the fingerprint.

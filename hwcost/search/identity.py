@@ -33,7 +33,7 @@ def identity_of(
         raise BadOption(f"objectives {names}: give at least one, each once")
     if not space:
         raise BadOption("space: empty; give name -> Optuna distribution, at least one")
-    make_sampler(sampler, 0, prices)
+    make_sampler(sampler, 0, space, prices)
     ours: dict[str, str | int | float] = {
         "objectives": ", ".join(f"{objective.direction} {objective.name}" for objective in objectives),
         "seed": seed,

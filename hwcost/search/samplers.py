@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from hwcost.errors import BadOption
+from hwcost.search.every import EverySampler
 from hwcost.search.greybox import GreyBoxSampler
 from hwcost.search.grid import Candidates
 
@@ -35,14 +36,18 @@ class Prices:
     limits: Mapping[str, float]
 
 
-def make_sampler(name: str, seed: int, prices: Prices | None = None) -> BaseSampler:
-    """A fresh sampler: what it proposes follows from the finished trials and the seed, so a resumed study goes on
-    as if it had never stopped. QMC and grid keep a counter in the study that a retry would move, so they are not here.
+def make_sampler(
+    name: str, seed: int, space: Mapping[str, BaseDistribution], prices: Prices | None = None
+) -> BaseSampler:
+    """A fresh sampler: what it proposes follows from the trials before it and the seed, so a resumed study goes on
+    as if it had never stopped. QMC keeps a counter in the study that a retry would move, so it is not here, and the
+    grid is our own for the same reason.
     """
     samplers: dict[str, Callable[[], BaseSampler]] = {
         "tpe": lambda: TPESampler(seed=seed, constant_liar=True),  # no difference where one trial runs at a time
         "nsga2": lambda: NSGAIISampler(population_size=NSGA2_POPULATION, seed=seed),
         "random": lambda: RandomSampler(seed=seed),
+        "grid": lambda: EverySampler(space),
     }
     if all(importlib.util.find_spec(module) for module in ("torch", "scipy")):
         samplers["gp"] = lambda: GPSampler(seed=seed)

@@ -240,7 +240,7 @@ class Study:
     def _drawn(self, place: int, ask: Callable[[], Trial]) -> tuple[Trial, Suggestion]:
         """The trial of a place, its parameters drawn by the sampler of that place."""
         seed, sampler_seed = seeds_of(self._seed, place)
-        self._study.sampler = make_sampler(self._sampler, sampler_seed, self._prices)
+        self._study.sampler = make_sampler(self._sampler, sampler_seed, self._space, self._prices)
         trial = ask()
         for name, choices in self._space.items():
             trial._suggest(name, choices)
