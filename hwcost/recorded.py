@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 
+from hwcost import ramped
 from hwcost.data import Data
 from hwcost.errors import BadStudy
 from hwcost.models import RESOURCES
 from hwcost.recipe import Recipe
 from hwcost.records import checkpoint, read_run, read_trials, restore_net
 from hwcost.report import read_study
-from hwcost.search import Suggestion
+from hwcost.search import Outcome, Suggestion
 from hwcost.sweep import fingerprint_of
-from hwcost.trial import Design, Sweep, design, run_trial
+from hwcost.trial import Design, Sweep, design, priced_space, run_trial
 
 
 def reproduce(
@@ -38,9 +39,17 @@ def reproduce(
     """
     sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
     torch.set_num_threads(1)
-    outcome, _ = run_trial(sweep, loaded, suggestion)
+    outcome = _again(sweep, loaded, suggestion, kept.get("ramp_epoch"))
     names = ("accuracy", *RESOURCES)
     return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
+
+
+def _again(sweep: Sweep, data: Data, suggestion: Suggestion, epoch: float | None) -> Outcome:
+    """Of a trial, or of the epoch of a ramp that joined as one; a gap in the table is NaN."""
+    prices = priced_space(sweep, data)
+    if epoch is None or epoch != epoch or prices is None:
+        return run_trial(sweep, data, suggestion)[0]
+    return ramped.again(sweep, data, prices, int(epoch)).outcome
 
 
 def recall(folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None) -> Design:
@@ -101,6 +110,7 @@ def _recorded(
             sampler=record["sampler"],
             bits=tuple(record["bits"]) if record.get("bits") else None,
             warm=record.get("warm"),
+            ramp=record.get("ramp"),
             limits=record.get("limits", {}),
             device=record["device"]["name"],
             fps=record["target_fps"],

@@ -24,6 +24,7 @@ from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
 from hwcost.models import AREAS
 from hwcost.models.error_band import BANDS
 from hwcost.pareto import non_dominated
+from hwcost.ramped import RECORD, stored
 from hwcost.recipe import Recipe
 from hwcost.records import (
     checkpoint,
@@ -105,7 +106,8 @@ def run(
     data = sweep.load()
     rehearse(sweep, data)
     fingerprint = fingerprint_of(sweep, data, shared=sweep.share is not None)
-    with _open(sweep, fingerprint, priced_space(sweep, data)) as study:
+    prices = priced_space(sweep, data)
+    with _open(sweep, fingerprint, prices) as study:
         if study.frame().empty:
             _forget(sweep.out)
         record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
@@ -118,6 +120,9 @@ def run(
             if watch:
                 _report(sweep, study, running=True)
 
+        if sweep.ramp is not None and prices is not None:
+            for params, outcome in stored(sweep, data, prices, listener.epoch_done)[study.size() :]:
+                study.adopt(params, outcome)
         if watch:
             _report(sweep, study, running=True)
         progress = study.run(
@@ -194,7 +199,7 @@ def weights_of(sweep: Sweep) -> Callable[[int | None], Path]:
 
 def _settings(sweep: Sweep) -> dict[str, Any]:
     """What a worker cannot know by itself; no paths of this machine but the recipe's."""
-    names = ("reference", "seed", "sampler", "bits", "warm", "device", "fps", "clock_mhz", "accelerator")
+    names = ("reference", "seed", "sampler", "bits", "warm", "ramp", "device", "fps", "clock_mhz", "accelerator")
     return {name: getattr(sweep, name) for name in names} | {"limits": dict(sweep.limits)}
 
 
@@ -237,8 +242,9 @@ def _chosen(sweep: Sweep) -> dict[str, str]:
     """What differs from the defaults, so that a study from before there was a choice goes on."""
     bits = {} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)}
     warm = {} if sweep.warm is None else {"warm": str(sweep.warm)}
+    ramp = {} if sweep.ramp is None else {"ramp": str(sweep.ramp)}
     kind = torch.device(sweep.accelerator).type  # another one rounds in another order
-    return bits | warm | ({} if kind == "cpu" else {"accelerator": kind})
+    return bits | warm | ramp | ({} if kind == "cpu" else {"accelerator": kind})
 
 
 def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
@@ -255,7 +261,7 @@ def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listen
 
 def _forget(folder: Path) -> None:
     """A new study beside the published report of an older one must not take its figures for its own."""
-    for name in ("float.json", "test.json"):
+    for name in ("float.json", "test.json", RECORD):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
@@ -359,6 +365,7 @@ def _provenance(
         "sampler": sweep.method,
         "bits": sweep.bits,
         "warm": sweep.warm,
+        "ramp": sweep.ramp,
         "limits": dict(sweep.limits),
         "target_fps": sweep.target,
         "error_band": {name: [BANDS[name].low, BANDS[name].high] for name in AREAS if name in BANDS},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -46,6 +46,8 @@ class Sweep:
             of the trial that stands still in training; without it the recipe's own space is searched.
         warm: with `bits`, epochs of a trial that starts from the weights of the finished trial nearest to it, or of the
             float network; None trains every trial from the start.
+        ramp: with `bits`, epochs of one training before the trials, in which all widths learn while their cost weighs
+            more and more (`hwcost.ramped`); what it passes joins the study as finished trials.
         limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: what exceeds it, or
             does not fit the part, is never trained.
         device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
@@ -63,6 +65,7 @@ class Sweep:
     sampler: str | None = None
     bits: tuple[int, int] | None = None
     warm: int | None = None
+    ramp: int | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
     fps: float | None = None
@@ -80,6 +83,8 @@ class Sweep:
             )
         if self.warm is not None and (self.bits is None or self.warm < 1):
             raise BadOption(f"warm={self.warm}: warm starts are for --bits, with at least one epoch")
+        if self.ramp is not None and (self.bits is None or self.ramp < 1):
+            raise BadOption(f"ramp={self.ramp}: a ramp is for --bits, with at least one epoch")
         for name, limit in self.limits.items():
             if name not in RESOURCES or not (isfinite(limit) and limit >= 0):
                 raise BadOption(f"limit {name}={limit:g}: give a finite amount of any of {', '.join(RESOURCES)}")
@@ -267,19 +272,39 @@ def run_trial(
             f"trial {suggestion.number}: its training ran out of memory ({str(error).splitlines()[0][:120]}); "
             "give a smaller batch, or fewer --jobs"
         ) from error
+    extra = {} if sweep.warm is None else {"parent": suggestion.parent}
+    return judged(sweep, data, suggestion, trial, epochs, extra), trial
+
+
+def judged(
+    sweep: Sweep,
+    data: Data,
+    suggestion: Suggestion,
+    trial: Design,
+    epochs: Sequence[Epoch],
+    extra: Mapping[str, Any],
+) -> Outcome:
+    """What a trained network comes to: accuracy on the validation split, price, layers, and its epochs.
+
+    Args:
+        sweep, data, suggestion: where it comes from.
+        trial: its network, with the hardware.
+        epochs: of its training.
+        extra: attributes of this trial alone.
+    """
     priced, limits = trial.estimate(), sweep.budget(suggestion.params)
     quantizing = _activations(trial.pipeline)
     figures: dict[str, Any] = {
         "accuracy": evaluate(trial.net, data.validation),
         **{name: priced.total[name] for name in RESOURCES},
-        **({} if sweep.warm is None else {"parent": suggestion.parent}),
+        **extra,
         "fps": priced.fps,
         "fits": priced.fits,
         "within_budget": all(priced.total[name] <= limit for name, limit in limits.items()),
         "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
         "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
     }
-    return Outcome(values=tuple(figures[name] for name in sweep.recipe.objectives), attributes=figures), trial
+    return Outcome(values=tuple(figures[name] for name in sweep.recipe.objectives), attributes=figures)
 
 
 def _activations(pipeline: Pipeline) -> frozenset[str]:

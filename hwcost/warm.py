@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hwcost.errors import BadRecipe, BadStudy
 from hwcost.quant import LearnedBits
@@ -48,22 +49,28 @@ def start_from(net: nn.Module, path: Path) -> None:
         BadStudy: the file is missing or broken, or of another network.
     """
     state = read_net(path)
-    widths = {f"{name}.offset" for name, module in net.named_modules() if isinstance(module, LearnedBits)}
-    own = net.state_dict()
-    taken = {name: tensor for name, tensor in state.items() if name not in widths}
-    strange = [name for name in taken if name not in own]
-    plain = _weights(net).keys()
-    if strange or not plain <= taken.keys():
-        lacking = [*strange, *sorted(plain - taken.keys())]
+    strange = [name for name in state if name not in net.state_dict()]
+    lacking = [*strange, *sorted(_weights(net).keys() - state.keys())]
+    if lacking:
         raise BadStudy(f"{path}: {lacking[0]} is not in both networks; a warm start needs the same layers")
     try:
-        net.load_state_dict(own | taken)
+        put_weights(net, state)
     except RuntimeError as error:
         raise BadStudy(f"{path}: {str(error).splitlines()[-1].strip()}; a warm start needs the same layers") from error
     for name, module in net.named_modules():
         quantizer = getattr(module, "weight_quant", None)
-        if isinstance(quantizer, ScaledQuantizer) and not any(key.startswith(f"{name}.weight_quant.") for key in taken):
+        if isinstance(quantizer, ScaledQuantizer) and not any(key.startswith(f"{name}.weight_quant.") for key in state):
             _restart(module, quantizer)
+
+
+def put_weights(net: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """All of a state but the widths; what it lacks stays as it is.
+
+    Raises:
+        RuntimeError: as `load_state_dict`.
+    """
+    widths = {f"{name}.offset" for name, module in net.named_modules() if isinstance(module, LearnedBits)}
+    net.load_state_dict(net.state_dict() | {name: tensor for name, tensor in state.items() if name not in widths})
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import nn
 
 from hwcost.errors import BadOption
 from hwcost.models import HardwareModel
-from hwcost.quant import LearnedBits, freeze_widths
+from hwcost.quant import LearnedBits, freeze_widths, thaw_widths
 from hwcost.trace import Pipeline
 from hwcost.width_prices import WidthPrices
 
@@ -49,6 +49,24 @@ class WidthSpace:
     def price(self, candidates: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
         """Resource -> its amount for each candidate, as `GreyBoxSampler` asks for it; equal to `hardware_cost`."""
         return self._prices.price(np.stack([candidates[name] for name in self._prices.names], axis=1))
+
+
+def confine_widths(net: nn.Module, space: Mapping[str, BaseDistribution]) -> None:
+    """Let learned widths learn inside a space, from its largest on; all others stand still.
+
+    Args:
+        net: the network; changed in place, also its widths' smallest and largest.
+        space: as in `WidthSpace.space`.
+    """
+    freeze_widths(net)
+    modules = dict(net.named_modules())
+    for name, choices in space.items():
+        width = modules[name]
+        assert isinstance(width, LearnedBits) and isinstance(choices, IntDistribution)
+        width.base, width.most = choices.low, choices.high
+        with torch.no_grad():
+            width.offset.fill_(choices.high - choices.low)
+        thaw_widths(width)
 
 
 def fix_widths(net: nn.Module, widths: Mapping[str, int]) -> None:

@@ -56,6 +56,12 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     help="With --bits: go on from the nearest finished trial, for so many epochs.",
 )
 @click.option(
+    "--ramp",
+    type=click.IntRange(min=1),
+    metavar="EPOCHS",
+    help="With --bits: first a training of so many epochs that passes the front.",
+)
+@click.option(
     "--limit", "limits", multiple=True, callback=_limits, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000."
 )
 @on_a_part
@@ -93,6 +99,7 @@ def sweep_command(
     sampler: str | None,
     bits: tuple[int, int] | None,
     warm: int | None,
+    ramp: int | None,
     limits: dict[str, float],
     part: str | None,
     fps: float | None,
@@ -117,6 +124,10 @@ def sweep_command(
 
     With --warm, a trial takes a fraction of a training: it starts from the weights of the finished trial whose widths
     are nearest, the first from those of the float network.
+
+    With --ramp, one training comes before the trials: from the float network on, all widths learn while their cost
+    weighs more and more, and each of its epochs that no other beats joins the study as a finished trial. They teach the
+    sampler, and --warm trials go on from them.
 
     With --jobs, which trial is proposed depends on which ended first; each can still be trained again from its record.
 
@@ -143,6 +154,7 @@ def sweep_command(
         sampler=sampler,
         bits=bits,
         warm=warm,
+        ramp=ramp,
         limits=limits,
         device=part,
         fps=fps,

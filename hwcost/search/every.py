@@ -79,4 +79,5 @@ class EverySampler(BaseSampler):
         return np.stack(np.unravel_index(places * step % self._count, tuple(self._grid.sizes)), axis=1).astype(np.int64)
 
     def _indices(self, rows: Levels) -> Levels:
-        return np.ravel_multi_index(tuple(rows.T), tuple(self._grid.sizes)).astype(np.int64)
+        indices: Levels = np.ravel_multi_index(tuple(rows.T), tuple(self._grid.sizes)).astype(np.int64)
+        return indices

@@ -280,6 +280,9 @@ class SharedStudy(Study):
         finally:
             self._alive.discard(trial._trial_id)
 
+    def _kept(self, number: int) -> dict[str, Any]:
+        return {"weights": self._upload(self._files(number), self._study)}
+
     def _died(self, trial: Trial) -> None:
         self._alive.discard(trial._trial_id)
         try:

@@ -12,7 +12,7 @@ import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
 from hwcost.search.exchange import COLUMNS, Crew, Objective, Outcome, RunEnd, Suggestion, checked
@@ -105,6 +105,40 @@ class Study:
             self._bury(by_user=True)
             return RunEnd(self._settled() - before, interrupted=True)
         return RunEnd(done)
+
+    def adopt(self, params: Mapping[str, Any], outcome: Outcome) -> int:
+        """Add a trial that was finished elsewhere, in one line of the journal.
+
+        Args:
+            params: one for each entry of the space.
+            outcome: as of any trial; its weights are where those of the trial of the returned number belong.
+
+        Raises:
+            BadOption: parameters outside the space, or an outcome that does not fit.
+        """
+        trials = self._trials()
+        number, place = len(trials), 1 + max((plan_of(trial).place for trial in trials), default=-1)
+        record = {"attributes": dict(outcome.attributes), "seconds": 0.0}
+        values = checked(outcome, self._objectives)
+        try:
+            finished = create_trial(
+                values=values,
+                params={name: params[name] for name in self._space},
+                distributions=self._space,
+                user_attrs=Plan(place, 0, dict(params))._asdict() | {"record": json.dumps(record)} | self._kept(number),
+            )
+        except (KeyError, ValueError) as error:
+            raise BadOption(f"parameters {dict(params)}: not in the space of the study ({error})") from error
+        self._study.add_trial(finished)
+        return number
+
+    def size(self) -> int:
+        """Trials in any state."""
+        return len(self._trials())
+
+    def _kept(self, number: int) -> dict[str, Any]:
+        """What a trial is born with where its weights leave this machine."""
+        return {}
 
     def fetch(self, number: int | None) -> None:
         """Have the weights of a trial in the study's folder: where one machine trains, they are there."""
