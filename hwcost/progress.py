@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from hwcost.sweep import Listener, Standing
+from hwcost.front import Standing
+from hwcost.sweep import Listener
 from hwcost.train import Epoch
 
 
@@ -52,6 +53,10 @@ class _Bar(_Epochs):
         super().epoch_done(epoch)
         self._progress.update(self._task, advance=1)
 
+    def trials_added(self, count: int) -> None:
+        self._trials += count
+        self._progress.update(self._task, total=self._trials * self._epochs)
+
     def trial_done(self, done: int, standing: Standing) -> None:
         self._done = done
         self._progress.front = _summary(standing)
@@ -64,6 +69,9 @@ class _Lines(_Epochs):
     def __init__(self, console: Console, trials: int, verbose: bool) -> None:
         super().__init__(console, verbose)
         self._trials = trials
+
+    def trials_added(self, count: int) -> None:
+        self._trials += count
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._console.print(f"trial {done}/{self._trials}  {_summary(standing)}", highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,14 +16,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from hwcost.data import Data
-from hwcost.errors import BadFolding, BadStudy, DivergedTraining, OutOfMemory
+from hwcost.errors import BadFolding, BadOption, BadStudy, DivergedTraining, OutOfMemory
+from hwcost.front import REPEATED, TESTED, Standing, named, repeat_front, standing, survivors, test_front
 from hwcost.models import AREAS
 from hwcost.models.error_band import BANDS
-from hwcost.pareto import non_dominated
 from hwcost.ramped import RECORD, stored
 from hwcost.recipe import Recipe
 from hwcost.records import (
@@ -38,10 +37,10 @@ from hwcost.records import (
     write_text,
 )
 from hwcost.report import read_study, write_comparison, write_report
-from hwcost.search import MARK, Crew, Outcome, Prices, Study, Suggestion, lead_study, open_study
+from hwcost.search import MARK, Crew, Outcome, Prices, RunEnd, Study, Suggestion, lead_study, open_study
 from hwcost.source import digest
 from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import Sweep, design, priced_space, rehearse, run_trial
+from hwcost.trial import Sweep, priced_space, rehearse, run_trial
 
 CONFIGURATION = "config.toml"
 """The settings of the last call of a study, flags, file and defaults together."""
@@ -49,14 +48,6 @@ CONFIGURATION = "config.toml"
 
 FAILURES = (DivergedTraining, BadFolding, OutOfMemory)
 """What a study records of a trial and survives."""
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a study stands: the non-dominated trials, as rows of its table."""
-
-    finished: int
-    front: list[dict[str, Any]]
 
 
 class Listener:
@@ -67,6 +58,9 @@ class Listener:
 
     def epoch_done(self, epoch: Epoch) -> None:
         """An epoch of the running trial, or of the float baseline, ended."""
+
+    def trials_added(self, count: int) -> None:
+        """So many come on top of those that the call was to add."""
 
     def trial_done(self, done: int, standing: Standing) -> None:
         """The done-th trial of this call ended."""
@@ -83,7 +77,14 @@ class Result:
 
 
 def run(
-    sweep: Sweep, trials: int, listener: Listener | None = None, crew: Crew | None = None, *, watch: bool = False
+    sweep: Sweep,
+    trials: int,
+    listener: Listener | None = None,
+    crew: Crew | None = None,
+    *,
+    polish: int = 0,
+    repeat: int = 0,
+    watch: bool = False,
 ) -> Result:
     """Add trials to the study in `sweep.out`, making it if needed, and write its report.
 
@@ -94,12 +95,17 @@ def run(
         trials: to add, at least 1.
         listener: told of the progress.
         crew: trains several trials at once; None trains one after the other, in this process.
+        polish: rounds at the end in which the front trains on: all of it, then half as many twice as long, and so on.
+        repeat: trainings of each trial of the front with other seeds, for mean and spread.
         watch: write the page after every trial, and let it load itself again until the end.
 
     Raises:
+        BadOption: rounds of polish without warm starts.
         BadStudy: the folder holds another study, is in use, corrupt, or cannot be written.
         HwcostError: what is wrong with recipe, data or part, before anything is trained or written.
     """
+    if polish and sweep.warm is None:
+        raise BadOption(f"polish={polish}: what trains on starts from its own weights; give --warm too")
     listener = listener or Listener()
     torch.set_num_threads(1)  # small networks gain nothing from more, and one thread is deterministic
     _ = sweep.part, sweep.objectives  # a wrong name shows before the data are read
@@ -115,28 +121,44 @@ def run(
         if sweep.configuration:
             write_text(sweep.out / CONFIGURATION, sweep.configuration)
 
+        before = 0
+
         def told(done: int) -> None:
-            listener.trial_done(done, _standing(study, sweep))
+            listener.trial_done(before + done, standing(study, sweep))
             if watch:
                 _report(sweep, study, running=True)
+
+        def train(count: int) -> RunEnd:
+            return study.run(
+                lambda suggestion: evaluated(sweep, data, suggestion, listener),
+                trials=count,
+                on_trial=told,
+                failures=FAILURES,
+                crew=crew,
+            )
 
         if sweep.ramp is not None and prices is not None:
             for params, outcome in stored(sweep, data, prices, listener.epoch_done)[study.size() :]:
                 study.adopt(params, outcome)
         if watch:
             _report(sweep, study, running=True)
-        progress = study.run(
-            lambda suggestion: evaluated(sweep, data, suggestion, listener),
-            trials=trials,
-            on_trial=told,
-            failures=FAILURES,
-            crew=crew,
-        )
-        _test_front(sweep, data, study)
+        progress = train(trials)
+        for rung in range(1, polish + 1):
+            chosen = [] if progress.interrupted else survivors(standing(study, sweep).front, sweep, rung)
+            if not chosen:
+                break
+            for row in chosen:
+                study.enqueue(row["params"], 2 ** (rung - 1))
+            before += progress.done
+            listener.trials_added(len(chosen))
+            progress = train(len(chosen))
+        test_front(sweep, data, study)
+        if repeat and not progress.interrupted:
+            repeat_front(sweep, data, study, repeat, listener.epoch_done)
         write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
         page = _report(sweep, study)
-        standing = _standing(study, sweep)
-    return Result(page=page, finished=standing.finished, front=len(standing.front), interrupted=progress.interrupted)
+        stands = standing(study, sweep)
+    return Result(page=page, finished=stands.finished, front=len(stands.front), interrupted=progress.interrupted)
 
 
 def publish(folder: Path, *, running: bool = False) -> Path:
@@ -261,7 +283,7 @@ def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listen
 
 def _forget(folder: Path) -> None:
     """A new study beside the published report of an older one must not take its figures for its own."""
-    for name in ("float.json", "test.json", RECORD):
+    for name in ("float.json", TESTED, REPEATED, RECORD):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
@@ -299,41 +321,13 @@ def _accelerated(sweep: Sweep) -> str:
     return f", {torch.cuda.get_device_name(found)}" if found.type == "cuda" else ""
 
 
-def _standing(study: Study, sweep: Sweep) -> Standing:
-    rows = [_named(row) for row in study.frame().to_dict("records") if row["state"] == "COMPLETE"]
-    if not rows:
-        return Standing(0, [])
-    points = np.array([[row[objective.name] for objective in sweep.objectives] for row in rows], dtype=float)
-    keep = non_dominated(points, [objective.direction for objective in sweep.objectives])
-    return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept])
-
-
-def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in row.items()}
-
-
-def _test_front(sweep: Sweep, data: Data, study: Study) -> None:
-    """Test accuracy of the trials on the front, chosen by validation; of no other trial, and of each once."""
-    path = sweep.out / "test.json"
-    tested = read_json(path) if path.exists() else {}
-    for row in _standing(study, sweep).front:
-        number = int(row["number"])
-        if str(number) in tested:
-            continue
-        study.fetch(number)
-        net = design(sweep, row["params"], data, int(row["seed"])).net
-        restore_net(net, checkpoint(sweep.out, number))
-        tested[str(number)] = evaluate(net, data.test)
-        write_json(path, tested)
-
-
 def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
     """Write the table with its nested columns, so that `hwcost report` needs neither recipe nor data; then the page."""
     path = sweep.out / "test.json"
     tested = read_json(path) if path.exists() else {}
-    front = {row["number"] for row in _standing(study, sweep).front}
+    front = {row["number"] for row in standing(study, sweep).front}
     rows = [
-        {name: _finite(value) for name, value in _named(row).items() if name != "reason"}
+        {name: _finite(value) for name, value in named(row).items() if name != "reason"}
         | {
             "error": _finite(row["reason"]),
             "test_accuracy": tested.get(str(row["number"])) if row["number"] in front else None,

@@ -251,7 +251,7 @@ def run_trial(
     if sweep.bits is not None:
         settings = replace(settings, settle=1.0)  # no width learns, so that the best of all epochs may be kept
     if sweep.warm is not None:
-        settings = replace(settings, epochs=sweep.warm)
+        settings = replace(settings, epochs=sweep.warm * suggestion.effort)
         start_from(trial.net, checkpoint(sweep.out, suggestion.parent))
     budget = _budget(sweep, suggestion.params, data)
     try:
@@ -273,6 +273,7 @@ def run_trial(
             "give a smaller batch, or fewer --jobs"
         ) from error
     extra = {} if sweep.warm is None else {"parent": suggestion.parent}
+    extra |= {} if suggestion.effort == 1 else {"effort": suggestion.effort}
     return judged(sweep, data, suggestion, trial, epochs, extra), trial
 
 

@@ -62,6 +62,20 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     help="With --bits: first a training of so many epochs that passes the front.",
 )
 @click.option(
+    "--polish",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="ROUNDS",
+    help="With --warm: at the end the front trains on; then half of it twice as long, and so on.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="SEEDS",
+    help="Train the front again with so many other seeds, for mean and spread.",
+)
+@click.option(
     "--limit", "limits", multiple=True, callback=_limits, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000."
 )
 @on_a_part
@@ -100,6 +114,8 @@ def sweep_command(
     bits: tuple[int, int] | None,
     warm: int | None,
     ramp: int | None,
+    polish: int,
+    repeat: int,
     limits: dict[str, float],
     part: str | None,
     fps: float | None,
@@ -165,10 +181,10 @@ def sweep_command(
     )
     with watch(trials, loaded.training.epochs, quiet=quiet, verbose=verbose) as listener:
         if jobs == 1:
-            outcome = run(plan, trials, listener, watch=growing)
+            outcome = run(plan, trials, listener, polish=polish, repeat=repeat, watch=growing)
         else:
             with Workers(jobs, plan, find_recipe) as crew:
-                outcome = run(plan, trials, listener, crew, watch=growing)
+                outcome = run(plan, trials, listener, crew, polish=polish, repeat=repeat, watch=growing)
     if as_json:
         click.echo(json.dumps({**asdict(outcome), "page": str(outcome.page)}, indent=2))
     else:

@@ -9,16 +9,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class Plan(NamedTuple):
-    """What a trial is born with. `place` counts without retries; `died` counts the processes that died on it."""
+    """What a trial is born with. `place` counts without retries; `died` counts the processes that died on it; `effort`
+    is how many times as long as an ordinary trial it trains."""
 
     place: int
     died: int
     fixed: dict[str, Any]
+    effort: int = 1
 
 
 def plan_of(trial: FrozenTrial) -> Plan:
     """The plan in a trial's journal lines; any error of Python when they hold none."""
-    return Plan(**{name: trial.user_attrs[name] for name in Plan._fields})
+    return Plan(**{name: trial.user_attrs[name] for name in Plan._fields if name in trial.user_attrs})
 
 
 def record_of(trial: FrozenTrial) -> dict[str, Any]:

@@ -29,6 +29,10 @@ def check_count(trials: int) -> None:
         raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
 
 
+def _next_place(trials: Sequence[FrozenTrial]) -> int:
+    return 1 + max((plan_of(trial).place for trial in trials), default=-1)
+
+
 class Study:
     """An open study; made by `open_study`."""
 
@@ -117,7 +121,7 @@ class Study:
             BadOption: parameters outside the space, or an outcome that does not fit.
         """
         trials = self._trials()
-        number, place = len(trials), 1 + max((plan_of(trial).place for trial in trials), default=-1)
+        number, place = len(trials), _next_place(trials)
         record = {"attributes": dict(outcome.attributes), "seconds": 0.0}
         values = checked(outcome, self._objectives)
         try:
@@ -131,6 +135,11 @@ class Study:
             raise BadOption(f"parameters {dict(params)}: not in the space of the study ({error})") from error
         self._study.add_trial(finished)
         return number
+
+    def enqueue(self, params: Mapping[str, Any], effort: int) -> None:
+        """Have a trial of these parameters come next, and train so many times as long as an ordinary one."""
+        plan = Plan(_next_place(self._trials()), 0, dict(params), effort)
+        self._study.enqueue_trial(plan.fixed, user_attrs=plan._asdict())
 
     def size(self) -> int:
         """Trials in any state."""
@@ -214,11 +223,12 @@ class Study:
             if interrupted(trial) and self._deaths(trial) <= RETRIES:
                 plan = plan_of(trial)
                 complete = trial.params.keys() == self._space.keys()  # else: killed while drawing; draw again
-                return Plan(plan.place, self._deaths(trial), dict(trial.params) if complete else plan.fixed)
+                fixed = dict(trial.params) if complete else plan.fixed
+                return Plan(plan.place, self._deaths(trial), fixed, plan.effort)
         return None
 
     def _fresh(self, trials: Sequence[FrozenTrial]) -> Plan:
-        place = 1 + max((plan_of(trial).place for trial in trials), default=-1)
+        place = _next_place(trials)
         return Plan(place, 0, self._anchors[place] if place < len(self._anchors) else {})
 
     def _one(self, objective: Callable[[Suggestion], Outcome], failures: tuple[type[HwcostError], ...]) -> None:
@@ -280,7 +290,8 @@ class Study:
             trial._suggest(name, choices)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent = nearest(trial.params, self._trials(), self._space) if self._warm else None
-        return trial, Suggestion(trial.number, dict(trial.params), seed, parent)
+        effort = trial.user_attrs.get("effort", 1)  # none in a study from before there was a choice
+        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, effort)
 
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]

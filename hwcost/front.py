@@ -1,0 +1,142 @@
+"""The front of a study when its search is over: tested once, trained on, and trained again with other seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwcost.data import Data
+from hwcost.pareto import hypervolume, non_dominated
+from hwcost.records import checkpoint, read_json, restore_net, write_json
+from hwcost.search import Study, Suggestion
+from hwcost.train import Epoch, evaluate
+from hwcost.trial import Sweep, design, run_trial
+
+TESTED, REPEATED = "test.json", "repeats.json"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a study stands: the non-dominated trials, as rows of its table."""
+
+    finished: int
+    front: list[dict[str, Any]]
+
+
+def standing(study: Study, sweep: Sweep) -> Standing:
+    """By the objectives on validation data."""
+    rows = [named(row) for row in study.frame().to_dict("records") if row["state"] == "COMPLETE"]
+    if not rows:
+        return Standing(0, [])
+    keep = non_dominated(_points(rows, sweep), [objective.direction for objective in sweep.objectives])
+    return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept])
+
+
+def _points(rows: list[dict[str, Any]], sweep: Sweep) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([[row[objective.name] for objective in sweep.objectives] for row in rows], dtype=float)
+
+
+def named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    """A row of a table with names as text."""
+    return {str(name): value for name, value in row.items()}
+
+
+def survivors(front: list[dict[str, Any]], sweep: Sweep, rung: int) -> list[dict[str, Any]]:
+    """Who trains on: at rung 1 the whole front, at each next one half as many, those that alone cover the most.
+
+    Source: successive halving (Jamieson and Talwalkar, AISTATS 2016), ranked by exclusive hypervolume, as in SMS-EMOA
+    (Beume, Naujoks and Emmerich, EJOR 2007); its extremes come first.
+
+    Args:
+        front: rows of the non-dominated trials, distinct widths or not: of equal widths the latest goes on.
+        sweep: for its objectives.
+        rung: from 1.
+    """
+    latest = {str(sorted(row["params"].items())): row for row in front}
+    rows = list(latest.values())
+    directions = [objective.direction for objective in sweep.objectives]
+    points = _points(rows, sweep)
+    worst = np.array(
+        [column.min() if way == "maximize" else column.max() for column, way in zip(points.T, directions, strict=True)]
+    )
+    whole = hypervolume(points, worst, directions)
+    alone = [
+        np.inf if (points[at] == worst).any() else whole - hypervolume(np.delete(points, at, 0), worst, directions)
+        for at in range(len(rows))
+    ]
+    order = sorted(range(len(rows)), key=lambda at: (-alone[at], at))
+    return [rows[at] for at in sorted(order[: ceil(len(rows) / 2 ** (rung - 1))])]
+
+
+def test_front(sweep: Sweep, data: Data, study: Study) -> None:
+    """Test accuracy of the trials on the front, chosen by validation; of no other trial, and of each once."""
+    tested = _record(sweep.out / TESTED)
+    for row in standing(study, sweep).front:
+        number = int(row["number"])
+        if str(number) in tested:
+            continue
+        study.fetch(number)
+        net = design(sweep, row["params"], data, int(row["seed"])).net
+        restore_net(net, checkpoint(sweep.out, number))
+        tested[str(number)] = evaluate(net, data.test)
+        write_json(sweep.out / TESTED, tested)
+
+
+def repeat_front(
+    sweep: Sweep, data: Data, study: Study, times: int, on_epoch: Callable[[Epoch], None] | None = None
+) -> None:
+    """Train every trial of the front again with other seeds, and test it: how much of its place on the front is luck.
+
+    A repetition is what the trial was, with another order of the samples and, from the start, other first weights; what
+    joined from a ramp is fine-tuned from its own weights. Each is written at once and made only once.
+
+    Args:
+        sweep, data, study: as in `test_front`.
+        times: repetitions wanted of each trial, with those on record.
+        on_epoch: called with each finished epoch.
+    """
+    done = _record(sweep.out / REPEATED)
+    for row in standing(study, sweep).front:
+        number, runs = int(row["number"]), list(done.get(str(row["number"]), []))
+        while len(runs) < times:
+            suggestion = _repetition(sweep, row, len(runs) + 1)
+            if suggestion.parent is not None:
+                study.fetch(suggestion.parent)
+            outcome, trial = run_trial(sweep, data, suggestion, on_epoch)
+            runs.append(
+                {
+                    "seed": suggestion.seed,
+                    "accuracy": outcome.attributes["accuracy"],
+                    "test_accuracy": evaluate(trial.net, data.test),
+                }
+            )
+            done[str(number)] = runs
+            write_json(sweep.out / REPEATED, done)
+
+
+def _repetition(sweep: Sweep, row: Mapping[str, Any], at: int) -> Suggestion:
+    parent = row.get("parent")
+    if row.get("ramp_epoch") == row.get("ramp_epoch") and row.get("ramp_epoch") is not None:
+        parent = row["number"]
+    return Suggestion(
+        number=int(row["number"]),
+        params=row["params"],
+        seed=(int(row["seed"]) + at) % 2**32,
+        parent=None if parent is None or parent != parent or sweep.warm is None else int(parent),
+        effort=effort_of(row),
+    )
+
+
+def effort_of(row: Mapping[Any, Any]) -> int:
+    """How many times the epochs of an ordinary trial it trained; a gap in a table is NaN."""
+    effort = row.get("effort")
+    return 1 if effort is None or effort != effort else int(effort)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
