@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import count, product
 from math import log
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,8 +38,10 @@ import torch
 from hwcost.cli.network import find_recipe
 from hwcost.control import Ramp, WeightedCost
 from hwcost.data import Data
+from hwcost.front import standing, survivors
 from hwcost.loss import hardware_cost
 from hwcost.pareto import hypervolume, non_dominated
+from hwcost.ramped import ramp
 from hwcost.records import checkpoint, save_net
 from hwcost.search import Outcome, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
@@ -51,7 +53,11 @@ RAMP = 1e4
 WARM = {"digits": 8, "letter": 6, "fashion-mnist": 1}
 """Epochs of a warm trial: about half a training from the start."""
 
-METHODS = ("warm", "cold", "grid", "nsga2", "ramp")
+RAMP_SHARE, SEARCH_SHARE = 0.2, 0.7
+"""Of the time: for the ramp of `ramped`, and for the search of `polished` before its front trains on."""
+
+METHODS = ("warm", "ramped", "polished", "cold", "grid", "nsga2", "ramp")
+OURS = ("warm", "ramped", "polished", "cold")
 OBJECTIVES = ("accuracy", "LUT")
 DIRECTIONS = ("maximize", "minimize")
 
@@ -87,10 +93,11 @@ class Points:
         self.aside += time.process_time() - before
 
 
-def searched(sweep: Sweep, data: Data, points: Points, *, warm: bool) -> None:
+def searched(sweep: Sweep, data: Data, points: Points, *, polish: bool) -> None:
     """Trials of a study until the time is up."""
     prices = priced_space(sweep, data)
     assert prices is not None
+    warm = sweep.warm is not None
     if warm:
         torch.manual_seed(sweep.seed)
         float_net = sweep.network(None)
@@ -107,7 +114,17 @@ def searched(sweep: Sweep, data: Data, points: Points, *, warm: bool) -> None:
         sweep.out, fingerprint={}, objectives=sweep.objectives, seed=sweep.seed, sampler=sweep.method,
         space=prices.space, prices=prices, warm=warm,
     ) as study:  # fmt: skip
-        study.run(objective, trials=10**6)
+        for point in ramp(sweep, data, prices) if sweep.ramp is not None else ():
+            points.add(point.outcome.attributes["accuracy"], point.outcome.attributes["LUT"], point.design.net)
+            save_net(point.design.net, checkpoint(sweep.out, study.adopt(point.params, point.outcome)))
+        study.run(
+            objective, trials=10**6, stop=lambda: polish and points.spent() > SEARCH_SHARE * points.limit
+        )  # fmt: skip
+        for rung in count(1):
+            chosen = survivors(standing(study, sweep).front, sweep, rung)
+            for row in chosen:
+                study.enqueue(row["params"], 2 ** (rung - 1))
+            study.run(objective, trials=len(chosen))
 
 
 def uniform(seed: int) -> Iterator[tuple[int, int]]:
@@ -176,11 +193,12 @@ def one(job: tuple[str, str, int, Path | None, float]) -> dict[str, Any]:
     torch.set_num_threads(1)
     recipe = replace(find_recipe(name), objectives=OBJECTIVES)
     with tempfile.TemporaryDirectory() as folder:
-        warm = WARM[name] if method == "warm" else None
+        epochs = WARM[name] if method in ("warm", "ramped", "polished") else None
+        long = max(2, round(RAMP_SHARE * trainings * recipe.training.epochs))
         sampler = "nsga2" if method == "nsga2" else "greybox"
         sweep = Sweep(
-            recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=BITS, warm=warm,
-            sampler=sampler,
+            recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=BITS, warm=epochs,
+            sampler=sampler, ramp=long if method == "ramped" else None,
         )  # fmt: skip
         data = sweep.load()
         (Path(folder) / "study").mkdir()
@@ -188,8 +206,8 @@ def one(job: tuple[str, str, int, Path | None, float]) -> dict[str, Any]:
         float_accuracy, unit = calibrated(sweep, data)
         points = Points(trainings * unit, data)
         try:
-            if method in ("warm", "cold", "nsga2"):
-                searched(sweep, data, points, warm=warm is not None)
+            if method in (*OURS, "nsga2"):
+                searched(sweep, data, points, polish=method == "polished")
             elif method == "grid":
                 gridded(sweep, data, points)
             else:
@@ -219,7 +237,7 @@ def calibrated(sweep: Sweep, data: Data) -> tuple[float, float]:
     prices = priced_space(sweep, data)
     assert prices is not None
     before = time.process_time()
-    run_trial(replace(sweep, warm=None), data, Suggestion(0, dict.fromkeys(prices.space, 4), seed=0))
+    run_trial(replace(sweep, warm=None, ramp=None), data, Suggestion(0, dict.fromkeys(prices.space, 4), seed=0))
     return evaluate(net, data.test), time.process_time() - before
 
 
@@ -236,9 +254,9 @@ def summary(found: list[dict[str, Any]], trainings: float) -> str:
         volumes.setdefault(key, []).append(front_volume(run["rows"], run["corner"]))
         counts.setdefault(key, []).append(len(run["rows"]))
     for (net, method), values in volumes.items():
-        others = max(mean(other) for (one, way), other in volumes.items() if one == net and way not in ("warm", "cold"))
+        others = max([0.0, *(mean(other) for (one, way), other in volumes.items() if one == net and way not in OURS)])
         spread = f"{stdev(values):.3f}" if len(values) > 1 else ""
-        ratio = f"{mean(values) / others:.2f}" if method in ("warm", "cold") and others else ""
+        ratio = f"{mean(values) / others:.2f}" if method in OURS and others else ""
         lines.append(
             f"| {net} | {method} | {mean(counts[net, method]):.0f} | {mean(values):.3f} | {spread} | {ratio} |"
         )

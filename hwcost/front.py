@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwcost.data import Data
 from hwcost.pareto import hypervolume, non_dominated
@@ -16,6 +17,8 @@ from hwcost.records import checkpoint, read_json, restore_net, write_json
 from hwcost.search import Study, Suggestion
 from hwcost.train import Epoch, evaluate
 from hwcost.trial import Sweep, design, run_trial
+
+Floats = NDArray[np.float64]
 
 TESTED, REPEATED = "test.json", "repeats.json"
 
@@ -37,7 +40,7 @@ def standing(study: Study, sweep: Sweep) -> Standing:
     return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept])
 
 
-def _points(rows: list[dict[str, Any]], sweep: Sweep) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _points(rows: list[dict[str, Any]], sweep: Sweep) -> Floats:
     return np.array([[row[objective.name] for objective in sweep.objectives] for row in rows], dtype=float)
 
 
@@ -59,23 +62,30 @@ def survivors(front: list[dict[str, Any]], sweep: Sweep, rung: int) -> list[dict
     """
     latest = {str(sorted(row["params"].items())): row for row in front}
     rows = list(latest.values())
-    directions = [objective.direction for objective in sweep.objectives]
-    points = _points(rows, sweep)
-    worst = np.array(
-        [column.min() if way == "maximize" else column.max() for column, way in zip(points.T, directions, strict=True)]
-    )
-    whole = hypervolume(points, worst, directions)
-    alone = [
-        np.inf if (points[at] == worst).any() else whole - hypervolume(np.delete(points, at, 0), worst, directions)
-        for at in range(len(rows))
-    ]
+    alone = _alone(_points(rows, sweep), [objective.direction for objective in sweep.objectives])
     order = sorted(range(len(rows)), key=lambda at: (-alone[at], at))
     return [rows[at] for at in sorted(order[: ceil(len(rows) / 2 ** (rung - 1))])]
 
 
+def _alone(points: Floats, directions: Sequence[str]) -> list[float]:
+    """Hypervolume that each point of a front covers alone; infinite where it is the worst there is in something."""
+    differing = [at for at, column in enumerate(points.T) if np.ptp(column) > 0]
+    points, ways = points[:, differing], [directions[at] for at in differing]
+    worst = np.array(
+        [column.min() if way == "maximize" else column.max() for column, way in zip(points.T, ways, strict=True)]
+    )
+    whole = hypervolume(points, worst, ways) if differing else 0.0
+    return [
+        np.inf
+        if (point == worst).any() or not differing
+        else whole - hypervolume(np.delete(points, at, 0), worst, ways)
+        for at, point in enumerate(points)
+    ]
+
+
 def test_front(sweep: Sweep, data: Data, study: Study) -> None:
     """Test accuracy of the trials on the front, chosen by validation; of no other trial, and of each once."""
-    tested = _record(sweep.out / TESTED)
+    tested = recorded(sweep.out / TESTED)
     for row in standing(study, sweep).front:
         number = int(row["number"])
         if str(number) in tested:
@@ -100,7 +110,7 @@ def repeat_front(
         times: repetitions wanted of each trial, with those on record.
         on_epoch: called with each finished epoch.
     """
-    done = _record(sweep.out / REPEATED)
+    done = recorded(sweep.out / REPEATED)
     for row in standing(study, sweep).front:
         number, runs = int(row["number"]), list(done.get(str(row["number"]), []))
         while len(runs) < times:
@@ -128,15 +138,16 @@ def _repetition(sweep: Sweep, row: Mapping[str, Any], at: int) -> Suggestion:
         params=row["params"],
         seed=(int(row["seed"]) + at) % 2**32,
         parent=None if parent is None or parent != parent or sweep.warm is None else int(parent),
-        effort=effort_of(row),
+        polish=polish_of(row),
     )
 
 
-def effort_of(row: Mapping[Any, Any]) -> int:
-    """How many times the epochs of an ordinary trial it trained; a gap in a table is NaN."""
-    effort = row.get("effort")
-    return 1 if effort is None or effort != effort else int(effort)
+def polish_of(row: Mapping[Any, Any]) -> int:
+    """As of the suggestion of a trial; a gap in a table is NaN."""
+    polish = row.get("polish")
+    return 0 if polish is None or polish != polish else int(polish)
 
 
-def _record(path: Path) -> dict[str, Any]:
+def recorded(path: Path) -> dict[str, Any]:
+    """What a file of a study has on record; nothing before it is written."""
     return read_json(path) if path.exists() else {}

@@ -11,7 +11,7 @@ import torch
 from hwcost import ramped
 from hwcost.data import Data
 from hwcost.errors import BadStudy
-from hwcost.front import effort_of
+from hwcost.front import polish_of
 from hwcost.models import RESOURCES
 from hwcost.recipe import Recipe
 from hwcost.records import checkpoint, read_run, read_trials, restore_net
@@ -101,7 +101,7 @@ def _recorded(
             params=kept["params"],
             seed=int(kept["seed"]),
             parent=None if parent is None or parent != parent else int(parent),  # a gap in a table is NaN
-            effort=effort_of(kept.to_dict()),
+            polish=polish_of(kept.to_dict()),
         )
         sweep = Sweep(
             recipe=find(record["recipe"]),

@@ -20,7 +20,7 @@ import torch
 
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadOption, BadStudy, DivergedTraining, OutOfMemory
-from hwcost.front import REPEATED, TESTED, Standing, named, repeat_front, standing, survivors, test_front
+from hwcost.front import REPEATED, TESTED, Standing, named, recorded, repeat_front, standing, survivors, test_front
 from hwcost.models import AREAS
 from hwcost.models.error_band import BANDS
 from hwcost.ramped import RECORD, stored
@@ -323,8 +323,7 @@ def _accelerated(sweep: Sweep) -> str:
 
 def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
     """Write the table with its nested columns, so that `hwcost report` needs neither recipe nor data; then the page."""
-    path = sweep.out / "test.json"
-    tested = read_json(path) if path.exists() else {}
+    tested, repeats = recorded(sweep.out / TESTED), recorded(sweep.out / REPEATED)
     front = {row["number"] for row in standing(study, sweep).front}
     rows = [
         {name: _finite(value) for name, value in named(row).items() if name != "reason"}
@@ -332,6 +331,7 @@ def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
             "error": _finite(row["reason"]),
             "test_accuracy": tested.get(str(row["number"])) if row["number"] in front else None,
         }
+        | ({"repeats": repeats[str(row["number"])]} if row["number"] in front and str(row["number"]) in repeats else {})
         for row in study.frame().to_dict("records")
     ]
     write_json(sweep.out / "trials.json", {"trials": rows})

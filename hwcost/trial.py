@@ -30,6 +30,9 @@ from hwcost.train import Epoch, evaluate, fit
 from hwcost.warm import check_alike, start_from
 from hwcost.width_space import WidthSpace, fix_widths
 
+POLISHING = float(__import__("os").environ.get("PLR", "1"))
+"""Of the recipe's learning rate, in a trial that trains on at the same widths."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
@@ -251,7 +254,9 @@ def run_trial(
     if sweep.bits is not None:
         settings = replace(settings, settle=1.0)  # no width learns, so that the best of all epochs may be kept
     if sweep.warm is not None:
-        settings = replace(settings, epochs=sweep.warm * suggestion.effort)
+        settings = replace(settings, epochs=sweep.warm * max(1, suggestion.polish))
+        if suggestion.polish:
+            settings = replace(settings, lr=POLISHING * settings.lr)
         start_from(trial.net, checkpoint(sweep.out, suggestion.parent))
     budget = _budget(sweep, suggestion.params, data)
     try:
@@ -273,7 +278,7 @@ def run_trial(
             "give a smaller batch, or fewer --jobs"
         ) from error
     extra = {} if sweep.warm is None else {"parent": suggestion.parent}
-    extra |= {} if suggestion.effort == 1 else {"effort": suggestion.effort}
+    extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     return judged(sweep, data, suggestion, trial, epochs, extra), trial
 
 

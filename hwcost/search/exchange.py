@@ -41,14 +41,14 @@ class Suggestion:
         params: name -> value, one for each entry of the space.
         seed: for all randomness of this trial, 0 to 2**32 - 1; a retry has that of the trial it repeats.
         parent: in a study with warm starts, the finished trial that it goes on from; None for the float network.
-        effort: how many times as long as an ordinary trial to train.
+        polish: of a trial that trains on from its own weights, how many times as long as an ordinary one; else 0.
     """
 
     number: int
     params: Mapping[str, Any]
     seed: int
     parent: int | None = None
-    effort: int = 1
+    polish: int = 0
 
 
 @dataclass(frozen=True)

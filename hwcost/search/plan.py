@@ -9,13 +9,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class Plan(NamedTuple):
-    """What a trial is born with. `place` counts without retries; `died` counts the processes that died on it; `effort`
-    is how many times as long as an ordinary trial it trains."""
+    """What a trial is born with. `place` counts without retries; `died` counts the processes that died on it; `polish`
+    is that of its suggestion."""
 
     place: int
     died: int
     fixed: dict[str, Any]
-    effort: int = 1
+    polish: int = 0
 
 
 def plan_of(trial: FrozenTrial) -> Plan:

@@ -136,9 +136,9 @@ class Study:
         self._study.add_trial(finished)
         return number
 
-    def enqueue(self, params: Mapping[str, Any], effort: int) -> None:
-        """Have a trial of these parameters come next, and train so many times as long as an ordinary one."""
-        plan = Plan(_next_place(self._trials()), 0, dict(params), effort)
+    def enqueue(self, params: Mapping[str, Any], polish: int) -> None:
+        """Have a trial of these parameters, which a finished one has, come next and train on from there."""
+        plan = Plan(_next_place(self._trials()), 0, dict(params), polish)
         self._study.enqueue_trial(plan.fixed, user_attrs=plan._asdict())
 
     def size(self) -> int:
@@ -224,7 +224,7 @@ class Study:
                 plan = plan_of(trial)
                 complete = trial.params.keys() == self._space.keys()  # else: killed while drawing; draw again
                 fixed = dict(trial.params) if complete else plan.fixed
-                return Plan(plan.place, self._deaths(trial), fixed, plan.effort)
+                return Plan(plan.place, self._deaths(trial), fixed, plan.polish)
         return None
 
     def _fresh(self, trials: Sequence[FrozenTrial]) -> Plan:
@@ -290,8 +290,8 @@ class Study:
             trial._suggest(name, choices)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent = nearest(trial.params, self._trials(), self._space) if self._warm else None
-        effort = trial.user_attrs.get("effort", 1)  # none in a study from before there was a choice
-        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, effort)
+        polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
+        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish)
 
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]

@@ -1,0 +1,96 @@
+"""The end of a search: the front trains on by halves, is trained again with other seeds, and both are on record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_recipe
+
+from hwcost.errors import BadOption
+from hwcost.front import REPEATED, TESTED, survivors
+from hwcost.recorded import reproduce
+from hwcost.records import read_json, read_trials
+from hwcost.sweep import Listener, run
+from hwcost.trial import Sweep
+
+RECIPE = replace(tiny_recipe.recipe, plain=tiny_recipe.recipe.anchors[1])
+"""Its narrowest network, so that every width has room."""
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")
+
+
+def sweep(folder: Path, **changes: Any) -> Sweep:
+    where = f"{Path(tiny_recipe.__file__)}:recipe"
+    plan = Sweep(recipe=RECIPE, reference=where, out=folder, bits=(2, 5), warm=1)
+    return replace(plan, **changes)
+
+
+def row(number: int, accuracy: float, lut: float, ram: float = 0) -> dict[str, Any]:
+    return {"number": number, "params": {"a": number}, "accuracy": accuracy, "LUT": lut, "BRAM18": ram}
+
+
+def test_the_extremes_and_what_covers_most_survive(tmp_path: Path) -> None:
+    front = [row(0, 0.5, 10), row(1, 0.51, 20), row(2, 0.9, 30), row(3, 0.91, 90), row(4, 0.95, 100)]
+    plan = sweep(tmp_path)
+    numbers = [[int(kept["number"]) for kept in survivors(front, plan, rung)] for rung in (1, 2, 3, 4)]
+    assert numbers == [[0, 1, 2, 3, 4], [0, 2, 4], [0, 4], [0]]
+
+
+def test_of_the_same_widths_the_latest_goes_on(tmp_path: Path) -> None:
+    front = [row(0, 0.9, 30), {**row(1, 0.9, 30), "params": {"a": 0}}, row(2, 0.95, 100)]
+    assert [kept["number"] for kept in survivors(front, sweep(tmp_path), 1)] == [1, 2]
+
+
+class _Counted(Listener):
+    def __init__(self) -> None:
+        self.wanted, self.done = 4, [0]
+
+    def trials_added(self, count: int) -> None:
+        self.wanted += count
+
+    def trial_done(self, done: int, standing: Any) -> None:
+        self.done.append(done)
+
+
+def test_the_front_trains_on_from_itself_half_of_it_twice_as_long(tmp_path: Path) -> None:
+    told = _Counted()
+    run(sweep(tmp_path / "study"), 4, told, polish=2)
+    rows = read_trials(tmp_path / "study").set_index("number", drop=False)
+    polished = rows[rows["polish"].notna()]
+    assert told.done == list(range(len(rows) + 1)) and told.wanted == len(rows)
+    rungs = polished["polish"].value_counts()
+    assert set(rungs.index) == {1.0, 2.0} and rungs[2.0] < rungs[1.0] + 2
+    for _, one in polished.iterrows():
+        assert one["params"] == rows.loc[int(one["parent"])]["params"], "not its own weights"
+        assert len(one["epochs"]) == one["polish"]
+        recorded, again = reproduce(tmp_path / "study", int(one["number"]), lambda _: RECIPE, None)
+        assert recorded == again
+
+
+def test_other_seeds_train_the_front_again_and_are_tested_once(tmp_path: Path) -> None:
+    run(sweep(tmp_path / "study"), 3, repeat=2)
+    folder = tmp_path / "study"
+    repeats, tested = read_json(folder / REPEATED), read_json(folder / TESTED)
+    assert repeats.keys() == tested.keys()
+    rows = read_trials(folder)
+    for number, runs in repeats.items():
+        seeds = {entry["seed"] for entry in runs}
+        assert len(seeds) == 2 and int(rows["seed"][int(number)]) not in seeds
+        assert all(0 <= entry[name] <= 1 for entry in runs for name in ("accuracy", "test_accuracy"))
+    run(sweep(folder), 1, repeat=3)
+    later = read_json(folder / REPEATED)
+    assert all(later[number][:2] == runs for number, runs in repeats.items())
+    table = read_json(folder / "trials.json")["trials"]
+    shown = {entry["number"]: entry["repeats"] for entry in table if "repeats" in entry}
+    assert shown and all(len(runs) >= 2 for runs in shown.values())
+
+
+def test_without_warm_starts_there_is_nothing_to_train_on_from(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=r"polish=1: .* --warm"):
+        run(sweep(tmp_path / "study", warm=None), 1, polish=1)
