@@ -116,7 +116,7 @@ def searched(sweep: Sweep, data: Data, points: Points, *, polish: bool) -> None:
     ) as study:  # fmt: skip
         for point in ramp(sweep, data, prices) if sweep.ramp is not None else ():
             points.add(point.outcome.attributes["accuracy"], point.outcome.attributes["LUT"], point.design.net)
-            save_net(point.design.net, checkpoint(sweep.out, study.adopt(point.params, point.outcome)))
+            save_net(point.design.net, checkpoint(sweep.out, study.adopt(point.params, point.outcome, point.seconds)))
         study.run(
             objective, trials=10**6, stop=lambda: polish and points.spent() > SEARCH_SHARE * points.limit
         )  # fmt: skip

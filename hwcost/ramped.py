@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,12 +42,23 @@ class Point:
         params: the widths, as a trial of the study has them.
         outcome: as of a trial that trained to here.
         design: the network with these widths and the weights of that epoch.
+        seconds: of training since the point before.
     """
 
     epoch: int
     params: Mapping[str, int]
     outcome: Outcome
     design: Design
+    seconds: float
+
+
+class _Passed(NamedTuple):
+    """An epoch with the network as it was, and when."""
+
+    epoch: Epoch
+    params: dict[str, int]
+    state: dict[str, Tensor]
+    at: float
 
 
 class _Reached(Exception):
@@ -87,18 +99,19 @@ def ramp(
     steps = sweep.ramp * data.train.steps(settings.batch)
     costs = {name: full[name] for name in prices.costs.values() if full[name] > 0}
     keeper = WeightedCost(costs, Ramp(FIRST, LAST, steps))
-    passed: list[tuple[Epoch, dict[str, int], dict[str, Tensor]]] = []
+    passed: list[_Passed] = []
 
     def keep(epoch: Epoch) -> None:
         widths = learned_widths(trial.net)
         params = {name: int(widths[name]().item()) for name in prices.space}
         state = {name: tensor.detach().clone() for name, tensor in trial.net.state_dict().items()}
-        passed.append((epoch, params, state))
+        passed.append(_Passed(epoch, params, state, time.perf_counter()))
         if on_epoch is not None:
             on_epoch(epoch)
         if epoch.epoch == until:
             raise _Reached
 
+    started = time.perf_counter()
     try:
         fit(
             trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
@@ -106,14 +119,15 @@ def ramp(
         )  # fmt: skip
     except _Reached:
         pass
-    chosen = [len(passed) - 1] if until is not None else _unbeaten(sweep, prices, [entry[0] for entry in passed])
-    return [_point(sweep, data, [entry[0] for entry in passed[: at + 1]], *passed[at][1:]) for at in chosen]
+    chosen = [len(passed) - 1] if until is not None else _unbeaten(sweep, prices, [one.epoch for one in passed])
+    ends = [started, *(passed[at].at for at in chosen)]
+    return [_point(sweep, data, passed[: at + 1], since) for at, since in zip(chosen, ends, strict=False)]
 
 
 def stored(
     sweep: Sweep, data: Data, prices: Prices, on_epoch: Callable[[Epoch], None] | None = None
-) -> list[tuple[Mapping[str, int], Outcome]]:
-    """Widths and outcome of each point of a study's ramp, which is trained at the first call and then on disk.
+) -> list[tuple[Mapping[str, int], Outcome, float]]:
+    """Widths, outcome and seconds of each point of a study's ramp, which is trained at the first call and then on disk.
 
     Raises:
         BadStudy: the folder cannot be written, or its record of the ramp is broken. HwcostError: as `ramp`.
@@ -123,10 +137,13 @@ def stored(
         points = ramp(sweep, data, prices, on_epoch)
         for number, point in enumerate(points):
             save_net(point.design.net, checkpoint(sweep.out, number))
-        rows = [{"params": entry.params, **vars(entry.outcome)} for entry in points]
+        rows = [{"params": entry.params, "seconds": entry.seconds, **vars(entry.outcome)} for entry in points]
         write_json(path, {"points": rows})
     try:
-        return [(row["params"], Outcome(tuple(row["values"]), row["attributes"])) for row in read_json(path)["points"]]
+        return [
+            (row["params"], Outcome(tuple(row["values"]), row["attributes"]), float(row["seconds"]))
+            for row in read_json(path)["points"]
+        ]
     except (KeyError, TypeError) as error:
         raise BadStudy(f"{path}: garbled ({error!r}); restore it, or start a study in another folder") from error
 
@@ -158,13 +175,14 @@ def _unbeaten(sweep: Sweep, prices: Prices, epochs: list[Epoch]) -> list[int]:
     return sorted(latest.values())
 
 
-def _point(
-    sweep: Sweep, data: Data, epochs: list[Epoch], params: Mapping[str, int], state: Mapping[str, Tensor]
-) -> Point:
+def _point(sweep: Sweep, data: Data, passed: list[_Passed], since: float) -> Point:
     """Built as any other trial of these widths, so that it can be tested, verified and gone on from like one."""
-    trial = design(sweep, params, data, sweep.seed)
+    last = passed[-1]
+    trial = design(sweep, last.params, data, sweep.seed)
     with torch.no_grad():
-        put_weights(trial.net, state)
-    extra: dict[str, Any] = {"ramp_epoch": epochs[-1].epoch} | ({} if sweep.warm is None else {"parent": None})
-    outcome = judged(sweep, data, Suggestion(0, params, sweep.seed), trial, epochs, extra)
-    return Point(epochs[-1].epoch, params, outcome, trial)
+        put_weights(trial.net, last.state)
+    extra: dict[str, Any] = {"ramp_epoch": last.epoch.epoch} | ({} if sweep.warm is None else {"parent": None})
+    outcome = judged(
+        sweep, data, Suggestion(0, last.params, sweep.seed), trial, [one.epoch for one in passed], extra
+    )  # fmt: skip
+    return Point(last.epoch.epoch, last.params, outcome, trial, last.at - since)

@@ -138,8 +138,8 @@ def run(
             )
 
         if sweep.ramp is not None and prices is not None:
-            for params, outcome in stored(sweep, data, prices, listener.epoch_done)[study.size() :]:
-                study.adopt(params, outcome)
+            for params, outcome, seconds in stored(sweep, data, prices, listener.epoch_done)[study.size() :]:
+                study.adopt(params, outcome, seconds)
         if watch:
             _report(sweep, study, running=True)
         progress = train(trials)

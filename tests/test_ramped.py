@@ -82,11 +82,11 @@ def test_killed_while_its_points_join_it_goes_on(tmp_path: Path, monkeypatch: py
     run(sweep(tmp_path / "whole"), 2)
     adopt, joined = Study.adopt, []
 
-    def killed(self: Study, params: Any, outcome: Outcome) -> int:
+    def killed(self: Study, params: Any, outcome: Outcome, seconds: float) -> int:
         if joined:
             raise SystemExit
         joined.append(params)
-        return adopt(self, params, outcome)
+        return adopt(self, params, outcome, seconds)
 
     monkeypatch.setattr(Study, "adopt", killed)
     with pytest.raises(SystemExit):

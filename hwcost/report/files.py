@@ -120,7 +120,9 @@ def front_record(study: Study) -> dict[str, Any]:
         "hypervolume": float(course[-1]) if len(course) else None,
         "marks": [{"number": int(numbers[m.row]), "names": list(asdict(m)["names"])} for m in study.marks],
         "points": [
-            {**{key: trial[key] for key in keys}, "command": study.command(int(trial["number"]))}
+            {key: trial[key] for key in keys}
+            | ({"repeats": trial["repeats"]} if trial["repeats"] else {})
+            | {"command": study.command(int(trial["number"]))}
             for _, trial in study.front.iterrows()
         ],
     }

@@ -79,6 +79,9 @@ def _front_points(figure: Figure, axes: Axes, study: Study, cost: str) -> dict[s
         x, y, test = trial[cost], 100 * trial["accuracy"], 100 * trial["test_accuracy"]
         if math.isfinite(test):
             axes.plot([x, x], [y, test], color=MUTED, lw=0.6, zorder=2.5)
+            if (seeds := study.over_seeds(trial)) is not None:
+                mean, spread = 100 * seeds[0], 100 * seeds[1]
+                axes.errorbar(x, mean, yerr=spread, color=MUTED, elinewidth=1.6, capsize=2.5, zorder=2.6)
             axes.plot(x, test, "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
         measured = trial["LUT_measured"] if cost == "LUT" else math.nan
         if math.isfinite(measured):
@@ -88,18 +91,31 @@ def _front_points(figure: Figure, axes: Axes, study: Study, cost: str) -> dict[s
         axes.plot(x, y, color=color, mec=INK, mew=0.7, zorder=4, gid=f"point-{row}", ls="none",
                   marker=marker, ms=size)  # fmt: skip
         words[str(row)] = (int(trial["number"]), _words(study, int(str(row))))
-    _legend(figure, axes, legend, tests=bool(np.isfinite(study.column("test_accuracy", front)).any()), study=study)
+    repeated = any(study.over_seeds(trial) is not None for _, trial in front.iterrows())
+    tests = bool(np.isfinite(study.column("test_accuracy", front)).any())
+    _legend(figure, axes, legend, tests=tests, seeds=repeated, study=study)
     return words
 
 
-def _legend(figure: Figure, axes: Axes, shades: list[tuple[str, str]], *, tests: bool, study: Study) -> None:
+def _legend(
+    figure: Figure, axes: Axes, shades: list[tuple[str, str]], *, tests: bool, seeds: bool, study: Study
+) -> None:
     handles = []
     if len(study.complete) > len(study.front):
         handles += axes.plot([], [], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, label="dominated")
     if not shades:
         handles += axes.plot([], [], "o", ms=6, color=ACCENT, mec=INK, mew=0.7, label="front, validation")
     if tests:
-        handles += axes.plot([], [], "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, label="test")
+        handles += axes.plot(
+            [],
+            [],
+            "o",
+            ms=4.5,
+            mfc=PAPER,
+            mec=MUTED,
+            mew=0.9,
+            label="test, with mean and spread over seeds" if seeds else "test",
+        )
     if study.cost == "LUT" and np.isfinite(study.column("LUT_measured", study.front)).any():
         handles += axes.plot([], [], "D", ms=4.5, mfc=PAPER, mec=INK, mew=0.9, label="synthesized")
     if any(fits is not None and not fits for fits in study.front["fits"]):

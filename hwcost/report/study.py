@@ -82,6 +82,16 @@ class Study:
         """A column of numbers of `complete` (or of `frame`)."""
         return np.asarray((self.complete if frame is None else frame)[name], dtype=np.float64)
 
+    @staticmethod
+    def over_seeds(trial: pd.Series[Any]) -> tuple[float, float, int] | None:
+        """Mean and standard deviation of a trial's test accuracy with those of its repetitions, and how many they are.
+
+        None without repetitions.
+        """
+        again = [_number(entry.get("test_accuracy")) for entry in trial["repeats"] if isinstance(entry, Mapping)]
+        tests = [test for test in (_number(trial["test_accuracy"]), *again) if math.isfinite(test)]
+        return (float(np.mean(tests)), float(np.std(tests, ddof=1)), len(tests)) if again and len(tests) > 1 else None
+
     def command(self, number: int) -> str:
         """The command that reproduces a trial."""
         template = self.run.get("trial_command")
@@ -130,7 +140,7 @@ def _check_trials(trials: pd.DataFrame, objectives: tuple[tuple[str, str], ...])
     if table["number"].isna().any() or table["number"].duplicated().any():
         raise BadStudy("report: trial numbers are missing or used twice; each trial needs its own")
     table["number"] = table["number"].astype(int)
-    for name, empty in (("params", dict), ("layers", list), ("epochs", list)):
+    for name, empty in (("params", dict), ("layers", list), ("epochs", list), ("repeats", list)):
         given = table[name] if name in table.columns else [None] * len(table)
         table[name] = pd.Series([v if isinstance(v, Mapping | list) else empty() for v in given], dtype=object)
     for name, kind in (("fits", bool), ("error", str)):

@@ -110,19 +110,20 @@ class Study:
             return RunEnd(self._settled() - before, interrupted=True)
         return RunEnd(done)
 
-    def adopt(self, params: Mapping[str, Any], outcome: Outcome) -> int:
+    def adopt(self, params: Mapping[str, Any], outcome: Outcome, seconds: float) -> int:
         """Add a trial that was finished elsewhere, in one line of the journal.
 
         Args:
             params: one for each entry of the space.
             outcome: as of any trial; its weights are where those of the trial of the returned number belong.
+            seconds: that it took.
 
         Raises:
             BadOption: parameters outside the space, or an outcome that does not fit.
         """
         trials = self._trials()
         number, place = len(trials), _next_place(trials)
-        record = {"attributes": dict(outcome.attributes), "seconds": 0.0}
+        record = {"attributes": dict(outcome.attributes), "seconds": seconds}
         values = checked(outcome, self._objectives)
         try:
             finished = create_trial(
