@@ -31,7 +31,7 @@ from hwcost.warm import check_alike, start_from
 from hwcost.width_space import WidthSpace, fix_widths
 
 POLISHING = 0.3
-"""Of the recipe's learning rate, in a trial that trains on at the same widths: the full rate undoes more than it mends."""
+"""Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
 
 
 @dataclass(frozen=True, kw_only=True)
