@@ -42,6 +42,8 @@ class Recipe:
         device: part or board, by name.
         fps: target frame rate that the folding is chosen for, frames per second.
         clock_mhz: of the fabric.
+        hardware: parameters of a trial -> options of `Dataflow` that it chooses (multipliers, weight_memory,
+            weight_banks, thresholds, flow), and "fps" where it searches the folding; `--fps` overrides that one.
         objectives: what the front trades: "accuracy" (maximized) and resources (minimized).
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
         plain: parameters of the network in which `--bits` searches every width by itself; None takes the first of
@@ -60,6 +62,7 @@ class Recipe:
     fps: float
     training: Training = field(default_factory=Training)
     clock_mhz: float = 100.0
+    hardware: Callable[[Params], Mapping[str, Any]] = lambda params: {}
     objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
     anchors: tuple[Params, ...] = ()
     plain: Params | None = None

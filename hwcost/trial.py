@@ -30,6 +30,9 @@ from hwcost.train import Epoch, evaluate, fit
 from hwcost.warm import check_alike, start_from
 from hwcost.width_space import WidthSpace, fix_widths
 
+CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
+"""Of a trial's hardware, beside its folding: options that `Dataflow` and `target_fps` share."""
+
 POLISHING = 0.3
 """Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
 
@@ -155,6 +158,21 @@ class Sweep:
             return self.limits
         return ask(f"recipe {self.recipe.name}: its budget()", self.recipe.budget, params)
 
+    def hardware(self, params: Params) -> dict[str, Any]:
+        """What a trial chooses of its hardware: options of `Dataflow`, and the frame rate of its folding.
+
+        Raises:
+            BadRecipe: an option of another name.
+        """
+        chosen = params if self.bits is None else self.recipe.plain or self.recipe.first_tries[0]
+        options = dict(ask(f"recipe {self.recipe.name}: its hardware()", self.recipe.hardware, chosen))
+        if strange := sorted(options.keys() - {"fps", *CHOICES}):
+            raise BadRecipe(
+                f"recipe {self.recipe.name}: its hardware() chooses {strange[0]!r}; give fps and any of "
+                f"{', '.join(CHOICES)}"
+            )
+        return options | {"fps": self.target if self.fps is not None else options.get("fps", self.target)}
+
     @property
     def rehearsals(self) -> tuple[Params, ...]:
         """Parameters to try a recipe with before anything is trained; with `bits`, the widths as they are built."""
@@ -179,8 +197,10 @@ def design(sweep: Sweep, params: Params, data: Data, seed: int) -> Design:
     torch.manual_seed(seed)
     net = sweep.network(params)
     pipeline = trace(net, data.train.x[:1], input_range=sweep.recipe.input)
-    folding = target_fps(pipeline, sweep.target, clock_mhz=sweep.clock)
-    return Design(net=net, pipeline=pipeline, model=Dataflow(device=sweep.part, folding=folding, clock_mhz=sweep.clock))
+    options = sweep.hardware(params)
+    folding = target_fps(pipeline, options.pop("fps"), clock_mhz=sweep.clock, **options)
+    model = Dataflow(device=sweep.part, folding=folding, clock_mhz=sweep.clock, **options)
+    return Design(net=net, pipeline=pipeline, model=model)
 
 
 def rehearse(sweep: Sweep, data: Data) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
+from tiny_recipe import FPS, made
 from tiny_recipe import recipe as tiny
 
 from hwcost.cli.network import RECIPES
@@ -21,6 +22,7 @@ from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.quant import LearnedBits
 from hwcost.recipe import Recipe, ask, load_object, load_recipe
 from hwcost.trace import trace
+from hwcost.trial import Sweep, design
 
 TINY = Path(__file__).with_name("tiny_recipe.py")
 
@@ -143,3 +145,19 @@ def _refuses() -> None:
 
 def _interrupted() -> None:
     raise KeyboardInterrupt
+
+
+def test_a_trial_chooses_its_hardware(tmp_path: Path) -> None:
+    recipe = replace(tiny, hardware=lambda params: {"multipliers": "dsp", "fps": FPS / 4})
+    data = made(None)
+    params = recipe.anchors[0]
+    found = {}
+    for name, changes in {"plain": {}, "chosen": {"recipe": recipe}, "forced": {"recipe": recipe, "fps": 2e5}}.items():
+        sweep = replace(Sweep(recipe=tiny, reference="tiny", out=tmp_path), **changes)
+        found[name] = design(sweep, params, data, 0).estimate()
+    assert found["plain"].total["DSP"] == 0 and found["chosen"].total["DSP"] > 0 and found["forced"].total["DSP"] > 0
+    assert FPS / 4 <= found["chosen"].fps < FPS <= found["plain"].fps
+    assert found["chosen"].fps < 2e5 <= found["forced"].fps
+    wrong = replace(recipe, hardware=lambda params: {"multiplier": "dsp"})
+    with pytest.raises(BadRecipe, match=r"its hardware\(\) chooses 'multiplier'; give fps and any of multipliers"):
+        design(Sweep(recipe=wrong, reference="tiny", out=tmp_path), params, data, 0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +244,42 @@ def test_the_commands(tmp_path: Path) -> None:
     assert rows(tmp_path / "here" / "s") == rows(tmp_path / "s")
     again = subprocess.run([COMMAND, *shared], cwd=tmp_path / "here", capture_output=True, text=True, check=False)
     assert again.returncode == 2 and "its study is in a database; give its --storage" in again.stderr
+
+
+def test_a_locked_database_is_waited_for_and_then_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hwcost.search.database.SQLITE_WAIT_S", 0.2)
+    with led(tmp_path) as study:
+        study.run(evaluated, trials=2)
+    with closing(sqlite3.connect(tmp_path / "studies.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BadStudy, match="database is locked"), led(tmp_path) as study:
+            study.run(evaluated, trials=2)
+        other.execute("ROLLBACK")
+    with led(tmp_path) as study:
+        assert study.run(evaluated, trials=2).done == 2
+        assert len(figures(study)) == 4
+
+
+def test_a_database_locked_in_mid_run_loses_no_finished_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwcost.search.database.SQLITE_WAIT_S", 0.2)
+    with closing(sqlite3.connect(tmp_path / "studies.db", isolation_level=None)) as other:
+
+        def locked(suggestion: Suggestion) -> Outcome:
+            if suggestion.number == 2:
+                other.execute("BEGIN EXCLUSIVE")
+            return evaluated(suggestion)
+
+        with pytest.raises(BadStudy, match="database is locked"), led(tmp_path) as study:
+            study.run(locked, trials=4)
+        other.execute("ROLLBACK")
+    monkeypatch.setattr("hwcost.search.shared.SILENT_BEATS", 1)  # nobody beats any more
+    time.sleep(1.1)
+    with led(tmp_path) as study:
+        study._storage.grace_period = 1
+        study.run(evaluated, trials=2)
+        rows = figures(study)
+    with open_study(tmp_path / "alone", fingerprint={}, **MEANT) as alone:
+        alone.run(evaluated, trials=4)
+        assert figures(alone) == rows
