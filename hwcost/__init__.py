@@ -25,6 +25,7 @@ from hwcost.models import target_fps as target_fps
 from hwcost.quant import parameter_groups as parameter_groups
 from hwcost.recipe import Recipe as Recipe
 from hwcost.rules import RULES as RULES
+from hwcost.task import Task as Task
 from hwcost.trace import Pipeline as Pipeline
 from hwcost.trace import trace as trace
 from hwcost.train import Training as Training

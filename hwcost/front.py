@@ -93,7 +93,7 @@ def test_front(sweep: Sweep, data: Data, study: Study) -> None:
         study.fetch(number)
         net = design(sweep, row["params"], data, int(row["seed"])).net
         restore_net(net, checkpoint(sweep.out, number))
-        tested[str(number)] = evaluate(net, data.test)
+        tested[str(number)] = evaluate(net, data.test, task=sweep.recipe.task)
         write_json(sweep.out / TESTED, tested)
 
 
@@ -122,7 +122,7 @@ def repeat_front(
                 {
                     "seed": suggestion.seed,
                     "accuracy": outcome.attributes["accuracy"],
-                    "test_accuracy": evaluate(trial.net, data.test),
+                    "test_accuracy": evaluate(trial.net, data.test, task=sweep.recipe.task),
                 }
             )
             done[str(number)] = runs

@@ -115,7 +115,7 @@ def ramp(
     try:
         fit(
             trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
-            on_epoch=keep,
+            task=sweep.recipe.task, on_epoch=keep,
         )  # fmt: skip
     except _Reached:
         pass

@@ -19,6 +19,7 @@ from torch import nn
 from hwcost.data import Data
 from hwcost.errors import BadRecipe, HwcostError
 from hwcost.ranges import Range
+from hwcost.task import CLASSIFICATION, Task
 from hwcost.train import Training
 
 Params = Mapping[str, Any]
@@ -38,6 +39,7 @@ class Recipe:
         input: the integers that enter the network, e.g. `ranges.integers(8, signed=False)`.
         space: name -> Optuna distribution; the parameters of a trial.
         budget: parameters of a trial -> resource -> limit that its training is driven to.
+        task: what it is trained for; its score is what is called accuracy everywhere.
         training: settings of every training; its learning rates are those of one trial.
         device: part or board, by name.
         fps: target frame rate that the folding is chosen for, frames per second.
@@ -60,6 +62,7 @@ class Recipe:
     budget: Callable[[Params], Mapping[str, float]]
     device: str
     fps: float
+    task: Task = CLASSIFICATION
     training: Training = field(default_factory=Training)
     clock_mhz: float = 100.0
     hardware: Callable[[Params], Mapping[str, Any]] = lambda params: {}

@@ -39,6 +39,7 @@ from hwcost.records import (
 from hwcost.report import read_study, write_comparison, write_report
 from hwcost.search import MARK, Crew, Outcome, Prices, RunEnd, Study, Suggestion, lead_study, open_study
 from hwcost.source import digest
+from hwcost.task import CLASSIFICATION
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import Sweep, priced_space, rehearse, run_trial
 
@@ -265,8 +266,9 @@ def _chosen(sweep: Sweep) -> dict[str, str]:
     bits = {} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)}
     warm = {} if sweep.warm is None else {"warm": str(sweep.warm)}
     ramp = {} if sweep.ramp is None else {"ramp": str(sweep.ramp)}
+    task = {} if sweep.recipe.task is CLASSIFICATION else {"task": sweep.recipe.task.name}
     kind = torch.device(sweep.accelerator).type  # another one rounds in another order
-    return bits | warm | ramp | ({} if kind == "cpu" else {"accelerator": kind})
+    return bits | warm | ramp | task | ({} if kind == "cpu" else {"accelerator": kind})
 
 
 def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
@@ -297,9 +299,10 @@ def _float_baseline(sweep: Sweep, data: Data, listener: Listener) -> dict[str, f
         return read_json(path)
     torch.manual_seed(sweep.seed)
     net = sweep.network(None)
-    fit(net, data, sweep.recipe.training, seed=sweep.seed, on_epoch=listener.epoch_done)
+    task = sweep.recipe.task
+    fit(net, data, sweep.recipe.training, seed=sweep.seed, task=task, on_epoch=listener.epoch_done)
     save_net(net, checkpoint(sweep.out, None))
-    figures = {"validation": evaluate(net, data.validation)}
+    figures = {"validation": evaluate(net, data.validation, task=task)}
     write_json(path, figures)
     return figures
 
@@ -311,7 +314,7 @@ def _test_baseline(sweep: Sweep, data: Data) -> dict[str, float]:
     if "test" not in figures:
         net = sweep.network(None)
         restore_net(net, checkpoint(sweep.out, None))
-        figures["test"] = evaluate(net, data.test)
+        figures["test"] = evaluate(net, data.test, task=sweep.recipe.task)
         write_json(path, figures)
     return figures
 
@@ -357,6 +360,7 @@ def _provenance(
         + (f" --data {shlex.quote(str(sweep.data))}" if sweep.data else ""),
         "seed": sweep.seed,
         "sampler": sweep.method,
+        "score": sweep.recipe.task.name,
         "bits": sweep.bits,
         "warm": sweep.warm,
         "ramp": sweep.ramp,

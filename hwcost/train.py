@@ -8,7 +8,6 @@ from math import isfinite
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.control import Keeper
@@ -19,6 +18,7 @@ from hwcost.landing import Landing
 from hwcost.live_cost import LiveCost
 from hwcost.models.resources import HardwareModel
 from hwcost.quant import parameter_groups
+from hwcost.task import CLASSIFICATION, Task
 from hwcost.trace import Pipeline
 
 
@@ -94,7 +94,7 @@ class Epoch:
     Attributes:
         epoch: from 1.
         loss: mean training loss, task and penalty.
-        accuracy: on the validation split, 0 to 1.
+        accuracy: on the validation split, 0 to 1; the score of another task.
         cost: resource -> amount at the end of the epoch; empty without a hardware model.
         widths: layer -> {"weight_bits": ..., "output_bits": ...} at the end of the epoch.
     """
@@ -110,15 +110,15 @@ class Epoch:
         return asdict(self)
 
 
-def evaluate(net: nn.Module, split: Split, *, batch: int = 1024) -> float:
-    """Accuracy of `net` on a split, 0 to 1, in eval mode; the mode of each module is put back."""
+def evaluate(net: nn.Module, split: Split, *, batch: int = 1024, task: Task = CLASSIFICATION) -> float:
+    """Score of `net` on a split, 0 to 1, its accuracy unless another task is given; in eval mode, put back after."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
     with torch.no_grad():
-        correct = sum(int((net(x).argmax(1) == y).sum()) for x, y in split.batches(batch))
+        figures = torch.cat([task.judge(net(x), x, y) for x, y in split.batches(batch)])
     for module, mode in modes.items():
         module.training = mode
-    return correct / len(split)
+    return task.score(figures, split.y)
 
 
 def fit(
@@ -130,6 +130,7 @@ def fit(
     pipeline: Pipeline | None = None,
     model: HardwareModel | None = None,
     budget: Keeper | None = None,
+    task: Task = CLASSIFICATION,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
     """Train a network, with or without a hardware budget, and leave it at its best settled epoch.
@@ -145,6 +146,7 @@ def fit(
         seed: of the order of the samples; the same seed gives the same training, bit for bit, on one thread.
         pipeline, model: from `trace` and `hwcost.models`; both, or neither for a float network.
         budget: a `Budget`, or one of `hwcost.control`: added to the loss; needs pipeline and model.
+        task: what it is trained for, and judged by.
         on_epoch: called with each finished epoch.
 
     Returns:
@@ -155,7 +157,7 @@ def fit(
     """
     if (pipeline is None) != (model is None) or (budget is not None and pipeline is None):
         raise BadOption("fit: give pipeline and model together, and a budget only with both")
-    loop = _Loop(net, data, settings, seed, pipeline, model, budget)
+    loop = _Loop(net, data, settings, seed, pipeline, model, budget, task)
     epochs: list[Epoch] = []
     best, best_state = -1.0, dict[str, Tensor]()
     for number in range(1, settings.epochs + 1):
@@ -185,8 +187,9 @@ class _Loop:
         pipeline: Pipeline | None,
         model: HardwareModel | None,
         budget: Keeper | None,
+        task: Task,
     ) -> None:
-        self.net, self.data, self.settings = net, data, settings
+        self.net, self.data, self.settings, self.task = net, data, settings, task
         self.pipeline, self.model, self.budget = pipeline, model, budget
         self.order = torch.Generator().manual_seed(seed)
         groups = parameter_groups(net, lr=settings.lr, width_lr=settings.width_lr, weight_decay=settings.weight_decay)
@@ -226,7 +229,7 @@ class _Loop:
         return sum(losses) / len(losses)
 
     def _step(self, x: Tensor, y: Tensor, widths_learn: bool) -> float:
-        loss = F.cross_entropy(self.net(x), y)
+        loss = self.task.loss(self.net(x), x, y)
         used = None
         if self.budget is not None and widths_learn and self.cost is not None:
             used = self.cost()
@@ -246,7 +249,7 @@ class _Loop:
         return Epoch(
             epoch=number,
             loss=loss,
-            accuracy=evaluate(self.net, self.data.validation),
+            accuracy=evaluate(self.net, self.data.validation, task=self.task),
             cost={} if bill is None else {name: float(amount) for name, amount in bill.total().items()},
             widths={} if bill is None else {layer.name: layer_bits(layer) for layer in bill.layers if layer.blocks},
         )

@@ -221,10 +221,10 @@ def rehearse(sweep: Sweep, data: Data) -> None:
             too_slow.append(error)
             continue
         scores = trial.pipeline.layers()[-1].output.shape
-        if scores != (data.classes,):
+        if scores != sweep.recipe.task.outputs(data):
             raise BadRecipe(
-                f"recipe {sweep.recipe.name}: its network gives scores of shape {scores} for a sample; {data.name} has "
-                f"{data.classes} classes"
+                f"recipe {sweep.recipe.name}: its network gives {scores} for a sample; {sweep.recipe.task.name} on "
+                f"{data.name}, of {data.classes} classes, needs {sweep.recipe.task.outputs(data)}"
             )
         budget = _budget(sweep, params, data)
         if budget is not None:
@@ -288,6 +288,7 @@ def run_trial(
             pipeline=trial.pipeline,
             model=trial.model,
             budget=budget,
+            task=sweep.recipe.task,
             on_epoch=on_epoch,
         )
     except (MemoryError, RuntimeError) as error:
@@ -321,7 +322,7 @@ def judged(
     priced, limits = trial.estimate(), sweep.budget(suggestion.params)
     quantizing = _activations(trial.pipeline)
     figures: dict[str, Any] = {
-        "accuracy": evaluate(trial.net, data.validation),
+        "accuracy": evaluate(trial.net, data.validation, task=sweep.recipe.task),
         **{name: priced.total[name] for name in RESOURCES},
         **extra,
         "fps": priced.fps,

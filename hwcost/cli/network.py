@@ -24,6 +24,7 @@ RECIPES = {
     "ds-cnn": "hwcost.zoo.keywords:recipe",
     "lenet": "hwcost.zoo.lenet:recipe",
     "cnv": "hwcost.zoo.cnv:recipe",
+    "autoencoder": "hwcost.zoo.autoencoder:recipe",
     "resnet8": "hwcost.zoo.resnet:recipe",
     "mobilenet-v1": "hwcost.zoo.mobilenet:recipe",
     "proxylessnas": "hwcost.zoo.proxylessnas:recipe",

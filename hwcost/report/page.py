@@ -80,6 +80,9 @@ def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, A
 def _remarks(study: Study) -> list[str]:
     """What a reader must know before the figures: in plain sentences."""
     remarks = []
+    score = study.run.get("score", "accuracy")
+    if score != "accuracy":
+        remarks.append(f"What this page calls accuracy is the {score}, in percent.")
     if not len(study.complete):
         remarks.append("No trial has finished with numbers in every objective yet, so there is no front to show.")
     elif study.cost is None:

@@ -6,12 +6,19 @@ keras_model.py: 640-128-128-128-128-8-128-128-128-128-640, 264,192 multiply-adds
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
+from hwcost.ranges import unknown
+from hwcost.task import RECONSTRUCTION
+from hwcost.task import separation as separation
+from hwcost.train import Training
+from hwcost.zoo.data import anomalies
+from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.precision import Precision
 
 FEATURES = 640
@@ -23,8 +30,7 @@ INPUT_BITS, INPUT_MAX = 8, 4.0
 class Autoencoder(nn.Sequential):
     """(dense - batch norm - ReLU) per hidden size, then dense back to the features. Trained without labels.
 
-    It has no classes, so it is no recipe of `hwcost sweep`: train it in a loop of your own with
-    `reconstruction_error` for the loss and `hwcost.Budget`, as examples/autoencoder.py does.
+    Train it with `hwcost sweep autoencoder`, or in a loop of your own as examples/autoencoder.py does.
 
     Args:
         precision: of all weights and activations; None builds the network in float.
@@ -54,17 +60,22 @@ def reconstruction_error(net: nn.Module, x: Tensor) -> Tensor:
     return F.mse_loss(net(x), x, reduction="none").mean(1)
 
 
-def separation(strange: Tensor, normal: Tensor) -> float:
-    """Area under the ROC curve: how often a strange sample has the larger error, ties counted half.
-
-    >>> import torch
-    >>> separation(torch.tensor([2.0, 3.0]), torch.tensor([1.0, 2.0]))
-    0.875
-    """
-    above = (strange[:, None] > normal).double() + (strange[:, None] == normal).double() / 2
-    return float(above.mean())
-
-
 def reference() -> Autoencoder:
     """At 8 bits, for `hwcost estimate autoencoder`."""
     return Autoencoder(Precision(8, 8))
+
+
+recipe = replace(
+    floor_recipe(
+        name="autoencoder",
+        network=Autoencoder,
+        data=from_path("autoencoder", "an npz file of normal (0) and strange (1) sounds, (N, 640) features", anomalies),
+        input=unknown(),
+        example=(FEATURES,),
+        lut_budget=(1_300, 5_000),
+        training=Training(epochs=12, batch=128, lr=3e-3),
+        device="PYNQ-Z1",
+        fps=10_000,
+    ),
+    task=RECONSTRUCTION,
+)

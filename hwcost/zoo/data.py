@@ -5,34 +5,19 @@ Integers stay exactly what hardware sees: each x is an integer divided by a powe
 
 from __future__ import annotations
 
-import gzip
 import math
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hwcost.data import Data, Split
 from hwcost.errors import BadData, BadOption
-
-Array = NDArray[Any]
-
-ARRAYS = ("X_train", "y_train", "X_test", "y_test")
-IDX_FILES = {
-    "X_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "X_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+from hwcost.zoo.arrays import Array, find_arrays
 
 
 def digits(*, seed: int = 0) -> Data:
@@ -83,7 +68,7 @@ def images(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Da
     Raises:
         BadData: missing, truncated, foreign, of the wrong type or shape, counts that differ, labels with holes.
     """
-    path, arrays = _find(Path(where))
+    path, arrays = find_arrays(Path(where))
     parts = []
     for name in ("X_train", "X_test"):
         x = arrays[name]
@@ -137,7 +122,7 @@ def spectrograms(where: Path | str, *, validation: float = 1 / 6, seed: int = 0)
     Raises:
         BadData: missing, foreign, of the wrong type or shape, counts that differ, labels with holes.
     """
-    path, arrays = _find(Path(where))
+    path, arrays = find_arrays(Path(where))
     for name in ("X_train", "X_test"):
         x = arrays[name]
         if x.ndim != 3 or x.dtype.kind != "f" or not x.size or not np.isfinite(x).all():
@@ -160,7 +145,7 @@ def table(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Dat
     Raises:
         BadData: missing, foreign, of the wrong type or shape, not finite, counts that differ, labels with holes.
     """
-    path, arrays = _find(Path(where))
+    path, arrays = find_arrays(Path(where))
     x_train, x_test = arrays["X_train"], arrays["X_test"]
     for name, x in (("X_train", x_train), ("X_test", x_test)):
         if x.ndim != 2 or x.dtype.kind not in "iuf" or not x.size:
@@ -175,6 +160,46 @@ def table(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Dat
         largest = int(np.abs(x_train.astype(np.float64)).max())
         scale = float(2 ** math.ceil(math.log2(largest + 1)))
     return _official(path, arrays, x_train, x_test, scale, validation, seed)
+
+
+def anomalies(where: Path | str, *, validation: float = 0.5, seed: int = 0) -> Data:
+    """Samples to train on that are all normal, and labelled ones to judge by, for `task.RECONSTRUCTION`.
+
+    Args:
+        where: an npz file with X_train, y_train, X_test, y_test; features are (N, features), floating; labels are 0
+            for normal and 1 for strange, and all 0 in training.
+        validation: share of the test samples that becomes the validation split, stratified; above 0, below 1: there
+            is nothing strange in the training samples to choose by.
+        seed: of that split, at least 0.
+
+    Returns:
+        x of shape (N, features), float32: mean 0 and deviation 1 of each feature over the training samples.
+
+    Raises:
+        BadData: missing, foreign, of the wrong type or shape, not finite, a strange sample in training, or fewer than
+            two samples of either kind in the test split.
+    """
+    if not 0 < validation < 1:
+        raise BadOption(f"validation={validation!r}: a share of the test samples, above 0 and below 1")
+    path, arrays = find_arrays(Path(where))
+    x_train, x_test = arrays["X_train"], arrays["X_test"]
+    for name, x in (("X_train", x_train), ("X_test", x_test)):
+        if x.ndim != 2 or x.dtype.kind != "f" or not x.size or not np.isfinite(x).all():
+            raise BadData(f"{path}: {name} is {x.dtype} of shape {x.shape}; give finite floats (N, features)")
+    if x_train.shape[1] != x_test.shape[1]:
+        raise BadData(f"{path}: samples of {x_train.shape[1]} features in X_train, {x_test.shape[1]} in X_test")
+    y_train = _labels(path, "y_train", arrays["y_train"], len(x_train))
+    y_test = _labels(path, "y_test", arrays["y_test"], len(x_test))
+    if y_train.any():
+        raise BadData(f"{path}: y_train has label {y_train.max()}; train on normal samples, label 0, alone")
+    if (np.bincount(y_test, minlength=2)[:2] < 2).any() or y_test.max() > 1:
+        raise BadData(f"{path}: y_test has labels {np.unique(y_test).tolist()}; give at least two each of 0 and 1")
+    shift, width = x_train.mean(axis=0, dtype=np.float64), x_train.std(axis=0, dtype=np.float64)
+    width[width == 0] = 1.0  # a constant feature says nothing, at any scale
+    x_train, x_test = (((x - shift) / width).astype(np.float32) for x in (x_train, x_test))
+    tested, chosen = _stratified(y_test, validation, seed)
+    parts = ((x_train, y_train), (x_test[chosen], y_test[chosen]), (x_test[tested], y_test[tested]))
+    return _in_memory(path.stem, parts, classes=2)
 
 
 def _official(
@@ -232,89 +257,25 @@ def _stratified(y: Array, share: float, seed: int) -> tuple[Array, Array]:
 
 
 def _data(name: str, x: Array, y: Array, rows: tuple[Array, Array], x_test: Array, y_test: Array) -> Data:
-    parts = [(x[rows[0]], y[rows[0]]), (x[rows[1]], y[rows[1]]), (x_test, y_test)]
+    parts = ((x[rows[0]], y[rows[0]]), (x[rows[1]], y[rows[1]]), (x_test, y_test))
+    return _in_memory(name, parts, classes=int(y.max()) + 1)
+
+
+def _in_memory(name: str, parts: Sequence[tuple[Array, Array]], *, classes: int) -> Data:
+    """Training, validation and test part as tensors, with their fingerprint."""
     digest = sha256()
     for part in parts:
         for array in part:
             digest.update(f"{array.dtype} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).data)
     train, validation, test = (
-        Split(torch.from_numpy(np.ascontiguousarray(part_x)), torch.from_numpy(np.ascontiguousarray(part_y)))
-        for part_x, part_y in parts
+        Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y))) for x, y in parts
     )
     return Data(
         name=name,
         train=train,
         validation=validation,
         test=test,
-        classes=int(y.max()) + 1,
+        classes=classes,
         fingerprint=digest.hexdigest()[:16],
     )
-
-
-def _find(where: Path) -> tuple[Path, dict[str, Array]]:
-    """The file or folder that names the data set, and its four arrays."""
-    if not where.exists():
-        raise BadData(f"{where}: no such file or folder; give an npz file, or the folder of the idx files")
-    if where.is_file():
-        return where, _read_npz(where)
-    files = {array: _present(where, file) for array, file in IDX_FILES.items()}
-    if any(files.values()):
-        missing = [IDX_FILES[array] for array, file in files.items() if file is None]
-        if missing:
-            raise BadData(f"{where}: {', '.join(missing)} missing (.gz will do as well); put it beside the others")
-        return where, {array: _read_idx(file, 3 if array[0] == "X" else 1) for array, file in files.items() if file}
-    archives = sorted(where.glob("*.npz"))
-    if len(archives) != 1:
-        found = (
-            f"{len(archives)} npz files ({', '.join(file.name for file in archives)})" if archives else "no npz file"
-        )
-        raise BadData(f"{where}: {found} and no {IDX_FILES['X_train']}; name the npz file")
-    return archives[0], _read_npz(archives[0])
-
-
-def _present(folder: Path, name: str) -> Path | None:
-    return next((file for file in (folder / name, folder / f"{name}.gz") if file.is_file()), None)
-
-
-def _read_npz(path: Path) -> dict[str, Array]:
-    try:
-        with path.open("rb") as file:  # opened here: np.load would leave a broken file open
-            archive = np.load(file, allow_pickle=False)
-            return _four_arrays(path, archive)
-    except UNREADABLE as error:
-        raise BadData(f"{path}: not a readable npz file ({type(error).__name__})") from error
-
-
-def _four_arrays(path: Path, archive: Any) -> dict[str, Array]:
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise BadData(f"{path}: a single array, no npz file; it needs {', '.join(ARRAYS)}")
-    missing = [name for name in ARRAYS if name not in archive.files]
-    if missing:
-        raise BadData(f"{path}: {', '.join(missing)} missing; it has {', '.join(archive.files) or 'nothing'}")
-    arrays: dict[str, Array] = {}
-    for name in ARRAYS:
-        try:
-            arrays[name] = archive[name]
-        except UNREADABLE as error:
-            raise BadData(f"{path}: {name} cannot be read ({type(error).__name__}); get the file again") from error
-    return arrays
-
-
-def _read_idx(path: Path, rank: int) -> Array:
-    """The idx format: two zero bytes, a type (8: uint8), the rank, a big-endian size per dimension, the values."""
-    try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except UNREADABLE as error:
-        raise BadData(f"{path}: cannot be read ({type(error).__name__}: {error}); get the file again") from error
-    magic = bytes((0, 0, 8, rank))
-    if content[:4] != magic:
-        raise BadData(f"{path}: magic number {content[:4].hex() or 'missing'}, not {magic.hex()}; no such idx file")
-    header = 4 + 4 * rank
-    sizes = [int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)]
-    if len(content) < header or len(content) - header != math.prod(sizes):
-        raise BadData(
-            f"{path}: {max(0, len(content) - header)} bytes after a header of {sizes}; truncated, get the file again"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(sizes)
