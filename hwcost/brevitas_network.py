@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hwcost.errors import BadOption, HwcostError, UntraceableNetwork
+from hwcost.errors import BadOption, HwcostError, UnknownOperation, UntraceableNetwork
 
 if TYPE_CHECKING:
     from hwcost.qonnx_network import QonnxNetwork
@@ -44,6 +44,7 @@ def from_brevitas(model: nn.Module, example_input: Tensor) -> QonnxNetwork:
         twin = copy.deepcopy(model).cpu().eval()
         try:
             with torch.no_grad():
+                _size_pools(twin, example_input[:1].detach().cpu())
                 graph = export(twin, args=example_input[:1].detach().cpu(), dynamo=False)
                 _quantize_weights(graph, twin)
         except HwcostError:
@@ -64,6 +65,43 @@ def _exporter() -> Any:
     except ModuleNotFoundError as error:
         raise BadOption(f"from_brevitas: {error.name} is not installed; pip install 'hwcost[brevitas]'") from None
     return export_qonnx
+
+
+def _size_pools(net: nn.Module, x: Tensor) -> None:
+    """An adaptive average is one of fixed windows, once its input is known; ONNX computes the windows at run time.
+
+    Raises:
+        UnknownOperation: windows that overlap or differ, which no pool here has.
+    """
+    from brevitas.nn import TruncAdaptiveAvgPool2d, TruncAvgPool2d
+
+    pools = {name: one for name, one in net.named_modules() if isinstance(one, nn.AdaptiveAvgPool2d)}
+    sizes: dict[str, tuple[int, int]] = {}
+
+    def note(name: str, given: Any) -> None:
+        sizes[name] = tuple(given[0].shape[-2:])
+
+    hooks = [
+        pool.register_forward_pre_hook(lambda _, given, name=name: note(name, given)) for name, pool in pools.items()
+    ]
+    net(x)
+    for hook in hooks:
+        hook.remove()
+    for name, (height, width) in sizes.items():
+        pool = pools[name]
+        out = pool.output_size if isinstance(pool.output_size, tuple) else (pool.output_size,) * 2
+        rows, columns = (size if each is None else each for size, each in zip((height, width), out, strict=True))
+        side = height // rows
+        if side * rows != height or side * columns != width:
+            raise UnknownOperation(
+                f"{name}: averages {height} x {width} pixels to {rows} x {columns}; give equal square windows that do "
+                "not overlap"
+            )
+        fixed: nn.Module = nn.AvgPool2d(side)
+        if isinstance(pool, TruncAdaptiveAvgPool2d):
+            fixed = TruncAvgPool2d(side, return_quant_tensor=pool.return_quant_tensor)
+            fixed.trunc_quant = pool.trunc_quant
+        net.set_submodule(name, fixed.eval())
 
 
 def _quantize_weights(model: Any, net: nn.Module) -> None:

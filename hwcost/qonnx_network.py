@@ -66,7 +66,8 @@ def network(model: onnx.ModelProto, name: str) -> QonnxNetwork:
     entering = [one for one in graph.input if one.name not in constants]
     if len(entering) != 1 or len(graph.output) != 1:
         raise BadData(f"{name}: {len(entering)} inputs and {len(graph.output)} outputs; give a network with one each")
-    reader = Reader(constants)
+    shapes = {one.name: tuple(each.dim_value for each in one.type.tensor_type.shape.dim) for one in graph.value_info}
+    reader = Reader(constants, shapes)
     faults: list[str] = []
     for node in graph.node:
         try:

@@ -218,6 +218,13 @@ def _average(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     reader.add(node, QuantAvgPool2d(kernel[0], stride[0], truncate=False), node.input[0])
 
 
+def _average_all(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
+    shape = reader.shapes.get(node.input[0], ())
+    if len(shape) != 4 or shape[2] != shape[3] or not shape[2]:
+        raise UnknownOperation(f"averages a map of shape {shape}; give a square one, and run qonnx-cleanup for shapes")
+    reader.add(node, QuantAvgPool2d(shape[2], truncate=False), node.input[0])
+
+
 def _trunc(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     """The average in front becomes one that truncates."""
     name = reader.alias(node.input[0])
@@ -277,6 +284,7 @@ READERS: Mapping[str, Callable[[Reader, onnx.NodeProto, Options], None]] = Mappi
         "Reshape": _flat,
         "MaxPool": _max_pool,
         "AveragePool": _average,
+        "GlobalAveragePool": _average_all,
         "Trunc": _trunc,
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ class Reader:
 
     Attributes:
         constants: tensor -> value, weights that are quantized included.
+        shapes: tensor -> its shape, 0 where open, as far as the file says.
         quants: tensor -> the quantizer that made it.
         layers, calls: of the network.
         same: tensor -> the one that it is.
@@ -26,6 +28,7 @@ class Reader:
     """
 
     constants: dict[str, Tensor]
+    shapes: Mapping[str, tuple[int, ...]]
     quants: dict[str, Quantizer] = field(default_factory=dict)
     layers: dict[str, nn.Module] = field(default_factory=dict)
     calls: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)

@@ -316,6 +316,39 @@ def test_rounded_averages_are_refused_with_the_remedy() -> None:
         from_brevitas(net, torch.rand(1, 3, 8, 8))
 
 
+@pytest.mark.parametrize("size", [1, 2, (None, 3)])
+@pytest.mark.parametrize("truncate", [False, True])
+def test_adaptive_averages_come_in_as_fixed_ones(size: Any, truncate: bool) -> None:
+    torch.manual_seed(0)
+    pool = (
+        qnn.TruncAdaptiveAvgPool2d(size, bit_width=4, float_to_int_impl_type="FLOOR", return_quant_tensor=False)
+        if truncate
+        else nn.AdaptiveAvgPool2d(size)
+    )
+    there = nn.Sequential(
+        qnn.QuantIdentity(bit_width=8),
+        qnn.QuantConv2d(3, 4, 3, weight_bit_width=4, bias=False),
+        qnn.QuantReLU(bit_width=4, return_quant_tensor=truncate),
+        pool,
+        nn.Flatten(),
+        qnn.QuantIdentity(bit_width=6),
+    ).eval()
+    side = 5 if size == (None, 3) else 8
+    x = torch.rand(4, 3, side, side)
+    net = from_brevitas(there, x)
+    assert torch.equal(net(x), there(x))
+    pipeline = trace(net, x)
+    part = Dataflow(device="PYNQ-Z1", folding=target_fps(pipeline, 1_000))
+    assert estimate(pipeline, part).total["LUT"] > 0
+    assert isinstance(there[3], type(pool)), "the model stays as it is"
+
+
+def test_windows_that_overlap_are_refused_with_the_layer() -> None:
+    net = nn.Sequential(qnn.QuantIdentity(bit_width=8), nn.AdaptiveAvgPool2d(3), qnn.QuantIdentity(bit_width=6))
+    with pytest.raises(UnknownOperation, match=r"^1: averages 8 x 8 pixels to 3 x 3; give equal square windows"):
+        from_brevitas(net, torch.rand(1, 3, 8, 8))
+
+
 def test_what_is_wrong_with_the_call_is_one_line() -> None:
     net = nn.Sequential(qnn.QuantIdentity(), qnn.QuantLinear(4, 2, bias=False, weight_bit_width=4))
     with pytest.raises(BadOption, match="one tensor"):

@@ -247,3 +247,34 @@ def test_a_network_of_brevitas_as_it_exports_it(tmp_path: Path) -> None:
     torch.testing.assert_close(again(x), wanted, rtol=1e-5, atol=1e-6)
     widths = [int(layer.weight_quant.width()) for layer in again.layers.values() if hasattr(layer, "weight_quant")]
     assert widths == [4, 3, 5]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_average_of_the_whole_map_needs_its_shape(tmp_path: Path, known: bool) -> None:
+    def value(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    numbers = {"step": 0.125, "zero": 0.0, "bits": 4.0}
+    nodes = [
+        helper.make_node(
+            "Quant", ["x", *numbers], ["q"], domain="qonnx.custom_op.general", signed=0, narrow=0, rounding_mode="ROUND"
+        ),
+        helper.make_node("GlobalAveragePool", ["q"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mean",
+        [value("x", (1, 3, 4, 4))],
+        [value("y", (1, 3))],
+        [helper.make_tensor(name, TensorProto.FLOAT, (), [number]) for name, number in numbers.items()],
+        value_info=[value("q", (1, 3, 4, 4))] if known else [],
+    )
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "mean.onnx")
+    if not known:
+        with pytest.raises(UnknownOperation, match=r"averages a map of shape \(\).*qonnx-cleanup"):
+            from_qonnx(tmp_path / "mean.onnx")
+        return
+    net, x = from_qonnx(tmp_path / "mean.onnx"), torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(net(x), ((x / 0.125).round().clamp(0, 15) * 0.125).mean((2, 3)), rtol=1e-6, atol=0)
