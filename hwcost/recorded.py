@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from hwcost.recipe import Recipe
 from hwcost.records import checkpoint, read_run, read_trials, restore_net
 from hwcost.report import read_study
 from hwcost.search import Suggestion
-from hwcost.sweep import fingerprint_of
+from hwcost.sweep import Listener, fingerprint_of
 from hwcost.trial import Design, Sweep, design, run_trial
 
 
 def reproduce(
-    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
+    folder: Path,
+    number: int,
+    find: Callable[[str], Recipe],
+    data: Path | None,
+    watched: Callable[[int], AbstractContextManager[Listener]] = lambda epochs: nullcontext(Listener()),
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Train one trial of a study again, from its record.
 
@@ -29,6 +34,7 @@ def reproduce(
         number: of the trial.
         find: reference -> recipe, as the command line does.
         data: path of the data set; None where it ships with a dependency.
+        watched: number of epochs -> who is told of each.
 
     Returns:
         The recorded figures, and those of the new training.
@@ -38,7 +44,9 @@ def reproduce(
     """
     sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
     torch.set_num_threads(1)
-    outcome, _ = run_trial(sweep, loaded, suggestion)
+    with watched(sweep.warm or sweep.recipe.training.epochs) as listener:
+        listener.trial_started(number)
+        outcome, _ = run_trial(sweep, loaded, suggestion, listener.epoch_done)
     names = ("accuracy", *RESOURCES)
     return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
 
