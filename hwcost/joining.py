@@ -26,6 +26,7 @@ def join(
     data: Path | None = None,
     artifacts: str | None = None,
     on_trial: Callable[[int], None] | None = None,
+    listener: Listener | None = None,
 ) -> RunEnd:
     """Train planned trials of a shared study until its sweep has all it wanted, or is gone.
 
@@ -35,6 +36,7 @@ def join(
         find: reference -> recipe, as the command line does.
         recipe, data, artifacts: as this machine reaches them; None where as the sweep does.
         on_trial: called with the number of trials that this process has trained.
+        listener: told of the epochs.
 
     Raises:
         BadStudy: the study cannot be reached, or code, data or settings here are not those of the sweep.
@@ -51,7 +53,9 @@ def join(
         fingerprint = fingerprint_of(sweep, loaded, shared=True)
         study = joined.agree(where, files=weights_of(sweep), fingerprint=fingerprint, **meant_by(sweep, prices))
         return study.work(
-            lambda suggestion: evaluated(sweep, loaded, suggestion, Listener()), on_trial=on_trial, failures=FAILURES
+            lambda suggestion: evaluated(sweep, loaded, suggestion, listener or Listener()),
+            on_trial=on_trial,
+            failures=FAILURES,
         )
 
 

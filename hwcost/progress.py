@@ -42,7 +42,9 @@ class _Bar(_Epochs):
     def __init__(self, progress: _TwoLines, trials: int, epochs: int, verbose: bool) -> None:
         super().__init__(progress.console, verbose)
         self._progress, self._epochs = progress, epochs
-        self._task = progress.add_task("float baseline", total=trials * epochs, trials=f"0/{trials}")
+        self._task = progress.add_task(
+            "float baseline", total=trials * epochs, trials=f"0/{trials}" if trials > 1 else ""
+        )
         self._trials, self._done = trials, 0
 
     def trial_started(self, number: int) -> None:
@@ -52,6 +54,9 @@ class _Bar(_Epochs):
     def epoch_done(self, epoch: Epoch) -> None:
         super().epoch_done(epoch)
         self._progress.update(self._task, advance=1)
+
+    def phase_started(self, name: str) -> None:
+        self._progress.update(self._task, description=name)
 
     def trials_added(self, count: int) -> None:
         self._trials += count
@@ -70,11 +75,27 @@ class _Lines(_Epochs):
         super().__init__(console, verbose)
         self._trials = trials
 
+    def phase_started(self, name: str) -> None:
+        self._console.print(name, highlight=False)
+
     def trials_added(self, count: int) -> None:
         self._trials += count
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._console.print(f"trial {done}/{self._trials}  {_summary(standing)}", highlight=False, soft_wrap=True)
+
+
+class Trained(_Epochs):
+    """Of a worker, which knows neither the front nor how much is left: a line for each trial it has trained."""
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        super().__init__(Console(stderr=True), verbose)
+        self._quiet = quiet
+
+    def trained(self, done: int) -> None:
+        """The done-th trial ended."""
+        if not self._quiet:
+            self._console.print(f"trained {done}", highlight=False)
 
 
 def _told(epoch: Epoch) -> str:

@@ -148,7 +148,9 @@ def stored(
         raise BadStudy(f"{path}: garbled ({error!r}); restore it, or start a study in another folder") from error
 
 
-def again(sweep: Sweep, data: Data, prices: Prices, epoch: int) -> Point:
+def again(
+    sweep: Sweep, data: Data, prices: Prices, epoch: int, on_epoch: Callable[[Epoch], None] | None = None
+) -> Point:
     """The point of an epoch once more.
 
     Raises:
@@ -156,7 +158,7 @@ def again(sweep: Sweep, data: Data, prices: Prices, epoch: int) -> Point:
     """
     if sweep.ramp is None or epoch > sweep.ramp:
         raise BadStudy(f"ramp: epoch {epoch} of {sweep.ramp}; the record of the study is garbled")
-    return ramp(sweep, data, prices, until=epoch)[0]
+    return ramp(sweep, data, prices, on_epoch, until=epoch)[0]
 
 
 def _unbeaten(sweep: Sweep, prices: Prices, epochs: list[Epoch]) -> list[int]:

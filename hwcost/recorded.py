@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ from hwcost.recipe import Recipe
 from hwcost.records import checkpoint, read_run, read_trials, restore_net
 from hwcost.report import read_study
 from hwcost.search import Outcome, Suggestion
-from hwcost.sweep import fingerprint_of
-from hwcost.trial import Design, Sweep, design, priced_space, run_trial
+from hwcost.sweep import Listener, fingerprint_of
+from hwcost.trial import Design, Sweep, design, epochs_of, priced_space, run_trial
 
 
 def reproduce(
-    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
+    folder: Path,
+    number: int,
+    find: Callable[[str], Recipe],
+    data: Path | None,
+    watched: Callable[[int], AbstractContextManager[Listener]] = lambda epochs: nullcontext(Listener()),
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Train one trial of a study again, from its record.
 
@@ -31,6 +36,7 @@ def reproduce(
         number: of the trial.
         find: reference -> recipe, as the command line does.
         data: path of the data set; None where it ships with a dependency.
+        watched: number of epochs -> who is told of each.
 
     Returns:
         The recorded figures, and those of the new training.
@@ -40,17 +46,21 @@ def reproduce(
     """
     sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
     torch.set_num_threads(1)
-    outcome = _again(sweep, loaded, suggestion, kept.get("ramp_epoch"))
+    epoch = kept.get("ramp_epoch")
+    ramped_to = None if epoch is None or epoch != epoch else int(epoch)  # a gap in the table is NaN
+    with watched(ramped_to or epochs_of(sweep, suggestion)) as listener:
+        listener.trial_started(number)
+        outcome = _again(sweep, loaded, suggestion, ramped_to, listener)
     names = ("accuracy", *RESOURCES)
     return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
 
 
-def _again(sweep: Sweep, data: Data, suggestion: Suggestion, epoch: float | None) -> Outcome:
-    """Of a trial, or of the epoch of a ramp that joined as one; a gap in the table is NaN."""
-    prices = priced_space(sweep, data)
-    if epoch is None or epoch != epoch or prices is None:
-        return run_trial(sweep, data, suggestion)[0]
-    return ramped.again(sweep, data, prices, int(epoch)).outcome
+def _again(sweep: Sweep, data: Data, suggestion: Suggestion, epoch: int | None, listener: Listener) -> Outcome:
+    """Of a trial, or of the epoch of a ramp that joined as one."""
+    prices = None if epoch is None else priced_space(sweep, data)
+    if epoch is None or prices is None:
+        return run_trial(sweep, data, suggestion, listener.epoch_done)[0]
+    return ramped.again(sweep, data, prices, epoch, listener.epoch_done).outcome
 
 
 def recall(folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None) -> Design:

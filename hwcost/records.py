@@ -102,9 +102,13 @@ def read_trials(folder: Path) -> pd.DataFrame:
     """
     path = folder / "trials.json"
     rows = read_json(path).get("trials") if path.is_file() else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and _numbered(row) for row in rows):
         raise BadStudy(f"{path}: no table of trials; call `hwcost sweep` again to write it")
     return pd.DataFrame(rows, columns=None if rows else ["number", "state"])
+
+
+def _numbered(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("number"), int) and not isinstance(row["number"], bool)
 
 
 def read_measured(folder: Path) -> dict[int, dict[str, float]]:

@@ -60,6 +60,9 @@ class Listener:
     def epoch_done(self, epoch: Epoch) -> None:
         """An epoch of the running trial, or of the float baseline, ended."""
 
+    def phase_started(self, name: str) -> None:
+        """Trainings begin that are no trials of their own: the ramp, repetitions."""
+
     def trials_added(self, count: int) -> None:
         """So many come on top of those that the call was to add."""
 
@@ -139,6 +142,7 @@ def run(
             )
 
         if sweep.ramp is not None and prices is not None:
+            listener.phase_started("ramp")
             for params, outcome, seconds in stored(sweep, data, prices, listener.epoch_done)[study.size() :]:
                 study.adopt(params, outcome, seconds)
         if watch:
@@ -155,6 +159,7 @@ def run(
             progress = train(len(chosen))
         test_front(sweep, data, study)
         if repeat and not progress.interrupted:
+            listener.phase_started("other seeds")
             repeat_front(sweep, data, study, repeat, listener.epoch_done)
         write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
         page = _report(sweep, study)

@@ -262,6 +262,11 @@ def _budget(sweep: Sweep, params: Params, data: Data) -> Keeper | None:
     )
 
 
+def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
+    """Epochs that a trial trains."""
+    return sweep.recipe.training.epochs if sweep.warm is None else sweep.warm * max(1, suggestion.polish)
+
+
 def run_trial(
     sweep: Sweep, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
 ) -> tuple[Outcome, Design]:
@@ -274,7 +279,7 @@ def run_trial(
     if sweep.bits is not None:
         settings = replace(settings, settle=1.0)  # no width learns, so that the best of all epochs may be kept
     if sweep.warm is not None:
-        settings = replace(settings, epochs=sweep.warm * max(1, suggestion.polish))
+        settings = replace(settings, epochs=epochs_of(sweep, suggestion))
         if suggestion.polish:
             settings = replace(settings, lr=POLISHING * settings.lr)
         start_from(trial.net, checkpoint(sweep.out, suggestion.parent))

@@ -105,6 +105,13 @@ def test_a_table_of_limits(tmp_path: Path) -> None:
         assert found.params["limits"] == {"LUT": 8000.0}
 
 
+def test_a_list_of_studies(tmp_path: Path) -> None:
+    for given, studies in (('["a", "b"]', ["a", "b"]), ('"a"', ["a"])):
+        path = written(tmp_path, f"[report]\nstudies = {given}\n")
+        with command("report").make_context("report", ["--config", str(path)], parent=click.Context(cli)) as found:
+            assert [str(study) for study in found.params["studies"]] == studies
+
+
 def test_the_doctor_names_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["doctor", "--json"], standalone_mode=False)
     found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}

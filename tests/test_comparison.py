@@ -49,6 +49,13 @@ def test_other_data_or_prices_are_refused_without_force(tmp_path: Path, changes:
     assert "Not alike" in page.read_text() and "**Not alike:**" in (page.parent / "comparison.md").read_text()
 
 
+def test_the_head_names_every_study_and_part(tmp_path: Path) -> None:
+    other = {"device": {"name": "xc7z020", "LUT": 53200, "clock_mhz": 100.0}, "study": "letters"}
+    page = write_comparison(tmp_path, {"a": study(0), "b": study(1, **other), "c": study(2)}, force=True).read_text()
+    assert "<h1>digits on a small part, letters</h1>" in page
+    assert "priced for the xc7z010, xc7z020." in page
+
+
 def test_attainment_and_hypervolume_by_brute_force() -> None:
     studies = {str(seed): study(seed) for seed in range(3)}
     at = np.geomspace(500, 40_000, 25)

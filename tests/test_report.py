@@ -14,15 +14,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from optuna._hypervolume import compute_hypervolume
 
 from hwcost.errors import BadStudy
 from hwcost.report import read_study, write_report
 from hwcost.report.front_figures import front_figure, resource_figures
-from hwcost.report.ink import INK, house_style, inline_svg
+from hwcost.report.ink import INK, Drawing, house_style, inline_svg
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
 from hwcost.report.parallel_figure import parallel_figure
-from hwcost.report.progress_figures import hypervolume_course, scaled_objectives
+from hwcost.report.progress_figures import hypervolume_course, progress_figures, scaled_objectives
 
 LAYERS = ("quant", "conv1", "conv2", "fc1", "fc2")
 SHARES = (0.02, 0.14, 0.42, 0.34, 0.08)
@@ -170,6 +171,67 @@ def test_a_command_per_trial() -> None:
     assert study.command(4) == "hwcost sweep --seed 3 --only 4"
 
 
+def overlapping(drawing: Drawing) -> list[str]:
+    """Words of a figure that lie on other words."""
+    canvas = FigureCanvasAgg(drawing.figure)
+    canvas.draw()
+    texts = drawing.figure.axes[0].texts
+    boxes = [Text.get_window_extent(text, canvas.get_renderer()) for text in texts]  # without their leaders
+    return [t.get_text() for i, t in enumerate(texts) if any(boxes[i].overlaps(other) for other in boxes[:i])]
+
+
+@pytest.mark.parametrize("width", [11.0, 4.0])
+def test_no_label_lies_on_another_where_points_are_many(width: float) -> None:
+    study = read_study(made_up_trials(1500), made_up_run())
+    with house_style():
+        assert not overlapping(front_figure(study, width=width, height=5.0))
+
+
+@pytest.mark.parametrize("least", [0.5, 0.9])
+def test_a_point_without_an_error_is_drawn_whole(least: float) -> None:
+    trials = pd.DataFrame([trial(n, accuracy=a, LUT=500.0 * (n + 1)) for n, a in enumerate((least, 0.95, 1.0))])
+    study = read_study(trials, made_up_run(float={"validation": 1.0, "test": 1.0}))
+    with house_style():
+        for drawing in (front_figure(study), *resource_figures(study)):
+            FigureCanvasAgg(drawing.figure).draw()
+            axes = drawing.figure.axes[0]
+            above = axes.transData.transform((0, axes.get_ylim()[1]))[1] - axes.transData.transform((0, 100))[1]
+            assert above >= 4.5 * drawing.figure.dpi / 72  # half a marker and its edge
+            assert max(axes.get_yticks()) <= 100
+
+
+def test_ticks_are_whole_epochs_bits_and_trials_and_no_accuracy_above_100() -> None:
+    epochs = [{"epoch": e, "accuracy": 1.0, "widths": {"a.weight": 7.0}} for e in (1, 2)]
+    trials = pd.DataFrame([trial(n, accuracy=1 - n / 9, LUT=9.0 - n, epochs=epochs) for n in range(2)])
+    study = read_study(trials, made_up_run())
+    with house_style():
+        training = training_figure(study)
+        assert training is not None
+        progress = progress_figures(study)[0]
+        for figure in (training.figure, progress.figure):
+            FigureCanvasAgg(figure).draw()
+        whole = [*training.figure.axes[1].get_xticks(), *training.figure.axes[1].get_yticks()]
+        whole += list(progress.figure.axes[0].get_xticks())
+        assert whole == [round(tick) for tick in whole]
+        assert max(training.figure.axes[0].get_yticks()) <= 100
+
+
+def test_what_many_trials_failed_of_is_told_once(tmp_path: Path) -> None:
+    rows = [{"number": n, "state": "FAIL", "error": "too high a rate" if n % 2 else "no memory"} for n in range(100)]
+    page = write_report(tmp_path, pd.DataFrame([*rows, trial(100)]), made_up_run()).read_text()
+    assert page.count("too high a rate") == page.count("no memory") == 1
+    assert "1, 3, 5, 7, 9, 11, 13, 15 and 42 more" in page
+    assert (tmp_path / "report.md").read_text().count("too high a rate") == 1
+
+
+def test_time_and_objectives_are_told_as_they_are(tmp_path: Path) -> None:
+    rows = [trial(n, accuracy=0.9 + n / 100, seconds=0.4) for n in range(4)]
+    page = write_report(tmp_path, pd.DataFrame(rows), made_up_run(**SINGLE)).read_text()
+    assert "1.6 seconds of training" in page and "another objective" not in page
+    page = write_report(tmp_path, pd.DataFrame(rows), made_up_run()).read_text()
+    assert "are better in another objective\n(BRAM18)" in page
+
+
 def test_the_main_figure_shows_every_point_where_it_is() -> None:
     study = read_study(made_up_trials(), made_up_run())
     with house_style():
@@ -183,12 +245,8 @@ def test_the_main_figure_shows_every_point_where_it_is() -> None:
             assert axes.get_xlim()[0] <= x[0] <= axes.get_xlim()[1]
             assert axes.get_ylim()[0] <= y[0] <= axes.get_ylim()[1]
             assert str(trial["number"]) in inline_svg(drawing)
-        canvas = FigureCanvasAgg(drawing.figure)
-        canvas.draw()
-        boxes = [text.get_window_extent(canvas.get_renderer()) for text in axes.texts]
-        assert len(boxes) == len(study.marks) + 2  # and the float line and the part
-        for index, box in enumerate(boxes):
-            assert not any(box.overlaps(other) for other in boxes[:index])
+        assert len(axes.texts) == len(study.marks) + 2  # and the float line and the part
+        assert not overlapping(drawing)
 
 
 def test_one_small_figure_for_each_resource_that_varies() -> None:
@@ -324,7 +382,7 @@ def test_hypervolume_course_agrees_with_optuna_at_every_trial() -> None:
         assert course[count - 1] == pytest.approx(compute_hypervolume(losses[:count], np.ones(3)), abs=1e-12)
 
 
-def trial(number: int, **values: Any) -> dict[str, Any]:
+def trial(number: float, **values: Any) -> dict[str, Any]:
     return {"number": number, "state": "COMPLETE", "accuracy": 0.9, "LUT": 100.0, "BRAM18": 3.0} | values
 
 
@@ -388,6 +446,22 @@ def without(key: str) -> dict[str, Any]:
         ([trial(0), trial(0)], made_up_run(), "used twice"),
         ([trial(0, LUT="many")], made_up_run(), "'LUT' holds"),
         ([trial(0, accuracy=97.0)], made_up_run(), "ratios in 0..1"),
+        ([trial(0, params=[])], made_up_run(), r"trial 0: params is \[\]; it must be a table"),
+        ([trial(0, layers=[1])], made_up_run(), r"trial 0: layers is \[1\]; it must be a list of tables"),
+        ([trial(0, layers=[{"LUT": 3}])], made_up_run(), "layers: layer is None; it must be a name"),
+        ([trial(0, layers=[{"layer": "a", "LUT": np.inf}])], made_up_run(), "layers: a: LUT is inf"),
+        ([trial(0, epochs=[{"epoch": "one"}])], made_up_run(), "epochs: epoch is 'one'"),
+        ([trial(0, epochs=[{"widths": 3}])], made_up_run(), "epochs: widths is 3"),
+        ([trial(0, epochs=[{"widths": {"a": "x"}}])], made_up_run(), "epochs: widths: a is 'x'"),
+        ([trial(0, fits="no")], made_up_run(), "'fits' holds 'no'"),
+        ([trial(np.inf)], made_up_run(), "numbers are missing"),
+        ([trial(0.5)], made_up_run(), "numbers are missing"),
+        ([trial(0)], made_up_run(seed=True), r"run\['seed'\] is True"),
+        ([trial(0)], made_up_run(target_fps={"a": 1}), r"run\['target_fps'\] is .*; it must be a number"),
+        ([trial(0)], made_up_run(error_band={"LUT": -1}), r"run\['error_band'\] is .*pairs of numbers"),
+        ([trial(0)], made_up_run(float={"validation": "x"}), r"run\['float'\]\['validation'\] is 'x'"),
+        ([trial(0)], made_up_run(device={"LUT": "many"}), r"run\['device'\]\['LUT'\] is 'many'"),
+        ([trial(0)], made_up_run(objectives=[{"name": "LUT", "direction": "minimize"}] * 2), "a name of its own"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(

@@ -228,11 +228,16 @@ def test_the_commands(tmp_path: Path) -> None:
             time.sleep(0.1)
         time.sleep(0.5)
         worker = subprocess.run(
-            [COMMAND, "worker", "s", *storage], cwd=tmp_path / "there", capture_output=True, text=True, check=False
+            [COMMAND, "worker", "s", *storage, "--json"],
+            cwd=tmp_path / "there",
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert worker.returncode == 0, worker.stderr
         assert leader.wait(120) == 0
-    assert int(worker.stdout.split()[0]) > 0
+    told = json.loads(worker.stdout)
+    assert told["study"] == "s" and told["trained"] > 0 and not told["interrupted"]
     shutil.copy(tmp_path / "here" / "tiny.py", tmp_path / "tiny.py")
     subprocess.run([COMMAND, *shared], cwd=tmp_path, check=True, capture_output=True)
 

@@ -1,12 +1,21 @@
-"""The command line. Exit status 0: done; 2: bad input, one line on standard error; 130: interrupted, all saved."""
+"""The command line; its exit statuses are those of `STATUSES`."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 from hwcost.cli.group import Group, Lazy, complain
+
+STATUSES = {
+    0: "done",
+    1: "a fault of hwcost (a traceback says where), or nobody reads the output any more",
+    2: "bad input, one line says what and how to mend it",
+    130: "interrupted, all saved",
+}
+"""Exit status -> what it means."""
 
 COMMANDS = {
     "estimate": Lazy("hwcost.cli.estimate:estimate_command", "Price NETWORK on a part, layer by layer."),
@@ -28,7 +37,7 @@ COMMANDS = {
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
-    epilog="Exit status: 0 done; 2 bad input, one line says what and how to mend it; 130 interrupted, all saved. "
+    epilog=f"Exit status: {'; '.join(f'{status} {meaning}' for status, meaning in STATUSES.items())}. "
     "Every command takes --config FILE.toml.",
 )
 @click.version_option(package_name="hwcost")
@@ -42,7 +51,10 @@ def cli(ctx: click.Context) -> None:
 def main() -> None:
     """Entry point of the `hwcost` command."""
     try:
-        status = cli.main(prog_name="hwcost", standalone_mode=False)
+        # None: colours where a terminal shows them; see no-color.org
+        status = cli.main(
+            prog_name="hwcost", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
+        )
     except click.ClickException as error:
         complain(error.format_message())
         sys.exit(2)

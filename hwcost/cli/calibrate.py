@@ -11,6 +11,7 @@ import click
 import pandas as pd
 
 from hwcost.cli.laboratory import in_the_laboratory, laboratory, progress_bar
+from hwcost.cli.options import Telling, that_tells
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.models.calibrate import errors, fit, priced
@@ -43,6 +44,7 @@ SYNTHESIZED = "Yosys"
 @click.option("--report", type=click.Path(path_type=Path), help="Folder of error.md and its pictures.")
 @click.option("--check", type=click.Path(path_type=Path), help="Price the units of this file, fit nothing.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: constants and errors.")
+@that_tells("unit")
 @in_the_laboratory
 def calibrate_command(
     corpus: Path,
@@ -53,6 +55,7 @@ def calibrate_command(
     report: Path | None,
     check: Path | None,
     as_json: bool,
+    telling: Telling,
     **tools: Any,
 ) -> None:
     """Fit the constants of the hardware models to a corpus of synthesized units.
@@ -69,7 +72,7 @@ def calibrate_command(
             raise BadOption("--check fits nothing; leave --synthesize, --constants and --report out")
         _say({}, errors(priced(_rows(check))), as_json)
         return
-    rows = _measure(corpus, seed, share, tools) if synthesize else _rows(corpus)
+    rows = _measure(corpus, seed, share, tools, telling) if synthesize else _rows(corpus)
     found = fit(rows)
     fitted = {flow: dict(with_values(found, flow)) for flow in ("rtl", "hls")}
     names = sorted(set(found.get("rtl", {})) | set(found.get("hls", {})))
@@ -90,7 +93,7 @@ def _rows(path: Path) -> list[Measured]:
     return rows
 
 
-def _measure(corpus: Path, seed: int, share: float, tools: dict[str, Any]) -> list[Measured]:
+def _measure(corpus: Path, seed: int, share: float, tools: dict[str, Any], telling: Telling) -> list[Measured]:
     """The designed units, and what the file held of other sources."""
     lab, older = (laboratory(family=family, **tools) for family in ("xcup", "xc7"))
     from hwcost.synth.design import COUNTS
@@ -98,9 +101,9 @@ def _measure(corpus: Path, seed: int, share: float, tools: dict[str, Any]) -> li
 
     kept = [row for row in read(corpus) if not row.source.startswith(SYNTHESIZED)] if corpus.exists() else []
     units = designed({name: ceil(share * count) for name, count in COUNTS.items()}, seed)
-    with progress_bar("units") as told:
+    with progress_bar("units", telling) as told:
         found = lab.measure(units, told)
-    with progress_bar(f"units of {older.family}") as told:
+    with progress_bar(f"units of {older.family}", telling) as told:
         again = older.measure([unit for unit in units[::EVERY] if unit.structure != "uram"], told)  # it has none
     rows = [*(found[unit] for unit in units), *again.values(), *kept]
     try:

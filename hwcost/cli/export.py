@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ FORMS = ("finn", "qonnx", "onnx", "verilog")
     type=float,
     help="Value of one integer that enters; not for finn.  [default: 2^-input bits; of a study none]",
 )
+@click.option("--json", "as_json", is_flag=True, help="For machines: the files written, and what is in them.")
 @on_a_part
 @on_a_design
 def export_command(
@@ -49,6 +51,7 @@ def export_command(
     part: str | None,
     fps: float | None,
     clock_mhz: float | None,
+    as_json: bool,
     **build: Any,
 ) -> None:
     """Write NETWORK for other tools.
@@ -67,23 +70,36 @@ def export_command(
     """
     design = Build(**build)
     if trial is not None or data is not None:
+        if form == "finn":
+            raise BadOption("--to finn: a folding holds no weights; leave --trial and --data out")
         _only_the_network(form, {"part", "fps", "clock_mhz", "shape", "input_bits", *build})
         pipeline = _of_a_study(network, trial, data)
         if pipeline.inputs[0].range.known and input_step is None:
             raise BadOption(f"{network}: what one integer of its data stands for is not recorded; give --input-step")
-        _network(pipeline, form, out, input_step)
+        _say(form, _network(pipeline, form, out, input_step), as_json)
         return
     pipeline, defaults = pipeline_of(network, shape, input_bits)
     if form != "finn":
         _only_the_network(form, {"part", "fps", "clock_mhz", *build})
-        _network(pipeline, form, out, input_step)
+        _say(form, _network(pipeline, form, out, input_step), as_json)
         return
     if input_step is not None:
         raise BadOption("--input-step: a folding has no values; leave it out")
     clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
     target = device(defaults.device if part is None else part)
     nodes = finn_folding(pipeline, design.model(pipeline, target, clock, fps, defaults.fps))
-    _write(out, (json.dumps(nodes, indent=2) + "\n").encode(), f"{len(nodes) - 1} nodes")
+    _write(out, (json.dumps(nodes, indent=2) + "\n").encode())
+    _say(form, {out: f"{len(nodes) - 1} nodes"}, as_json)
+
+
+def _say(form: str, written: Mapping[Path, str], as_json: bool) -> None:
+    """What was written: file -> what is in it."""
+    if as_json:
+        files = [{"file": str(file), "holds": holds} for file, holds in written.items()]
+        click.echo(json.dumps({"form": form, "files": files}, indent=2))
+        return
+    for file, holds in written.items():
+        click.echo(f"{file}: {holds}")
 
 
 def _only_the_network(form: str, others: set[str]) -> None:
@@ -102,22 +118,23 @@ def _of_a_study(folder: str, trial: int | None, data: Path | None) -> Pipeline:
     return recall(Path(folder), trial, lambda name: load_recipe(name, RECIPES), data).pipeline
 
 
-def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> None:
+def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> dict[Path, str]:
+    """Writes it; file -> what is in it."""
     (entering,) = pipeline.inputs
     if entering.range.known and input_step is None:
         input_step = 2.0 ** -float(entering.range.bits.detach())
     if form == "verilog":
-        _verilog(pipeline, out, input_step)
-        return
+        return _verilog(pipeline, out, input_step)
     try:
         from hwcost.export.qonnx import plain_onnx, qonnx
     except ImportError as error:
         raise BadOption(f"{error.name} is not installed; pip install 'hwcost[onnx]'") from None
     model = (qonnx if form == "qonnx" else plain_onnx)(pipeline, input_step=input_step)
-    _write(out, model.SerializeToString(), f"{len(model.graph.node)} nodes")
+    _write(out, model.SerializeToString())
+    return {out: f"{len(model.graph.node)} nodes"}
 
 
-def _verilog(pipeline: Pipeline, out: Path, input_step: float | None) -> None:
+def _verilog(pipeline: Pipeline, out: Path, input_step: float | None) -> dict[Path, str]:
     try:
         from hwcost.export.verilog import verilog
     except ImportError as error:
@@ -125,15 +142,17 @@ def _verilog(pipeline: Pipeline, out: Path, input_step: float | None) -> None:
     name = re.sub(r"\W", "_", out.stem, flags=re.ASCII)
     made = verilog(pipeline, input_step=input_step, name=name if name[:1].isalpha() else f"net_{name}")
     cycles = made.interface["latency_cycles"]
-    _write(out, made.text.encode(), f"module {made.interface['module']}, {cycles} clock cycles to a result")
-    _write(out.with_suffix(".json"), (json.dumps(made.interface, indent=2) + "\n").encode(), "what its integers are")
+    beside = out.with_suffix(".json")
+    _write(out, made.text.encode())
+    _write(beside, (json.dumps(made.interface, indent=2) + "\n").encode())
+    told = f"module {made.interface['module']}, {cycles} clock cycles to a result"
+    return {out: told, beside: "what its integers are"}
 
 
-def _write(out: Path, content: bytes, told: str) -> None:
+def _write(out: Path, content: bytes) -> None:
     try:
         out.write_bytes(content)
     except OSError as error:
         raise BadOption(
             f"--out {out}: cannot be written ({error.strerror}); give a file in a folder that exists"
         ) from None
-    click.echo(f"{out}: {told}")

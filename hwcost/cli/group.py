@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -56,6 +57,16 @@ class Group(click.Group):
             read_from_a_file(command)
             self.add_command(command, cmd_name)
         return self.commands[cmd_name]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and name not in self.lazy and not name.startswith("-"):
+            near = difflib.get_close_matches(name, self.lazy, n=1)
+            known = f"do you mean {near[0]}?" if near else f"known: {', '.join(self.lazy)}"
+            raise click.UsageError(f"no command {name!r}; {known}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hwcost.cli.options import Command
+from hwcost.cli.options import Command, Telling
 from hwcost.errors import BadOption
 
 if TYPE_CHECKING:
@@ -48,10 +48,17 @@ def laboratory(*, family: str, tool: str | None, cache: Path | None, jobs: int |
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, on a terminal only; yields what is to be told (done, in all)."""
+def progress_bar(what: str, telling: Telling) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, on a terminal only, and lines where asked for; yields what to tell (done, in all)."""
     columns: tuple[Any, ...] = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = telling.quiet or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+        def told(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+            if telling.verbose:
+                console.print(f"{what} {done}/{total}", highlight=False)
+
+        yield told

@@ -74,7 +74,7 @@ def settings(path: Path, command: click.Command, commands: Iterable[str]) -> dic
         if key not in options:
             raise BadOption(f"--config {path}: [{command.name}]: {_unknown(key, list(options), 'key')}")
         option = options[key]
-        found[str(option.name)] = _given(value) if option.multiple else _plain(path, key, value)
+        found[str(option.name)] = _given(value) if option.multiple or option.nargs == -1 else _plain(path, key, value)
     return found
 
 

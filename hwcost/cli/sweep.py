@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import find_recipe
-from hwcost.cli.options import on_a_part
+from hwcost.cli.options import Telling, on_a_part, that_tells
 from hwcost.cli.settings import resolved
 from hwcost.errors import BadOption
 from hwcost.progress import watch
@@ -102,8 +102,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 )
 @click.option("--watch", "growing", is_flag=True, help="Write the page after every trial; it loads itself again.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
-@click.option("--quiet", is_flag=True, help="No progress display.")
-@click.option("--verbose", is_flag=True, help="A line for each epoch.")
+@that_tells("epoch")
 def sweep_command(
     recipe: str,
     trials: int,
@@ -127,8 +126,7 @@ def sweep_command(
     accelerator: str,
     growing: bool,
     as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    telling: Telling,
 ) -> None:
     """Search bit-widths and budgets for RECIPE; write a Pareto report.
 
@@ -158,8 +156,8 @@ def sweep_command(
     """
     if (storage is None) != (artifacts is None):
         raise BadOption("sweep: --storage and --artifacts go together: figures into the one, weights into the other")
-    if verbose and (quiet or jobs > 1):
-        raise BadOption("sweep: --verbose shows the epochs of this process; leave --quiet and --jobs out")
+    if telling.verbose and jobs > 1:
+        raise BadOption("sweep: --verbose shows the epochs of this process; leave --jobs out")
     loaded = find_recipe(recipe)
     plan = Sweep(
         recipe=loaded,
@@ -179,7 +177,7 @@ def sweep_command(
         share=None if storage is None else Share(storage, str(artifacts), heartbeat),
         configuration=resolved(click.get_current_context()),
     )
-    with watch(trials, loaded.training.epochs, quiet=quiet, verbose=verbose) as listener:
+    with watch(trials, warm or loaded.training.epochs, quiet=telling.quiet, verbose=telling.verbose) as listener:
         if jobs == 1:
             outcome = run(plan, trials, listener, polish=polish, repeat=repeat, watch=growing)
         else:

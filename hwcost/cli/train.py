@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import RECIPES
+from hwcost.cli.options import Telling, that_tells
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
+from hwcost.progress import watch
 from hwcost.recipe import load_recipe
 from hwcost.recorded import reproduce
 
@@ -19,14 +21,21 @@ from hwcost.recorded import reproduce
 @click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: both rows of figures.")
-def train_command(study: Path, trial: int, data: Path | None, as_json: bool) -> None:
+@that_tells("epoch")
+def train_command(study: Path, trial: int, data: Path | None, as_json: bool, telling: Telling) -> None:
     """Train one trial of a study again from its record, and compare.
 
     \b
     Example:
       hwcost train --from reports/digits --trial 7
     """
-    recorded, again = reproduce(study, trial, lambda where: load_recipe(where, RECIPES), data)
+    recorded, again = reproduce(
+        study,
+        trial,
+        lambda where: load_recipe(where, RECIPES),
+        data,
+        lambda epochs: watch(1, epochs, quiet=telling.quiet, verbose=telling.verbose),
+    )
     if as_json:
         click.echo(json.dumps({"recorded": recorded, "again": again}, indent=2))
     else:

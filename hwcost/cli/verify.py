@@ -12,7 +12,7 @@ import pandas as pd
 
 from hwcost.cli.laboratory import in_the_laboratory, laboratory, progress_bar
 from hwcost.cli.network import RECIPES, folded
-from hwcost.cli.options import on_a_part
+from hwcost.cli.options import Telling, on_a_part, that_tells
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption, BadStudy
 from hwcost.estimate import estimate
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     "--import", "report", type=click.Path(path_type=Path), help="Utilisation report of Vivado to compare with."
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines: every part, by network or trial.")
+@that_tells("unit")
 @in_the_laboratory
 def verify_command(
     target: str,
@@ -50,6 +51,7 @@ def verify_command(
     out: Path | None,
     report: Path | None,
     as_json: bool,
+    telling: Telling,
     **tools: Any,
 ) -> None:
     """Synthesize the blocks of TARGET and compare with the estimate.
@@ -80,7 +82,7 @@ def verify_command(
         designs = {target: folded(target, shape, input_bits, part, fps, clock_mhz)}
     found: dict[str, list[dict[str, Any]]] = {}
     for name, (pipeline, model) in designs.items():
-        rows = _imported(pipeline, model, report) if report is not None else _measured(pipeline, model, tools)
+        rows = _imported(pipeline, model, report) if report is not None else _measured(pipeline, model, tools, telling)
         found[name] = json.loads(rows.to_json(orient="records"))  # pandas turns what is not there into null
         if not as_json:
             _show(name, rows)
@@ -91,12 +93,12 @@ def verify_command(
         click.echo(json.dumps(found, indent=2))
 
 
-def _measured(pipeline: Pipeline, model: Dataflow, tools: Mapping[str, Any]) -> pd.DataFrame:
+def _measured(pipeline: Pipeline, model: Dataflow, tools: Mapping[str, Any], telling: Telling) -> pd.DataFrame:
     family = "xc7" if model.device.dsp_kind == "DSP48E1" else "xcup"
     lab: Laboratory = laboratory(family=family, **tools)
     from hwcost.synth.verify import verify
 
-    with progress_bar("units") as told:
+    with progress_bar("units", telling) as told:
         return verify(place(pipeline.layers()), model, lab, told)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
 from hwcost.cli.network import find_recipe
+from hwcost.cli.options import Telling, that_tells
 from hwcost.joining import join
+from hwcost.progress import Trained
 
 
 @click.command("worker")
@@ -18,7 +21,8 @@ from hwcost.joining import join
 @click.option("--out", type=click.Path(path_type=Path), help="Working folder.  [default: workers/STUDY]")
 @click.option("--recipe", metavar="RECIPE", help="The recipe, as this machine finds it.  [default: the sweep's]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
-@click.option("--quiet", is_flag=True, help="No line for each trial.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
+@that_tells("epoch")
 def worker_command(
     study: str,
     storage: str,
@@ -26,7 +30,8 @@ def worker_command(
     out: Path | None,
     recipe: str | None,
     data: Path | None,
-    quiet: bool,
+    as_json: bool,
+    telling: Telling,
 ) -> None:
     """Train trials of STUDY, which `hwcost sweep --storage URL` leads from this machine or another.
 
@@ -37,11 +42,7 @@ def worker_command(
     Example:
       hwcost worker digits --storage postgresql://me@dbhost/hwcost
     """
-
-    def told(done: int) -> None:
-        if not quiet:
-            click.echo(f"trained {done}", err=True)
-
+    listener = Trained(quiet=telling.quiet, verbose=telling.verbose)
     end = join(
         storage,
         study,
@@ -50,9 +51,13 @@ def worker_command(
         recipe=recipe,
         data=data,
         artifacts=artifacts,
-        on_trial=told,
+        on_trial=listener.trained,
+        listener=listener,
     )
-    click.echo(f"{end.done} trials trained for {study}")
+    if as_json:
+        click.echo(json.dumps({"study": study, "trained": end.done, "interrupted": end.interrupted}, indent=2))
+    else:
+        click.echo(f"{end.done} trial{'s' * (end.done != 1)} trained for {study}")
     if end.interrupted:
         click.echo("interrupted; the trial it was at is given back", err=True)
         sys.exit(130)

@@ -58,7 +58,7 @@ def accuracy_axis(axes: Axes, values: Sequence[float] | Floats, focus: Sequence[
     if (100 - low) / (2 * floor) > _ERROR_RATIO:
 
         def height(percent: Floats) -> Floats:
-            return -np.log10(np.maximum(100 - percent, 0) + floor)
+            return -np.log10(np.maximum(100 - percent + floor, floor / 10))
 
         def percent(height: Floats) -> Floats:
             return 100 + floor - np.power(10.0, -np.asarray(height))
@@ -76,11 +76,19 @@ def accuracy_axis(axes: Axes, values: Sequence[float] | Floats, focus: Sequence[
     else:
         span = max(high - low, 0.5)
         ends = np.array([low - 0.08 * span, high + 0.1 * span])
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.set_ylim(*ends)
+        percent_ticks(axes, 6)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_ylim(float(ends[0]), float(min(ends[1], max(100 + floor / 2, high + 0.02))))
+    axes.set_ylim(float(ends[0]), float(ends[1]))
     return float(ends[0])
+
+
+def percent_ticks(axes: Axes, most: int) -> None:
+    """Round numbers on the y axis, none above 100: the axis ends higher only so that a point there is drawn whole."""
+    low, high = axes.get_ylim()
+    ticks = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= min(high, 100.0)]))
 
 
 def cost_axis(axes: Axes, values: Sequence[float] | Floats, name: str) -> None:
@@ -132,7 +140,7 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float
         half_width, half_height = size.width / 2 + 2 * unit, size.height / 2 + 1.5 * unit
         here = axes.transData.transform((x, y))
         best: tuple[float, Bbox, tuple[float, float]] | None = None
-        for distance in (14, 24, 36, 50, 68):
+        for distance in (14, 24, 36, 50, 68, 90, 115):
             for turn, angle in enumerate(angles):
                 shift_x = math.cos(angle) * (distance * unit + half_width)
                 shift_y = math.sin(angle) * (distance * unit + half_height)
@@ -143,7 +151,8 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float
                 low, high = np.array(box.min) - 3 * unit, np.array(box.max) + 3 * unit
                 hidden = ((dots >= low) & (dots <= high)).all(axis=1).sum()
                 outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
-                badness = 40.0 * hidden + 200.0 * sum(box.overlaps(other) for other in taken) + 300.0 * outside
+                unreadable = sum(box.overlaps(other) for other in taken)  # worse than any number of hidden points
+                badness = 40.0 * hidden + 1e6 * unreadable + 1e5 * outside
                 badness += distance / 10 + turn / 4
                 if best is None or badness < best[0]:
                     best = (badness, box, (shift_x / unit, shift_y / unit))

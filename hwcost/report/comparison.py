@@ -84,7 +84,8 @@ def write_comparison(
         "methods": [_row(method, table, cost) for method in methods],
         "studies": [_study_row(name, method, study, table) for name, method, study in _named(studies, methods)],
         "published": others, "cost": cost, "unlike": unlike, "figure": vector, "alternative": figure.alternative,
-        "first": next(iter(studies.values())).run,
+        "title": _each(study.run["study"] for study in studies.values()),
+        "parts": _each(study.run["device"].get("name") for study in studies.values()),
     }  # fmt: skip
     front = pd.concat([_points(name, study, cost) for name, study in studies.items()])
     return replace_files(
@@ -108,6 +109,11 @@ def differences(studies: Mapping[str, Study]) -> list[str]:
             if mine != theirs:
                 found.append(f"{first} and {name} differ in {what}: {mine} and {theirs}")
     return found
+
+
+def _each(names: Iterable[object]) -> str:
+    """Every name once."""
+    return ", ".join(dict.fromkeys(str(name) for name in names if name))
 
 
 _DEFINITION: Mapping[str, Callable[[Mapping[str, Any]], object]] = {

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from hwcost.report.axes import short
+from hwcost.report.axes import percent_ticks, short
 from hwcost.report.ink import INK, MUTED, RAMP, SERIES, Drawing, quiet, readable_on
 from hwcost.report.study import Study
 
@@ -180,11 +180,11 @@ def training_figure(study: Study) -> Drawing | None:
     accuracy = 100 * np.array([_value(entry, "accuracy") for entry in epochs])
     grid[0].plot(steps, accuracy, color=INK, lw=1.2)
     grid[0].set_ylabel("accuracy, %")
-    grid[0].yaxis.set_major_locator(MaxNLocator(3))
+    percent_ticks(grid[0], 3)
     if names:
         _width_lines(grid[1], steps, curves)
     grid[-1].set_xlabel("epoch")
-    grid[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    grid[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     moved = [f"{n} {c[0]:.3g} to {c[-1]:.3g}" for n, c in curves.items() if len(c) and c[0] != c[-1]]
     told = f"Training of trial {study.complete['number'][row]} over {len(epochs)} epochs. " + (
         f"Widths that moved, in bits: {', '.join(moved)}." if moved else "No width moved."
@@ -217,6 +217,6 @@ def _width_lines(axes: Axes, steps: list[float], curves: Mapping[str, np.ndarray
         axes.annotate("–", end, (2, 0), textcoords="offset points", fontsize=9, va="center_baseline", color=color,
                       annotation_clip=False, fontweight="bold")  # fmt: skip
     axes.set_ylim(low - 0.6, high + 0.8)
-    axes.yaxis.set_major_locator(MaxNLocator(9, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(9, integer=True, min_n_ticks=1))
     axes.grid(axis="y", color=MUTED, lw=0.3, alpha=0.35)
     axes.set_ylabel("bits")

@@ -16,6 +16,7 @@ from hwcost.report.layer_figures import training_trial
 from hwcost.report.study import COSTS, DROPS, RESOURCES, Study
 
 _LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
+_FEW = 8  # numbers of trials in a list
 _STATES = {"COMPLETE": "complete", "FAIL": "failed", "RUNNING": "running"}
 
 
@@ -31,6 +32,18 @@ def count(value: Any, digits: int = 0) -> str:
     if digits == 0 and not number.is_integer() and abs(number) < 100:
         digits = 1
     return f"{round(number, digits) + 0.0:,.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that a person would use; empty where there is nothing to tell.
+
+    >>> duration(1.4), duration(100), duration(18600), duration(0)
+    ('1.4 seconds', '1.7 minutes', '5.2 hours', '')
+    """
+    if not seconds > 0:
+        return ""
+    unit, name = (3600, "hours") if seconds >= 7200 else (60, "minutes") if seconds >= 90 else (1, "seconds")
+    return f"{count(seconds / unit, 1)} {name}"
 
 
 def percent(value: Any) -> str:
@@ -111,23 +124,43 @@ def facts(study: Study) -> dict[str, Any]:
     shown = training_trial(study)
     return {
         "study": study, "run": study.run,
-        "part": str(study.run["device"].get("name", "")), "columns": columns, "rows": rows, "remarks": _remarks(study),
+        "part": study.run["device"].get("name") or "", "columns": columns, "rows": rows, "remarks": _remarks(study),
+        "others": [name for name, _ in study.objectives if name not in ("accuracy", study.cost)],
         "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],
         "repeated": max((row["seeds"][2] for row in rows if row["seeds"]), default=0),
         "bands": dict(study.run.get("error_band") or {}),
         "finished": len(study.complete), "states": {_STATES[str(k)]: int(v) for k, v in states.items()},
-        "failed": [(int(t["number"]), str(t["error"] or "no message")) for _, t in failed.iterrows()],
+        "failed": _failures(failed),
         "trained": None if shown is None else int(study.complete["number"][shown]),
-        "seconds": float(np.nansum(study.column("seconds", study.trials))),
+        "worked": duration(float(np.nansum(study.column("seconds", study.trials)))),
         "float": study.float_accuracy, "float_test": study.run["float"].get("test"),
         "budgets": {name: study.budget(name) for name in RESOURCES if study.budget(name) > 0},
         "provenance": _provenance(study.run),
     }  # fmt: skip
 
 
+def _failures(failed: pd.DataFrame) -> list[tuple[str, str]]:
+    """Numbers of trials -> what they failed of; those that failed of the same are told together."""
+    found: dict[str, list[int]] = {}
+    for number, error in zip(failed["number"], failed["error"], strict=True):
+        found.setdefault(str(error or "no message"), []).append(int(number))
+    return [(_listed(numbers), error) for error, numbers in found.items()]
+
+
+def _listed(numbers: list[int]) -> str:
+    """The first few numbers, and how many more there are.
+
+    >>> _listed([3, 7]), _listed(list(range(20)))
+    ('3, 7', '0, 1, 2, 3, 4, 5, 6, 7 and 12 more')
+    """
+    more = f" and {len(numbers) - _FEW} more" if len(numbers) > _FEW else ""
+    return ", ".join(map(str, numbers[:_FEW])) + more
+
+
 def _provenance(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     data, device = run["data"], run["device"]
-    parts = [f"{count(data[k])} {k}" for k in ("train", "validation", "test") if k in data]
+    parts = [f"{count(data[k])} {k}" for k in ("train", "validation", "test") if data.get(k) is not None]
+    print_of = data.get("fingerprint") or "not recorded"
     clock = f" at {device['clock_mhz']:g} MHz" if isinstance(device.get("clock_mhz"), int | float) else ""
     return [
         ("Command", str(run["command"])),
@@ -137,9 +170,9 @@ def _provenance(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Objectives", ", ".join(f"{o['direction']} {o['name']}" for o in run["objectives"])),
         (
             "Data",
-            f"{data.get('name', 'unnamed')}: {', '.join(parts)}; fingerprint {data.get('fingerprint', 'not recorded')}",
+            f"{data.get('name') or 'unnamed'}: {', '.join(parts)}; fingerprint {print_of}",
         ),
-        ("Part", f"{device.get('name', '')} {device.get('part', '')}{clock}".strip() or "none"),
+        ("Part", f"{device.get('name') or ''} {device.get('part') or ''}{clock}".strip() or "none"),
         ("Target", f"{run['target_fps']:,.0f} frames/s" if run.get("target_fps") else "none"),
         ("Started", str(run["started"])),
         ("Machine", str(run["machine"])),

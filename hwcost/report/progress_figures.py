@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from hwcost.pareto import Floats, hypervolume
 from hwcost.report.axes import short
@@ -60,6 +61,7 @@ def progress_figures(study: Study) -> list[Drawing]:
         axes.step(xs, course, where="post", color=ACCENT, lw=1.3)
         axes.set_xlabel(label)
         axes.set_ylabel("hypervolume")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=name == "trials"))
         axes.set_xlim(0, 1.1 * xs[-1])
         axes.set_ylim(0, 1.12 * course[-1] if course[-1] > 0 else 1)
         axes.annotate(f"{course[-1]:.3f}", (xs[-1], course[-1]), (0, 4), textcoords="offset points", ha="center",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from hwcost.errors import BadStudy
 from hwcost.pareto import Floats, cheapest_within, knee, non_dominated
+from hwcost.report.checks import check_details, nested
 
 RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 COSTS = (*RESOURCES, "cycles")
@@ -106,14 +107,17 @@ def _check_run(run: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     for key, kind in _RUN.items():
         if key not in run:
             raise BadStudy(f"report: run has no {key!r}; it needs {', '.join(_RUN)}")
-        if not isinstance(run[key], kind):
+        if not isinstance(run[key], kind) or isinstance(run[key], bool):
             raise BadStudy(f"report: run[{key!r}] is {run[key]!r}, of the wrong type")
-    objectives = []
+    check_details(run)
+    objectives: list[tuple[str, str]] = []
     for objective in run["objectives"]:
         if not isinstance(objective, Mapping) or {"name", "direction"} - set(objective):
             raise BadStudy(f"report: objective {objective!r}; each needs a name and a direction")
         if objective["direction"] not in ("maximize", "minimize"):
             raise BadStudy(f"report: objective {objective['name']!r} has direction {objective['direction']!r}")
+        if not isinstance(objective["name"], str) or objective["name"] in dict(objectives):
+            raise BadStudy(f"report: objective {objective['name']!r}; each needs a name of its own")
         objectives.append((str(objective["name"]), str(objective["direction"])))
     if not objectives:
         raise BadStudy("report: run['objectives'] is empty; a front needs at least one")
@@ -137,12 +141,17 @@ def _check_trials(trials: pd.DataFrame, objectives: tuple[tuple[str, str], ...])
             table[name] = pd.to_numeric(table[name]).astype(float)
         except (TypeError, ValueError) as error:
             raise BadStudy(f"report: column {name!r} holds something that is no number ({error})") from error
-    if table["number"].isna().any() or table["number"].duplicated().any():
+    numbers = table["number"]
+    if not np.isfinite(numbers).all() or numbers.duplicated().any() or (numbers != numbers.round()).any():
         raise BadStudy("report: trial numbers are missing or used twice; each trial needs its own")
-    table["number"] = table["number"].astype(int)
-    for name, empty in (("params", dict), ("layers", list), ("epochs", list), ("repeats", list)):
+    table["number"] = numbers.astype(int)
+    for name in ("params", "layers", "epochs", "repeats"):
         given = table[name] if name in table.columns else [None] * len(table)
-        table[name] = pd.Series([v if isinstance(v, Mapping | list) else empty() for v in given], dtype=object)
+        entries = [nested(name, number, value) for number, value in zip(table["number"], given, strict=True)]
+        table[name] = pd.Series(entries, dtype=object)
+    for fits in table.get("fits", ()):
+        if isinstance(fits, str | list | Mapping):
+            raise BadStudy(f"report: column 'fits' holds {fits!r}; it must be true, false or null")
     for name, kind in (("fits", bool), ("error", str)):
         given = table[name] if name in table.columns else [None] * len(table)
         table[name] = pd.Series([None if v is None or v != v else kind(v) for v in given], dtype=object)
