@@ -179,7 +179,9 @@ def test_ctrl_c_while_the_processes_still_begin(sweep: Callable[..., subprocess.
     while len(children.read_text().split()) < 3:  # two that train, and the tracker of what they share
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(0.5)  # they import PyTorch
+    masks = [Path(f"/proc/{child}/status").read_text() for child in children.read_text().split()]
+    blocked = [int(line.split()[1], 16) for mask in masks for line in mask.splitlines() if line.startswith("SigBlk")]
+    assert sum(bool(mask & 1 << signal.SIGINT - 1) for mask in blocked) == 3  # while they import PyTorch, too
     os.killpg(process.pid, signal.SIGINT)
     _, err = ended(process, 130)
     assert "interrupted; everything finished is kept" in err
