@@ -6,10 +6,13 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -23,6 +26,9 @@ from hwcost.trial import Sweep
 
 PATIENCE_S = 10.0
 """What an idle process gets to go by itself."""
+
+GRACE_S = 3.0
+"""What a process that is told to go gets to tidy up behind itself."""
 
 Find = Callable[[str], Recipe]
 """Reference -> recipe; a function of a module, so that another process can call it."""
@@ -75,6 +81,8 @@ class Workers:
     def stop(self) -> None:
         """End every process, whatever it does."""
         for worker in self._busy.values():
+            worker.dismiss()  # all of them, then wait
+        for worker in self._busy.values():
             worker.end()
         for worker in self._idle:
             worker.connection.close()  # at the end of its pipe a process goes, and tidies up behind itself
@@ -83,14 +91,34 @@ class Workers:
         self._idle, self._busy = [], {}
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """A process begun in here never hears it, not even while it imports: Ctrl-C is for the one that holds the study."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _go(number: int, frame: FrameType | None) -> None:
+    """Leave as a program does that ends: what Python's libraries have borrowed from the system is given back."""
+    sys.exit(1)
+
+
 class _Worker:
     def __init__(self, find: Find, settings: Mapping[str, Any]) -> None:
         context = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
+        resource_tracker.ensure_running()  # or its start would let Ctrl-C through again
         self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
             target=_work, args=(theirs, find, dict(settings), os.getpid()), daemon=True
         )
-        self._process.start()
+        with _deaf_to_ctrl_c():
+            self._process.start()
         theirs.close()  # so that its death is the end of the pipe
 
     def give(self, suggestion: Suggestion) -> None:
@@ -106,8 +134,13 @@ class _Worker:
             return None
         return result
 
+    def dismiss(self) -> None:
+        self._process.terminate()
+
     def end(self, patience_s: float = 0.0) -> None:
         self._process.join(patience_s)
+        self._process.terminate()
+        self._process.join(GRACE_S)
         self._process.kill()
         self._process.join()
         self.connection.close()
@@ -127,6 +160,7 @@ class _UntilOrphaned(Listener):
 def _work(connection: Connection, find: Find, settings: dict[str, Any], parent: int) -> None:
     """Train what is sent until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that holds the study; it ends this one
+    signal.signal(signal.SIGTERM, _go)
     torch.set_num_threads(1)
     try:
         sweep = Sweep(recipe=find(settings["reference"]), **settings)

@@ -19,6 +19,7 @@ import pytest
 pytestmark = pytest.mark.slow  # every process imports PyTorch
 
 TINY = Path(__file__).with_name("tiny_recipe.py")
+CHILDREN = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
 COMMAND = Path(sys.executable).with_name("hwcost")
 
 DEADLY = """
@@ -47,6 +48,7 @@ def sweep(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # so that Ctrl-C can go to all of its processes, as a terminal sends it
         )
 
     return begin
@@ -162,8 +164,24 @@ def test_ctrl_c_keeps_what_is_finished(sweep: Callable[..., subprocess.Popen[str
     while len(list((tmp_path / "study").glob("checkpoints/trial-*.pt"))) < 3:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     _, err = ended(process, 130)
-    assert "interrupted; everything finished is kept" in err
+    assert "interrupted; everything finished is kept" in err and "resource_tracker" not in err
     assert len(complete(tmp_path / "study")) >= 2
     assert (tmp_path / "study" / "index.html").exists()
+
+
+@pytest.mark.skipif(not CHILDREN.exists(), reason="this system does not list the children of a process in /proc")
+def test_ctrl_c_while_the_processes_still_begin(sweep: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    process = sweep("--trials", "50", "--jobs", "2", "--out", "study", "--sampler", "random")
+    deadline = time.monotonic() + 120
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(children.read_text().split()) < 3:  # two that train, and the tracker of what they share
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    masks = [Path(f"/proc/{child}/status").read_text() for child in children.read_text().split()]
+    blocked = [int(line.split()[1], 16) for mask in masks for line in mask.splitlines() if line.startswith("SigBlk")]
+    assert sum(bool(mask & 1 << signal.SIGINT - 1) for mask in blocked) == 3  # while they import PyTorch, too
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = ended(process, 130)
+    assert "interrupted; everything finished is kept" in err
