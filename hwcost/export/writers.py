@@ -22,6 +22,7 @@ from hwcost.quant import (
     QuantConcat,
     QuantConv1d,
     QuantConv2d,
+    QuantConvTranspose2d,
     QuantIdentity,
     QuantLinear,
     QuantScaleBias,
@@ -155,19 +156,26 @@ def _product(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     if isinstance(layer, nn.Linear):
         sums = graph.add("MatMul", x, weight, layer=place.layer)
     else:
-        pads = layer.pads(stream.signal.shape[1:])
-        sums = graph.add(
-            "Conv",
-            x,
-            weight,
-            layer=place.layer,
-            kernel_shape=list(layer.kernel_size),
-            strides=list(layer.stride),
-            dilations=list(layer.dilation),
-            group=layer.groups,
-            pads=[before for before, _ in pads] + [after for _, after in pads],
-        )
+        sums = _convolved(layer, place, stream, x, weight)
     return _biased(layer, place, stream, sums)
+
+
+def _convolved(layer: Any, place: Place, stream: Stream, x: str, weight: str) -> str:
+    transposed = isinstance(layer, nn.ConvTranspose2d)
+    more: Any = {"output_padding": list(layer.output_padding)} if transposed else {}
+    pads = [(pad, pad) for pad in layer.padding] if transposed else layer.pads(stream.signal.shape[1:])
+    return place.graph.add(
+        "ConvTranspose" if transposed else "Conv",
+        x,
+        weight,
+        layer=place.layer,
+        kernel_shape=list(layer.kernel_size),
+        strides=list(layer.stride),
+        dilations=list(layer.dilation),
+        group=layer.groups,
+        pads=[before for before, _ in pads] + [after for _, after in pads],
+        **more,
+    )
 
 
 def _biased(layer: Any, place: Place, stream: Stream, sums: str) -> str:
@@ -314,7 +322,7 @@ def _max_pool(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 
 WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
     {
-        **dict.fromkeys((QuantLinear, QuantConv1d, QuantConv2d), _product),
+        **dict.fromkeys((QuantLinear, QuantConv1d, QuantConv2d, QuantConvTranspose2d), _product),
         QuantIdentity: _activation,
         QuantAvgPool2d: _average,
         QuantScaleBias: _scale_bias,

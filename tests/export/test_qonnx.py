@@ -36,6 +36,7 @@ from hwcost.quant import (
     QuantConcat,
     QuantConv1d,
     QuantConv2d,
+    QuantConvTranspose2d,
     QuantIdentity,
     QuantLinear,
     QuantReLU,
@@ -236,6 +237,26 @@ def random_network(seed: int) -> tuple[nn.Module, tuple[int, ...]]:
 def test_random_networks(seed: int) -> None:
     net, shape = random_network(seed)
     check(net, shape, count=5, seed=seed)
+
+
+@pytest.mark.parametrize(("groups", "per_channel"), [(1, False), (1, True), (2, False)])
+def test_transposed_convolutions(groups: int, per_channel: bool) -> None:
+    net = nn.Sequential(
+        QuantConv2d(3, 4, 3, stride=2, padding=1, bias=False, weight_quant=weight()),
+        QuantReLU(act()),
+        QuantConvTranspose2d(
+            4,
+            6,
+            3,
+            stride=2,
+            padding=1,
+            output_padding=1,
+            groups=groups,
+            weight_quant=learned_weight(bits=3, per_channel=per_channel, channel_dim=1),
+        ),
+        QuantIdentity(act(5, signed=True)),
+    )
+    check(net, (3, 8, 8))
 
 
 @pytest.mark.slow
