@@ -127,6 +127,15 @@ def test_a_click_on_a_point_opens_its_layers(browser: Any, thirty: Path) -> None
     assert not row.is_visible()
 
 
+def test_on_paper_nothing_asks_for_a_click(browser: Any, thirty: Path) -> None:
+    page = opened(browser, thirty)
+    page.emulate_media(media="print")
+    assert not page.locator("#filter").is_visible() and "click" not in page.inner_text("body").lower()
+    size = "e => parseFloat(getComputedStyle(e).fontSize)"
+    share = page.locator(".marks .share").first
+    assert share.evaluate(size) < share.locator("..").evaluate(size)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_contrast_labels_and_text_alternatives(browser: Any, thirty: Path, scheme: str, width: int) -> None:
