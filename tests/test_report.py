@@ -180,11 +180,10 @@ def overlapping(drawing: Drawing) -> list[str]:
     return [t.get_text() for i, t in enumerate(texts) if any(boxes[i].overlaps(other) for other in boxes[:i])]
 
 
-@pytest.mark.parametrize("width", [11.0, 4.0])
-def test_no_label_lies_on_another_where_points_are_many(width: float) -> None:
+def test_no_label_lies_on_another_where_points_are_many() -> None:
     study = read_study(made_up_trials(1500), made_up_run())
     with house_style():
-        assert not overlapping(front_figure(study, width=width, height=5.0))
+        assert not overlapping(front_figure(study, height=5.0))
 
 
 @pytest.mark.parametrize("least", [0.5, 0.9])
