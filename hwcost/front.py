@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwcost.data import Data
+from hwcost.errors import HwcostError
 from hwcost.pareto import hypervolume, non_dominated
 from hwcost.records import checkpoint, read_json, restore_net, write_json
 from hwcost.search import Study, Suggestion
@@ -98,7 +99,12 @@ def test_front(sweep: Sweep, data: Data, study: Study) -> None:
 
 
 def repeat_front(
-    sweep: Sweep, data: Data, study: Study, times: int, on_epoch: Callable[[Epoch], None] | None = None
+    sweep: Sweep,
+    data: Data,
+    study: Study,
+    times: int,
+    failures: tuple[type[HwcostError], ...],
+    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> None:
     """Train every trial of the front again with other seeds, and test it: how much of its place on the front is luck.
 
@@ -108,6 +114,7 @@ def repeat_front(
     Args:
         sweep, data, study: as in `test_front`.
         times: repetitions wanted of each trial, with those on record.
+        failures: errors that are recorded and survived.
         on_epoch: called with each finished epoch.
     """
     done = recorded(sweep.out / REPEATED)
@@ -117,14 +124,14 @@ def repeat_front(
             suggestion = _repetition(sweep, row, len(runs) + 1)
             if suggestion.parent is not None:
                 study.fetch(suggestion.parent)
-            outcome, trial = run_trial(sweep, data, suggestion, on_epoch)
-            runs.append(
-                {
-                    "seed": suggestion.seed,
-                    "accuracy": outcome.attributes["accuracy"],
-                    "test_accuracy": evaluate(trial.net, data.test, task=sweep.recipe.task),
-                }
-            )
+            figures: dict[str, Any] = {"seed": suggestion.seed, "accuracy": None, "test_accuracy": None}
+            try:
+                outcome, trial = run_trial(sweep, data, suggestion, on_epoch)
+                figures["accuracy"] = outcome.attributes["accuracy"]
+                figures["test_accuracy"] = evaluate(trial.net, data.test, task=sweep.recipe.task)
+            except failures as error:
+                figures["error"] = f"{type(error).__name__}: {error}"
+            runs.append(figures)
             done[str(number)] = runs
             write_json(sweep.out / REPEATED, done)
 

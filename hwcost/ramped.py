@@ -19,7 +19,7 @@ from hwcost.pieces import learned_widths
 from hwcost.records import checkpoint, read_json, save_net, write_json
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.train import Epoch, fit
-from hwcost.trial import Design, Sweep, design, judged
+from hwcost.trial import Design, Sweep, design, judged, within_memory
 from hwcost.warm import put_weights, start_from
 from hwcost.width_space import confine_widths
 
@@ -53,9 +53,8 @@ class Point:
 
 
 class _Passed(NamedTuple):
-    """An epoch with the network as it was, and when."""
+    """The network as it was at the end of an epoch, and when."""
 
-    epoch: Epoch
     params: dict[str, int]
     state: dict[str, Tensor]
     at: float
@@ -99,13 +98,16 @@ def ramp(
     steps = sweep.ramp * data.train.steps(settings.batch)
     costs = {name: full[name] for name in prices.costs.values() if full[name] > 0}
     keeper = WeightedCost(costs, Ramp(FIRST, LAST, steps))
-    passed: list[_Passed] = []
+    epochs: list[Epoch] = []
+    archive: dict[int, _Passed] = {}
 
-    def keep(epoch: Epoch) -> None:
-        widths = learned_widths(trial.net)
-        params = {name: int(widths[name]().item()) for name in prices.space}
-        state = {name: tensor.detach().clone() for name, tensor in trial.net.state_dict().items()}
-        passed.append(_Passed(epoch, params, state, time.perf_counter()))
+    def offer(epoch: Epoch) -> None:
+        """Keep the weights of what is not beaten, and drop those of what is now."""
+        epochs.append(epoch)
+        archive[epoch.epoch] = _passed(trial, prices)
+        kept = {epoch.epoch} if until is not None else {epochs[at].epoch for at in _unbeaten(sweep, prices, epochs)}
+        for number in archive.keys() - kept:
+            del archive[number]
         if on_epoch is not None:
             on_epoch(epoch)
         if epoch.epoch == until:
@@ -113,15 +115,18 @@ def ramp(
 
     started = time.perf_counter()
     try:
-        fit(
-            trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
-            task=sweep.recipe.task, on_epoch=keep,
-        )  # fmt: skip
+        with within_memory("the ramp"):
+            fit(
+                trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
+                task=sweep.recipe.task, on_epoch=offer,
+            )  # fmt: skip
     except _Reached:
         pass
-    chosen = [len(passed) - 1] if until is not None else _unbeaten(sweep, prices, [one.epoch for one in passed])
-    ends = [started, *(passed[at].at for at in chosen)]
-    return [_point(sweep, data, passed[: at + 1], since) for at, since in zip(chosen, ends, strict=False)]
+    ends = [started, *(one.at for one in archive.values())]
+    return [
+        _point(sweep, data, epochs[:number], one, since)
+        for (number, one), since in zip(archive.items(), ends, strict=False)
+    ]
 
 
 def stored(
@@ -177,14 +182,20 @@ def _unbeaten(sweep: Sweep, prices: Prices, epochs: list[Epoch]) -> list[int]:
     return sorted(latest.values())
 
 
-def _point(sweep: Sweep, data: Data, passed: list[_Passed], since: float) -> Point:
+def _passed(trial: Design, prices: Prices) -> _Passed:
+    widths = learned_widths(trial.net)
+    return _Passed(
+        {name: int(widths[name]().item()) for name in prices.space},
+        {name: tensor.detach().clone() for name, tensor in trial.net.state_dict().items()},
+        time.perf_counter(),
+    )
+
+
+def _point(sweep: Sweep, data: Data, epochs: list[Epoch], passed: _Passed, since: float) -> Point:
     """Built as any other trial of these widths, so that it can be tested, verified and gone on from like one."""
-    last = passed[-1]
-    trial = design(sweep, last.params, data, sweep.seed)
+    trial = design(sweep, passed.params, data, sweep.seed)
     with torch.no_grad():
-        put_weights(trial.net, last.state)
-    extra: dict[str, Any] = {"ramp_epoch": last.epoch.epoch} | ({} if sweep.warm is None else {"parent": None})
-    outcome = judged(
-        sweep, data, Suggestion(0, last.params, sweep.seed), trial, [one.epoch for one in passed], extra
-    )  # fmt: skip
-    return Point(last.epoch.epoch, last.params, outcome, trial, last.at - since)
+        put_weights(trial.net, passed.state)
+    extra: dict[str, Any] = {"ramp_epoch": epochs[-1].epoch} | ({} if sweep.warm is None else {"parent": None})
+    outcome = judged(sweep, data, Suggestion(0, passed.params, sweep.seed), trial, epochs, extra)
+    return Point(epochs[-1].epoch, passed.params, outcome, trial, passed.at - since)

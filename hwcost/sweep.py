@@ -158,13 +158,23 @@ def run(
             listener.trials_added(len(chosen))
             progress = train(len(chosen))
         test_front(sweep, data, study)
-        if repeat and not progress.interrupted:
-            listener.phase_started("other seeds")
-            repeat_front(sweep, data, study, repeat, listener.epoch_done)
+        interrupted = progress.interrupted or not _repeated(sweep, data, study, repeat, listener)
         write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
         page = _report(sweep, study)
         stands = standing(study, sweep)
-    return Result(page=page, finished=stands.finished, front=len(stands.front), interrupted=progress.interrupted)
+    return Result(page=page, finished=stands.finished, front=len(stands.front), interrupted=interrupted)
+
+
+def _repeated(sweep: Sweep, data: Data, study: Study, times: int, listener: Listener) -> bool:
+    """Whether all repetitions that were asked for are made: Ctrl-C keeps those that are."""
+    if not times:
+        return True
+    listener.phase_started("other seeds")
+    try:
+        repeat_front(sweep, data, study, times, FAILURES, listener.epoch_done)
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def publish(folder: Path, *, running: bool = False) -> Path:

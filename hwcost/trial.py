@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -262,6 +263,24 @@ def _budget(sweep: Sweep, params: Params, data: Data) -> Keeper | None:
     )
 
 
+@contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """A training that asks for more memory than there is, told in one line.
+
+    Raises:
+        OutOfMemory: names what was trained.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch has no class of its own on a CPU
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        raise OutOfMemory(
+            f"{what}: its training ran out of memory ({reason}); give a smaller batch, or fewer --jobs"
+        ) from error
+
+
 def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
     """Epochs that a trial trains."""
     return sweep.recipe.training.epochs if sweep.warm is None else sweep.warm * max(1, suggestion.polish)
@@ -284,7 +303,7 @@ def run_trial(
             settings = replace(settings, lr=POLISHING * settings.lr)
         start_from(trial.net, checkpoint(sweep.out, suggestion.parent))
     budget = _budget(sweep, suggestion.params, data)
-    try:
+    with within_memory(f"trial {suggestion.number}"):
         epochs = fit(
             trial.net,
             data,
@@ -296,13 +315,6 @@ def run_trial(
             task=sweep.recipe.task,
             on_epoch=on_epoch,
         )
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch has no class of its own on a CPU
-            raise
-        raise OutOfMemory(
-            f"trial {suggestion.number}: its training ran out of memory ({str(error).splitlines()[0][:120]}); "
-            "give a smaller batch, or fewer --jobs"
-        ) from error
     extra = {} if sweep.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     return judged(sweep, data, suggestion, trial, epochs, extra), trial

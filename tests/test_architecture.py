@@ -57,7 +57,7 @@ ARROWS: dict[str, set[str]] = {
         "models",
         "errors",
     },
-    "front": {"pareto", "records", "trial", "data", "search", "train"},
+    "front": {"pareto", "records", "trial", "data", "search", "train", "errors"},
     "ramped": {
         "control",
         "width_space",

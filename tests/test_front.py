@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import tiny_recipe
 
-from hwcost.errors import BadOption
+from hwcost import front
+from hwcost.errors import BadOption, DivergedTraining
 from hwcost.front import REPEATED, TESTED, survivors
 from hwcost.recorded import reproduce
 from hwcost.records import read_json, read_trials
@@ -89,6 +90,30 @@ def test_other_seeds_train_the_front_again_and_are_tested_once(tmp_path: Path) -
     table = read_json(folder / "trials.json")["trials"]
     shown = {entry["number"]: entry["repeats"] for entry in table if "repeats" in entry}
     assert shown and all(len(runs) >= 2 for runs in shown.values())
+
+
+def test_a_repetition_that_fails_is_recorded_and_ctrl_c_keeps_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(sweep(tmp_path / "study"), 2)
+    train, made = front.run_trial, []
+
+    def broken(*given: Any) -> Any:
+        made.append(given[2].seed)
+        if len(made) == 1:
+            raise DivergedTraining("epoch 1: the loss is nan; lower the learning rate")
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return train(*given)
+
+    monkeypatch.setattr(front, "run_trial", broken)
+    ended = run(sweep(tmp_path / "study"), 1, repeat=3)
+    assert ended.interrupted and ended.page.name == "index.html"
+    ((first, second),) = read_json(tmp_path / "study" / REPEATED).values()
+    assert first["test_accuracy"] is None and "DivergedTraining" in first["error"]
+    assert 0 <= second["test_accuracy"] <= 1
+    rows = read_json(tmp_path / "study" / "trials.json")["trials"]
+    assert [row["repeats"] for row in rows if "repeats" in row] == [[first, second]]
 
 
 def test_without_warm_starts_there_is_nothing_to_train_on_from(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import tiny_recipe
 
-from hwcost.errors import BadOption, BadStudy
+from hwcost import ramped
+from hwcost.errors import BadOption, BadStudy, OutOfMemory
 from hwcost.pareto import non_dominated
 from hwcost.ramped import RECORD
 from hwcost.recorded import recall, reproduce
@@ -106,6 +107,15 @@ def test_in_a_database_its_weights_leave_the_machine(tmp_path: Path) -> None:
         file.unlink()
     run(sweep(tmp_path / "study", share=share), 1)  # parents and front are fetched
     assert len(read_trials(tmp_path / "study")) == len(rows) + 1
+
+
+def test_a_ramp_without_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*given: Any, **named: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(ramped, "fit", greedy)
+    with pytest.raises(OutOfMemory, match="the ramp: its training ran out of memory"):
+        run(sweep(tmp_path / "study"), 1)
 
 
 def test_a_ramp_is_for_bits_and_a_broken_record_is_one_line(tmp_path: Path) -> None:
