@@ -177,8 +177,10 @@ def _repeated(sweep: Sweep, data: Data, study: Study, times: int, listener: List
     return True
 
 
-def publish(folder: Path, *, running: bool = False) -> Path:
+def publish(folder: Path, *, running: bool = False, figures: bool = False) -> Path:
     """Write the report of a study again, from what is on disk; one that loads itself again while it is `running`.
+
+    With `figures`, also each figure of the page as files of its own.
 
     Raises:
         BadStudy: no study there, or a broken one.
@@ -186,7 +188,7 @@ def publish(folder: Path, *, running: bool = False) -> Path:
     record = read_run(folder)
     trials, measured = read_trials(folder), read_measured(folder)
     trials["LUT_measured"] = [measured.get(number, {}).get("LUT") for number in trials["number"]]
-    return write_report(folder, trials, record, running=running)
+    return write_report(folder, trials, record, running=running, figures=figures)
 
 
 def compare(folders: Sequence[Path], out: Path, published: Path | None = None, *, force: bool = False) -> Path:

@@ -442,11 +442,24 @@ def test_a_report_for_machines(hwcost: Hwcost, study: Path) -> None:
     assert told == {"page": "study/index.html", "tables": []}  # those beside it are of the study
 
 
+def test_every_figure_of_the_page_can_be_had_by_itself(hwcost: Hwcost, study: Path) -> None:
+    assert hwcost("report", "study", "--figures").status == 0
+    pictures = {path.name: path.read_bytes() for path in (study / "figures").iterdir()}
+    names = {name.partition(".")[0] for name in pictures}
+    assert set(pictures) == {f"{name}.{kind}" for name in names for kind in ("svg", "png")} and len(names) > 5
+    assert all(
+        content.startswith(b"\x89PNG" if name.endswith("png") else b"<?xml") for name, content in pictures.items()
+    )
+    page = (study / "index.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == len(names) + 2  # the front stands there twice: wide and narrow
+    refused(hwcost("report", "study", "study", "--figures"), "--figures is for one study")
+
+
 def test_the_files_of_a_study_are_those_that_the_documentation_names(study: Path) -> None:
     page = (Path(__file__).parents[1] / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in page.partition("## front.json")[0].splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    named -= {"verify/", "ramp.json", "repeats.json"}  # made by another command, or by another flag
+    named -= {"verify/", "figures/", "ramp.json", "repeats.json"}  # made by another command, or by another flag
     assert len(named) > 9 and {name for name in named if not (study / name).exists()} == set()
 
 

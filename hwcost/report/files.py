@@ -28,7 +28,9 @@ FRONT_SCHEMA = "hwcost-front/1"
 _SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps", "fits")
 
 
-def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any], *, running: bool = False) -> Path:
+def write_report(
+    folder: Path, trials: pd.DataFrame, run: Mapping[str, Any], *, running: bool = False, figures: bool = False
+) -> Path:
     """Write the report of a study: page, Markdown, pictures, CSV and JSON.
 
     Everything is drawn before anything is written, and each file replaces its predecessor in one step; other files
@@ -39,6 +41,7 @@ def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any], *, 
         trials: one row per trial, as `hwcost.report.read_study` describes.
         run: what was run, as `hwcost.report.read_study` describes.
         running: whether trials are still to come: the page says so, and loads itself again.
+        figures: also write every figure of the page by itself, for papers: figures/NAME.svg and .png.
 
     Returns:
         The path of index.html; beside it report.md, pareto.png, pareto.svg, trials.csv, front.json, run.json.
@@ -48,7 +51,7 @@ def write_report(folder: Path, trials: pd.DataFrame, run: Mapping[str, Any], *, 
     """
     study = read_study(trials, run)
     with house_style():
-        contents = _contents(study, running=running)
+        contents = _contents(study, running=running, figures=figures)
     return replace_files(folder, contents)
 
 
@@ -61,13 +64,14 @@ def replace_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             _replace(folder / name, content)
     except OSError as error:
         raise BadStudy(f"report: {folder} cannot be written ({error.strerror}); give a folder that can") from error
     return folder / "index.html"
 
 
-def _contents(study: Study, *, running: bool) -> dict[str, bytes]:
+def _contents(study: Study, *, running: bool, figures: bool) -> dict[str, bytes]:
     main = front_figure(study)
     drawings: dict[str, list[Drawing]] = {
         "main": [main],
@@ -80,7 +84,9 @@ def _contents(study: Study, *, running: bool) -> dict[str, bytes]:
         ("parallel", parallel_figure(study)),
     ):  # fmt: skip
         drawings[place] = [] if drawing is None else [drawing]
+    alone = [one for place, several in drawings.items() if place not in ("main", "narrow") for one in several]
     return {
+        **{f"figures/{one.name}.{kind}": picture(one, kind) for one in alone * figures for kind in ("svg", "png")},
         "pareto.png": picture(main, "png"),
         "pareto.svg": picture(main, "svg"),
         "trials.csv": trials_table(study).to_csv(index=False).encode(),
