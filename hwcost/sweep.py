@@ -37,7 +37,7 @@ from hwcost.records import (
     write_text,
 )
 from hwcost.report import read_study, write_comparison, write_report
-from hwcost.search import MARK, Crew, Outcome, Prices, RunEnd, Study, Suggestion, lead_study, open_study
+from hwcost.search import MARK, Crew, Outcome, Prices, RunEnd, Study, Suggestion, check_limits, lead_study, open_study
 from hwcost.source import digest
 from hwcost.task import CLASSIFICATION
 from hwcost.train import Epoch, evaluate, fit
@@ -117,6 +117,8 @@ def run(
     rehearse(sweep, data)
     fingerprint = fingerprint_of(sweep, data, shared=sweep.share is not None)
     prices = priced_space(sweep, data)
+    if prices is not None and sweep.method == "greybox":
+        check_limits(prices)
     with _open(sweep, fingerprint, prices) as study:
         if study.frame().empty:
             _forget(sweep.out)

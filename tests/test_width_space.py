@@ -74,6 +74,7 @@ def test_nothing_beyond_a_limit_is_trained(tmp_path: Path) -> None:
     assert all(row["LUT"] <= limit and row["within_budget"] for row in rows(tmp_path / "tied"))
     with pytest.raises(BadOption, match="no candidate found that keeps"):
         run(tiny(tmp_path / "impossible", limits={"LUT": least / 2}), 1)
+    assert not (tmp_path / "impossible").exists(), "something was trained for nothing"
 
 
 def test_another_search_is_another_study(tmp_path: Path) -> None:

@@ -99,6 +99,14 @@ class GreyBoxSampler(BaseSampler):
         self._random = np.random.default_rng(seed)
         self._elsewhere = RandomSampler(seed=seed)
 
+    def check_limits(self) -> None:
+        """Whether any candidate keeps the limits, before anything is trained for one.
+
+        Raises:
+            BadOption: none was found.
+        """
+        self._fitting(Breeder(self._grid, np.random.default_rng(0)))
+
     def reseed_rng(self) -> None:
         """Called by Optuna in each of several workers."""
         self._random = np.random.default_rng()

@@ -68,3 +68,12 @@ def seeds_of(seed: int, place: int) -> tuple[int, int]:
     """Of the trial, and of the sampler that proposes it: two independent streams."""
     trial, sampler = np.random.SeedSequence((seed, place)).generate_state(2)
     return int(trial), int(sampler)
+
+
+def check_limits(prices: Prices) -> None:
+    """Refuse limits that no candidate keeps.
+
+    Raises:
+        BadOption: what the nearest exceeds, and by how much.
+    """
+    GreyBoxSampler(prices.space, prices.price, prices.costs, limits=prices.limits, seed=0).check_limits()
