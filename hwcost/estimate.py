@@ -200,7 +200,15 @@ def estimate(pipeline: HasLayers, model: Dataflow, *, shell: Shell = NO_SHELL) -
 
     Returns:
         An Estimate; its totals, without the shell, equal `hardware_cost` to the last bit.
+
+    Raises:
+        BadOption: a model without part, folding and clock. Else as `price`.
     """
+    if not isinstance(model, Dataflow):
+        raise BadOption(
+            f"estimate: {type(model).__name__} has no part, folding and clock to estimate on; give a Dataflow, or "
+            "price with hardware_cost"
+        )
     with torch.no_grad():
         bill = price(pipeline, model)
     folds = _folds(bill, model)

@@ -224,3 +224,9 @@ def test_what_saves_nothing_is_said() -> None:
     assert any("weights of 0 to 4 bits share a stream, so all cost 4" in note for note in found.notes)
     assert any("of its weights are zero; that saves nothing in a folded unit" in note for note in found.notes)
     assert estimate(lenet(), on(lenet())).notes == ()
+
+
+def test_a_model_without_a_part_is_refused_with_what_to_do() -> None:
+    pipeline = trace(QuantLeNet(), torch.zeros(1, 3, 32, 32), input_bits=8)
+    with pytest.raises(BadOption, match=r"estimate: Generic has no part.* hardware_cost"):
+        estimate(pipeline, Generic())  # type: ignore[arg-type] # on purpose
