@@ -38,6 +38,7 @@ import torch
 from hwcost.cli.network import find_recipe
 from hwcost.control import Ramp, WeightedCost
 from hwcost.data import Data
+from hwcost.exploration import Sweep
 from hwcost.front import standing, survivors
 from hwcost.loss import hardware_cost
 from hwcost.pareto import hypervolume, non_dominated
@@ -45,7 +46,7 @@ from hwcost.ramped import ramp
 from hwcost.records import checkpoint, save_net
 from hwcost.search import Outcome, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import Sweep, design, priced_space, run_trial
+from hwcost.trial import design, priced_space, run_trial
 
 BITS = (2, 8)
 FLOOR = 0.1

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from hwcost.data import Data
 from hwcost.errors import HwcostError
+from hwcost.exploration import Sweep
 from hwcost.pareto import hypervolume, non_dominated
-from hwcost.records import checkpoint, read_json, restore_net, write_json
+from hwcost.records import checkpoint, read_json, restore_net, whole, write_json
 from hwcost.search import Study, Suggestion
 from hwcost.train import Epoch, evaluate
-from hwcost.trial import Sweep, design, run_trial
+from hwcost.trial import design, run_trial
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +110,8 @@ def repeat_front(
     """Train every trial of the front again with other seeds, and test it: how much of its place on the front is luck.
 
     A repetition is what the trial was, with another order of the samples and, from the start, other first weights; what
-    joined from a ramp is fine-tuned from its own weights. Each is written at once and made only once.
+    joined from a ramp is fine-tuned from its own weights where trials start warm, and else trained from the start. Each
+    is written at once and made only once.
 
     Args:
         sweep, data, study: as in `test_front`.
@@ -137,22 +139,14 @@ def repeat_front(
 
 
 def _repetition(sweep: Sweep, row: Mapping[str, Any], at: int) -> Suggestion:
-    parent = row.get("parent")
-    if row.get("ramp_epoch") == row.get("ramp_epoch") and row.get("ramp_epoch") is not None:
-        parent = row["number"]
+    from_itself = sweep.warm is not None and whole(row, "ramp_epoch") is not None
     return Suggestion(
         number=int(row["number"]),
         params=row["params"],
         seed=(int(row["seed"]) + at) % 2**32,
-        parent=None if parent is None or parent != parent or sweep.warm is None else int(parent),
-        polish=polish_of(row),
+        parent=whole(row, "number" if from_itself else "parent"),
+        polish=whole(row, "polish") or 0,
     )
-
-
-def polish_of(row: Mapping[Any, Any]) -> int:
-    """As of the suggestion of a trial; a gap in a table is NaN."""
-    polish = row.get("polish")
-    return 0 if polish is None or polish != polish else int(polish)
 
 
 def recorded(path: Path) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 
+from hwcost.exploration import Sweep
+from hwcost.provenance import fingerprint_of
 from hwcost.recipe import Recipe
 from hwcost.search import RunEnd, join_study
-from hwcost.sweep import FAILURES, Listener, evaluated, fingerprint_of, meant_by, weights_of
-from hwcost.trial import Sweep, priced_space, rehearse
+from hwcost.sweep import FAILURES, Listener, evaluated, meant_by, weights_of
+from hwcost.trial import priced_space, rehearse
 
 
 def join(

@@ -14,12 +14,13 @@ from torch import Tensor
 from hwcost.control import Ramp, WeightedCost
 from hwcost.data import Data
 from hwcost.errors import BadStudy
+from hwcost.exploration import Sweep
 from hwcost.pareto import non_dominated
 from hwcost.pieces import learned_widths
 from hwcost.records import checkpoint, read_json, save_net, write_json
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.train import Epoch, fit
-from hwcost.trial import Design, Sweep, design, judged, within_memory
+from hwcost.trial import Design, design, judged, within_memory
 from hwcost.warm import put_weights, start_from
 from hwcost.width_space import confine_widths
 

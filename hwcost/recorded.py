@@ -12,14 +12,15 @@ import torch
 from hwcost import ramped
 from hwcost.data import Data
 from hwcost.errors import BadStudy
-from hwcost.front import polish_of
+from hwcost.exploration import Sweep
 from hwcost.models import RESOURCES
+from hwcost.provenance import fingerprint_of
 from hwcost.recipe import Recipe
-from hwcost.records import checkpoint, read_run, read_trials, restore_net
+from hwcost.records import checkpoint, read_run, read_trials, restore_net, whole
 from hwcost.report import read_study
 from hwcost.search import Outcome, Suggestion
-from hwcost.sweep import Listener, fingerprint_of
-from hwcost.trial import Design, Sweep, design, epochs_of, priced_space, run_trial
+from hwcost.sweep import Listener
+from hwcost.trial import Design, design, epochs_of, priced_space, run_trial
 
 
 def reproduce(
@@ -46,8 +47,7 @@ def reproduce(
     """
     sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
     torch.set_num_threads(1)
-    epoch = kept.get("ramp_epoch")
-    ramped_to = None if epoch is None or epoch != epoch else int(epoch)  # a gap in the table is NaN
+    ramped_to = whole(kept, "ramp_epoch")
     with watched(ramped_to or epochs_of(sweep, suggestion)) as listener:
         listener.trial_started(number)
         outcome = _again(sweep, loaded, suggestion, ramped_to, listener)
@@ -104,14 +104,14 @@ def _recorded(
     record = read_run(folder)
     trials = read_study(read_trials(folder), record).trials  # checked
     try:
-        kept = next(row for _, row in trials.iterrows() if row["number"] == number and row["state"] == "COMPLETE")
-        parent = kept.get("parent")
+        finished = (row.to_dict() for _, row in trials.iterrows() if row["state"] == "COMPLETE")
+        kept = next(row for row in finished if row["number"] == number)
         suggestion = Suggestion(
             number=number,
             params=kept["params"],
             seed=int(kept["seed"]),
-            parent=None if parent is None or parent != parent else int(parent),  # a gap in a table is NaN
-            polish=polish_of(kept.to_dict()),
+            parent=whole(kept, "parent"),
+            polish=whole(kept, "polish") or 0,
         )
         sweep = Sweep(
             recipe=find(record["recipe"]),
@@ -125,7 +125,7 @@ def _recorded(
             ramp=record.get("ramp"),
             limits=record.get("limits", {}),
             device=record["device"]["name"],
-            fps=record["target_fps"],
+            fps=record.get("fps", record["target_fps"]),  # None where the recipe, or the trial, chose it
             clock_mhz=record["device"]["clock_mhz"],
             accelerator=record.get("accelerator", "cpu"),
         )
@@ -141,4 +141,4 @@ def _recorded(
     differing = [name for name, value in studied.items() if now.get(name) != value]
     if differing:
         raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
-    return sweep, loaded, suggestion, kept.to_dict()
+    return sweep, loaded, suggestion, kept

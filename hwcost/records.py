@@ -111,6 +111,12 @@ def _numbered(row: Mapping[str, Any]) -> bool:
     return isinstance(row.get("number"), int) and not isinstance(row["number"], bool)
 
 
+def whole(row: Mapping[Any, Any], name: str) -> int | None:
+    """A number that not every trial has; a gap in a table is NaN."""
+    found = row.get(name)
+    return None if found is None or found != found else int(found)
+
+
 def read_measured(folder: Path) -> dict[int, dict[str, float]]:
     """What `hwcost verify` counted of the trials of a study: number -> resource -> amount, of all blocks together.
 

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import inspect
-import json
-import os
-import platform
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hwcost.baseline import FLOAT, float_baseline, test_baseline
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadOption, BadStudy, DivergedTraining, OutOfMemory
+from hwcost.exploration import Sweep
 from hwcost.front import REPEATED, TESTED, Standing, named, recorded, repeat_front, standing, survivors, test_front
-from hwcost.models import AREAS
-from hwcost.models.error_band import BANDS
+from hwcost.provenance import fingerprint_of, provenance
 from hwcost.ramped import RECORD, stored
-from hwcost.recipe import Recipe
 from hwcost.records import (
     checkpoint,
-    read_json,
     read_measured,
     read_run,
     read_trials,
-    restore_net,
     save_net,
     write_json,
     write_text,
 )
 from hwcost.report import read_study, write_comparison, write_report
 from hwcost.search import MARK, Crew, Outcome, Prices, RunEnd, Study, Suggestion, check_limits, lead_study, open_study
-from hwcost.source import digest
-from hwcost.task import CLASSIFICATION
-from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import Sweep, priced_space, rehearse, run_trial
+from hwcost.train import Epoch
+from hwcost.trial import priced_space, rehearse, run_trial
 
 CONFIGURATION = "config.toml"
 """The settings of the last call of a study, flags, file and defaults together."""
@@ -122,7 +111,7 @@ def run(
     with _open(sweep, fingerprint, prices) as study:
         if study.frame().empty:
             _forget(sweep.out)
-        record = _provenance(sweep, data, _float_baseline(sweep, data, listener), fingerprint)
+        record = provenance(sweep, data, float_baseline(sweep, data, listener.epoch_done), fingerprint)
         write_json(sweep.out / "run.json", record)
         if sweep.configuration:
             write_text(sweep.out / CONFIGURATION, sweep.configuration)
@@ -161,7 +150,7 @@ def run(
             progress = train(len(chosen))
         test_front(sweep, data, study)
         interrupted = progress.interrupted or not _repeated(sweep, data, study, repeat, listener)
-        write_json(sweep.out / "run.json", record | {"float": _test_baseline(sweep, data)})
+        write_json(sweep.out / "run.json", record | {"float": test_baseline(sweep, data)})
         page = _report(sweep, study)
         stands = standing(study, sweep)
     return Result(page=page, finished=stands.finished, front=len(stands.front), interrupted=interrupted)
@@ -245,51 +234,6 @@ def _settings(sweep: Sweep) -> dict[str, Any]:
     return {name: getattr(sweep, name) for name in names} | {"limits": dict(sweep.limits)}
 
 
-def _floats(limits: Mapping[str, float]) -> dict[str, float]:
-    """8000 or 8000.0: JSON does not keep them apart, a fingerprint must not either."""
-    return {name: float(limit) for name, limit in limits.items()}
-
-
-def fingerprint_of(sweep: Sweep, data: Data, *, shared: bool = False) -> dict[str, str]:
-    """All that the figures of a trial follow from, besides its parameters; where machines share a study, the code too.
-
-    One machine may mend its code between two calls; of many, one that lags behind would go unnoticed.
-    """
-    recipe = sweep.recipe
-    return (
-        {
-            "recipe": recipe.name,
-            "network": str(sweep.network(sweep.rehearsals[0])),
-            "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
-            "data": data.fingerprint,
-            "budget": json.dumps([_floats(sweep.budget(params)) for params in sweep.rehearsals]),
-            "training": str(recipe.training),
-            "device": sweep.part.name,
-            "fps": f"{sweep.target:.12g}",
-            "clock_mhz": str(float(sweep.clock)),
-        }
-        | _chosen(sweep)
-        | ({"code": _code(sweep.recipe)} if shared else {})
-    )
-
-
-def _code(recipe: Recipe) -> str:
-    """Of hwcost and of the recipe's own file, with the packages that compute."""
-    source = inspect.getsourcefile(inspect.unwrap(recipe.network)) if inspect.isroutine(recipe.network) else None
-    packages = (f"{name} {version(name)}" for name in ("torch", "numpy", "optuna"))
-    return f"{digest(*([Path(source)] if source else []))[:16]}, {', '.join(packages)}"
-
-
-def _chosen(sweep: Sweep) -> dict[str, str]:
-    """What differs from the defaults, so that a study from before there was a choice goes on."""
-    bits = {} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)}
-    warm = {} if sweep.warm is None else {"warm": str(sweep.warm)}
-    ramp = {} if sweep.ramp is None else {"ramp": str(sweep.ramp)}
-    task = {} if sweep.recipe.task is CLASSIFICATION else {"task": sweep.recipe.task.name}
-    kind = torch.device(sweep.accelerator).type  # another one rounds in another order
-    return bits | warm | ramp | task | ({} if kind == "cpu" else {"accelerator": kind})
-
-
 def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
     """Train a suggestion and keep its network in the study's folder.
 
@@ -304,43 +248,11 @@ def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listen
 
 def _forget(folder: Path) -> None:
     """A new study beside the published report of an older one must not take its figures for its own."""
-    for name in ("float.json", TESTED, REPEATED, RECORD):
+    for name in (FLOAT, TESTED, REPEATED, RECORD):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise BadStudy(f"{folder / name}: cannot be removed ({error.strerror}); give another --out") from error
-
-
-def _float_baseline(sweep: Sweep, data: Data, listener: Listener) -> dict[str, float]:
-    """Validation accuracy of the float network, trained once per study with the settings of every trial."""
-    path = sweep.out / "float.json"
-    if path.exists():
-        return read_json(path)
-    torch.manual_seed(sweep.seed)
-    net = sweep.network(None)
-    task = sweep.recipe.task
-    fit(net, data, sweep.recipe.training, seed=sweep.seed, task=task, on_epoch=listener.epoch_done)
-    save_net(net, checkpoint(sweep.out, None))
-    figures = {"validation": evaluate(net, data.validation, task=task)}
-    write_json(path, figures)
-    return figures
-
-
-def _test_baseline(sweep: Sweep, data: Data) -> dict[str, float]:
-    """Its figures with the test accuracy: touched once, when the search is over."""
-    path = sweep.out / "float.json"
-    figures = read_json(path)
-    if "test" not in figures:
-        net = sweep.network(None)
-        restore_net(net, checkpoint(sweep.out, None))
-        figures["test"] = evaluate(net, data.test, task=sweep.recipe.task)
-        write_json(path, figures)
-    return figures
-
-
-def _accelerated(sweep: Sweep) -> str:
-    found = torch.device(sweep.accelerator)
-    return f", {torch.cuda.get_device_name(found)}" if found.type == "cuda" else ""
 
 
 def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
@@ -363,43 +275,3 @@ def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
 def _finite(value: Any) -> Any:
     """JSON has no NaN."""
     return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def _provenance(
-    sweep: Sweep, data: Data, baseline: Mapping[str, float], fingerprint: Mapping[str, str]
-) -> dict[str, Any]:
-    packages = ("torch", "numpy", "optuna", "pandas", "matplotlib", "scikit-learn")
-    part = sweep.part
-    return {
-        "hwcost": version("hwcost"),
-        "study": sweep.recipe.name,
-        "recipe": sweep.reference,
-        "command": sweep.command,
-        "trial_command": f"hwcost train --from {shlex.quote(str(sweep.out))} --trial {{number}}"
-        + (f" --data {shlex.quote(str(sweep.data))}" if sweep.data else ""),
-        "seed": sweep.seed,
-        "sampler": sweep.method,
-        "score": sweep.recipe.task.name,
-        "bits": sweep.bits,
-        "warm": sweep.warm,
-        "ramp": sweep.ramp,
-        "limits": dict(sweep.limits),
-        "target_fps": sweep.target,
-        "error_band": {name: [BANDS[name].low, BANDS[name].high] for name in AREAS if name in BANDS},
-        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
-        "device": {"name": part.name, "part": part.part, "clock_mhz": sweep.clock}
-        | {name: getattr(part, name) for name in AREAS},
-        "float": dict(baseline),
-        "objectives": [{"name": entry.name, "direction": entry.direction} for entry in sweep.objectives],
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-        },
-        "fingerprint": dict(fingerprint),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "accelerator": sweep.accelerator,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs" + _accelerated(sweep),
-    }

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 
 from hwcost.errors import HwcostError
+from hwcost.exploration import Sweep
 from hwcost.recipe import Recipe
 from hwcost.search import Outcome, Suggestion
 from hwcost.sweep import Listener, evaluated
 from hwcost.train import Epoch
-from hwcost.trial import Sweep
 
 PATIENCE_S = 10.0
 """What an idle process gets to go by itself."""

@@ -15,3 +15,9 @@ def _seeded() -> Iterator[None]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep writes no page: it takes longer than these trials, and has tests of its own."""
+    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")

@@ -13,6 +13,7 @@ import hwcost
 from hwcost.accelerator import accelerator
 from hwcost.cli.network import RECIPES
 from hwcost.errors import BadOption
+from hwcost.exploration import Sweep
 from hwcost.live_cost import LiveCost
 from hwcost.loss import hardware_cost
 from hwcost.models import Dataflow, target_fps
@@ -31,7 +32,6 @@ from hwcost.recorded import reproduce
 from hwcost.records import read_run
 from hwcost.sweep import run
 from hwcost.trace import Pipeline, trace
-from hwcost.trial import Sweep
 from hwcost.zoo.lenet import QuantLeNet
 
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")

@@ -11,19 +11,14 @@ import tiny_recipe
 
 from hwcost import front
 from hwcost.errors import BadOption, DivergedTraining
+from hwcost.exploration import Sweep
 from hwcost.front import REPEATED, TESTED, survivors
 from hwcost.recorded import reproduce
 from hwcost.records import read_json, read_trials
 from hwcost.sweep import Listener, run
-from hwcost.trial import Sweep
 
-RECIPE = replace(tiny_recipe.recipe, plain=tiny_recipe.recipe.anchors[1])
-"""Its narrowest network, so that every width has room."""
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")
+RECIPE = tiny_recipe.roomy
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def sweep(folder: Path, **changes: Any) -> Sweep:

@@ -10,13 +10,14 @@ import tiny_recipe
 import torch
 
 from hwcost.estimate import estimate
+from hwcost.exploration import Sweep
 from hwcost.landing import Landing
 from hwcost.models import Dataflow, target_fps
 from hwcost.pieces import learned_widths
 from hwcost.ranges import between
 from hwcost.trace import Pipeline, trace
 from hwcost.train import Training
-from hwcost.trial import Suggestion, Sweep, run_trial
+from hwcost.trial import Suggestion, run_trial
 
 Network = tuple[tiny_recipe.TinyNet, Pipeline, Dataflow]
 

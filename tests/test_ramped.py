@@ -12,6 +12,7 @@ import tiny_recipe
 
 from hwcost import ramped
 from hwcost.errors import BadOption, BadStudy, OutOfMemory
+from hwcost.exploration import Sweep
 from hwcost.pareto import non_dominated
 from hwcost.ramped import RECORD
 from hwcost.recorded import recall, reproduce
@@ -19,15 +20,9 @@ from hwcost.records import read_json, read_run, read_trials
 from hwcost.search import Outcome, Share, Study
 from hwcost.sweep import run
 from hwcost.train import evaluate
-from hwcost.trial import Sweep
 
-RECIPE = replace(tiny_recipe.recipe, plain=tiny_recipe.recipe.anchors[1])
-"""Its narrowest network, so that every width has room."""
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")
+RECIPE = tiny_recipe.roomy
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def sweep(folder: Path, **changes: Any) -> Sweep:

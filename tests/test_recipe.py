@@ -17,12 +17,13 @@ from tiny_recipe import recipe as tiny
 
 from hwcost.cli.network import RECIPES
 from hwcost.errors import BadOption, BadRecipe
+from hwcost.exploration import Sweep
 from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.quant import LearnedBits
 from hwcost.recipe import Recipe, ask, load_object, load_recipe
 from hwcost.trace import trace
-from hwcost.trial import Sweep, design
+from hwcost.trial import design
 
 TINY = Path(__file__).with_name("tiny_recipe.py")
 

@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 import tiny_recipe
 import torch
+from optuna.distributions import FloatDistribution
 from rich.console import Console
 from torch import Tensor
 
 from hwcost.data import Data, Split
 from hwcost.errors import BadStudy
+from hwcost.exploration import Sweep
 from hwcost.models import RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.progress import watch
@@ -31,7 +33,6 @@ from hwcost.recipe import Params, Recipe
 from hwcost.recorded import reproduce
 from hwcost.search import JOURNAL
 from hwcost.sweep import Listener, Result, Standing, publish, run
-from hwcost.trial import Sweep
 
 TINY = Path(tiny_recipe.__file__)
 REPORT = ("index.html", "report.md", "pareto.png", "pareto.svg", "trials.csv", "front.json", "run.json")
@@ -193,12 +194,6 @@ def test_the_page_is_written_again_from_what_is_on_disk(whole: Path, tmp_path: P
 
 
 # In this process: what a listener, a data set or a network sees.
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No page: it takes longer than these trials, and has tests of its own."""
-    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")
 
 
 def tiny(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> Sweep:
@@ -441,3 +436,21 @@ def test_a_watched_page_grows_and_then_rests(tmp_path: Path) -> None:
     assert ["0 finished" in pages[0], "1 finished" in pages[1], "2 finished" in pages[2]] == [True] * 3
     assert "3 finished" in page.read_text() and 'http-equiv="refresh"' not in page.read_text()
     assert with_test_accuracy(tmp_path / "study")
+
+
+def test_a_trial_that_chose_its_hardware_comes_out_again_and_another_choice_is_another_study(
+    tmp_path: Path, undrawn: None
+) -> None:
+    space = {**tiny_recipe.recipe.space, "fps": FloatDistribution(1e5, 4e5)}
+    base, *_ = tiny_recipe.recipe.anchors
+    searched = replace(
+        tiny_recipe.recipe, space=space, hardware=lambda params: {"fps": params["fps"]}, anchors=({**base, "fps": 1e5},)
+    )
+    run(tiny(tmp_path, searched), 2)
+    slow = table(tmp_path)[0]
+    assert 1e5 <= slow["fps"] < searched.fps
+    recorded, again = reproduce(tmp_path, 0, lambda _: searched, None)
+    assert recorded == again
+    dsp = replace(searched, hardware=lambda params: {"fps": params["fps"], "multipliers": "dsp"})
+    with pytest.raises(BadStudy, match="hardware"):
+        run(tiny(tmp_path, dsp), 1)

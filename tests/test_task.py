@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from hwcost.errors import BadData, BadOption, BadRecipe
+from hwcost.exploration import Sweep
 from hwcost.recipe import Params, Recipe
 from hwcost.recorded import reproduce
 from hwcost.records import read_json, read_run, read_trials
 from hwcost.sweep import run
 from hwcost.task import CLASSIFICATION, RECONSTRUCTION, separation
 from hwcost.train import Training, evaluate, fit
-from hwcost.trial import Sweep
 from hwcost.zoo.autoencoder import FEATURES, Autoencoder, recipe
 from hwcost.zoo.data import anomalies
 from hwcost.zoo.precision import Precision

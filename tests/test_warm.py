@@ -14,12 +14,12 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from hwcost.errors import BadOption, BadRecipe, BadStudy
+from hwcost.exploration import Sweep
 from hwcost.pieces import learned_widths
 from hwcost.recorded import reproduce
 from hwcost.records import read_run, read_trials, save_net
 from hwcost.search.parents import check_ordered, nearest
 from hwcost.sweep import run
-from hwcost.trial import Sweep
 from hwcost.warm import start_from
 from hwcost.width_space import fix_widths
 

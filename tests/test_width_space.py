@@ -15,21 +15,19 @@ from torch import nn
 
 from hwcost.cli import cli
 from hwcost.errors import BadOption, BadStudy
+from hwcost.exploration import Sweep
 from hwcost.models import RESOURCES
 from hwcost.quant import IntQuantizer, LearnedBits, QuantLinear, StatScale, abs_max
 from hwcost.recorded import reproduce
 from hwcost.sweep import run
-from hwcost.trial import Sweep, priced_space
+from hwcost.trial import priced_space
 from hwcost.width_space import fix_widths
 
 FOUR = IntQuantizer(bits=4, scale=StatScale(abs_max))
-PLAIN = replace(tiny_recipe.recipe, plain={"base": 2, "lut_budget": float(tiny_recipe.LOOSE)})
+PLAIN = tiny_recipe.roomy
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No page: it takes longer than these trials, and has tests of its own."""
-    monkeypatch.setattr("hwcost.sweep.write_report", lambda folder, trials, run, **_: folder / "index.html")
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def tiny(folder: Path, **changes: Any) -> Sweep:

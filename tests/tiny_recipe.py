@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -96,3 +97,6 @@ recipe = Recipe(
     anchors=({"base": 5, "lut_budget": float(LOOSE)}, {"base": 2, "lut_budget": float(TIGHT)}),
     example=(1, 4, 4),
 )
+
+roomy = replace(recipe, plain=recipe.anchors[1])
+"""With `bits`, its narrowest network is searched, so that every width has room."""

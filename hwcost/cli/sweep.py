@@ -13,10 +13,10 @@ from hwcost.cli.network import find_recipe
 from hwcost.cli.options import Telling, on_a_part, that_tells
 from hwcost.cli.settings import resolved
 from hwcost.errors import BadOption
+from hwcost.exploration import Sweep
 from hwcost.progress import watch
 from hwcost.search import Share
 from hwcost.sweep import run
-from hwcost.trial import Sweep
 from hwcost.workers import Workers
 
 

@@ -10,7 +10,8 @@ import torch
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation
 from hwcost.export.graph import Graph, Plain
-from hwcost.export.writers import WRITERS, Place, Stream, Writer, on_grid
+from hwcost.export.places import Place, Stream, Writer, on_grid
+from hwcost.export.writers import WRITERS
 from hwcost.integer import IntegerNetwork
 from hwcost.integer.meaning import Meaning
 from hwcost.rules import Call

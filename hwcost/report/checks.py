@@ -129,6 +129,8 @@ _DETAILS: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
     (("error_band",), _bands, "a table of pairs of numbers"),
     (("bits",), _span, "a pair of numbers"),
     (("warm",), _amount, "a number"),
+    (("ramp",), _amount, "a number"),
+    (("score",), _text, "text"),
     (("limits",), _amounts, "a table of numbers"),
     (("float", "validation"), _ratio, "a ratio in 0..1"),
     (("float", "test"), _ratio, "a ratio in 0..1"),

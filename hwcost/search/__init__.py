@@ -15,9 +15,9 @@ from hwcost.search.journal import STUDY_NAME as STUDY_NAME
 from hwcost.search.meeting import MARK as MARK
 from hwcost.search.meeting import join_study as join_study
 from hwcost.search.meeting import lead_study as lead_study
+from hwcost.search.plan import RETRIES as RETRIES
 from hwcost.search.samplers import NSGA2_POPULATION as NSGA2_POPULATION
 from hwcost.search.samplers import Prices as Prices
 from hwcost.search.samplers import check_limits as check_limits
 from hwcost.search.shared import Share as Share
-from hwcost.search.study import RETRIES as RETRIES
 from hwcost.search.study import Study as Study

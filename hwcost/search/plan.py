@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
+RETRIES = 2
+"""Of a trial whose process died, or was stopped, before it is given up."""
+
 
 class Plan(NamedTuple):
     """What a trial is born with. `place` counts without retries; `died` counts the processes that died on it; `polish`

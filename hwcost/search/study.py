@@ -15,12 +15,11 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
-from hwcost.search.exchange import COLUMNS, Crew, Objective, Outcome, RunEnd, Suggestion, checked
+from hwcost.search.exchange import Crew, Objective, Outcome, RunEnd, Suggestion, checked
 from hwcost.search.parents import check_ordered, nearest
-from hwcost.search.plan import Plan, interrupted, plan_of, record_of
+from hwcost.search.plan import RETRIES, Plan, interrupted, plan_of
 from hwcost.search.samplers import Prices, make_sampler, seeds_of
-
-RETRIES = 2
+from hwcost.search.table import table
 
 
 def check_count(trials: int) -> None:
@@ -154,38 +153,9 @@ class Study:
         """Have the weights of a trial in the study's folder: where one machine trains, they are there."""
 
     def frame(self) -> pd.DataFrame:
-        """The study as a table.
-
-        Returns:
-            One row per trial: number, state ("COMPLETE", "FAIL", "RUNNING"), seed, seconds, reason (of a failure),
-            params (a dict), one column per objective, one per attribute (nested lists and dicts stay whole).
-        """
-        trials = self._trials()
-        latest = {plan_of(trial).place: trial.number for trial in trials}
-        rows = [self._row(trial, latest) for trial in trials if trial.state != TrialState.WAITING]
-        names = [*COLUMNS, *(objective.name for objective in self._objectives)]
-        names += dict.fromkeys(name for row in rows for name in row if name not in names)
-        return pd.DataFrame(rows, columns=names)
-
-    def _row(self, trial: FrozenTrial, latest: Mapping[int, int]) -> dict[str, Any]:
-        plan, record = plan_of(trial), record_of(trial)
-        reason = record.get("reason")
-        if interrupted(trial):
-            successor = latest[plan.place]
-            reason = f"interrupted; retried as trial {successor}" if successor > trial.number else "interrupted"
-            if successor == trial.number and self._deaths(trial) > RETRIES:
-                reason = f"interrupted: its process died {RETRIES + 1} times; given up"
-        values = trial.values or [math.nan] * len(self._objectives)
-        return {
-            **record.get("attributes", {}),
-            "number": trial.number,
-            "state": trial.state.name,
-            "seed": seeds_of(self._seed, plan.place)[0],
-            "seconds": record.get("seconds", math.nan),
-            "reason": reason,
-            "params": {name: trial.params[name] for name in self._space if name in trial.params},
-            **dict(zip((objective.name for objective in self._objectives), values, strict=True)),
-        }
+        """The study as a table: see `hwcost.search.table`."""
+        lost = {trial.number for trial in self._trials() if interrupted(trial) and self._deaths(trial) > RETRIES}
+        return table(self._trials(), objectives=self._objectives, seed=self._seed, space=self._space, lost=lost)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

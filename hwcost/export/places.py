@@ -1,0 +1,90 @@
+"""Where a layer's nodes go in a graph, and how a tensor there is brought onto a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from hwcost.errors import UnknownOperation
+from hwcost.export.graph import Graph, along, zeros
+from hwcost.integer.meaning import Meaning
+from hwcost.quant import StatScale, TernaryQuantizer
+from hwcost.ranges import Range, bits_for, widest
+from hwcost.rules import Call
+from hwcost.spec import Signal
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stream:
+    """A tensor of the graph.
+
+    Attributes:
+        tensor: its name.
+        signal: as described.
+        meaning: of the integers behind its values; None for floats from outside.
+    """
+
+    tensor: str
+    signal: Signal
+    meaning: Meaning | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Place:
+    """Where a layer's nodes go.
+
+    Attributes:
+        graph: is written to.
+        layer: name of the layer.
+        output: what leaves, as described.
+    """
+
+    graph: Graph
+    layer: str
+    output: Signal
+
+
+Writer = Callable[[Call, Place, tuple[Stream, ...]], str]
+"""Writes the nodes of a layer; returns the name of the tensor that leaves."""
+
+
+def step_of(layer: Any, stream: Stream) -> Tensor:
+    """Value of one integer of what enters a layer, ()."""
+    if stream.meaning is not None:
+        return stream.meaning.plain_step()
+    (source,) = layer._source
+    step = None if source is None else source.step(zeros(*stream.signal.shape)).detach().double()
+    if step is None or step.numel() > 1:
+        raise UnknownOperation(
+            "needs one step for all that enters; give source=, the quantizer in front, without channels"
+        )
+    one: Tensor = step.reshape(())
+    return one
+
+
+def on_grid(graph: Graph, x: str, layer: str, step: Tensor, wire: Range) -> str:
+    """Quant or BipolarQuant of a wire."""
+    wide = widest(wire)
+    if wide.bipolar:
+        return graph.bipolar(x, layer=layer, step=step)
+    low, high = float(wide.low.detach()), float(wide.high.detach())
+    bits = max(1, int(bits_for(wide.low.detach(), wide.high.detach())))
+    return graph.quant(x, layer=layer, step=step, low=low, high=high, bits=bits)
+
+
+def quantized(quantizer: Any, stream: Stream, tensor: str, place: Place) -> str:
+    """An activation brought onto the grid of a quantizer."""
+    if isinstance(getattr(quantizer, "scale", None), StatScale):
+        raise UnknownOperation("its scale is a statistic of the data; use a RunningScale or LearnedScale")
+    if isinstance(quantizer, TernaryQuantizer) and quantizer.threshold != 0.5:
+        raise UnknownOperation(f"a dead band of {quantizer.threshold} scales; a Quant node rounds, use threshold=0.5")
+    step = quantizer.step(zeros(*stream.signal.shape)).detach()
+    rank = len(stream.signal.shape) + 1
+    step = step.reshape(()) if step.numel() == 1 else along(step.reshape(-1), rank)
+    wire = quantizer.common_range() if hasattr(quantizer, "common_range") else quantizer.range()
+    if wire.low.numel() > 1 and (wire.low.amin() != wire.low.amax() or wire.high.amin() != wire.high.amax()):
+        raise UnknownOperation("its channels clip at codes of their own; give one width to all channels")
+    return on_grid(place.graph, tensor, place.layer, step, wire)

@@ -1,0 +1,113 @@
+"""Layers that multiply by weights, as nodes of a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.errors import UnknownOperation
+from hwcost.export.graph import along, zeros
+from hwcost.export.places import Place, Stream, on_grid, quantized, step_of
+from hwcost.quant import BinaryQuantizer
+from hwcost.ranges import Range, bits_for
+from hwcost.rules import Call
+
+
+def _weight(layer: Any, place: Place) -> str:
+    quantizer = layer.weight_quant
+    weight = layer.weight.detach()
+    values = layer.quantized_weight().detach() if hasattr(layer, "quantized_weight") else quantizer(weight).detach()
+    common = hasattr(quantizer, "common_step")
+    step = (quantizer.common_step if common else quantizer.step)(weight).detach()
+    wire = quantizer.common_range() if common else quantizer.range()
+    name = f"{place.layer}.weight"
+    matrix = place.graph.constant(values.T if isinstance(layer, nn.Linear) else values, name)
+    if isinstance(layer, nn.Linear) and step.numel() > 1:
+        step = step.reshape(1, -1)
+    if isinstance(quantizer, BinaryQuantizer):
+        return place.graph.bipolar(matrix, layer=name, step=step)
+    return on_grid(place.graph, matrix, name, step, wire)
+
+
+def product(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    (stream,) = streams
+    layer: Any = call.module
+    if layer.accumulator is not None:
+        raise UnknownOperation(f"QONNX has no accumulator that may {layer.accumulator.mode}; use accumulator=None")
+    graph, x = place.graph, stream.tensor
+    if layer.input_quant is not None:
+        x = quantized(layer.input_quant, stream, x, place)
+    weight = _weight(layer, place)
+    if isinstance(layer, nn.Linear):
+        sums = graph.add("MatMul", x, weight, layer=place.layer)
+    else:
+        sums = _convolved(layer, place, stream, x, weight)
+    return _biased(layer, place, stream, sums)
+
+
+def _convolved(layer: Any, place: Place, stream: Stream, x: str, weight: str) -> str:
+    transposed = isinstance(layer, nn.ConvTranspose2d)
+    more: Any = {"output_padding": list(layer.output_padding)} if transposed else {}
+    pads = [(pad, pad) for pad in layer.padding] if transposed else layer.pads(stream.signal.shape[1:])
+    return place.graph.add(
+        "ConvTranspose" if transposed else "Conv",
+        x,
+        weight,
+        layer=place.layer,
+        kernel_shape=list(layer.kernel_size),
+        strides=list(layer.stride),
+        dilations=list(layer.dilation),
+        group=layer.groups,
+        pads=[before for before, _ in pads] + [after for _, after in pads],
+        **more,
+    )
+
+
+def _biased(layer: Any, place: Place, stream: Stream, sums: str) -> str:
+    """Plus the bias: a float, or whole steps of the sum."""
+    if layer.bias is None:
+        return sums
+    rank = len(place.output.shape) + 1
+    bias = layer.bias.detach()
+    if layer.bias_quant is None:
+        return place.graph.add(
+            "Add", sums, place.graph.constant(along(bias, rank), f"{place.layer}.bias"), layer=place.layer
+        )
+    if layer.input_quant is not None:
+        step = layer.input_quant.step(zeros(*stream.signal.shape)).detach().double()
+    else:
+        step = step_of(layer, stream)
+    weight = layer.weight_quant
+    unit = (weight.common_step if hasattr(weight, "common_step") else weight.step)(layer.weight).detach().double()
+    total = step.reshape(-1) * unit.reshape(-1)
+    total = total.reshape(()) if total.numel() == 1 else total
+    values = layer.bias_quant(bias.double(), total, layer.products(stream.signal)).detach()
+    return place.graph.add("Add", sums, _whole_bias(place, values, total, rank), layer=place.layer)
+
+
+def _whole_bias(place: Place, values: Tensor, step: Tensor, rank: int) -> str:
+    whole = torch.round(values / step)
+    low, high = whole.min().clamp(max=0), whole.max().clamp(min=0)
+    name = f"{place.layer}.bias"
+    constant = place.graph.constant(along(values, rank), name)
+    wire = Range(low, high, bits_for(low, high))
+    return on_grid(place.graph, constant, name, along(step, rank), wire)
+
+
+def scale_bias(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    (stream,) = streams
+    layer: Any = call.module
+    if layer.bias is not None and layer.bias_quant is not None:
+        raise UnknownOperation("a quantized bias of QuantScaleBias is not written yet; use bias_quant=None")
+    x, rank = stream.tensor, len(place.output.shape) + 1
+    if layer.input_quant is not None:
+        x = quantized(layer.input_quant, stream, x, place)
+    values = along(layer.weight_quant(layer.weight).detach().reshape(-1), rank)
+    step = layer.weight_quant.step(layer.weight).detach()
+    name = f"{place.layer}.weight"
+    step = step.reshape(()) if step.numel() == 1 else along(step.reshape(-1), rank)
+    weight = on_grid(place.graph, place.graph.constant(values, name), name, step, layer.weight_quant.range())
+    scaled = place.graph.add("Mul", x, weight, layer=place.layer)
+    return _biased(layer, place, stream, scaled)

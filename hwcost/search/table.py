@@ -1,0 +1,66 @@
+"""A study as a table: a row for each trial that has begun."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from hwcost.search.exchange import COLUMNS, Objective
+from hwcost.search.plan import RETRIES, interrupted, plan_of, record_of
+from hwcost.search.samplers import seeds_of
+
+
+def table(
+    trials: Sequence[FrozenTrial],
+    *,
+    objectives: Sequence[Objective],
+    seed: int,
+    space: Collection[str],
+    lost: Collection[int],
+) -> pd.DataFrame:
+    """Trials as they stand.
+
+    Args:
+        trials: of a study, in any state.
+        objectives, seed, space: of the study.
+        lost: numbers of the trials whose process died so often that they are given up.
+
+    Returns:
+        One row per trial: number, state ("COMPLETE", "FAIL", "RUNNING"), seed, seconds, reason (of a failure),
+        params (a dict), one column per objective, one per attribute (nested lists and dicts stay whole).
+    """
+    latest = {plan_of(trial).place: trial.number for trial in trials}
+    rows = []
+    for trial in trials:
+        if trial.state == TrialState.WAITING:
+            continue
+        plan, record = plan_of(trial), record_of(trial)
+        values = trial.values or [math.nan] * len(objectives)
+        row: dict[str, Any] = {
+            **record.get("attributes", {}),
+            "number": trial.number,
+            "state": trial.state.name,
+            "seed": seeds_of(seed, plan.place)[0],
+            "seconds": record.get("seconds", math.nan),
+            "reason": _reason(trial, record, latest[plan.place], given_up=trial.number in lost),
+            "params": {name: trial.params[name] for name in space if name in trial.params},
+            **dict(zip((objective.name for objective in objectives), values, strict=True)),
+        }
+        rows.append(row)
+    names = [*COLUMNS, *(objective.name for objective in objectives)]
+    names += dict.fromkeys(name for row in rows for name in row if name not in names)
+    return pd.DataFrame(rows, columns=names)
+
+
+def _reason(trial: FrozenTrial, record: Mapping[str, Any], successor: int, *, given_up: bool) -> str | None:
+    """Why it failed; `successor` is the latest trial of its place."""
+    if not interrupted(trial):
+        reason: str | None = record.get("reason")
+        return reason
+    if successor > trial.number:
+        return f"interrupted; retried as trial {successor}"
+    return f"interrupted: its process died {RETRIES + 1} times; given up" if given_up else "interrupted"
