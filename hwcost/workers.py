@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -24,11 +25,8 @@ from hwcost.search import Outcome, Suggestion
 from hwcost.sweep import Listener, evaluated
 from hwcost.train import Epoch
 
-PATIENCE_S = 10.0
-"""What an idle process gets to go by itself."""
-
-GRACE_S = 3.0
-"""What a process that is told to go gets to tidy up behind itself."""
+GRACE_S = 10.0
+"""What a process that is told to go gets to tidy up behind itself, on a busy machine, too."""
 
 Find = Callable[[str], Recipe]
 """Reference -> recipe; a function of a module, so that another process can call it."""
@@ -62,9 +60,10 @@ class Workers:
 
     def start(self, suggestion: Suggestion) -> None:
         """Give a trial to a process that has none; it is made if need be."""
-        worker = self._idle.pop() if self._idle else _Worker(self._find, self._settings)
-        self._busy[suggestion.number] = worker
-        worker.give(suggestion)
+        with _deaf_to_ctrl_c():
+            worker = self._idle.pop() if self._idle else _Worker(self._find, self._settings)
+            self._busy[suggestion.number] = worker
+            worker.give(suggestion)
 
     def finished(self) -> tuple[int, Outcome | Exception | None]:
         """Wait for a trial: its number, and what came of it; None where its process died."""
@@ -81,44 +80,53 @@ class Workers:
     def stop(self) -> None:
         """End every process, whatever it does."""
         for worker in self._busy.values():
-            worker.dismiss()  # all of them, then wait
-        for worker in self._busy.values():
-            worker.end()
+            worker.dismiss()
         for worker in self._idle:
             worker.connection.close()  # at the end of its pipe a process goes, and tidies up behind itself
-        for worker in self._idle:
-            worker.end(patience_s=PATIENCE_S)
+        for worker in (*self._busy.values(), *self._idle):  # all are told, then waited for
+            worker.end()
         self._idle, self._busy = [], {}
 
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """A process begun in here never hears it, not even while it imports: Ctrl-C is for the one that holds the study."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
+    """Ctrl-C waits until all is in order; a process begun in here never hears it, and heeds SIGTERM from `_work` on.
+
+    The mask is for the new process. This one may have other threads, which hear what the mask keeps from the main one.
+    """
+    heard: list[int] = []
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield  # Python tells only its main thread of signals; Windows has no masks
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    told = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    resource_tracker.ensure_running()  # its start would lift the mask again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, told)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _go(number: int, frame: FrameType | None) -> None:
-    """Leave as a program does that ends: what Python's libraries have borrowed from the system is given back."""
+    """Leave as a program does that ends: what Python's libraries have borrowed from the system is given back.
+
+    Told again it goes on leaving: a second exit would break off the giving back.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)
 
 
 class _Worker:
     def __init__(self, find: Find, settings: Mapping[str, Any]) -> None:
         context = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
-        resource_tracker.ensure_running()  # or its start would let Ctrl-C through again
         self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
             target=_work, args=(theirs, find, dict(settings), os.getpid()), daemon=True
         )
-        with _deaf_to_ctrl_c():
-            self._process.start()
+        self._process.start()
         theirs.close()  # so that its death is the end of the pipe
 
     def give(self, suggestion: Suggestion) -> None:
@@ -137,9 +145,8 @@ class _Worker:
     def dismiss(self) -> None:
         self._process.terminate()
 
-    def end(self, patience_s: float = 0.0) -> None:
-        self._process.join(patience_s)
-        self._process.terminate()
+    def end(self) -> None:
+        """Wait for it to go, as it was told; in the end, do not."""
         self._process.join(GRACE_S)
         self._process.kill()
         self._process.join()
@@ -161,6 +168,8 @@ def _work(connection: Connection, find: Find, settings: dict[str, Any], parent: 
     """Train what is sent until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that holds the study; it ends this one
     signal.signal(signal.SIGTERM, _go)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
     try:
         sweep = Sweep(recipe=find(settings["reference"]), **settings)
