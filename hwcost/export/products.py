@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,8 +12,10 @@ from hwcost.errors import UnknownOperation
 from hwcost.export.graph import along, zeros
 from hwcost.export.places import Place, Stream, on_grid, quantized, step_of
 from hwcost.quant import BinaryQuantizer
+from hwcost.quant.product import entering
 from hwcost.ranges import Range, bits_for
 from hwcost.rules import Call
+from hwcost.spec import Signal
 
 
 def _weight(layer: Any, place: Place) -> str:
@@ -44,7 +47,7 @@ def product(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
         sums = graph.add("MatMul", x, weight, layer=place.layer)
     else:
         sums = _convolved(layer, place, stream, x, weight)
-    return _biased(layer, place, stream, sums)
+    return _biased(layer, place, stream, sums, layer.products)
 
 
 def _convolved(layer: Any, place: Place, stream: Stream, x: str, weight: str) -> str:
@@ -65,8 +68,8 @@ def _convolved(layer: Any, place: Place, stream: Stream, x: str, weight: str) ->
     )
 
 
-def _biased(layer: Any, place: Place, stream: Stream, sums: str) -> str:
-    """Plus the bias: a float, or whole steps of the sum."""
+def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Callable[[Signal], Range]) -> str:
+    """Plus the bias: a float, or whole steps of the sum, whose range `products` tells from what enters it."""
     if layer.bias is None:
         return sums
     rank = len(place.output.shape) + 1
@@ -83,7 +86,8 @@ def _biased(layer: Any, place: Place, stream: Stream, sums: str) -> str:
     unit = (weight.common_step if hasattr(weight, "common_step") else weight.step)(layer.weight).detach().double()
     total = step.reshape(-1) * unit.reshape(-1)
     total = total.reshape(()) if total.numel() == 1 else total
-    values = layer.bias_quant(bias.double(), total, layer.products(stream.signal)).detach()
+    entered, _ = entering(stream.signal, layer.input_quant)
+    values = layer.bias_quant(bias.double(), total, products(entered)).detach()
     return place.graph.add("Add", sums, _whole_bias(place, values, total, rank), layer=place.layer)
 
 
@@ -99,8 +103,6 @@ def _whole_bias(place: Place, values: Tensor, step: Tensor, rank: int) -> str:
 def scale_bias(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     (stream,) = streams
     layer: Any = call.module
-    if layer.bias is not None and layer.bias_quant is not None:
-        raise UnknownOperation("a quantized bias of QuantScaleBias is not written yet; use bias_quant=None")
     x, rank = stream.tensor, len(place.output.shape) + 1
     if layer.input_quant is not None:
         x = quantized(layer.input_quant, stream, x, place)
@@ -110,4 +112,4 @@ def scale_bias(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     step = step.reshape(()) if step.numel() == 1 else along(step.reshape(-1), rank)
     weight = on_grid(place.graph, place.graph.constant(values, name), name, step, layer.weight_quant.range())
     scaled = place.graph.add("Mul", x, weight, layer=place.layer)
-    return _biased(layer, place, stream, scaled)
+    return _biased(layer, place, stream, scaled, lambda entered: layer.product_range(entered.range))

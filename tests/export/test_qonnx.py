@@ -40,6 +40,7 @@ from hwcost.quant import (
     QuantIdentity,
     QuantLinear,
     QuantReLU,
+    QuantScaleBias,
     QuantSigmoid,
     QuantTanh,
     binary_weight,
@@ -171,6 +172,32 @@ def test_biases_on_the_grid_of_the_sum() -> None:
         QuantLinear(8, 4, weight_quant=weight(4), bias_quant=BiasQuantizer(), source=grid),
     )
     check(net, (3, 2, 2))
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("where", ["source", "input_quant"])
+def test_a_multiply_add_per_channel_with_a_bias_on_its_grid(where: str, per_channel: bool) -> None:
+    grid = act(4)
+    layer = QuantScaleBias(
+        4,
+        weight_quant=learned_weight(bits=4, per_channel=per_channel),
+        bias_quant=BiasQuantizer(bits=7),
+        **{where: grid},  # type: ignore[arg-type]
+    )
+    nn.init.uniform_(layer.weight, -1.0, 1.0)
+    assert layer.bias is not None
+    nn.init.uniform_(layer.bias, -3.0, 3.0)
+    front = QuantReLU(grid if where == "source" else act(8))
+    net = nn.Sequential(
+        QuantConv2d(3, 4, 3, bias=False, weight_quant=weight()), front, layer, QuantIdentity(act(6, signed=True))
+    )
+    check(net, (3, 6, 6))
+
+
+def test_a_bias_is_clipped_where_the_register_behind_the_input_quantizer_ends() -> None:
+    layer = QuantLinear(12, 4, weight_quant=weight(3), input_quant=act(2), bias_quant=BiasQuantizer())
+    nn.init.constant_(layer.bias, 1e4)
+    check(nn.Sequential(nn.Flatten(), QuantReLU(act(8)), layer), (3, 2, 2))
 
 
 def test_a_classifier_without_stored_weights() -> None:
