@@ -22,8 +22,10 @@ def finn_folding(pipeline: HasLayers, model: Dataflow) -> dict[str, dict[str, An
     """The folding of a pipeline as FINN's configuration file has it.
 
     Nodes are numbered per operation in stream order, as FINN's GiveUniqueNodeNames does; where streams run in parallel
-    FINN's order may differ. A unit on DSPs that FINN's RTL can build is an MVAU_rtl, any other an MVAU_hls; activations
-    are nodes of their own.
+    FINN's order may differ. A unit on DSPs that FINN's RTL can build is an MVAU_rtl, any other an MVAU_hls. Activations
+    are nodes of their own, as FINN has them with standalone_thresholds=True; else it merges them into the units, and a
+    Thresholding that is left over, such as the input's, would get another's PE. The names equal those of FINN's own
+    files of MobileNetV1, CNV and TFC (tests/export/test_finn_folding.py).
 
     Args:
         pipeline: from `trace`; read with its live widths.

@@ -9,12 +9,15 @@ from click.testing import CliRunner
 from torch import nn
 
 from hwcost.cli import cli
+from hwcost.cli.network import pipeline_of
 from hwcost.errors import UnknownBlock
 from hwcost.export import finn_folding
-from hwcost.models import Dataflow, Fold
+from hwcost.models import Dataflow, Fold, target_fps
 from hwcost.quant import QuantConv2d, QuantLinear, QuantReLU, const_activation, const_weight
 from hwcost.ranges import integers
 from hwcost.trace import Pipeline, trace
+from hwcost.zoo.mobilenet import MobileNetV1
+from hwcost.zoo.precision import Precision
 
 
 def traced(groups: int = 1) -> Pipeline:
@@ -50,6 +53,48 @@ def test_names_and_folds() -> None:
     assert found["MVAU_hls_0"] == unit
     assert (found["MVAU_rtl_0"]["PE"], found["MVAU_rtl_0"]["SIMD"]) == (5, 8)
     assert found["FMPadding_rtl_0"]["SIMD"] == found["ConvolutionInputGenerator_rtl_0"]["SIMD"] == 4
+
+
+# The nodes of FINN's own folding files (Xilinx/finn, tests/benchmark: folding_config of mobilenet_v1 for the ZCU104, of
+# cnv-w1a1, cnv-w2a2 and tfc-w1a1), without FIFOs, which FINN sizes itself, and without what their networks have beside
+# ours: an input quantizer in front, a bias and a label select behind.
+WINDOW, POOL = "ConvolutionInputGenerator_rtl", "Pool_hls"
+MOBILENET = [f"{WINDOW}_0", "MVAU_rtl_0", "Thresholding_rtl_0"]
+for at in range(13):
+    MOBILENET += [f"FMPadding_rtl_{at}", f"{WINDOW}_{at + 1}", f"VVAU_hls_{at}", f"Thresholding_rtl_{2 * at + 1}"]
+    MOBILENET += [f"MVAU_rtl_{at + 1}", f"Thresholding_rtl_{2 * at + 2}"]
+MOBILENET += [f"{WINDOW}_14", f"{POOL}_0", "MVAU_rtl_14"]
+CNV = [
+    f"{WINDOW}_0",
+    "MVAU_hls_0",
+    f"{WINDOW}_1",
+    "MVAU_hls_1",
+    f"{WINDOW}_2",
+    f"{POOL}_0",
+    f"{WINDOW}_3",
+    "MVAU_hls_2",
+]
+CNV += [f"{WINDOW}_4", "MVAU_hls_3", f"{WINDOW}_5", f"{POOL}_1", f"{WINDOW}_6", "MVAU_hls_4", f"{WINDOW}_7"]
+CNV += [f"MVAU_hls_{at}" for at in range(5, 9)]
+
+
+def test_the_names_are_those_of_finns_own_file_of_a_network_with_thresholds_of_their_own() -> None:
+    net = MobileNetV1(Precision(4, 4), width=0.25, image=64, stem_padding=0)
+    pipeline = trace(net, torch.zeros(1, 3, 64, 64), input_range=integers(8, signed=False))
+    found = finn_folding(pipeline, Dataflow(device="xczu7ev", folding=target_fps(pipeline, 100), multipliers="dsp"))
+    assert list(found) == ["Defaults", *MOBILENET]
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("cnv-w1a1", CNV), ("cnv-w2a2", CNV), ("tfc-w1a1", [f"MVAU_hls_{at}" for at in range(4)])],
+)
+def test_the_names_are_those_of_finns_own_files_where_it_merges_thresholds_into_units(
+    name: str, published: list[str]
+) -> None:
+    pipeline, _ = pipeline_of(name, None, None)
+    found = finn_folding(pipeline, Dataflow(device="xc7z020", folding=target_fps(pipeline, 100)))
+    assert [node for node in found if not node.startswith("Thresholding")] == ["Defaults", *published]
 
 
 def test_a_grouped_unit_is_refused_by_name() -> None:
