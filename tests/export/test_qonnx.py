@@ -260,10 +260,11 @@ def random_network(seed: int) -> tuple[nn.Module, tuple[int, ...]]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_random_networks(seed: int) -> None:
     net, shape = random_network(seed)
-    check(net, shape, count=5, seed=seed)
+    check(net, shape, count=100, seed=seed)
 
 
 @pytest.mark.parametrize(("groups", "per_channel"), [(1, False), (1, True), (2, False)])
