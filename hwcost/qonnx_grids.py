@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -35,9 +36,18 @@ def threshold(value: Tensor) -> Tensor:
 
 def turned(quantizer: Quantizer) -> Quantizer:
     """The quantizer of the transposed matrix."""
+    return _with(quantizer, lambda thresholds: thresholds.T.contiguous())
+
+
+def per_channel(quantizer: Quantizer) -> Quantizer:
+    """The quantizer of the numbers per channel of a tensor, as a vector."""
+    return _with(quantizer, lambda thresholds: thresholds.reshape(-1))
+
+
+def _with(quantizer: Quantizer, change: Callable[[Tensor], Tensor]) -> Quantizer:
     if quantizer.scale.channel_dim is None:
         return quantizer
-    scale = ConstScale(quantizer.scale.threshold.T.contiguous())
+    scale = ConstScale(change(quantizer.scale.threshold))
     if isinstance(quantizer, IntQuantizer):
         bits = int(quantizer.width())
         return IntQuantizer(bits=bits, scale=scale, signed=quantizer.signed, narrow=quantizer.narrow)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isclose, log2
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +12,9 @@ from onnx import helper
 from torch import Tensor, nn
 
 from hwcost.errors import UnknownOperation
-from hwcost.qonnx_grids import Affine, Quantizer, integer, threshold, turned
-from hwcost.qonnx_streams import Reader
+from hwcost.qonnx_grids import Affine, Quantizer, integer, per_channel, threshold, turned
+from hwcost.qonnx_pools import average, average_all, max_pool, trunc
+from hwcost.qonnx_streams import Options, Reader
 from hwcost.quant import (
     BinaryQuantizer,
     ConstScale,
@@ -26,7 +26,11 @@ from hwcost.quant import (
     QuantConv2d,
     QuantIdentity,
     QuantLinear,
+    QuantScaleBias,
 )
+
+BIASED = QuantLinear | QuantConv1d | QuantConv2d | QuantScaleBias
+"""Layers that take up what is added behind them."""
 
 
 def read(reader: Reader, node: onnx.NodeProto) -> None:
@@ -42,9 +46,6 @@ def read(reader: Reader, node: onnx.NodeProto) -> None:
         return
     options = {one.name: helper.get_attribute_value(one) for one in node.attribute}
     READERS[node.op_type](reader, node, options)
-
-
-Options = Mapping[str, Any]
 
 
 def _quant(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
@@ -142,14 +143,17 @@ def _elementwise(reader: Reader, node: onnx.NodeProto, options: Options) -> None
 
 
 def _with_constant(reader: Reader, node: onnx.NodeProto) -> None:
-    """A bias of the layer in front, the area of an average in front of Trunc, or an affine map."""
+    """A bias of the layer in front, factors per channel, the area of an average in front of Trunc, or an affine map."""
     first = node.input[0] in reader.constants
     constant, stream = node.input if first else reversed(node.input)
     number, layer = reader.constants[constant], reader.last(stream)
-    if node.op_type == "Add" and isinstance(layer, QuantLinear | QuantConv1d | QuantConv2d) and layer.bias is None:
+    if node.op_type == "Add" and isinstance(layer, BIASED) and layer.bias is None:
         outputs = layer.weight.shape[0]
         layer.bias = nn.Parameter(number.float().reshape(-1).expand(outputs).clone())
         reader.same[node.output[0]] = reader.alias(stream)
+        return
+    if node.op_type == "Mul" and constant in reader.quants and number.numel() > 1:
+        _factors(reader, node, constant, stream)
         return
     if number.numel() != 1 or node.op_type == "Pow":
         raise UnknownOperation("several constants meet a stream; fold them into the layer in front, or QuantScaleBias")
@@ -158,6 +162,17 @@ def _with_constant(reader: Reader, node: onnx.NodeProto) -> None:
         return
     affine = reader.affine.get(stream, Affine(reader.alias(stream)))
     reader.affine[node.output[0]] = affine.then(node.op_type, float(number), first=first)
+
+
+def _factors(reader: Reader, node: onnx.NodeProto, constant: str, stream: str) -> None:
+    """One quantized factor per channel."""
+    number = reader.constants[constant]
+    rank = len(reader.shapes.get(stream, number.shape))
+    if number.numel() != ([1] * (rank - number.ndim) + list(number.shape))[1]:
+        raise UnknownOperation(f"factors of shape {tuple(number.shape)}; give one per channel, or one")
+    layer = QuantScaleBias(number.numel(), bias=False, weight_quant=per_channel(reader.quants[constant]))
+    layer.weight.data = number.reshape(-1)
+    reader.add(node, layer, stream)
 
 
 def _grids(reader: Reader, node: onnx.NodeProto) -> list[Quantizer]:
@@ -198,72 +213,6 @@ def _flat(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     reader.add(node, nn.Flatten(), node.input[0])
 
 
-def _max_pool(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    kernel = tuple(options["kernel_shape"])
-    pads = list(options.get("pads", [0] * 2 * len(kernel)))
-    if options.get("ceil_mode", 0) or pads[: len(kernel)] != pads[len(kernel) :] or len(kernel) > 2:
-        raise UnknownOperation(f"kernel {kernel}, pads {pads}; give 1 or 2 dimensions, equal pads, no ceil_mode")
-    make: Any = nn.MaxPool1d if len(kernel) == 1 else nn.MaxPool2d
-    stride = tuple(options.get("strides", [1] * len(kernel)))
-    dilation = tuple(options.get("dilations", [1] * len(kernel)))
-    plain = [x[0] if len(x) == 1 else x for x in (kernel, stride, tuple(pads[: len(kernel)]), dilation)]
-    reader.add(node, make(plain[0], stride=plain[1], padding=plain[2], dilation=plain[3]), node.input[0])
-    reader.passed(node)
-
-
-def _average(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    kernel, stride = list(options["kernel_shape"]), list(options.get("strides", [1, 1]))
-    if len(set(kernel)) != 1 or len(set(stride)) != 1 or len(kernel) != 2 or any(options.get("pads", [0])):
-        raise UnknownOperation(f"kernel {kernel}, stride {stride}; give squares without padding")
-    reader.add(node, QuantAvgPool2d(kernel[0], stride[0], truncate=False), node.input[0])
-
-
-def _average_all(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    shape = reader.shapes.get(node.input[0], ())
-    if len(shape) != 4 or shape[2] != shape[3] or not shape[2]:
-        raise UnknownOperation(f"averages a map of shape {shape}; give a square one, and run qonnx-cleanup for shapes")
-    reader.add(node, QuantAvgPool2d(shape[2], truncate=False), node.input[0])
-
-
-def _trunc(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    """The average in front becomes one that truncates."""
-    name = reader.alias(node.input[0])
-    pool = reader.last(name)
-    if not isinstance(pool, QuantAvgPool2d) or pool.truncate:
-        raise UnknownOperation("truncates what is no average")
-    place = next(place for place, call in enumerate(reader.calls) if call[2] == name)
-    layer, inputs, output = reader.calls[place]
-    source = reader.quants.get(inputs[0])
-    if source is None:
-        raise UnknownOperation("truncates an average of what no Quant node made; put one in front of it")
-    made, shift = _truncating(reader, node, pool, source)
-    if options.get("rounding_mode", b"FLOOR") != b"FLOOR" and shift:
-        raise UnknownOperation("rounds what it truncates; hwcost rounds down: float_to_int_impl_type='FLOOR'")
-    if made.shift(source.range()) != shift:
-        raise UnknownOperation(f"drops {shift} bits of a window of {pool.kernel_size} x {pool.kernel_size} pixels")
-    reader.layers[layer] = made
-    reader.same[node.output[0]] = output
-
-
-def _truncating(
-    reader: Reader, node: onnx.NodeProto, pool: QuantAvgPool2d, source: Quantizer
-) -> tuple[QuantAvgPool2d, int]:
-    """The average, and the bits that are cut off its sum.
-
-    Version 1 of Trunc keeps the step (x, scale, zero, bits before, bits after); version 2 names the new one (..., bits
-    before, scale after, bits after), and the mean stands in front of it.
-    """
-    numbers = [float(reader.number(each).reshape(-1)[0]) for each in node.input[1:]]
-    if len(numbers) == 4:
-        return QuantAvgPool2d(pool.kernel_size, pool.stride, source=source), round(numbers[2] - numbers[3])
-    step, _, _, after, bits = numbers
-    if not isclose(step * pool.kernel_size**2, float(source.step().reshape(-1)[0]), rel_tol=1e-5):
-        raise UnknownOperation(f"its step {step:g} is not that of a mean of {pool.kernel_size} x {pool.kernel_size}")
-    width = int(bits)
-    made = QuantAvgPool2d(pool.kernel_size, pool.stride, corrected=True, least=width, most=width, source=source)
-    return made, round(log2(after / step))
-
-
 ARITHMETIC: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
     {"Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "Div": torch.div, "Pow": torch.pow}
 )
@@ -282,10 +231,10 @@ READERS: Mapping[str, Callable[[Reader, onnx.NodeProto, Options], None]] = Mappi
         "Relu": _relu,
         "Flatten": _flat,
         "Reshape": _flat,
-        "MaxPool": _max_pool,
-        "AveragePool": _average,
-        "GlobalAveragePool": _average_all,
-        "Trunc": _trunc,
+        "MaxPool": max_pool,
+        "AveragePool": average,
+        "GlobalAveragePool": average_all,
+        "Trunc": trunc,
     }
 )
 """Node -> what reads it."""

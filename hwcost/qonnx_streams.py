@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from hwcost.errors import UnknownOperation
 from hwcost.qonnx_grids import Affine, Quantizer, norm_of
 
+Options = Mapping[str, Any]
+"""The attributes of a node."""
+
 
 @dataclass(eq=False)
 class Reader:

@@ -33,6 +33,7 @@ from hwcost.quant import (
     QuantIdentity,
     QuantLinear,
     QuantReLU,
+    QuantScaleBias,
     binary_weight,
     const_activation,
     const_weight,
@@ -80,6 +81,17 @@ def flat() -> nn.Module:
     )
 
 
+def scaled(per_channel: bool) -> nn.Module:
+    scale = QuantScaleBias(4, weight_quant=learned_weight(bits=4, per_channel=per_channel))
+    nn.init.uniform_(scale.weight, -1.0, 1.0)
+    return nn.Sequential(
+        QuantConv2d(3, 4, 3, bias=False, weight_quant=learned_weight(bits=4)),
+        QuantReLU(learned_activation(bits=4)),
+        scale,
+        QuantIdentity(learned_activation(bits=5, signed=True)),
+    )
+
+
 def sent(net: nn.Module, shape: tuple[int, ...], file: Path) -> Pipeline:
     torch.manual_seed(1)
     for module in net.modules():
@@ -103,7 +115,10 @@ def cost(pipeline: Pipeline) -> Any:
     return estimate(pipeline, Dataflow(device="xczu7ev", folding=folding)).total
 
 
-@pytest.mark.parametrize(("net", "shape"), [(Branches(), (3, 8, 8)), (flat(), (2, 15))])
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [(Branches(), (3, 8, 8)), (flat(), (2, 15)), (scaled(False), (3, 6, 6)), (scaled(True), (3, 6, 6))],
+)
 def test_what_comes_back_computes_and_costs_the_same(net: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
     before = sent(net, shape, tmp_path / "net.onnx")
     again = from_qonnx(tmp_path / "net.onnx")
