@@ -1,5 +1,6 @@
 """Seeded, single-threaded, without a deadline: what fails here fails everywhere."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,10 @@ from hypothesis import settings
 
 settings.register_profile("hwcost", deadline=None, derandomize=True)
 settings.load_profile("hwcost")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; what tests start must hear it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
