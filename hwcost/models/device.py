@@ -91,7 +91,7 @@ def device(name: str) -> Device:
         name: board, die or full part number, in any case: "PYNQ-Z1", "xc7z020", "xc7z020clg400-1".
 
     Raises:
-        UnknownDevice: not in the table; the message lists close names.
+        UnknownDevice: not in the table; the message lists close names, or says where all are.
 
     >>> device("pynq-z1").LUT == device("xc7z020").LUT == 53200
     True
@@ -103,5 +103,6 @@ def device(name: str) -> Device:
             known.setdefault(alias.lower(), part)
     if wanted in known:
         return known[wanted]
-    close = get_close_matches(wanted, known, n=3, cutoff=0.4) or [part.name.lower() for part in devices()]
-    raise UnknownDevice(f"device {name!r} is not in the table; did you mean {', '.join(close)}? Or pass a Device(...)")
+    close = get_close_matches(wanted, known, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(close)}?" if close else "`hwcost devices` lists what is."
+    raise UnknownDevice(f"device {name!r} is not in the table; {hint} Or pass a Device(...)")

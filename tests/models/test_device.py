@@ -46,6 +46,8 @@ def test_known_parts(name: str, lut: int) -> None:
 def test_unknown_part_lists_close_names() -> None:
     with pytest.raises(UnknownDevice, match=r"'xc7z02'.*xc7z020"):
         device("xc7z02")
+    with pytest.raises(UnknownDevice, match=r"'nope' is not in the table; `hwcost devices` lists"):
+        device("nope")
 
 
 def test_usable_is_a_fraction() -> None:
