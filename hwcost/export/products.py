@@ -12,7 +12,7 @@ from hwcost.errors import UnknownOperation
 from hwcost.export.graph import along, zeros
 from hwcost.export.places import Place, Stream, on_grid, quantized, step_of
 from hwcost.quant import BinaryQuantizer
-from hwcost.quant.product import entering
+from hwcost.quant.signals import entering
 from hwcost.ranges import Range, bits_for
 from hwcost.rules import Call
 from hwcost.spec import Signal

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.quant.product import thresholds
 from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.signals import thresholds
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range
 from hwcost.spec import LayerSpec, Signal

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from hwcost.errors import BadOption
 from hwcost.quant.accumulator import Accumulator
 from hwcost.quant.bias import BiasQuantizer
-from hwcost.quant.product import Geometry, Product, sample_rank, with_zero
+from hwcost.quant.product import Geometry, Product
 from hwcost.quant.quantizers import Quantizer
+from hwcost.quant.signals import sample_rank, with_zero
 from hwcost.ranges import Range, widest
 from hwcost.spec import Block, Signal, Window
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.product import entering, sample_rank
+from hwcost.quant.signals import entering, sample_rank
 from hwcost.ranges import binary, dot, widest
 from hwcost.spec import LayerSpec, MatVec, Signal
 

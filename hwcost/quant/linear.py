@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from hwcost.quant.accumulator import Accumulator
 from hwcost.quant.bias import BiasQuantizer
-from hwcost.quant.product import Geometry, Product, sample_rank
+from hwcost.quant.product import Geometry, Product
 from hwcost.quant.quantizers import Quantizer
+from hwcost.quant.signals import sample_rank
 from hwcost.ranges import Range
 from hwcost.spec import Signal
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.quant.product import thresholds
 from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.signals import thresholds
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, add, join, widest
 from hwcost.spec import Adder, Block, Concat, LayerSpec, Signal

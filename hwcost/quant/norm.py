@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.quant.bias import BiasQuantizer
-from hwcost.quant.product import entering
 from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.signals import entering
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, add, between, widest
 from hwcost.spec import LayerSpec, Signal

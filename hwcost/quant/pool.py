@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.quant.product import integer
 from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.signals import integer
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, between, widest
 from hwcost.spec import LayerSpec, Pool, Signal, Window

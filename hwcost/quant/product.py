@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,9 +13,10 @@ from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.quant.accumulator import Accumulator
 from hwcost.quant.bias import BiasQuantizer
 from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.signals import entering
 from hwcost.quant.tensor import QuantTensor
 from hwcost.ranges import Range, add, between, dot, widest
-from hwcost.spec import Block, LayerSpec, MatVec, Signal, Thresholds
+from hwcost.spec import Block, LayerSpec, MatVec, Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +210,10 @@ class Product(nn.Module):
 
     def products(self, signal: Signal) -> Range:
         """Exact range of the sum of products, without bias; () or (rows,)."""
-        weight, element, terms = self.weight_range(common=True), self.element(signal), self.geometry().terms
+        return self._products(signal, self.weight_range(common=True))
+
+    def _products(self, signal: Signal, weight: Range) -> Range:
+        element, terms = self.element(signal), self.geometry().terms
         acc = dot(element, weight, terms if weight.low.ndim < 2 else weight.low.shape[1])
         bound = getattr(self.weight_quant, "l1_bound", None)
         return acc if bound is None else _within(acc, element, *bound())
@@ -222,7 +226,9 @@ class Product(nn.Module):
         """
         (outer,) = signals
         signal, before = entering(outer, self.input_quant)
-        geometry, acc = self.geometry(), self.products(signal)
+        geometry, weight = self.geometry(), self.weight_range()
+        one_width = weight.low.numel() == 1  # then its own step is the common one
+        acc = self._products(signal, weight if one_width else self.weight_range(common=True))
         bias = None if self.bias_quant is None else self.bias_quant.range(acc)
         if bias is not None:
             acc = add(acc, bias)
@@ -231,7 +237,7 @@ class Product(nn.Module):
             cols=geometry.cols,
             groups=geometry.groups,
             vectors=prod(shape[1:]),
-            weight=self.weight_range(),
+            weight=weight,
             input=self.element(signal),
             acc=acc if self.accumulator is None else self.accumulator.register(acc),
             integers=self.integers,
@@ -275,63 +281,3 @@ def _within(acc: Range, element: Range, positive: int, negative: int, total: int
     high = largest(positive, up, negative, down)
     low = -largest(negative, up, positive, down)
     return between(torch.maximum(acc.low, low), torch.minimum(acc.high, high))
-
-
-def entering(signal: Signal, input_quant: Quantizer | None) -> tuple[Signal, tuple[Block, ...]]:
-    """The signal that reaches the multipliers: behind the input quantizer, if there is one, with its thresholds.
-
-    Raises:
-        UnknownPrecision: no width, or an affine map that nothing has absorbed.
-    """
-    if input_quant is not None:
-        wire = input_quant.range()
-        inner = Signal(range=wire, shape=signal.shape)
-        if not signal.range.known:  # quantized where the data comes from
-            return inner, ()
-        return inner, (thresholds(signal, wire),)
-    if not signal.range.known:
-        raise UnknownPrecision(
-            f"the input of shape {signal.shape} has no bit-width; give the layer an input_quant=, put a QuantIdentity "
-            "in front, or pass input_bits= to trace()"
-        )
-    return integer(signal), ()
-
-
-def integer(signal: Signal) -> Signal:
-    """The signal, if it is one of integers of one scale.
-
-    Raises:
-        UnknownPrecision: an affine map that nothing has absorbed.
-    """
-    if signal.affine is not None:
-        raise UnknownPrecision(
-            f"the input still carries the float map of {signal.affine}, so it is no integer; put a QuantReLU or "
-            "QuantIdentity in between, or give the layer an input_quant="
-        )
-    return signal
-
-
-def thresholds(signal: Signal, output: Range) -> Thresholds:
-    """The comparators that turn a signal into `output`."""
-    return Thresholds(channels=signal.channels, vectors=signal.positions, input=signal.range, output=output)
-
-
-def with_zero(wire: Range) -> Range:
-    """The range of a wire that also carries the zeros of padding.
-
-    Raises:
-        UnknownPrecision: a bipolar wire has no code for zero.
-    """
-    # the compiler cannot branch on numbers; describe() and the first call without it check
-    if not torch.compiler.is_compiling() and wire.bipolar:
-        raise UnknownPrecision(
-            "zero padding of a bipolar (-1, +1) input: zero has no code there; use padding=0 or a ternary input"
-        )
-    zero = torch.zeros_like(wire.low)
-    return replace(wire, low=torch.minimum(wire.low, zero), high=torch.maximum(wire.high, zero))
-
-
-def sample_rank(shape: tuple[int, ...], rank: int, owner: str) -> None:
-    """Refuse a sample of another rank than the layer's hardware has."""
-    if len(shape) != rank:
-        raise BadOption(f"{owner}: a sample of shape {shape}; its hardware takes {rank} dimension(s); flatten it first")
