@@ -210,10 +210,7 @@ class Product(nn.Module):
 
     def products(self, signal: Signal) -> Range:
         """Exact range of the sum of products, without bias; () or (rows,)."""
-        return self._products(signal, self.weight_range(common=True))
-
-    def _products(self, signal: Signal, weight: Range) -> Range:
-        element, terms = self.element(signal), self.geometry().terms
+        weight, element, terms = self.weight_range(common=True), self.element(signal), self.geometry().terms
         acc = dot(element, weight, terms if weight.low.ndim < 2 else weight.low.shape[1])
         bound = getattr(self.weight_quant, "l1_bound", None)
         return acc if bound is None else _within(acc, element, *bound())
@@ -226,9 +223,7 @@ class Product(nn.Module):
         """
         (outer,) = signals
         signal, before = entering(outer, self.input_quant)
-        geometry, weight = self.geometry(), self.weight_range()
-        one_width = weight.low.numel() == 1  # then its own step is the common one
-        acc = self._products(signal, weight if one_width else self.weight_range(common=True))
+        geometry, acc = self.geometry(), self.products(signal)
         bias = None if self.bias_quant is None else self.bias_quant.range(acc)
         if bias is not None:
             acc = add(acc, bias)
@@ -237,7 +232,7 @@ class Product(nn.Module):
             cols=geometry.cols,
             groups=geometry.groups,
             vectors=prod(shape[1:]),
-            weight=weight,
+            weight=self.weight_range(),
             input=self.element(signal),
             acc=acc if self.accumulator is None else self.accumulator.register(acc),
             integers=self.integers,
