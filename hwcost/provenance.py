@@ -61,7 +61,8 @@ def _chosen(sweep: Sweep) -> dict[str, str]:
     ramp = {} if sweep.ramp is None else {"ramp": str(sweep.ramp)}
     task = {} if sweep.recipe.task is CLASSIFICATION else {"task": sweep.recipe.task.name}
     chosen = [sweep.hardware(params) for params in sweep.rehearsals]
-    hardware = {} if all(one == {"fps": sweep.target} for one in chosen) else {"hardware": json.dumps(chosen)}
+    told = any(one != {"fps": sweep.target} for one in chosen)
+    hardware = {"hardware": json.dumps(chosen, default=str)} if told else {}
     kind = torch.device(sweep.accelerator).type  # another one rounds in another order
     return bits | warm | ramp | task | hardware | ({} if kind == "cpu" else {"accelerator": kind})
 

@@ -99,9 +99,10 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         yield  # Python tells only its main thread of signals; Windows has no masks
         return
     told = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
-    resource_tracker.ensure_running()  # its start would lift the mask again
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, set())
     try:
+        resource_tracker.ensure_running()  # its start lifts the mask, so it comes first
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -26,6 +26,8 @@ from hwcost.quant.convert import load_float as load_float
 from hwcost.quant.convert import uniform as uniform
 from hwcost.quant.hadamard import HadamardClassifier as HadamardClassifier
 from hwcost.quant.linear import QuantLinear as QuantLinear
+from hwcost.quant.measured_scale import RunningScale as RunningScale
+from hwcost.quant.measured_scale import StatScale as StatScale
 from hwcost.quant.merge import QuantAdd as QuantAdd
 from hwcost.quant.merge import QuantConcat as QuantConcat
 from hwcost.quant.norm import QuantScaleBias as QuantScaleBias
@@ -51,9 +53,7 @@ from hwcost.quant.scale import POW2 as POW2
 from hwcost.quant.scale import ConstScale as ConstScale
 from hwcost.quant.scale import Domain as Domain
 from hwcost.quant.scale import LearnedScale as LearnedScale
-from hwcost.quant.scale import RunningScale as RunningScale
 from hwcost.quant.scale import Scale as Scale
-from hwcost.quant.scale import StatScale as StatScale
 from hwcost.quant.stats import LearnedSigma as LearnedSigma
 from hwcost.quant.stats import abs_max as abs_max
 from hwcost.quant.stats import abs_mean as abs_mean

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hwcost.quant.bits import LearnedBits
+from hwcost.quant.measured_scale import StatScale
 from hwcost.quant.quantizers import BinaryQuantizer, IntQuantizer, TernaryQuantizer
-from hwcost.quant.scale import FLOAT, ConstScale, Domain, LearnedScale, StatScale
+from hwcost.quant.scale import FLOAT, ConstScale, Domain, LearnedScale
 from hwcost.quant.stats import abs_max, abs_mean
 
 
