@@ -12,13 +12,17 @@ as a share of the whole rectangle.
 - nsga2: Optuna's, over every width, every trial from the start.
 - ramp: one training whose penalty on LUTs grows by RAMP while all widths learn; every epoch is a point (so draws HGQ).
 
-    python benchmarks/real_nets.py --sets FOLDER --out reports/benchmarks       # FOLDER: letter.npz, fashion_mnist.npz
+Digits are few, so that there a seed draws the split as well: seeds test on different images.
+
+    # FOLDER: letter.npz and fashion_mnist.npz
+    python benchmarks/real_nets.py --sets FOLDER --raw runs.jsonl --out reports/benchmarks
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -47,6 +51,7 @@ from hwcost.records import checkpoint, save_net
 from hwcost.search import Outcome, Suggestion, open_study
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import design, priced_space, run_trial
+from hwcost.zoo.data import digits
 
 BITS = (2, 8)
 FLOOR = 0.1
@@ -201,7 +206,7 @@ def one(job: tuple[str, str, int, Path | None, float]) -> dict[str, Any]:
             recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=BITS, warm=epochs,
             sampler=sampler, ramp=long if method == "ramped" else None,
         )  # fmt: skip
-        data = sweep.load()
+        data = digits(seed=seed) if name == "digits" else sweep.load()
         (Path(folder) / "study").mkdir()
         costs = limits_of(sweep, data)
         float_accuracy, unit = calibrated(sweep, data)
@@ -216,7 +221,10 @@ def one(job: tuple[str, str, int, Path | None, float]) -> dict[str, Any]:
         except Spent:
             pass
     corner = (float_accuracy - FLOOR, min(1.0, float_accuracy + 0.02), *costs)
-    return {"net": name, "method": method, "seed": seed, "limit": points.limit, "corner": corner, "rows": points.rows}
+    return {
+        "net": name, "method": method, "seed": seed, "trainings": trainings, "limit": points.limit, "corner": corner,
+        "rows": points.rows,
+    }  # fmt: skip
 
 
 def limits_of(sweep: Sweep, data: Data) -> tuple[float, float]:
@@ -307,6 +315,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trainings", type=float, default=16, help="CPU time of a method, in trainings from the start")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--raw", type=Path, required=True, help="every run as a line of JSON; those in there are not run again"
+    )
     parser.add_argument("--out", type=Path, help="folder of real_nets.md, real_nets.csv and real_nets.png")
     options = parser.parse_args()
     paths: Mapping[str, Path | None] = {
@@ -317,28 +328,32 @@ def main() -> None:
         parser.error(
             f"unknown: {', '.join(sorted(unknown))}; networks {', '.join(paths)}, methods {', '.join(METHODS)}"
         )
+    known = [json.loads(line) for line in options.raw.read_text().splitlines()] if options.raw.exists() else []
+    done = {(run["net"], run["method"], run["seed"], run["trainings"]): run for run in known}
     jobs = [
         (net, method, seed, paths[net], options.trainings)
         for net in nets
         for seed in range(options.seeds)
         for method in methods
     ]
+    missing = [job for job in jobs if _key(job) not in done]
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        found = []
-        for run in pool.map(one, jobs):
-            found.append(run)
-            print(
-                run["net"],
-                run["method"],
-                run["seed"],
-                len(run["rows"]),
-                f"{front_volume(run['rows'], run['corner']):.3f}",
-                flush=True,
-            )
+        for run in pool.map(one, missing):
+            with options.raw.open("a") as file:
+                file.write(json.dumps(run) + "\n")
+            volume = front_volume(run["rows"], run["corner"])
+            print(run["net"], run["method"], run["seed"], len(run["rows"]), f"{volume:.3f}", flush=True)
+            done[run["net"], run["method"], run["seed"], run["trainings"]] = run
+    found = [done[_key(job)] for job in jobs]
     text = summary(found, options.trainings)
     print(text)
     if options.out is not None:
         write(options, found, text)
+
+
+def _key(job: tuple[str, str, int, Path | None, float]) -> tuple[str, str, int, float]:
+    name, method, seed, _, trainings = job
+    return name, method, seed, trainings
 
 
 def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -> None:
