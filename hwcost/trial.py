@@ -133,7 +133,10 @@ def within_memory(what: str) -> Iterator[None]:
 
 def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
     """Epochs that a trial trains."""
-    return sweep.recipe.training.epochs if sweep.warm is None else sweep.warm * max(1, suggestion.polish)
+    whole = sweep.recipe.training.epochs
+    if sweep.warm is None:
+        return whole
+    return max(whole, sweep.warm) if suggestion.far else sweep.warm * max(1, suggestion.polish)
 
 
 def run_trial(
@@ -166,6 +169,7 @@ def run_trial(
             on_epoch=on_epoch,
         )
     extra = {} if sweep.warm is None else {"parent": suggestion.parent}
+    extra |= {"far": True} if suggestion.far else {}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     return judged(sweep, data, suggestion, trial, epochs, extra), trial
 

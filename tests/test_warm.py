@@ -18,7 +18,7 @@ from hwcost.exploration import Sweep
 from hwcost.pieces import learned_widths
 from hwcost.recorded import reproduce
 from hwcost.records import read_run, read_trials, save_net
-from hwcost.search.parents import check_ordered, nearest
+from hwcost.search.parents import FAR, check_ordered, nearest
 from hwcost.sweep import run
 from hwcost.warm import start_from
 from hwcost.width_space import fix_widths
@@ -45,11 +45,15 @@ def test_the_parent_is_the_nearest_finished_trial_the_latest_of_equals_or_the_fl
         trial(3, 4, 4),
         trial(4, 3, 3, TrialState.RUNNING),
     ]
-    assert nearest({"a": 3, "b": 3}, trials, SPACE) == 3
-    assert nearest({"a": 2, "b": 7}, trials, SPACE) == 1
-    assert nearest({"a": 8, "b": 7}, trials, SPACE) is None
-    assert nearest({"a": 2, "b": 2}, [], SPACE) is None
-    assert nearest({"a": 6, "b": 6}, trials, SPACE) == 3  # as near as the float network: what is quantized goes first
+    assert nearest({"a": 3, "b": 3}, trials, SPACE) == (3, False)
+    assert nearest({"a": 2, "b": 7}, trials, SPACE) == (1, False)
+    assert nearest({"a": 8, "b": 7}, trials, SPACE) == (None, False)
+    assert nearest({"a": 2, "b": 2}, [], SPACE) == (None, True)
+    assert nearest({"a": 7, "b": 3}, trials, SPACE) == (3, True) and FAR == 1.5  # four bits over two widths
+    assert nearest({"a": 6, "b": 6}, trials, SPACE) == (
+        3,
+        True,
+    )  # as near as the float network: what is quantized goes first
 
 
 def test_distances_need_whole_numbers() -> None:
@@ -118,6 +122,18 @@ def test_a_study_of_warm_trials_is_the_same_twice_and_each_comes_out_again(tmp_p
         assert recorded == again
     with pytest.raises(BadStudy, match="warm"):
         run(sweep(tmp_path / "one", warm=3), 1)
+
+
+def test_far_from_its_start_a_trial_takes_a_whole_training_and_comes_out_again(tmp_path: Path) -> None:
+    recipe = tiny_recipe.roomy
+    run(sweep(tmp_path / "study", recipe=recipe), 4)
+    table = read_trials(tmp_path / "study")
+    far = table["far"] == 1
+    assert far.any() and not far.all(), "the widest is near the float network, the narrowest far"
+    for number, is_far, epochs in zip(table["number"], far, table["epochs"], strict=True):
+        assert len(epochs) == (recipe.training.epochs if is_far else 2)
+        recorded, again = reproduce(tmp_path / "study", int(number), lambda _: recipe, None)
+        assert recorded == again
 
 
 def test_warm_starts_are_for_fixed_widths(tmp_path: Path) -> None:

@@ -10,6 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hwcost.errors import BadOption
 
+FAR = 1.5
+"""Bits per width, on average, from which on a few epochs are too few. On digits, networks of two bits reached .954 from
+eight bits and .961 from four in 8 epochs, .974 in the 20 of a whole training; those of eight and four bits .986 and
+.982 in 8 (10 splits, reports/benchmarks/real_nets.md)."""
+
 
 def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
     """Warm starts need distances, so every parameter must be a whole number.
@@ -24,7 +29,7 @@ def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
 
 def nearest(
     params: Mapping[str, Any], trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]
-) -> int | None:
+) -> tuple[int | None, bool]:
     """The finished trial whose widths are nearest, in bits all together; of equals the latest.
 
     Args:
@@ -33,7 +38,7 @@ def nearest(
         space: of whole numbers; the float network counts as one with the largest of each.
 
     Returns:
-        Number of a trial; None where the float network is nearer than any.
+        Number of a trial, None where the float network is nearer than any; and whether it is `FAR`.
     """
 
     def distance(other: Mapping[str, Any]) -> int:
@@ -42,4 +47,6 @@ def nearest(
     finished = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.params.keys() == space.keys()]
     widest = {name: choices.high for name, choices in space.items() if isinstance(choices, IntDistribution)}
     found = min(finished, key=lambda trial: (distance(trial.params), -trial.number), default=None)
-    return None if found is None or distance(widest) < distance(found.params) else found.number
+    if found is None or distance(widest) < distance(found.params):
+        return None, distance(widest) >= FAR * len(space)
+    return found.number, distance(found.params) >= FAR * len(space)
