@@ -288,8 +288,10 @@ def picture(found: list[dict[str, Any]], path: Path) -> None:
 
     nets = list(dict.fromkeys(run["net"] for run in found))
     figure, axes = plt.subplots(1, len(nets), figsize=(4.2 * len(nets), 3.6), squeeze=False, layout="constrained")
-    styles = dict(zip(METHODS, ("-", "--", "-.", ":", (0, (5, 1, 1, 1))), strict=True))
-    colours = dict(zip(METHODS, ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"), strict=True))
+    styles = dict(zip(METHODS, ("-", (0, (1, 1)), (0, (3, 1)), ":", "--", "-.", (0, (5, 1, 1, 1))), strict=True))
+    colours = dict(
+        zip(METHODS, ("#0072B2", "#999999", "#000000", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"), strict=True)
+    )
     for axis, net in zip(axes[0], nets, strict=True):
         for method in METHODS:
             runs = [run for run in found if (run["net"], run["method"]) == (net, method)]
@@ -366,8 +368,8 @@ def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -
                 table.writerow((run["net"], run["method"], run["seed"], f"{seconds:.2f}", validation, int(lut), test))
     picture(found, options.out / "real_nets.png")
     command = (
-        f"python benchmarks/real_nets.py --sets FOLDER --nets {options.nets} --methods {options.methods} "
-        f"--trainings {options.trainings:g} --seeds {options.seeds}"
+        f"python benchmarks/real_nets.py --sets FOLDER --raw runs.jsonl --nets {options.nets} "
+        f"--methods {options.methods} --trainings {options.trainings:g} --seeds {options.seeds}"
     )
     lines = [
         "# Fronts of real networks at equal CPU time",

@@ -50,10 +50,8 @@ def test_the_parent_is_the_nearest_finished_trial_the_latest_of_equals_or_the_fl
     assert nearest({"a": 8, "b": 7}, trials, SPACE) == (None, False)
     assert nearest({"a": 2, "b": 2}, [], SPACE) == (None, True)
     assert nearest({"a": 7, "b": 3}, trials, SPACE) == (3, True) and FAR == 1.5  # four bits over two widths
-    assert nearest({"a": 6, "b": 6}, trials, SPACE) == (
-        3,
-        True,
-    )  # as near as the float network: what is quantized goes first
+    # As near as the float network: what is quantized goes first.
+    assert nearest({"a": 6, "b": 6}, trials, SPACE) == (3, True)
 
 
 def test_distances_need_whole_numbers() -> None:
