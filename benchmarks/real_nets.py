@@ -193,8 +193,12 @@ def front_volume(rows: list[tuple[float, float, float, float]], corner: tuple[fl
     return float(hypervolume(np.clip(figures, 0, 1), (0.0, 1.0), DIRECTIONS))
 
 
-def one(job: tuple[str, str, int, Path | None, float]) -> dict[str, Any]:
-    """A method on a network with a seed."""
+Job = tuple[str, str, int, Path | None, float]
+"""Network, method, seed, file of its data, trainings."""
+
+
+def one(job: Job, unit: float) -> dict[str, Any]:
+    """A method on a network with a seed; a training from the start takes `unit` CPU seconds."""
     name, method, seed, path, trainings = job
     torch.set_num_threads(1)
     recipe = replace(find_recipe(name), objectives=OBJECTIVES)
@@ -209,7 +213,7 @@ def one(job: tuple[str, str, int, Path | None, float]) -> dict[str, Any]:
         data = digits(seed=seed) if name == "digits" else sweep.load()
         (Path(folder) / "study").mkdir()
         costs = limits_of(sweep, data)
-        float_accuracy, unit = calibrated(sweep, data)
+        float_accuracy = unquantized(sweep, data)
         points = Points(trainings * unit, data)
         try:
             if method in (*OURS, "nsga2"):
@@ -238,16 +242,26 @@ def limits_of(sweep: Sweep, data: Data) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def calibrated(sweep: Sweep, data: Data) -> tuple[float, float]:
-    """Test accuracy of the float network, the same for all methods and seeds, and CPU seconds of one training."""
+def unquantized(sweep: Sweep, data: Data) -> float:
+    """Test accuracy of the float network, the same for all methods."""
     torch.manual_seed(0)
     net = sweep.network(None)
     fit(net, data, sweep.recipe.training, seed=0)
-    prices = priced_space(sweep, data)
-    assert prices is not None
-    before = time.process_time()
-    run_trial(replace(sweep, warm=None, ramp=None), data, Suggestion(0, dict.fromkeys(prices.space, 4), seed=0))
-    return evaluate(net, data.test), time.process_time() - before
+    return evaluate(net, data.test)
+
+
+def timed(name: str, path: Path | None) -> float:
+    """CPU seconds of a training from the start, all widths at four bits."""
+    torch.set_num_threads(1)
+    recipe = replace(find_recipe(name), objectives=OBJECTIVES)
+    with tempfile.TemporaryDirectory() as folder:
+        sweep = Sweep(recipe=recipe, reference=name, out=Path(folder) / "study", data=path, bits=BITS)
+        data = sweep.load()
+        prices = priced_space(sweep, data)
+        assert prices is not None
+        before = time.process_time()
+        run_trial(sweep, data, Suggestion(0, dict.fromkeys(prices.space, 4), seed=0))
+        return time.process_time() - before
 
 
 def summary(found: list[dict[str, Any]], trainings: float) -> str:
@@ -340,7 +354,12 @@ def main() -> None:
     ]
     missing = [job for job in jobs if _key(job) not in done]
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        for run in pool.map(one, missing):
+        # One limit a network, timed with as many processes beside each other as the methods then have.
+        units = {run["net"]: run["limit"] / run["trainings"] for run in known}
+        for net in dict.fromkeys(job[0] for job in missing):
+            if net not in units:
+                units[net] = mean(pool.map(timed, *zip(*[(net, paths[net])] * options.jobs, strict=True)))
+        for run in pool.map(one, missing, [units[job[0]] for job in missing]):
             with options.raw.open("a") as file:
                 file.write(json.dumps(run) + "\n")
             volume = front_volume(run["rows"], run["corner"])
@@ -353,7 +372,7 @@ def main() -> None:
         write(options, found, text)
 
 
-def _key(job: tuple[str, str, int, Path | None, float]) -> tuple[str, str, int, float]:
+def _key(job: Job) -> tuple[str, str, int, float]:
     name, method, seed, _, trainings = job
     return name, method, seed, trainings
 
