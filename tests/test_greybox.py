@@ -168,6 +168,21 @@ def test_noise_widens_what_the_model_says_and_a_failed_training_does_not_mislead
     assert (np.abs(mean - truth) < 3 * deviation).mean() > 0.9
 
 
+def test_what_runs_is_expected_to_give_the_mean_and_leaves_less_to_learn_around_it() -> None:
+    grid, rows, losses = observed(20, 5, noise=0.02)
+    _, others, _ = observed(100, 6)
+    running = others[:4]
+    model = LossModel(grid, rows, losses)
+    mean, deviation = model.predict(others)
+    model.expect(running)
+    again, less = model.predict(others)
+    np.testing.assert_allclose(again, mean, rtol=1e-6, atol=1e-9)
+    assert (less <= deviation + 1e-9).all() and (less[:4] < 0.9 * deviation[:4]).all()
+    untouched = LossModel(grid, rows, losses)
+    untouched.expect(running[:0])
+    np.testing.assert_array_equal(untouched.predict(others)[1], deviation)
+
+
 def test_it_finds_the_front_that_brute_force_finds() -> None:
     """Within 30 of 2,401 trainings; half of them would not help a random search."""
     every = [dict(zip(BITS, bits, strict=True)) for bits in product(range(2, 9), repeat=4)]

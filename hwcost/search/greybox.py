@@ -18,7 +18,7 @@ from hwcost.errors import BadOption
 from hwcost.search.candidates import Breeder, predicted_front
 from hwcost.search.gain import Gain, Scales
 from hwcost.search.grid import Candidates, Grid, Levels
-from hwcost.search.history import History, read_history
+from hwcost.search.history import History, least_at, read_history
 from hwcost.search.loss_model import LossModel
 
 Floats = NDArray[np.float64]
@@ -195,6 +195,7 @@ class GreyBoxSampler(BaseSampler):
     def _most_promising(self, breeder: Breeder, history: History) -> Row:
         chosen = history.latest(MOST_TRIALS)
         model = LossModel(self._grid, history.levels[chosen], history.losses[chosen])
+        model.expect(history.running)
         fitting = self._fitting(breeder)
         start = np.concatenate([fitting, history.levels])
         pools = [
@@ -219,16 +220,20 @@ class GreyBoxSampler(BaseSampler):
         kinds = len(self._costs)
         kept = self._priced(history.levels)[1] <= 0
         known = np.concatenate([history.levels[kept], history.running])
-        costs = np.concatenate([history.costs[kept], self._priced(history.running)[0][:, :kinds]])
+        at_work = self._priced(history.running)[0][:, :kinds]
+        costs = np.concatenate([history.costs[kept], at_work])
         reach = np.concatenate([costs, self._priced(pool)[0][:, :kinds]])
         soft = max(model.noise, SOFTEST * float(np.ptp(history.losses)), 1e-300)
         scales = Scales(floor=model.floor, soft=soft, low=reach.min(0), high=reach.max(0))
-        gain = Gain(scales, model.predict(known)[0], costs, float(history.losses.max()))
+        expected = model.predict(known)[0]
+        gain = Gain(scales, expected, costs, float(history.losses.max()))
+        promised = expected[kept.sum() :]
 
         def order(levels: Levels) -> NDArray[np.int64]:
             costs = self._priced(levels)[0][:, :kinds]
             mean, deviation = model.predict(levels)
-            seen = ndtr((history.to_beat(costs) - mean) / np.hypot(deviation, model.noise))
+            to_beat = np.minimum(history.to_beat(costs), least_at(costs, at_work, promised))
+            seen = ndtr((to_beat - mean) / np.hypot(deviation, model.noise))
             return np.argsort(-gain(mean, deviation, costs) * seen, kind="stable")
 
         return order

@@ -42,14 +42,24 @@ class History:
     def to_beat(self, costs: Floats) -> Floats:
         """The least loss seen at these costs or less, infinite where nothing was as cheap; (candidates,)."""
         front = self.front()
-        cheaper = (self.costs[front] <= costs[:, None]).all(2)
-        least: Floats = np.where(cheaper, self.losses[front], np.inf).min(1, initial=np.inf)
-        return least
+        return least_at(costs, self.costs[front], self.losses[front])
 
     def latest(self, most: int) -> NDArray[np.int64]:
         """At most so many finished trials: the front, then the latest."""
         order = np.concatenate([self.front(), np.arange(len(self.losses))[::-1]])
         return np.sort(order[np.sort(np.unique(order, return_index=True)[1])][:most])
+
+
+def least_at(costs: Floats, known: Floats, losses: Floats) -> Floats:
+    """The least of the losses known at each of these costs or less, infinite where none is; (candidates,).
+
+    Args:
+        costs: (candidates, costs).
+        known, losses: (trials, costs) and (trials,).
+    """
+    cheaper = (known <= costs[:, None]).all(2)
+    least: Floats = np.where(cheaper, losses, np.inf).min(1, initial=np.inf)
+    return least
 
 
 def read_history(

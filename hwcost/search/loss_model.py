@@ -44,6 +44,10 @@ class LossModel:
         noise: standard deviation of a repeated trial, in the unit of the losses.
     """
 
+    _slopes: Floats
+    _reach: Floats
+    _rest: Floats
+
     def __init__(self, grid: Grid, levels: Levels, losses: Floats) -> None:
         self._law, self._x = DecayLaw(grid), levels
         self._least, self._unit = float(losses.min()), float(np.ptp(losses)) or 1.0
@@ -71,6 +75,23 @@ class LossModel:
         """The same of a law that is about as probable, drawn at random."""
         parts = self._parts + self._spread @ random.standard_normal(len(self._parts))
         return lambda levels: self._law.total(parts, levels)
+
+    def expect(self, levels: Levels) -> None:
+        """Count trials that run as if each gave what is expected of it: no mean changes by that, but less is left to
+        be learned around them. Source: Ginsbourger, Le Riche, Carraro (2010), "kriging believer".
+
+        Args:
+            levels: of these trials, (trials, parameters).
+        """
+        if not len(levels):
+            return
+        mean, _ = self.predict(levels)
+        slopes, prior, reach = self._around(levels)
+        self._x = np.concatenate([self._x, levels])
+        self._slopes, self._reach = np.concatenate([self._slopes, slopes]), np.concatenate([self._reach, reach])
+        self._rest = np.concatenate([self._rest, (mean - self._least) / self._unit - prior])
+        self._doubt = np.concatenate([self._doubt, np.zeros(len(levels))])
+        self._condition()
 
     def predict(self, levels: Levels) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the loss of each candidate, without the noise; (candidates,) both."""
