@@ -7,10 +7,8 @@ method sees, is read once for each of its points. The figure is the hypervolume 
 as a share of the whole rectangle.
 
 - warm: `GreyBoxSampler`, every trial from the weights of its nearest neighbour (`hwcost sweep --bits 2:8 --warm N`).
-- distilled: warm, and half of the loss asks for the scores of the float network (`--distill 0.5`).
 - cold: the same sampler, every trial from the start (`hwcost sweep --bits 2:8`).
 - grid: one width for all weights, one for all activations: 8/8, 7/7, ... 2/2, then the other pairs at random.
-- distilled-grid: the grid, its float network first, and the same loss.
 - nsga2: Optuna's, over every width, every trial from the start.
 - ramp: one training whose penalty on LUTs grows by RAMP while all widths learn; every epoch is a point (so draws HGQ).
 
@@ -64,9 +62,8 @@ WARM = {"digits": 8, "letter": 6, "fashion-mnist": 1}
 RAMP_SHARE, SEARCH_SHARE = 0.2, 0.7
 """Of the time: for the ramp of `ramped`, and for the search of `polished` before its front trains on."""
 
-METHODS = ("warm", "ramped", "polished", "distilled", "cold", "grid", "distilled-grid", "nsga2", "ramp")
-OURS = ("warm", "ramped", "polished", "distilled", "cold")
-DISTILL = 0.5
+METHODS = ("warm", "ramped", "polished", "cold", "grid", "nsga2", "ramp")
+OURS = ("warm", "ramped", "polished", "cold")
 OBJECTIVES = ("accuracy", "LUT")
 DIRECTIONS = ("maximize", "minimize")
 
@@ -102,21 +99,16 @@ class Points:
         self.aside += time.process_time() - before
 
 
-def float_first(sweep: Sweep, data: Data) -> None:
-    """The network that warm trials start from, and that teaches."""
-    torch.manual_seed(sweep.seed)
-    net = sweep.network(None)
-    fit(net, data, sweep.recipe.training, seed=sweep.seed)
-    save_net(net, checkpoint(sweep.out, None))
-
-
 def searched(sweep: Sweep, data: Data, points: Points, *, polish: bool) -> None:
     """Trials of a study until the time is up."""
     prices = priced_space(sweep, data)
     assert prices is not None
     warm = sweep.warm is not None
     if warm:
-        float_first(sweep, data)
+        torch.manual_seed(sweep.seed)
+        float_net = sweep.network(None)
+        fit(float_net, data, sweep.recipe.training, seed=sweep.seed)
+        save_net(float_net, checkpoint(sweep.out, None))
 
     def objective(suggestion: Suggestion) -> Outcome:
         outcome, trial = run_trial(sweep, data, suggestion)
@@ -154,8 +146,6 @@ def gridded(sweep: Sweep, data: Data, points: Points) -> None:
     """One width for all weights and one for all activations."""
     prices = priced_space(sweep, data)
     assert prices is not None
-    if sweep.distill is not None:
-        float_first(sweep, data)
     for number, (weight, activation) in enumerate(uniform(sweep.seed)):
         params = {name: weight if "weight" in name else activation for name in prices.space}
         outcome, trial = run_trial(sweep, data, Suggestion(number, params, seed=1000 * sweep.seed + number))
@@ -213,13 +203,12 @@ def one(job: Job, unit: float) -> dict[str, Any]:
     torch.set_num_threads(1)
     recipe = replace(find_recipe(name), objectives=OBJECTIVES)
     with tempfile.TemporaryDirectory() as folder:
-        epochs = WARM[name] if method in OURS and method != "cold" else None
+        epochs = WARM[name] if method in ("warm", "ramped", "polished") else None
         long = max(2, round(RAMP_SHARE * trainings * recipe.training.epochs))
         sampler = "nsga2" if method == "nsga2" else "greybox"
         sweep = Sweep(
             recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=BITS, warm=epochs,
             sampler=sampler, ramp=long if method == "ramped" else None,
-            distill=DISTILL if method.startswith("distilled") else None,
         )  # fmt: skip
         data = digits(seed=seed) if name == "digits" else sweep.load()
         (Path(folder) / "study").mkdir()
@@ -229,7 +218,7 @@ def one(job: Job, unit: float) -> dict[str, Any]:
         try:
             if method in (*OURS, "nsga2"):
                 searched(sweep, data, points, polish=method == "polished")
-            elif method.endswith("grid"):
+            elif method == "grid":
                 gridded(sweep, data, points)
             else:
                 ramped(sweep, data, points, unit / recipe.training.epochs)
@@ -313,11 +302,10 @@ def picture(found: list[dict[str, Any]], path: Path) -> None:
 
     nets = list(dict.fromkeys(run["net"] for run in found))
     figure, axes = plt.subplots(1, len(nets), figsize=(4.2 * len(nets), 3.6), squeeze=False, layout="constrained")
-    dashes = ("-", (0, (1, 1)), (0, (3, 1)), "-", ":", "--", (0, (5, 2)), "-.", (0, (5, 1, 1, 1)))
-    shades = (
-        "#0072B2", "#999999", "#000000", "#D55E00", "#56B4E9", "#009E73", "#B79F00", "#E69F00", "#CC79A7"
-    )  # fmt: skip
-    styles, colours = dict(zip(METHODS, dashes, strict=True)), dict(zip(METHODS, shades, strict=True))
+    styles = dict(zip(METHODS, ("-", (0, (1, 1)), (0, (3, 1)), ":", "--", "-.", (0, (5, 1, 1, 1))), strict=True))
+    colours = dict(
+        zip(METHODS, ("#0072B2", "#999999", "#000000", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"), strict=True)
+    )
     for axis, net in zip(axes[0], nets, strict=True):
         for method in METHODS:
             runs = [run for run in found if (run["net"], run["method"]) == (net, method)]

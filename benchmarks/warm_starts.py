@@ -1,7 +1,6 @@
 """How many epochs a warm start needs: digits networks with all widths alike, from the start and from others' weights.
 
-The figures behind `hwcost.search.parents.FAR`, and what `--distill` adds. Each split of the digits is trained and
-tested by itself.
+The figures behind `hwcost.search.parents.FAR`. Each split of the digits is trained and tested by itself.
 
     python benchmarks/warm_starts.py --splits 10
 """
@@ -20,7 +19,6 @@ from torch import nn
 from hwcost.cli.network import find_recipe
 from hwcost.exploration import Sweep
 from hwcost.records import save_net
-from hwcost.task import CLASSIFICATION, distilled
 from hwcost.train import evaluate, fit
 from hwcost.trial import design, priced_space
 from hwcost.warm import start_from
@@ -28,9 +26,6 @@ from hwcost.zoo.data import digits
 
 WHOLE, SHORT = 20, 8
 """Epochs: of the recipe's training, and of a warm trial in `real_nets.py`."""
-
-SHARE = 0.5
-"""Of the loss of what is distilled."""
 
 
 def regimes(split: int, folder: Path) -> dict[str, float]:
@@ -45,21 +40,18 @@ def regimes(split: int, folder: Path) -> dict[str, float]:
     fit(plain, data, recipe.training, seed=split)
     nets: dict[str, nn.Module] = {"float": plain}
 
-    def train(name: str, bits: int, epochs: int, start: str | None = None, *, taught: bool = False) -> None:
+    def train(name: str, bits: int, epochs: int, start: str | None = None) -> None:
         net = design(sweep, dict.fromkeys(names, bits), data, split).net
         if start is not None:
             save_net(nets[start], folder / "start.pt")
             start_from(net, folder / "start.pt")
-        task = distilled(CLASSIFICATION, plain, SHARE) if taught else CLASSIFICATION
-        fit(net, data, replace(recipe.training, epochs=epochs), seed=split, task=task)
+        fit(net, data, replace(recipe.training, epochs=epochs), seed=split)
         nets[name] = net
 
     train("2 bits", 2, WHOLE)
     train("2 bits, twice as long", 2, 2 * WHOLE)
     train("2 bits from float", 2, SHORT, "float")
     train("2 bits from float, a whole training", 2, WHOLE, "float")
-    train("2 bits from float, a whole training, distilled", 2, WHOLE, "float", taught=True)
-    train("8 bits from float, distilled", 8, SHORT, "float", taught=True)
     train("8 bits from float", 8, SHORT, "float")
     train("4 bits from 8", 4, SHORT, "8 bits from float")
     train("2 bits from 4", 2, SHORT, "4 bits from 8")

@@ -42,8 +42,6 @@ class Sweep:
             float network; None trains every trial from the start.
         ramp: with `bits`, epochs of one training before the trials, in which all widths learn while their cost weighs
             more and more (`hwcost.ramped`); what it passes joins the study as finished trials.
-        distill: share of each trial's loss that asks for the scores of the float network (`hwcost.task.distilled`);
-            None for labels alone.
         limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: what exceeds it, or
             does not fit the part, is never trained.
         device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
@@ -62,7 +60,6 @@ class Sweep:
     bits: tuple[int, int] | None = None
     warm: int | None = None
     ramp: int | None = None
-    distill: float | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
     fps: float | None = None

@@ -59,13 +59,12 @@ def _chosen(sweep: Sweep) -> dict[str, str]:
     bits = {} if sweep.bits is None else {"bits": "{}:{}".format(*sweep.bits)}
     warm = {} if sweep.warm is None else {"warm": str(sweep.warm)}
     ramp = {} if sweep.ramp is None else {"ramp": str(sweep.ramp)}
-    distill = {} if sweep.distill is None else {"distill": f"{sweep.distill:g}"}
     task = {} if sweep.recipe.task is CLASSIFICATION else {"task": sweep.recipe.task.name}
     chosen = [sweep.hardware(params) for params in sweep.rehearsals]
     told = any(one != {"fps": sweep.target} for one in chosen)
     hardware = {"hardware": json.dumps(chosen, default=str)} if told else {}
     kind = torch.device(sweep.accelerator).type  # another one rounds in another order
-    return bits | warm | ramp | distill | task | hardware | ({} if kind == "cpu" else {"accelerator": kind})
+    return bits | warm | ramp | task | hardware | ({} if kind == "cpu" else {"accelerator": kind})
 
 
 def _floats(limits: Mapping[str, float]) -> dict[str, float]:
@@ -98,7 +97,6 @@ def provenance(
         "bits": sweep.bits,
         "warm": sweep.warm,
         "ramp": sweep.ramp,
-        "distill": sweep.distill,
         "limits": dict(sweep.limits),
         "fps": sweep.fps,
         "target_fps": sweep.target,

@@ -20,7 +20,7 @@ from hwcost.pieces import learned_widths
 from hwcost.records import checkpoint, read_json, save_net, write_json
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.train import Epoch, fit
-from hwcost.trial import Design, design, judged, task_of, within_memory
+from hwcost.trial import Design, design, judged, within_memory
 from hwcost.warm import put_weights, start_from
 from hwcost.width_space import confine_widths
 
@@ -119,7 +119,7 @@ def ramp(
         with within_memory("the ramp"):
             fit(
                 trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
-                task=task_of(sweep), on_epoch=offer,
+                task=sweep.recipe.task, on_epoch=offer,
             )  # fmt: skip
     except _Reached:
         pass

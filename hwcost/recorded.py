@@ -124,7 +124,6 @@ def _recorded(
             bits=tuple(record["bits"]) if record.get("bits") else None,
             warm=record.get("warm"),
             ramp=record.get("ramp"),
-            distill=record.get("distill"),
             limits=record.get("limits", {}),
             device=record["device"]["name"],
             fps=record.get("fps", record["target_fps"]),  # None where the recipe, or the trial, chose it

@@ -230,9 +230,7 @@ def weights_of(sweep: Sweep) -> Callable[[int | None], Path]:
 
 def _settings(sweep: Sweep) -> dict[str, Any]:
     """What a worker cannot know by itself; no paths of this machine but the recipe's."""
-    names = (
-        "reference", "seed", "sampler", "bits", "warm", "ramp", "distill", "device", "fps", "clock_mhz", "accelerator"
-    )  # fmt: skip
+    names = ("reference", "seed", "sampler", "bits", "warm", "ramp", "device", "fps", "clock_mhz", "accelerator")
     return {name: getattr(sweep, name) for name in names} | {"limits": dict(sweep.limits)}
 
 

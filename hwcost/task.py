@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwcost.data import Data
-from hwcost.errors import BadOption, BadRecipe
-
-TEMPERATURE = 2.0
-"""Of distillation: divides the scores of both networks, so that classes that the teacher holds for unlikely count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,41 +69,3 @@ RECONSTRUCTION = Task(
 )
 """An autoencoder that finds what is strange (label 1): the squared error trains it on normal samples (label 0), and the
 score is how well the error tells the two apart. Source: MLPerf Tiny, Banbury et al., arXiv:2106.07597."""
-
-
-def distilled(task: Task, teacher: nn.Module, share: float) -> Task:
-    """The same task, with a loss that also asks for the scores of a teacher.
-
-    The loss is (1 - share) of the task's own and `share` of T^2 KL(teacher || network), both softened by the
-    temperature T = 2. Gradients go into the network alone.
-    Source: Hinton, Vinyals, Dean, arXiv:1503.02531; of quantized networks: Mishra, Marr, arXiv:1711.05852.
-
-    Args:
-        task: classification; its score stays as it is.
-        teacher: (N, ...) -> (N, classes), before any softmax; put into eval mode.
-        share: above 0, at most 1.
-
-    Raises:
-        BadOption: another share, or a task without classes. BadRecipe, from the loss: scores of another shape.
-    """
-    if not 0 < share <= 1:
-        raise BadOption(f"distill={share}: give a share of the loss above 0 and at most 1")
-    if task.name != CLASSIFICATION.name:
-        raise BadOption(f"distill={share}: the task's score is {task.name}; only classes can be taught by their scores")
-    teacher.eval()
-
-    def loss(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        with torch.no_grad():
-            scores = teacher(x)
-        if scores.shape != out.shape:
-            raise BadRecipe(
-                f"distill={share}: the teacher gives {tuple(scores.shape)} where the network gives {tuple(out.shape)}; "
-                "give both the same outputs"
-            )
-        told = F.log_softmax(scores / TEMPERATURE, 1)
-        learned = F.log_softmax(out / TEMPERATURE, 1)
-        apart = F.kl_div(learned, told, reduction="batchmean", log_target=True)
-        own = task.loss(out, x, y) if share < 1 else 0.0
-        return (1 - share) * own + share * TEMPERATURE**2 * apart
-
-    return replace(task, loss=loss)

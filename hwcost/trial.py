@@ -18,10 +18,9 @@ from hwcost.exploration import Sweep
 from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.recipe import Params
-from hwcost.records import checkpoint, restore_net
+from hwcost.records import checkpoint
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.spec import Thresholds
-from hwcost.task import Task, distilled
 from hwcost.trace import Pipeline, trace
 from hwcost.train import Epoch, evaluate, fit
 from hwcost.warm import check_alike, start_from
@@ -66,7 +65,6 @@ def rehearse(sweep: Sweep, data: Data) -> None:
     float_net = sweep.network(None)
     if sweep.warm is not None:
         check_alike(sweep.network({}), float_net)
-    taught = None if sweep.distill is None else distilled(sweep.recipe.task, float_net, sweep.distill)
     for params in tries:
         try:
             trial = design(sweep, params, data, sweep.seed)
@@ -79,9 +77,6 @@ def rehearse(sweep: Sweep, data: Data) -> None:
                 f"recipe {sweep.recipe.name}: its network gives {scores} for a sample; {sweep.recipe.task.name} on "
                 f"{data.name}, of {data.classes} classes, needs {sweep.recipe.task.outputs(data)}"
             )
-        if taught is not None:
-            x, y = data.train.x[:2], data.train.y[:2]
-            taught.loss(trial.net(x), x, y)
         budget = _budget(sweep, params, data)
         if budget is not None:
             budget.penalty(hardware_cost(trial.pipeline, trial.model))
@@ -144,15 +139,6 @@ def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
     return max(whole, sweep.warm) if suggestion.far else sweep.warm * max(1, suggestion.polish)
 
 
-def task_of(sweep: Sweep) -> Task:
-    """What a trial is trained for: the recipe's task, taught by the study's float network where `distill` says so."""
-    if sweep.distill is None:
-        return sweep.recipe.task
-    teacher = sweep.network(None)
-    restore_net(teacher, checkpoint(sweep.out, None))
-    return distilled(sweep.recipe.task, teacher, sweep.distill)
-
-
 def run_trial(
     sweep: Sweep, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
 ) -> tuple[Outcome, Design]:
@@ -163,7 +149,7 @@ def run_trial(
     trial = design(sweep, suggestion.params, data, suggestion.seed)
     settings = sweep.recipe.training
     if sweep.bits is not None:
-        settings = replace(settings, settle=1.0)  # no width learns, so that the best of all epochs may be kept
+        settings = replace(settings, settle=1.0)  # no width learns
     if sweep.warm is not None:
         settings = replace(settings, epochs=epochs_of(sweep, suggestion))
         if suggestion.polish:
@@ -179,7 +165,7 @@ def run_trial(
             pipeline=trial.pipeline,
             model=trial.model,
             budget=budget,
-            task=task_of(sweep),
+            task=sweep.recipe.task,
             on_epoch=on_epoch,
         )
     extra = {} if sweep.warm is None else {"parent": suggestion.parent}

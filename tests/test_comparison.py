@@ -31,19 +31,10 @@ def test_studies_that_differ_in_their_seeds_are_one_method() -> None:
     assert [method.name for method in grouped({"a0": study(0), "a1": study(1)})] == ["digits"]
 
 
-def test_a_ramp_or_a_teacher_makes_another_method() -> None:
-    studies = {
-        "plain": study(0),
-        "ramp": study(0, ramp=40),
-        "taught": study(0, distill=0.5),
-        "again": study(1, ramp=40),
-    }
+def test_a_ramp_makes_another_method() -> None:
+    studies = {"plain": study(0), "ramp": study(0, ramp=40), "again": study(1, ramp=40)}
     methods = grouped(studies)
-    assert [(method.name, len(method.studies)) for method in methods] == [
-        ("digits", 1),
-        ("ramp 40", 2),
-        ("distill 0.5", 1),
-    ]
+    assert [(method.name, len(method.studies)) for method in methods] == [("digits", 1), ("ramp 40", 2)]
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_widths_stand_still_while_the_weights_settle(data: Data) -> None:
     assert [offset.item() for offset in bits] == offsets[-1]
 
 
-def test_the_best_settled_epoch_is_kept(data: Data) -> None:
+def test_the_network_stays_as_the_last_epoch_leaves_it_whatever_its_accuracy(data: Data) -> None:
     earlier = 0
     for seed in range(4):
         states: list[dict[str, Tensor]] = []
@@ -127,11 +127,9 @@ def test_the_best_settled_epoch_is_kept(data: Data) -> None:
 
         settings = Training(epochs=12, batch=16, lr=1.5, settle=0.5)  # so fast that the accuracy jumps about
         epochs = fit(net, data, settings, seed=seed, pipeline=pipeline, model=fpga, on_epoch=look)
-        best = max(epoch.accuracy for epoch in epochs[-6:])
-        chosen = max(epoch.epoch for epoch in epochs[-6:] if epoch.accuracy == best)
-        earlier += chosen < 12
-        assert evaluate(net, data.validation) == best
-        assert all(torch.equal(value, states[chosen - 1][name]) for name, value in net.state_dict().items())
+        earlier += max(epoch.accuracy for epoch in epochs) > epochs[-1].accuracy
+        assert evaluate(net, data.validation) == epochs[-1].accuracy
+        assert all(torch.equal(value, states[-1][name]) for name, value in net.state_dict().items())
     assert earlier  # else this shows nothing
 
 

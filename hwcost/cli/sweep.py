@@ -62,12 +62,6 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     help="With --bits: first a training of so many epochs that passes the front.",
 )
 @click.option(
-    "--distill",
-    type=click.FloatRange(0, 1, min_open=True),
-    metavar="SHARE",
-    help="Of each trial's loss: to match the scores of the float network, not the labels.",
-)
-@click.option(
     "--polish",
     type=click.IntRange(min=0),
     default=0,
@@ -119,7 +113,6 @@ def sweep_command(
     bits: tuple[int, int] | None,
     warm: int | None,
     ramp: int | None,
-    distill: float | None,
     polish: int,
     repeat: int,
     limits: dict[str, float],
@@ -150,8 +143,6 @@ def sweep_command(
     weighs more and more, and each of its epochs that no other beats joins the study as a finished trial. They teach the
     sampler, and --warm trials go on from them.
 
-    With --distill, trials learn from the float network, which the study trains anyway, as well as from the labels.
-
     With --jobs, which trial is proposed depends on which ended first; each can still be trained again from its record.
 
     With --storage, the study lives in a database (PostgreSQL, or whatever Optuna takes) under the name of its folder,
@@ -178,7 +169,6 @@ def sweep_command(
         bits=bits,
         warm=warm,
         ramp=ramp,
-        distill=distill,
         limits=limits,
         device=part,
         fps=fps,

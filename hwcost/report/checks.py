@@ -130,7 +130,6 @@ _DETAILS: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
     (("bits",), _span, "a pair of numbers"),
     (("warm",), _amount, "a number"),
     (("ramp",), _amount, "a number"),
-    (("distill",), _amount, "a number"),
     (("score",), _text, "text"),
     (("limits",), _amounts, "a table of numbers"),
     (("float", "validation"), _ratio, "a ratio in 0..1"),

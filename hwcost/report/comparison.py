@@ -143,7 +143,7 @@ def _key(run: Mapping[str, Any]) -> tuple[str, ...]:
         str(run["recipe"]),
         str(run["sampler"]),
         "" if not bits else "widths {}:{}".format(*bits),
-        *("" if not run.get(name) else f"{name} {run[name]:g}" for name in ("warm", "ramp", "distill")),
+        *("" if not run.get(name) else f"{name} {run[name]:g}" for name in ("warm", "ramp")),
         " ".join(f"{name}<={limit:g}" for name, limit in limits.items()),
         str(run["device"].get("name", "")),
     )
