@@ -176,7 +176,7 @@ def main() -> None:
         "Written by `python benchmarks/samplers.py`; the problems are described in `benchmarks/sampler_problems.py`.",
         "Ratio of the hypervolume of the true front, mean ± standard deviation over seeds / the same ratio on",
         "logarithmic scales, mean. Batch: trials that are asked for at once. Seconds: CPU time of ask and tell.",
-        "Rows of batches and of 200 trials: further calls with `--batches 8 --seeds 5` and `--trials 200 --seeds 2`,",
+        "Rows of batches and of 200 trials: further calls with `--batches 8` and `--trials 200 --seeds 2`,",
         "collected by `--raw`.",
         *table(done),
     ]
