@@ -52,6 +52,7 @@ def regimes(split: int, folder: Path) -> dict[str, float]:
     train("2 bits, twice as long", 2, 2 * WHOLE)
     train("2 bits from float", 2, SHORT, "float")
     train("2 bits from float, a whole training", 2, WHOLE, "float")
+    train("2 bits from float, twice as long", 2, 2 * WHOLE, "float")
     train("8 bits from float", 8, SHORT, "float")
     train("4 bits from 8", 4, SHORT, "8 bits from float")
     train("2 bits from 4", 2, SHORT, "4 bits from 8")

@@ -26,6 +26,9 @@ from hwcost.train import Epoch, evaluate, fit
 from hwcost.warm import check_alike, start_from
 from hwcost.width_space import WidthSpace
 
+LONG = 2
+"""Trainings that a trial far from its start takes: few bits need more epochs (benchmarks/warm_starts.py)."""
+
 POLISHING = 0.3
 """Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
 
@@ -136,7 +139,7 @@ def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
     whole = sweep.recipe.training.epochs
     if sweep.warm is None:
         return whole
-    return max(whole, sweep.warm) if suggestion.far else sweep.warm * max(1, suggestion.polish)
+    return max(LONG * whole, sweep.warm) if suggestion.far else sweep.warm * max(1, suggestion.polish)
 
 
 def run_trial(

@@ -41,7 +41,7 @@ class Suggestion:
         params: name -> value, one for each entry of the space.
         seed: for all randomness of this trial, 0 to 2**32 - 1; a retry has that of the trial it repeats.
         parent: in a study with warm starts, the finished trial that it goes on from; None for the float network.
-        far: whether that start is so far away that the trial takes a whole training (`hwcost.search.parents.FAR`).
+        far: whether that start is so far away that the trial takes two trainings (`hwcost.search.parents.FAR`).
         polish: of a trial that trains on from its own weights, how many times as long as an ordinary one; else 0.
     """
 
