@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.artifacts import upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -273,7 +272,7 @@ class SharedStudy(Study):
         """Weights first: a finished trial has them, whoever asks."""
         try:
             if isinstance(result, Outcome) and self._files(trial.number).exists():
-                trial.set_user_attr("weights", self._upload(self._files(trial.number), trial))
+                trial.set_user_attr("weights", self._weights.keep(self._files(trial.number), trial))
             super()._settle(trial, started, result, failures)
         except UpdateFinishedTrialError:
             pass  # this process was silent for too long, and somebody else trains it
@@ -281,7 +280,7 @@ class SharedStudy(Study):
             self._alive.discard(trial._trial_id)
 
     def _kept(self, number: int) -> dict[str, Any]:
-        return {"weights": self._upload(self._files(number), self._study)}
+        return {"weights": self._weights.keep(self._files(number), self._study)}
 
     def _died(self, trial: Trial) -> None:
         self._alive.discard(trial._trial_id)
@@ -292,15 +291,7 @@ class SharedStudy(Study):
 
     def _offer_float(self) -> None:
         if "weights" not in self._study.user_attrs and self._files(None).exists():
-            self._study.set_user_attr("weights", self._upload(self._files(None), self._study))
-
-    def _upload(self, path: Path, of: Trial | optuna.Study) -> str:
-        try:
-            return upload_artifact(artifact_store=self._weights.store, file_path=str(path), study_or_trial=of)
-        except OSError as error:
-            raise BadStudy(
-                f"artifacts {self._weights.where}: cannot be written ({error.strerror}); mend that and run again"
-            ) from error
+            self._study.set_user_attr("weights", self._weights.keep(self._files(None), self._study))
 
     def _bury(self, *, by_user: bool = False) -> None:
         """Nothing: what others run is alive until it falls silent."""
