@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from hwcost.errors import BadOption
 
 FAR = 1.5
-"""Bits per width, on average, from which on a few epochs are too few. On digits, networks of two bits reached .954 from
-eight bits and .961 from four in 8 epochs, .974 in the 20 of a whole training; those of eight and four bits .986 and
-.982 in 8 (10 splits, benchmarks/warm_starts.py)."""
+"""Bits per width, on average, from which on a few epochs are too few. On digits, networks of two bits reached .955 from
+float and .964 from four bits in 8 epochs, .973 in the 20 of a whole training and .979 in 40; those of eight and four
+bits .988 and .984 in 8 (10 splits, benchmarks/warm_starts.py)."""
 
 
 def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
