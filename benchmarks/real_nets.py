@@ -401,7 +401,9 @@ def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -
         "![hypervolume against CPU seconds](real_nets.png)",
         "",
     ]
-    (options.out / "real_nets.md").write_text("\n".join(lines), encoding="utf-8")
+    page = options.out / "real_nets.md"
+    _, heading, written = page.read_text(encoding="utf-8").partition("\n## ") if page.exists() else ("", "", "")
+    page.write_text("\n".join(lines) + heading + written, encoding="utf-8")  # sections written by hand stay
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def fit(
 
     Widths learn until the settling phase; there they land in the budget (`hwcost.landing`), and then the cost stands
     still. The network stays as the last epoch leaves it, where the learning rate has come to its end: to choose among
-    epochs by their validation accuracy flatters it, by 0.003 to 0.007 on 360 images, and gains nothing on test data
+    epochs by their validation accuracy flatters it, by 0.003 to 0.010 on 360 images, and gains nothing on test data
     (`benchmarks/last_epoch.py`). The test split is not touched.
 
     Args:
