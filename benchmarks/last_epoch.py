@@ -56,7 +56,7 @@ def trained(split: int, folder: Path) -> dict[str, Accuracies]:
         def look(epoch: Epoch, net: torch.nn.Module = net, rows: Accuracies = rows) -> None:
             rows.append((epoch.accuracy, evaluate(net, data.test)))
 
-        fit(net, data, replace(recipe.training, epochs=epochs, settle=1.0), seed=split, on_epoch=look)
+        fit(net, data, replace(recipe.training, epochs=epochs), seed=split, on_epoch=look)
     return found
 
 

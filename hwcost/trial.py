@@ -27,7 +27,8 @@ from hwcost.warm import check_alike, start_from
 from hwcost.width_space import WidthSpace
 
 LONG = 2
-"""Trainings that a trial far from its start takes: few bits need more epochs (benchmarks/warm_starts.py)."""
+"""Trainings that a trial far from its start takes: after one it is still behind what it can reach
+(benchmarks/warm_starts.py)."""
 
 POLISHING = 0.3
 """Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
@@ -151,8 +152,6 @@ def run_trial(
     """
     trial = design(sweep, suggestion.params, data, suggestion.seed)
     settings = sweep.recipe.training
-    if sweep.bits is not None:
-        settings = replace(settings, settle=1.0)  # no width learns
     if sweep.warm is not None:
         settings = replace(settings, epochs=epochs_of(sweep, suggestion))
         if suggestion.polish:

@@ -93,7 +93,7 @@ def test_without_boto3_the_error_says_what_to_install(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
-def test_a_sweep_keeps_its_weights_there_and_a_worker_finds_them(bucket: str, tmp_path: Path) -> None:
+def test_a_sweep_keeps_its_weights_there_and_goes_on_from_them(bucket: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(Path(tiny_recipe.__file__).read_text())
     storage = ["--storage", f"sqlite:///{tmp_path / 'studies.db'}"]
     shared = ["sweep", "tiny.py:recipe", "--out", "s", "--bits", "2:5", "--warm", "1", "--quiet", "--heartbeat", "1"]

@@ -262,7 +262,7 @@ class SharedStudy(Study):
 
     def _drawn(self, place: int, ask: Callable[[], Trial]) -> tuple[Trial, Suggestion]:
         trial, suggestion = super()._drawn(place, ask)
-        if suggestion.parent is not None:
+        if self._warm:
             self.fetch(suggestion.parent)
         return trial, suggestion
 
