@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -17,6 +18,7 @@ from tiny_recipe import recipe as tiny
 
 from hwcost.cli.network import RECIPES
 from hwcost.errors import BadOption, BadRecipe
+from hwcost.estimate import estimate
 from hwcost.exploration import Sweep
 from hwcost.loss import Budget, hardware_cost
 from hwcost.models import RESOURCES, Dataflow, target_fps
@@ -24,6 +26,7 @@ from hwcost.quant import LearnedBits
 from hwcost.recipe import Recipe, ask, load_object, load_recipe
 from hwcost.trace import trace
 from hwcost.trial import design
+from hwcost.width_space import WidthSpace, fix_widths
 
 TINY = Path(__file__).with_name("tiny_recipe.py")
 
@@ -64,6 +67,22 @@ def test_the_recipes_that_ship_hold_together(name: str) -> None:
     assert not any(isinstance(module, LearnedBits) for module in floating.modules())
     assert _weights(floating) == _weights(recipe.network(recipe.anchors[0]))
     assert floating.eval()(example).shape == recipe.network(recipe.anchors[0]).eval()(example).shape
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_widths_of_the_recipes_that_ship_can_be_searched_down_to_their_least(name: str) -> None:
+    recipe = load_recipe(name, RECIPES)
+    assert recipe.plain is not None and recipe.example is not None
+    net = recipe.network(recipe.plain)
+    pipeline = trace(net, torch.zeros(1, *recipe.example), input_range=recipe.input)
+    folding = target_fps(pipeline, recipe.fps, clock_mhz=recipe.clock_mhz)
+    model = Dataflow(device=recipe.device, folding=folding, clock_mhz=recipe.clock_mhz)
+    widths = WidthSpace(net, pipeline, model, (1, 8))
+    least = {key: choices.low for key, choices in widths.space.items() if isinstance(choices, IntDistribution)}
+    assert {*least.values()} == {1, 2}  # unsigned activations; weights and what has a sign
+    fix_widths(net, least)
+    priced = widths.price({key: np.array([bits]) for key, bits in least.items()})
+    assert estimate(pipeline, model).total["LUT"] == priced["LUT"][0]
 
 
 def _weights(net: torch.nn.Module) -> set[torch.Size]:

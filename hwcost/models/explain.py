@@ -73,9 +73,9 @@ def _saves(model: Dataflow, jobs: Sequence[Job], fields: Sequence[Field], now: d
 
 
 def _narrower(wire: Range) -> Range:
-    """A bit less of the widest element; narrower ones stay as they are."""
+    """A bit less of the widest element, and never none; narrower ones stay as they are."""
     bits = wire.bits.detach()
-    return replace(wire, bits=torch.minimum(bits, bits.max().ceil() - 1))
+    return replace(wire, bits=torch.minimum(bits, (bits.max().ceil() - 1).clamp(min=1)))
 
 
 def _bits(wire: Range) -> int:

@@ -135,6 +135,6 @@ def cnn_recipe(
         device=device,
         fps=fps,
         anchors=(anchor(most, 4, full), anchor(fewest, 2, least), anchor(most, 2, middle), anchor(fewest, 4, middle)),
-        plain=anchor(most, 2, full),
+        plain=anchor(most, 2, full) | {"activation_base": 1},  # `--bits` has all the room there is
         example=image,
     )

@@ -64,7 +64,7 @@ def floor_recipe(
         fps=fps,
         clock_mhz=clock_mhz,
         anchors=(anchor(4, full), anchor(LEAST, least), anchor(LEAST, (least * full) ** 0.5)),
-        plain=anchor(LEAST, full),
+        plain=anchor(LEAST, full) | {"activation_base": 1},  # `--bits` has all the room there is
         example=example,
     )
 

@@ -32,7 +32,8 @@ class Precision:
     """Widths of weights and activations, in bits.
 
     Attributes:
-        weight_bits, activation_bits: 1 (bipolar) to 8 where constant; floors, at least 2, where learned.
+        weight_bits, activation_bits: 1 (bipolar) to 8 where constant. Floors where learned: of weights at least 2, of
+            activations at least 1 (0 and 1), which is 2 where they are signed: no integer has a sign alone.
         learned: whether the widths are learned, from `HEADROOM` above their floor.
     """
 
@@ -41,8 +42,7 @@ class Precision:
     learned: bool = False
 
     def __post_init__(self) -> None:
-        least = 2 if self.learned else 1
-        for name in ("weight_bits", "activation_bits"):
+        for name, least in (("weight_bits", 2 if self.learned else 1), ("activation_bits", 1)):
             bits = getattr(self, name)
             if not least <= bits <= 8:
                 raise BadOption(f"precision: {name}={bits}; give {least} to 8")
@@ -58,7 +58,7 @@ class Precision:
     def activation(
         self, *, max_val: float = 4.0, signed: bool = False, channels: int | None = None
     ) -> IntQuantizer | BinaryQuantizer:
-        """A quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at 1 bit.
+        """A quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at a constant 1 bit.
 
         Args:
             max_val: starting threshold, above 0.
@@ -66,13 +66,14 @@ class Precision:
             channels: of the image, where each has a threshold of its own; None for one in all.
         """
         floor = self.activation_bits
-        if floor == 1:
+        if floor == 1 and not self.learned:
             return BinaryQuantizer(scale=ConstScale(1.0), clipped=True)
+        floor = max(floor, 2) if signed else floor
         start = max_val if channels is None else torch.full((1, channels, 1, 1), max_val)
         bits = LearnedBits(floor + HEADROOM, base=floor, most=MOST) if self.learned else floor
         return IntQuantizer(bits=bits, scale=LearnedScale(start), signed=signed)
 
     def relu(self, *, max_val: float = 4.0, channels: int | None = None) -> nn.Module:
-        """A ReLU with a quantizer; at 1 bit the sign."""
+        """A ReLU with a quantizer; at a constant 1 bit the sign."""
         quant = self.activation(max_val=max_val, channels=channels)
         return QuantIdentity(quant) if isinstance(quant, BinaryQuantizer) else QuantReLU(quant)

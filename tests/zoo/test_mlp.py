@@ -47,5 +47,5 @@ def test_sizes_and_widths_that_make_no_network_are_refused() -> None:
         MLP((16,), None)
     with pytest.raises(BadOption, match="weight_bits=0; give 1 to 8"):
         Precision(0, 4)
-    with pytest.raises(BadOption, match="activation_bits=1; give 2 to 8"):
-        Precision(2, 1, learned=True)
+    with pytest.raises(BadOption, match="weight_bits=1; give 2 to 8"):
+        Precision(1, 2, learned=True)
