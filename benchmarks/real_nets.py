@@ -38,12 +38,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from optuna.distributions import BaseDistribution, IntDistribution
 
 from hwcost.cli.network import find_recipe
 from hwcost.control import Ramp, WeightedCost
 from hwcost.data import Data
 from hwcost.exploration import Sweep
-from hwcost.front import standing, survivors
+from hwcost.front import refit, standing, survivors
 from hwcost.loss import hardware_cost
 from hwcost.pareto import hypervolume, non_dominated
 from hwcost.ramped import ramp
@@ -53,17 +54,18 @@ from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import design, priced_space, run_trial
 from hwcost.zoo.data import digits
 
-BITS = (2, 8)
+BITS = (1, 8)
 FLOOR = 0.1
 RAMP = 1e4
 WARM = {"digits": 8, "letter": 6, "fashion-mnist": 1}
 """Epochs of a warm trial: about half a training from the start."""
 
 RAMP_SHARE, SEARCH_SHARE = 0.2, 0.7
-"""Of the time: for the ramp of `ramped`, and for the search of `polished` before its front trains on."""
+"""Of the time: for the ramp of `ramped`, and for the search of those whose front trains on after it."""
 
-METHODS = ("warm", "ramped", "polished", "cold", "grid", "nsga2", "ramp")
-OURS = ("warm", "ramped", "polished", "cold")
+METHODS = ("warm", "refit", "ramped", "polished", "cold", "grid", "grid-refit", "nsga2", "ramp")
+OURS = ("warm", "refit", "ramped", "polished", "cold")
+FINISHED = ("polished", "refit", "grid-refit")
 OBJECTIVES = ("accuracy", "LUT")
 DIRECTIONS = ("maximize", "minimize")
 
@@ -99,7 +101,7 @@ class Points:
         self.aside += time.process_time() - before
 
 
-def searched(sweep: Sweep, data: Data, points: Points, *, polish: bool) -> None:
+def searched(sweep: Sweep, data: Data, points: Points, method: str) -> None:
     """Trials of a study until the time is up."""
     prices = priced_space(sweep, data)
     assert prices is not None
@@ -124,8 +126,11 @@ def searched(sweep: Sweep, data: Data, points: Points, *, polish: bool) -> None:
             points.add(point.outcome.attributes["accuracy"], point.outcome.attributes["LUT"], point.design.net)
             save_net(point.design.net, checkpoint(sweep.out, study.adopt(point.params, point.outcome, point.seconds)))
         study.run(
-            objective, trials=10**6, stop=lambda: polish and points.spent() > SEARCH_SHARE * points.limit
+            objective, trials=10**6, stop=lambda: method in FINISHED and points.spent() > SEARCH_SHARE * points.limit
         )  # fmt: skip
+        if method == "refit":
+            refitted(sweep, data, points, standing(study, sweep).front)
+            return
         for rung in count(1):
             chosen = survivors(standing(study, sweep).front, sweep, rung)
             for row in chosen:
@@ -133,23 +138,50 @@ def searched(sweep: Sweep, data: Data, points: Points, *, polish: bool) -> None:
             study.run(objective, trials=len(chosen))
 
 
-def uniform(seed: int) -> Iterator[tuple[int, int]]:
-    """(weight bits, activation bits)."""
+def uniform(space: Mapping[str, BaseDistribution], seed: int) -> Iterator[dict[str, int]]:
+    """Widths of a network: as wide everywhere, from the most to the least, where a width ends at its least; then the
+    other pairs of one for all weights and one for all activations."""
     low, high = BITS
-    yield from ((bits, bits) for bits in range(high, low - 1, -1))
-    rest = [pair for pair in product(range(low, high + 1), repeat=2) if pair[0] != pair[1]]
+    diagonal = [(bits, bits) for bits in range(high, low - 1, -1)]
+    rest = [pair for pair in product(range(low, high + 1), repeat=2) if pair not in diagonal]
     Random(seed).shuffle(rest)
-    yield from rest
+    seen = []
+    for weight, activation in diagonal + rest:
+        wanted = {name: weight if "weight" in name else activation for name in space}
+        widths = {name: max(bits, least(space[name])) for name, bits in wanted.items()}
+        if widths not in seen:
+            seen.append(widths)
+            yield widths
 
 
-def gridded(sweep: Sweep, data: Data, points: Points) -> None:
+def least(choices: BaseDistribution) -> int:
+    assert isinstance(choices, IntDistribution)
+    return choices.low
+
+
+def refitted(sweep: Sweep, data: Data, points: Points, front: list[dict[str, Any]]) -> None:
+    """Each of a front trains on with all but the test samples, the cheapest first; it stands where it stood."""
+    for row in sorted(front, key=lambda row: row["LUT"]):
+        net = refit(sweep, data, row, WARM[sweep.reference])
+        points.add(row["accuracy"], row["LUT"], net)
+
+
+def gridded(sweep: Sweep, data: Data, points: Points, method: str) -> None:
     """One width for all weights and one for all activations."""
     prices = priced_space(sweep, data)
     assert prices is not None
-    for number, (weight, activation) in enumerate(uniform(sweep.seed)):
-        params = {name: weight if "weight" in name else activation for name in prices.space}
-        outcome, trial = run_trial(sweep, data, Suggestion(number, params, seed=1000 * sweep.seed + number))
+    rows: list[dict[str, Any]] = []
+    for number, params in enumerate(uniform(prices.space, sweep.seed)):
+        seed = 1000 * sweep.seed + number
+        outcome, trial = run_trial(sweep, data, Suggestion(number, params, seed=seed))
         points.add(outcome.attributes["accuracy"], outcome.attributes["LUT"], trial.net)
+        if method == "grid-refit":
+            save_net(trial.net, checkpoint(sweep.out, number))
+            rows.append({"number": number, "params": params, "seed": seed} | outcome.attributes)
+            if points.spent() > SEARCH_SHARE * points.limit:
+                break
+    keep = non_dominated(np.array([[row["accuracy"], row["LUT"]] for row in rows]), DIRECTIONS) if rows else []
+    refitted(sweep, data, points, [row for row, kept in zip(rows, keep, strict=True) if kept])
 
 
 def ramped(sweep: Sweep, data: Data, points: Points, seconds_per_epoch: float) -> None:
@@ -182,7 +214,7 @@ def front_volume(rows: list[tuple[float, float, float, float]], corner: tuple[fl
     worst, best, least, most = corner
     if not rows:
         return 0.0
-    table = np.array(rows)
+    table = np.array(list({row[1:3]: row for row in map(tuple, rows)}.values()))  # of a network refit, the later
     chosen = table[non_dominated(table[:, 1:3], DIRECTIONS)]
     figures = np.column_stack(
         [(chosen[:, 3] - worst) / (best - worst), np.log(chosen[:, 2] / least) / log(most / least)]
@@ -203,7 +235,7 @@ def one(job: Job, unit: float) -> dict[str, Any]:
     torch.set_num_threads(1)
     recipe = replace(find_recipe(name), objectives=OBJECTIVES)
     with tempfile.TemporaryDirectory() as folder:
-        epochs = WARM[name] if method in ("warm", "ramped", "polished") else None
+        epochs = WARM[name] if method in OURS and method != "cold" else None
         long = max(2, round(RAMP_SHARE * trainings * recipe.training.epochs))
         sampler = "nsga2" if method == "nsga2" else "greybox"
         sweep = Sweep(
@@ -217,9 +249,9 @@ def one(job: Job, unit: float) -> dict[str, Any]:
         points = Points(trainings * unit, data)
         try:
             if method in (*OURS, "nsga2"):
-                searched(sweep, data, points, polish=method == "polished")
-            elif method == "grid":
-                gridded(sweep, data, points)
+                searched(sweep, data, points, method)
+            elif method in ("grid", "grid-refit"):
+                gridded(sweep, data, points, method)
             else:
                 ramped(sweep, data, points, unit / recipe.training.epochs)
         except Spent:
@@ -237,7 +269,8 @@ def limits_of(sweep: Sweep, data: Data) -> tuple[float, float]:
     assert prices is not None
     found = []
     for bits in BITS:
-        trial = design(sweep, dict.fromkeys(prices.space, bits), data, sweep.seed)
+        widths = {name: max(bits, least(choices)) for name, choices in prices.space.items()}
+        trial = design(sweep, widths, data, sweep.seed)
         found.append(trial.estimate().total["LUT"])
     return found[0], found[1]
 

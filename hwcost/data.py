@@ -74,6 +74,12 @@ class Data:
     classes: int
     fingerprint: str
 
+    def all_but_test(self) -> Data:
+        """The same with the validation samples among those to train on, for a network that is chosen already."""
+        both = self.train, self.validation
+        train = Split(torch.cat([split.x for split in both]), torch.cat([split.y for split in both]))
+        return replace(self, train=train)
+
     def to(self, device: torch.device) -> Data:
         """The same data there."""
         splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}

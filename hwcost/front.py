@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from hwcost.data import Data
 from hwcost.errors import HwcostError
 from hwcost.exploration import Sweep
 from hwcost.pareto import hypervolume, non_dominated
-from hwcost.records import checkpoint, read_json, restore_net, whole, write_json
+from hwcost.records import checkpoint, read_json, restore_net, save_net, whole, write_json
 from hwcost.search import Study, Suggestion
-from hwcost.train import Epoch, evaluate
-from hwcost.trial import design, run_trial
+from hwcost.train import Epoch, evaluate, fit
+from hwcost.trial import POLISHING, design, run_trial, within_memory
 
 Floats = NDArray[np.float64]
 
-TESTED, REPEATED = "test.json", "repeats.json"
+TESTED, REPEATED, REFIT = "test.json", "repeats.json", "refit.json"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,67 @@ def repeat_front(
             runs.append(figures)
             done[str(number)] = runs
             write_json(sweep.out / REPEATED, done)
+
+
+def refit_front(
+    sweep: Sweep,
+    data: Data,
+    study: Study,
+    epochs: int,
+    failures: tuple[type[HwcostError], ...],
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> None:
+    """Train every trial of the front on with all that is not test data, keep its weights beside the trial's, test it.
+
+    Each is written at once, and made again only for another number of epochs.
+
+    Args:
+        sweep, data, study, failures, on_epoch: as in `repeat_front`.
+        epochs: of each.
+    """
+    done = recorded(sweep.out / REFIT)
+    for row in standing(study, sweep).front:
+        number = int(row["number"])
+        if done.get(str(number), {}).get("epochs") == epochs:
+            continue
+        study.fetch(number)
+        figures: dict[str, Any] = {"epochs": epochs, "test_accuracy": None}
+        try:
+            net = refit(sweep, data, row, epochs, on_epoch)
+            save_net(net, checkpoint(sweep.out, number, refit=True))
+            figures["test_accuracy"] = evaluate(net, data.test, task=sweep.recipe.task)
+        except failures as error:
+            checkpoint(sweep.out, number, refit=True).unlink(missing_ok=True)  # of another number of epochs
+            figures["error"] = f"{type(error).__name__}: {error}"
+        done[str(number)] = figures
+        write_json(sweep.out / REFIT, done)
+
+
+def refit(
+    sweep: Sweep,
+    data: Data,
+    row: Mapping[str, Any],
+    epochs: int,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> nn.Module:
+    """The network of a trial, trained on from its own weights with the training and the validation samples.
+
+    Nothing is chosen by validation any more. Its widths stand still, so it costs what it did; the learning rate is that
+    of trials that train on (`hwcost.trial.POLISHING`).
+
+    Args:
+        sweep, data: of the trial.
+        row: of the trial in the table of its study.
+        epochs: at least 1.
+        on_epoch: called with each finished epoch, whose accuracy is on samples that were trained on.
+    """
+    net = design(sweep, row["params"], data, int(row["seed"])).net
+    restore_net(net, checkpoint(sweep.out, int(row["number"])))
+    training = sweep.recipe.training
+    settings = replace(training, epochs=epochs, lr=POLISHING * training.lr, settle=1.0)
+    with within_memory(f"trial {row['number']}, refit"):
+        fit(net, data.all_but_test(), settings, seed=int(row["seed"]), task=sweep.recipe.task, on_epoch=on_epoch)
+    return net
 
 
 def _repetition(sweep: Sweep, row: Mapping[str, Any], at: int) -> Suggestion:

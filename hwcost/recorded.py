@@ -63,18 +63,24 @@ def _again(sweep: Sweep, data: Data, suggestion: Suggestion, epoch: int | None, 
     return ramped.again(sweep, data, prices, epoch, listener.epoch_done).outcome
 
 
-def recall(folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None) -> Design:
+def recall(
+    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None, *, refit: bool = False
+) -> Design:
     """The network of a finished trial as its training left it, with its hardware; nothing is trained.
 
     Args:
         folder, number, find, data: as in `reproduce`.
+        refit: as `hwcost sweep --refit` left it, trained on with the validation samples.
 
     Raises:
         BadStudy: as `reproduce`, or its checkpoint is missing or broken.
     """
     sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
     trial = design(sweep, suggestion.params, loaded, suggestion.seed)
-    restore_net(trial.net, checkpoint(folder, number))
+    weights = checkpoint(folder, number, refit=refit)
+    if refit and not weights.exists():
+        raise BadStudy(f"{folder}: trial {number} was not refit; `hwcost sweep --refit EPOCHS` does that to the front")
+    restore_net(trial.net, weights)
     return trial
 
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from hwcost.errors import BadStudy
 
 
-def checkpoint(folder: Path, number: int | None) -> Path:
-    """Of a trial, or of the float network."""
-    return folder / "checkpoints" / ("float.pt" if number is None else f"trial-{number:04d}.pt")
+def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path:
+    """Of a trial, as it was chosen or `refit` on all but the test samples, or of the float network."""
+    name = "float" if number is None else f"trial-{number:04d}"
+    return folder / "checkpoints" / f"{name}{'-refit' * refit}.pt"
 
 
 def save_net(net: nn.Module, path: Path) -> None:

@@ -15,7 +15,19 @@ from hwcost.baseline import FLOAT, float_baseline, test_baseline
 from hwcost.data import Data
 from hwcost.errors import BadFolding, BadOption, BadStudy, DivergedTraining, OutOfMemory
 from hwcost.exploration import Sweep
-from hwcost.front import REPEATED, TESTED, Standing, named, recorded, repeat_front, standing, survivors, test_front
+from hwcost.front import (
+    REFIT,
+    REPEATED,
+    TESTED,
+    Standing,
+    named,
+    recorded,
+    refit_front,
+    repeat_front,
+    standing,
+    survivors,
+    test_front,
+)
 from hwcost.provenance import fingerprint_of, provenance
 from hwcost.ramped import RECORD, stored
 from hwcost.records import (
@@ -50,7 +62,7 @@ class Listener:
         """An epoch of the running trial, or of the float baseline, ended."""
 
     def phase_started(self, name: str) -> None:
-        """Trainings begin that are no trials of their own: the ramp, repetitions."""
+        """Trainings begin that are no trials of their own: the ramp, repetitions, refits."""
 
     def trials_added(self, count: int) -> None:
         """So many come on top of those that the call was to add."""
@@ -77,6 +89,7 @@ def run(
     *,
     polish: int = 0,
     repeat: int = 0,
+    refit: int = 0,
     watch: bool = False,
 ) -> Result:
     """Add trials to the study in `sweep.out`, making it if needed, and write its report.
@@ -90,6 +103,7 @@ def run(
         crew: trains several trials at once; None trains one after the other, in this process.
         polish: rounds at the end in which the front trains on: all of it, then half as many twice as long, and so on.
         repeat: trainings of each trial of the front with other seeds, for mean and spread.
+        refit: epochs that each trial of the front trains on at the very end, with the validation samples too.
         watch: write the page after every trial, and let it load itself again until the end.
 
     Raises:
@@ -149,20 +163,22 @@ def run(
             listener.trials_added(len(chosen))
             progress = train(len(chosen))
         test_front(sweep, data, study)
-        interrupted = progress.interrupted or not _repeated(sweep, data, study, repeat, listener)
+        interrupted = progress.interrupted or not _afterwards(sweep, data, study, repeat, refit, listener)
         write_json(sweep.out / "run.json", record | {"float": test_baseline(sweep, data)})
         page = _report(sweep, study)
         stands = standing(study, sweep)
     return Result(page=page, finished=stands.finished, front=len(stands.front), interrupted=interrupted)
 
 
-def _repeated(sweep: Sweep, data: Data, study: Study, times: int, listener: Listener) -> bool:
-    """Whether all repetitions that were asked for are made: Ctrl-C keeps those that are."""
-    if not times:
-        return True
-    listener.phase_started("other seeds")
+def _afterwards(sweep: Sweep, data: Data, study: Study, times: int, epochs: int, listener: Listener) -> bool:
+    """Whether all trainings of the front that were asked for are made: Ctrl-C keeps those that are."""
     try:
-        repeat_front(sweep, data, study, times, FAILURES, listener.epoch_done)
+        if times:
+            listener.phase_started("other seeds")
+            repeat_front(sweep, data, study, times, FAILURES, listener.epoch_done)
+        if epochs:
+            listener.phase_started("with validation samples")
+            refit_front(sweep, data, study, epochs, FAILURES, listener.epoch_done)
     except KeyboardInterrupt:
         return False
     return True
@@ -248,7 +264,7 @@ def evaluated(sweep: Sweep, data: Data, suggestion: Suggestion, listener: Listen
 
 def _forget(folder: Path) -> None:
     """A new study beside the published report of an older one must not take its figures for its own."""
-    for name in (FLOAT, TESTED, REPEATED, RECORD):
+    for name in (FLOAT, TESTED, REPEATED, REFIT, RECORD):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
@@ -257,13 +273,16 @@ def _forget(folder: Path) -> None:
 
 def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
     """Write the table with its nested columns, so that `hwcost report` needs neither recipe nor data; then the page."""
-    tested, repeats = recorded(sweep.out / TESTED), recorded(sweep.out / REPEATED)
+    tested, repeats, refits = (recorded(sweep.out / name) for name in (TESTED, REPEATED, REFIT))
     front = {row["number"] for row in standing(study, sweep).front}
     rows = [
         {name: _finite(value) for name, value in named(row).items() if name != "reason"}
         | {
             "error": _finite(row["reason"]),
             "test_accuracy": tested.get(str(row["number"])) if row["number"] in front else None,
+            "refit_accuracy": refits.get(str(row["number"]), {}).get("test_accuracy")
+            if row["number"] in front
+            else None,
         }
         | ({"repeats": repeats[str(row["number"])]} if row["number"] in front and str(row["number"]) in repeats else {})
         for row in study.frame().to_dict("records")

@@ -459,7 +459,13 @@ def test_the_files_of_a_study_are_those_that_the_documentation_names(study: Path
     page = (Path(__file__).parents[1] / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in page.partition("## front.json")[0].splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    named -= {"verify/", "figures/", "ramp.json", "repeats.json"}  # made by another command, or by another flag
+    named -= {
+        "verify/",
+        "figures/",
+        "ramp.json",
+        "repeats.json",
+        "refit.json",
+    }  # made by another command, or by another flag
     assert len(named) > 9 and {name for name in named if not (study / name).exists()} == set()
 
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 import tiny_recipe
+import torch
 
 from hwcost import front
-from hwcost.errors import BadOption, DivergedTraining
+from hwcost.errors import BadOption, BadStudy, DivergedTraining
 from hwcost.exploration import Sweep
-from hwcost.front import REPEATED, TESTED, survivors
-from hwcost.recorded import reproduce
-from hwcost.records import read_json, read_trials
+from hwcost.front import REFIT, REPEATED, TESTED, survivors
+from hwcost.recorded import recall, reproduce
+from hwcost.records import checkpoint, read_json, read_net, read_trials
 from hwcost.sweep import Listener, run
+from hwcost.train import evaluate
 
 RECIPE = tiny_recipe.roomy
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -109,6 +111,55 @@ def test_a_repetition_that_fails_is_recorded_and_ctrl_c_keeps_the_others(
     assert 0 <= second["test_accuracy"] <= 1
     rows = read_json(tmp_path / "study" / "trials.json")["trials"]
     assert [row["repeats"] for row in rows if "repeats" in row] == [[first, second]]
+
+
+def test_the_front_trains_on_with_all_but_the_test_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, train, seen = tmp_path / "study", front.fit, []
+
+    def fit(net: Any, data: Any, settings: Any, **given: Any) -> Any:
+        seen.append((len(data.train), settings.epochs, settings.lr))
+        return train(net, data, settings, **given)
+
+    monkeypatch.setattr(front, "fit", fit)
+    run(sweep(folder), 3, refit=2)
+    data = sweep(folder).load()
+    refits, tested = read_json(folder / REFIT), read_json(folder / TESTED)
+    assert refits.keys() == tested.keys()
+    assert seen == [(len(data.train) + len(data.validation), 2, 0.3 * RECIPE.training.lr)] * len(refits)
+    rows = {str(entry["number"]): entry for entry in read_json(folder / "trials.json")["trials"]}
+    for number, figures in refits.items():
+        trial = recall(folder, int(number), lambda _: RECIPE, None)
+        again = recall(folder, int(number), lambda _: RECIPE, None, refit=True)
+        assert again.estimate().total == trial.estimate().total, "its widths moved"
+        assert figures["epochs"] == 2 and evaluate(again.net, data.test) == figures["test_accuracy"]
+        assert rows[number]["refit_accuracy"] == figures["test_accuracy"]
+        kept, new = (read_net(checkpoint(folder, int(number), refit=refit)) for refit in (False, True))
+        assert any(not torch.equal(kept[name], new[name]) for name in kept)
+    run(sweep(folder), 1)
+    assert read_json(folder / REFIT) == refits
+    run(sweep(folder), 1, refit=2)  # only what is new on the front
+    assert len(seen) == len(read_json(folder / REFIT)) >= len(refits)
+
+
+def test_a_refit_that_fails_is_recorded_and_what_was_not_refit_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    run(sweep(folder), 2, refit=1)
+    before = read_json(folder / REFIT)
+    assert all(figures["test_accuracy"] is not None for figures in before.values())
+
+    def diverged(*given: Any, **named: Any) -> Any:
+        raise DivergedTraining("epoch 1: the loss is nan; lower the learning rate")
+
+    monkeypatch.setattr(front, "fit", diverged)
+    run(sweep(folder), 1, refit=2)
+    failed = {number: figures for number, figures in read_json(folder / REFIT).items() if figures["epochs"] == 2}
+    for number, figures in failed.items():
+        assert figures["test_accuracy"] is None and "DivergedTraining" in figures["error"]
+        with pytest.raises(BadStudy, match=rf"trial {number} was not refit; `hwcost sweep --refit"):
+            recall(folder, int(number), lambda _: RECIPE, None, refit=True)
+    assert failed
 
 
 def test_without_warm_starts_there_is_nothing_to_train_on_from(tmp_path: Path) -> None:

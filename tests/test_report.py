@@ -520,3 +520,20 @@ def test_synthesized_points_stand_beside_the_estimate(tmp_path: Path) -> None:
     assert (1234.0,) in [tuple(map(float, xs)) for xs in drawn if len(xs)]
     plain = write_report(tmp_path / "plain", made_up_trials(), made_up_run()).read_text()
     assert "synthesized" not in plain.replace("synthesizes", "")
+
+
+def test_what_was_refit_stands_beside_the_test_accuracy(tmp_path: Path) -> None:
+    trials = made_up_trials()
+    number = int(read_study(trials, made_up_run()).front["number"].iloc[0])
+    trials["refit_accuracy"] = [0.9876 if one == number else None for one in trials["number"]]
+    text = write_report(tmp_path, trials, made_up_run()).read_text()
+    assert "refit, %" in text and ">98.76<" in text and "test, refit</text>" in text
+    assert "| refit, % |" in (tmp_path / "report.md").read_text()
+    points = json.loads((tmp_path / "front.json").read_text())["points"]
+    assert {point["number"]: point["refit_accuracy"] for point in points}[number] == 0.9876
+    with house_style():
+        (axes,) = front_figure(read_study(trials, made_up_run())).figure.axes
+    drawn = [tuple(line.get_ydata()) for line in axes.lines if line.get_marker() == "^"]
+    assert (pytest.approx(98.76),) in [tuple(map(float, ys)) for ys in drawn if len(ys)]
+    plain = write_report(tmp_path / "plain", made_up_trials(), made_up_run())
+    assert "refit" not in plain.read_text() and "refit" not in plain.with_name("report.md").read_text()

@@ -28,6 +28,7 @@ FORMS = ("finn", "qonnx", "onnx", "verilog")
 @click.option("--to", "form", type=click.Choice(FORMS), default="finn", show_default=True, help="Kind of file.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 @click.option("--trial", type=click.IntRange(min=0), help="Of a study: its network as the trial left it; not for finn.")
+@click.option("--refit", is_flag=True, help="With --trial: the network as `hwcost sweep --refit` left it.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the study's data set.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
@@ -44,6 +45,7 @@ def export_command(
     form: str,
     out: Path,
     trial: int | None,
+    refit: bool,
     data: Path | None,
     shape: str | None,
     input_bits: int | None,
@@ -69,11 +71,11 @@ def export_command(
       hwcost export letter --to verilog -o letter.v
     """
     design = Build(**build)
-    if trial is not None or data is not None:
+    if trial is not None or refit or data is not None:
         if form == "finn":
-            raise BadOption("--to finn: a folding holds no weights; leave --trial and --data out")
+            raise BadOption("--to finn: a folding holds no weights; leave --trial, --refit and --data out")
         _only_the_network(form, {"part", "fps", "clock_mhz", "shape", "input_bits", *build})
-        pipeline = _of_a_study(network, trial, data)
+        pipeline = _of_a_study(network, trial, data, refit=refit)
         if pipeline.inputs[0].range.known and input_step is None:
             raise BadOption(f"{network}: what one integer of its data stands for is not recorded; give --input-step")
         _say(form, _network(pipeline, form, out, input_step), as_json)
@@ -110,12 +112,14 @@ def _only_the_network(form: str, others: set[str]) -> None:
         raise BadOption(f"--to {form}: holds a network without its folding; leave {', '.join(given)} out")
 
 
-def _of_a_study(folder: str, trial: int | None, data: Path | None) -> Pipeline:
+def _of_a_study(folder: str, trial: int | None, data: Path | None, *, refit: bool) -> Pipeline:
     from hwcost.recorded import recall
 
     if trial is None:
-        raise BadOption(f"{folder}: --data is of a study; give --trial, the number of one of its trials, too")
-    return recall(Path(folder), trial, lambda name: load_recipe(name, RECIPES), data).pipeline
+        raise BadOption(
+            f"{folder}: --data and --refit are of a study; give --trial, the number of one of its trials, too"
+        )
+    return recall(Path(folder), trial, lambda name: load_recipe(name, RECIPES), data, refit=refit).pipeline
 
 
 def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> dict[Path, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -76,6 +77,13 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     help="Train the front again with so many other seeds, for mean and spread.",
 )
 @click.option(
+    "--refit",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="EPOCHS",
+    help="At the very end the front trains on with the validation samples too, for what is deployed.",
+)
+@click.option(
     "--limit", "limits", multiple=True, callback=_limits, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000."
 )
 @on_a_part
@@ -115,6 +123,7 @@ def sweep_command(
     ramp: int | None,
     polish: int,
     repeat: int,
+    refit: int,
     limits: dict[str, float],
     part: str | None,
     fps: float | None,
@@ -145,7 +154,7 @@ def sweep_command(
 
     With --jobs, which trial is proposed depends on which ended first; each can still be trained again from its record.
 
-    With --storage, the study lives in a database (PostgreSQL, or whatever Optuna takes) under the name of its folder,
+    With --storage, the study lives in a database (PostgreSQL, MySQL, or what Optuna takes) by the name of its folder,
     and `hwcost worker` joins it from any machine; this command trains, too, and writes the report at the end.
 
     \b
@@ -178,11 +187,12 @@ def sweep_command(
         configuration=resolved(click.get_current_context()),
     )
     with watch(trials, warm or loaded.training.epochs, quiet=telling.quiet, verbose=telling.verbose) as listener:
+        add = partial(run, plan, trials, listener, polish=polish, repeat=repeat, refit=refit, watch=growing)
         if jobs == 1:
-            outcome = run(plan, trials, listener, polish=polish, repeat=repeat, watch=growing)
+            outcome = add()
         else:
             with Workers(jobs, plan, find_recipe) as crew:
-                outcome = run(plan, trials, listener, crew, polish=polish, repeat=repeat, watch=growing)
+                outcome = add(crew=crew)
     if as_json:
         click.echo(json.dumps({**asdict(outcome), "page": str(outcome.page)}, indent=2))
     else:

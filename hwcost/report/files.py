@@ -25,7 +25,7 @@ from hwcost.report.study import COSTS, Study, read_study
 FRONT_SCHEMA = "hwcost-front/1"
 """What front.json is: front.schema.json in this package describes it as JSON Schema."""
 
-_SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps", "fits")
+_SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "fits")
 
 
 def write_report(

@@ -83,6 +83,10 @@ def _front_points(figure: Figure, axes: Axes, study: Study, cost: str) -> dict[s
                 mean, spread = 100 * seeds[0], 100 * seeds[1]
                 axes.errorbar(x, mean, yerr=spread, color=MUTED, elinewidth=1.6, capsize=2.5, zorder=2.6)
             axes.plot(x, test, "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
+        refit = 100 * trial["refit_accuracy"]
+        if math.isfinite(refit):
+            axes.plot([x, x], [y, refit], color=MUTED, lw=0.6, zorder=2.5)
+            axes.plot(x, refit, "^", ms=5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
         measured = trial["LUT_measured"] if cost == "LUT" else math.nan
         if math.isfinite(measured):
             axes.plot([x, measured], [y, y], color=MUTED, lw=0.6, zorder=2.5)
@@ -116,6 +120,8 @@ def _legend(
             mew=0.9,
             label="test, with mean and spread over seeds" if seeds else "test",
         )
+    if np.isfinite(study.column("refit_accuracy", study.front)).any():
+        handles += axes.plot([], [], "^", ms=5, mfc=PAPER, mec=MUTED, mew=0.9, label="test, refit")
     if study.cost == "LUT" and np.isfinite(study.column("LUT_measured", study.front)).any():
         handles += axes.plot([], [], "D", ms=4.5, mfc=PAPER, mec=INK, mew=0.9, label="synthesized")
     if any(fits is not None and not fits for fits in study.front["fits"]):
@@ -151,7 +157,8 @@ def front_figure(study: Study, *, name: str = "front", width: float = 11.0, heig
     figure, axes = sheet(width, height)
     front, floor = study.front, study.float_accuracy * 100
     front_accuracy = _percent(study.column("accuracy", front))
-    focus = np.concatenate([front_accuracy, _percent(study.column("test_accuracy", front)), [floor]])
+    tested = [_percent(study.column(name, front)) for name in ("test_accuracy", "refit_accuracy")]
+    focus = np.concatenate([front_accuracy, *tested, [floor]])
     bottom = accuracy_axis(axes, accuracy, focus)
     visible = shown & (accuracy >= bottom)
     synthesized = study.column("LUT_measured", front) if cost == "LUT" else np.empty(0)
@@ -180,7 +187,8 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
         labels.append((study.column(cost)[mark.row], 100 * study.column("accuracy")[mark.row], mark.short + numbers))
     accuracy = _percent(study.column("accuracy"))
     dots = [np.column_stack([study.column(cost), accuracy])]
-    dots.append(np.column_stack([study.column(cost), _percent(study.column("test_accuracy"))]))
+    for name in ("test_accuracy", "refit_accuracy"):
+        dots.append(np.column_stack([study.column(cost), _percent(study.column(name))]))
     if cost == "LUT":
         dots.append(np.column_stack([study.column("LUT_measured"), accuracy]))
     for line in axes.lines:  # labels keep off the stairs and the float line too

@@ -19,7 +19,7 @@ COSTS = (*RESOURCES, "cycles")
 STATES = ("COMPLETE", "FAIL", "RUNNING")
 DROPS = (0.005, 0.01, 0.02)
 
-_NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", *COSTS, "fps", "LUT_measured")
+_NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "LUT_measured")
 _NEEDED = ("number", "state")
 _RUN: dict[str, Any] = {
     "hwcost": str, "study": str, "recipe": str, "command": str, "seed": int, "versions": Mapping, "device": Mapping,
@@ -204,9 +204,9 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
 
     Args:
         trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL or RUNNING); and,
-            missing or NaN where unknown: accuracy (validation, 0..1), seed, seconds, params, test_accuracy, LUT, FF,
-            DSP, BRAM18, URAM, cycles, fps, fits, layers, epochs, error, LUT_measured (by synthesis). A column
-            `on_front` is ignored.
+            missing or NaN where unknown: accuracy (validation, 0..1), seed, seconds, params, test_accuracy,
+            refit_accuracy, LUT, FF, DSP, BRAM18, URAM, cycles, fps, fits, layers, epochs, error, LUT_measured (by
+            synthesis). A column `on_front` is ignored.
         run: hwcost, study, recipe, command, seed, versions, device, float, objectives, data, sampler, started,
             machine; optional target_fps, trial_command (with {number} in it), and error_band (resource -> smallest and
             largest measured / estimated that was seen).
