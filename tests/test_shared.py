@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from optuna.trial import TrialState
 
 from hwcost.errors import BadOption, BadStudy
 from hwcost.search import Objective, Outcome, Share, Suggestion, join_study, lead_study, masked, open_study
+from hwcost.search.database import connect
 from hwcost.search.shared import SharedStudy
 from hwcost.search.weights import Weights
 
@@ -195,14 +197,24 @@ def test_what_differs_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_bad_places(tmp_path: Path) -> None:
-    for url in ("nonsense", "postgresql://me:secret@127.0.0.1:1/none", f"sqlite:///{tmp_path}/no/such.db"):
+def test_bad_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = (f"{kind}://me:secret@127.0.0.1:1/none" for kind in ("postgresql", "mysql", "mariadb"))
+    for url in ("nonsense", *servers, f"sqlite:///{tmp_path}/no/such.db"):
         share = Share(url, str(tmp_path / "weights"))
         with (
             pytest.raises(BadStudy, match=r"cannot be opened|no driver") as told,
             lead_study(share, tmp_path / "s", files=Path, settings={}, fingerprint={}, **MEANT),  # type: ignore[arg-type]
         ):
             pass
+        assert "secret" not in str(told.value)
+    for driver, url, remedy in (
+        ("psycopg", "postgresql://me:secret@here/x", "pip install 'hwcost[postgres]'"),
+        ("pymysql", "mysql://me:secret@here/x", "pip install 'hwcost[mysql]'"),
+        ("cx_Oracle", "oracle://me:secret@here/x", "no driver"),
+    ):
+        monkeypatch.setitem(sys.modules, driver, None)  # as if it were not installed
+        with pytest.raises(BadStudy, match=re.escape(remedy)) as told:
+            connect(url, 15)
         assert "secret" not in str(told.value)
     with pytest.raises(BadOption, match="neither a folder nor s3://BUCKET"):
         Weights("ftp://there")

@@ -19,6 +19,14 @@ SILENT_BEATS = 4
 SQLITE_WAIT_S = 60
 """What a process waits for others that write to the same file."""
 
+_DRIVERS = {
+    "postgresql": ("postgresql+psycopg", "postgres"),
+    "postgres": ("postgresql+psycopg", "postgres"),
+    "mysql": ("mysql+pymysql", "mysql"),
+    "mariadb": ("mariadb+pymysql", "mysql"),
+}
+"""Kind of a URL -> the driver that it means, and our extra that installs it; a URL may name its own (kind+driver)."""
+
 
 def masked(text: str) -> str:
     """Without the password of any URL in it: reports and settings are published, passwords are not."""
@@ -29,7 +37,8 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
     """Open a storage.
 
     Args:
-        url: of any database that Optuna's RDBStorage takes; postgresql:// means psycopg 3, the one of our extra.
+        url: of any database that Optuna's RDBStorage takes; postgresql:// means psycopg 3, mysql:// and mariadb://
+            PyMySQL, the ones of our extras.
         heartbeat_s: seconds between two signs of life of a process.
 
     Raises:
@@ -37,25 +46,40 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
     """
     from sqlalchemy.exc import SQLAlchemyError  # a toolkit that only those who share a study wait for
 
-    driven = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
-    sqlite = driven.startswith("sqlite")
+    kind, _, where = url.partition("://")
+    driver, extra = _DRIVERS.get(kind, (kind, ""))
+    sqlite = kind.startswith("sqlite")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats, since Optuna 2.9
-            return RDBStorage(
-                driven,
+            storage = RDBStorage(
+                f"{driver}://{where}" if where else url,
                 engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}} if sqlite else {"pool_pre_ping": True},
                 heartbeat_interval=heartbeat_s,
                 grace_period=SILENT_BEATS * heartbeat_s,
             )
+        _make_room(storage)
+        return storage
     except ImportError as error:
-        raise BadStudy(
-            f"storage {masked(url)}: no driver ({error.__cause__ or error}); pip install 'hwcost[postgres]'"
-        ) from error
+        remedy = f"pip install 'hwcost[{extra}]'" if extra else "install it with pip"
+        raise BadStudy(f"storage {masked(url)}: no driver ({error.__cause__ or error}); {remedy}") from error
     except (SQLAlchemyError, StorageInternalError, ValueError) as error:
         raise BadStudy(
             f"storage {masked(url)}: cannot be opened ({_first_line(error)}); start the database, or mend the URL"
         ) from error
+
+
+def _make_room(storage: RDBStorage) -> None:
+    """Let attributes be longer than 64 kB, where MySQL's TEXT ends: the epochs of a trial may be."""
+    if storage.engine.dialect.name not in ("mysql", "mariadb"):
+        return
+    from sqlalchemy import inspect, text
+
+    for table in ("study_user_attributes", "trial_user_attributes", "trial_system_attributes"):
+        kinds = {column["name"]: str(column["type"]) for column in inspect(storage.engine).get_columns(table)}
+        if not kinds["value_json"].startswith("LONGTEXT"):
+            with storage.engine.begin() as connection:
+                connection.execute(text(f"ALTER TABLE {table} MODIFY value_json LONGTEXT"))
 
 
 @contextmanager

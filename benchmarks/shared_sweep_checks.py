@@ -1,6 +1,6 @@
-"""What `benchmarks/postgres.sh` must have come to; writes the transcript, and exits with 1 where a check does not hold.
+"""What `benchmarks/shared_sweep.sh` must have come to; writes the transcript, exits with 1 where a check does not hold.
 
-Called by the script, with its folder and the version of PostgreSQL.
+Called by the script, with its folder, the kind of server, the driver's package, and the server's version.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import optuna
+
+from hwcost.search.database import connect
+
+NAMES = {"postgres": "PostgreSQL", "mysql": "MySQL (MariaDB)"}
 FIGURES = ("accuracy", "LUT", "BRAM18", "params", "test_accuracy")
 
 
@@ -22,7 +27,18 @@ def trials(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def main(place: Path, server: str) -> int:
+def keeps_long_ones(url: str) -> bool:
+    """Whether an attribute of 100 kB, as the epochs of a long training are, comes back whole."""
+    long = ["epoch"] * 12_500
+    study = optuna.create_study(storage=connect(url, 15), study_name="long attributes")
+    study.ask().set_user_attr("epochs", long)
+    kept: bool = (
+        optuna.load_study(storage=connect(url, 15), study_name="long attributes").trials[0].user_attrs["epochs"] == long
+    )
+    return kept
+
+
+def main(place: Path, kind: str, driver: str, server: str) -> int:
     """Print the transcript; the exit status."""
     rows, alone = trials(place / "leader" / "study"), trials(place / "alone" / "study")
     complete = [row for row in rows if row["state"] == "COMPLETE"]
@@ -51,16 +67,16 @@ def main(place: Path, server: str) -> int:
         "a worker with another recipe file was refused": os.environ["REFUSED"] == "2"
         and "code was" in (place / "other.err").read_text(),
         "a trial trains again to its figures": again.returncode == 0,
+        "an attribute of 100 kB is kept": keeps_long_ones(os.environ["STORAGE"]),
         "the report is there, and no file of it holds the password": (place / "leader/study/index.html").exists()
         and not any(b"not-to-be-published" in path.read_bytes() for path in published),
     }
-    print("# A sweep of many processes on PostgreSQL\n")
-    print(
-        "`benchmarks/postgres.sh` starts a private server on loopback, `hwcost sweep --storage` in one folder and four"
-    )
-    print("`hwcost worker` in two others; both of the second folder are killed with -9 inside a trial, one comes anew.")
-    print("40 trials of the tests' recipe, sampler random, are compared one by one with a sweep of one process.\n")
-    print(f"{server}; Optuna {version('optuna')}, SQLAlchemy {version('sqlalchemy')}, psycopg {version('psycopg')}.\n")
+    print(f"# A sweep of many processes on {NAMES[kind]}\n")
+    print(f"`benchmarks/shared_sweep.sh {kind}` starts a private server on loopback, `hwcost sweep --storage` in one")
+    print("folder and four `hwcost worker` in two others; both of the second folder are killed with -9 inside a trial,")
+    print("one comes anew. 40 trials of the tests' recipe, sampler random, are compared one by one with those of one")
+    print("process.\n")
+    print(f"{server}; Optuna {version('optuna')}, SQLAlchemy {version('sqlalchemy')}, {driver} {version(driver)}.\n")
     print("| check | holds |\n|---|---|")
     for name, holds in checks.items():
         print(f"| {name} | {'yes' if holds else '**no**'} |")
@@ -74,4 +90,4 @@ def main(place: Path, server: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
