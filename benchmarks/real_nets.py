@@ -7,8 +7,10 @@ method sees, is read once for each of its points. The figure is the hypervolume 
 as a share of the whole rectangle.
 
 - warm: `GreyBoxSampler`, every trial from the weights of its nearest neighbour (`hwcost sweep --bits 2:8 --warm N`).
+- refit: the same for 0.7 of the time; then its front trains on with the validation samples too (`--refit N`).
 - cold: the same sampler, every trial from the start (`hwcost sweep --bits 2:8`).
 - grid: one width for all weights, one for all activations: 8/8, 7/7, ... 2/2, then the other pairs at random.
+- grid-refit: the same, with the end of `refit`: what of its gain is the samples' and what the search's.
 - nsga2: Optuna's, over every width, every trial from the start.
 - ramp: one training whose penalty on LUTs grows by RAMP while all widths learn; every epoch is a point (so draws HGQ).
 
@@ -54,7 +56,6 @@ from hwcost.train import Epoch, evaluate, fit
 from hwcost.trial import design, priced_space, run_trial
 from hwcost.zoo.data import digits
 
-BITS = (1, 8)
 FLOOR = 0.1
 RAMP = 1e4
 WARM = {"digits": 8, "letter": 6, "fashion-mnist": 1}
@@ -63,7 +64,20 @@ WARM = {"digits": 8, "letter": 6, "fashion-mnist": 1}
 RAMP_SHARE, SEARCH_SHARE = 0.2, 0.7
 """Of the time: for the ramp of `ramped`, and for the search of those whose front trains on after it."""
 
-METHODS = ("warm", "refit", "ramped", "polished", "cold", "grid", "grid-refit", "nsga2", "ramp")
+LINES: dict[str, tuple[str, Any]] = {
+    "warm": ("#0072B2", "-"),
+    "refit": ("#D55E00", "-"),
+    "ramped": ("#999999", (0, (1, 1))),
+    "polished": ("#000000", (0, (3, 1))),
+    "cold": ("#56B4E9", ":"),
+    "grid": ("#009E73", "--"),
+    "grid-refit": ("#7A5C00", (0, (2, 1))),
+    "nsga2": ("#E69F00", "-."),
+    "ramp": ("#CC79A7", (0, (5, 1, 1, 1))),
+}
+"""Method -> colour and style of its curve."""
+
+METHODS = tuple(LINES)
 OURS = ("warm", "refit", "ramped", "polished", "cold")
 FINISHED = ("polished", "refit", "grid-refit")
 OBJECTIVES = ("accuracy", "LUT")
@@ -138,17 +152,17 @@ def searched(sweep: Sweep, data: Data, points: Points, method: str) -> None:
             study.run(objective, trials=len(chosen))
 
 
-def uniform(space: Mapping[str, BaseDistribution], seed: int) -> Iterator[dict[str, int]]:
+def uniform(space: Mapping[str, BaseDistribution], bits: tuple[int, int], seed: int) -> Iterator[dict[str, int]]:
     """Widths of a network: as wide everywhere, from the most to the least, where a width ends at its least; then the
     other pairs of one for all weights and one for all activations."""
-    low, high = BITS
-    diagonal = [(bits, bits) for bits in range(high, low - 1, -1)]
+    low, high = bits
+    diagonal = [(both, both) for both in range(high, low - 1, -1)]
     rest = [pair for pair in product(range(low, high + 1), repeat=2) if pair not in diagonal]
     Random(seed).shuffle(rest)
     seen = []
     for weight, activation in diagonal + rest:
         wanted = {name: weight if "weight" in name else activation for name in space}
-        widths = {name: max(bits, least(space[name])) for name, bits in wanted.items()}
+        widths = {name: max(width, least(space[name])) for name, width in wanted.items()}
         if widths not in seen:
             seen.append(widths)
             yield widths
@@ -169,9 +183,9 @@ def refitted(sweep: Sweep, data: Data, points: Points, front: list[dict[str, Any
 def gridded(sweep: Sweep, data: Data, points: Points, method: str) -> None:
     """One width for all weights and one for all activations."""
     prices = priced_space(sweep, data)
-    assert prices is not None
+    assert prices is not None and sweep.bits is not None
     rows: list[dict[str, Any]] = []
-    for number, params in enumerate(uniform(prices.space, sweep.seed)):
+    for number, params in enumerate(uniform(prices.space, sweep.bits, sweep.seed)):
         seed = 1000 * sweep.seed + number
         outcome, trial = run_trial(sweep, data, Suggestion(number, params, seed=seed))
         points.add(outcome.attributes["accuracy"], outcome.attributes["LUT"], trial.net)
@@ -188,7 +202,8 @@ def ramped(sweep: Sweep, data: Data, points: Points, seconds_per_epoch: float) -
     """One training over all the time, all widths learned from the most on."""
     prices = priced_space(sweep, data)
     assert prices is not None
-    widest = {name: BITS[1] for name in prices.space}
+    assert sweep.bits is not None
+    widest = dict.fromkeys(prices.space, sweep.bits[1])
     trial = design(sweep, widest, data, sweep.seed)
     from hwcost.quant import thaw_widths
 
@@ -225,13 +240,14 @@ def front_volume(rows: list[tuple[float, float, float, float]], corner: tuple[fl
     return float(hypervolume(np.clip(figures, 0, 1), (0.0, 1.0), DIRECTIONS))
 
 
-Job = tuple[str, str, int, Path | None, float]
-"""Network, method, seed, file of its data, trainings."""
+Bits = tuple[int, int]
+Job = tuple[str, str, int, Path | None, float, Bits]
+"""Network, method, seed, file of its data, trainings, least and most bits."""
 
 
 def one(job: Job, unit: float) -> dict[str, Any]:
     """A method on a network with a seed; a training from the start takes `unit` CPU seconds."""
-    name, method, seed, path, trainings = job
+    name, method, seed, path, trainings, bits = job
     torch.set_num_threads(1)
     recipe = replace(find_recipe(name), objectives=OBJECTIVES)
     with tempfile.TemporaryDirectory() as folder:
@@ -239,7 +255,7 @@ def one(job: Job, unit: float) -> dict[str, Any]:
         long = max(2, round(RAMP_SHARE * trainings * recipe.training.epochs))
         sampler = "nsga2" if method == "nsga2" else "greybox"
         sweep = Sweep(
-            recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=BITS, warm=epochs,
+            recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=bits, warm=epochs,
             sampler=sampler, ramp=long if method == "ramped" else None,
         )  # fmt: skip
         data = digits(seed=seed) if name == "digits" else sweep.load()
@@ -258,8 +274,8 @@ def one(job: Job, unit: float) -> dict[str, Any]:
             pass
     corner = (float_accuracy - FLOOR, min(1.0, float_accuracy + 0.02), *costs)
     return {
-        "net": name, "method": method, "seed": seed, "trainings": trainings, "limit": points.limit, "corner": corner,
-        "rows": points.rows,
+        "net": name, "method": method, "seed": seed, "trainings": trainings, "bits": bits, "limit": points.limit,
+        "corner": corner, "rows": points.rows,
     }  # fmt: skip
 
 
@@ -268,7 +284,7 @@ def limits_of(sweep: Sweep, data: Data) -> tuple[float, float]:
     prices = priced_space(sweep, data)
     assert prices is not None
     found = []
-    for bits in BITS:
+    for bits in sweep.bits or ():
         widths = {name: max(bits, least(choices)) for name, choices in prices.space.items()}
         trial = design(sweep, widths, data, sweep.seed)
         found.append(trial.estimate().total["LUT"])
@@ -283,12 +299,12 @@ def unquantized(sweep: Sweep, data: Data) -> float:
     return evaluate(net, data.test)
 
 
-def timed(name: str, path: Path | None) -> float:
+def timed(name: str, path: Path | None, bits: Bits) -> float:
     """CPU seconds of a training from the start, all widths at four bits."""
     torch.set_num_threads(1)
     recipe = replace(find_recipe(name), objectives=OBJECTIVES)
     with tempfile.TemporaryDirectory() as folder:
-        sweep = Sweep(recipe=recipe, reference=name, out=Path(folder) / "study", data=path, bits=BITS)
+        sweep = Sweep(recipe=recipe, reference=name, out=Path(folder) / "study", data=path, bits=bits)
         data = sweep.load()
         prices = priced_space(sweep, data)
         assert prices is not None
@@ -335,10 +351,6 @@ def picture(found: list[dict[str, Any]], path: Path) -> None:
 
     nets = list(dict.fromkeys(run["net"] for run in found))
     figure, axes = plt.subplots(1, len(nets), figsize=(4.2 * len(nets), 3.6), squeeze=False, layout="constrained")
-    styles = dict(zip(METHODS, ("-", (0, (1, 1)), (0, (3, 1)), ":", "--", "-.", (0, (5, 1, 1, 1))), strict=True))
-    colours = dict(
-        zip(METHODS, ("#0072B2", "#999999", "#000000", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"), strict=True)
-    )
     for axis, net in zip(axes[0], nets, strict=True):
         for method in METHODS:
             runs = [run for run in found if (run["net"], run["method"]) == (net, method)]
@@ -347,8 +359,9 @@ def picture(found: list[dict[str, Any]], path: Path) -> None:
             times = np.linspace(0, 1, 41)
             curves = np.array([_course(run, times) for run in runs])
             seconds = times * mean(run["limit"] for run in runs)
-            axis.plot(seconds, curves.mean(0), linestyle=styles[method], color=colours[method], label=method)
-            axis.fill_between(seconds, curves.min(0), curves.max(0), color=colours[method], alpha=0.15, linewidth=0)
+            colour, style = LINES[method]
+            axis.plot(seconds, curves.mean(0), linestyle=style, color=colour, label=method)
+            axis.fill_between(seconds, curves.min(0), curves.max(0), color=colour, alpha=0.15, linewidth=0)
         axis.set(title=net, xlabel="CPU seconds", ylim=(0, None))
         axis.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel("hypervolume on test data")
@@ -367,74 +380,85 @@ def main() -> None:
     parser.add_argument(
         "--raw", type=Path, required=True, help="every run as a line of JSON; those in there are not run again"
     )
-    parser.add_argument("--out", type=Path, help="folder of real_nets.md, real_nets.csv and real_nets.png")
+    parser.add_argument("--bits", default="2:8", help="least and most of every width, e.g. 1:8")
+    parser.add_argument("--out", type=Path, help="folder of NAME.md, NAME.csv and NAME.png")
+    parser.add_argument("--name", default="real_nets")
     options = parser.parse_args()
     paths: Mapping[str, Path | None] = {
         "digits": None, "letter": options.sets / "letter.npz", "fashion-mnist": options.sets / "fashion_mnist.npz"
     }  # fmt: skip
     nets, methods = options.nets.split(","), options.methods.split(",")
+    low, high = map(int, options.bits.split(":"))
     if unknown := ({*nets} - {*paths}) | ({*methods} - {*METHODS}):
         parser.error(
             f"unknown: {', '.join(sorted(unknown))}; networks {', '.join(paths)}, methods {', '.join(METHODS)}"
         )
     known = [json.loads(line) for line in options.raw.read_text().splitlines()] if options.raw.exists() else []
-    done = {(run["net"], run["method"], run["seed"], run["trainings"]): run for run in known}
+    done = {_key(run): run for run in known}
     jobs = [
-        (net, method, seed, paths[net], options.trainings)
+        (net, method, seed, paths[net], options.trainings, (low, high))
         for net in nets
         for seed in range(options.seeds)
         for method in methods
     ]
-    missing = [job for job in jobs if _key(job) not in done]
+    missing = [job for job in jobs if _key_of(job) not in done]
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         # One limit a network, timed with as many processes beside each other as the methods then have.
         units = {run["net"]: run["limit"] / run["trainings"] for run in known}
         for net in dict.fromkeys(job[0] for job in missing):
             if net not in units:
-                units[net] = mean(pool.map(timed, *zip(*[(net, paths[net])] * options.jobs, strict=True)))
+                units[net] = mean(pool.map(timed, *zip(*[(net, paths[net], (low, high))] * options.jobs, strict=True)))
         for run in pool.map(one, missing, [units[job[0]] for job in missing]):
             with options.raw.open("a") as file:
                 file.write(json.dumps(run) + "\n")
             volume = front_volume(run["rows"], run["corner"])
             print(run["net"], run["method"], run["seed"], len(run["rows"]), f"{volume:.3f}", flush=True)
-            done[run["net"], run["method"], run["seed"], run["trainings"]] = run
-    found = [done[_key(job)] for job in jobs]
+            done[_key(run)] = run
+    found = [done[_key_of(job)] for job in jobs]
     text = summary(found, options.trainings)
     print(text)
     if options.out is not None:
         write(options, found, text)
 
 
-def _key(job: Job) -> tuple[str, str, int, float]:
-    name, method, seed, _, trainings = job
-    return name, method, seed, trainings
+Key = tuple[str, str, int, float, Bits]
+
+
+def _key(run: Mapping[str, Any]) -> Key:
+    low, high = run["bits"]
+    return run["net"], run["method"], run["seed"], run["trainings"], (low, high)
+
+
+def _key_of(job: Job) -> Key:
+    name, method, seed, _, trainings, bits = job
+    return name, method, seed, trainings, bits
 
 
 def write(options: argparse.Namespace, found: list[dict[str, Any]], text: str) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
-    with (options.out / "real_nets.csv").open("w", newline="", encoding="utf-8") as file:
+    with (options.out / f"{options.name}.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("net", "method", "seed", "cpu_seconds", "validation", "LUT", "test"))
         for run in found:
             for seconds, validation, lut, test in run["rows"]:
                 table.writerow((run["net"], run["method"], run["seed"], f"{seconds:.2f}", validation, int(lut), test))
-    picture(found, options.out / "real_nets.png")
+    picture(found, options.out / f"{options.name}.png")
     command = (
         f"python benchmarks/real_nets.py --sets FOLDER --raw runs.jsonl --nets {options.nets} "
-        f"--methods {options.methods} --trainings {options.trainings:g} --seeds {options.seeds}"
+        f"--methods {options.methods} --trainings {options.trainings:g} --seeds {options.seeds} --bits {options.bits}"
     )
     lines = [
         "# Fronts of real networks at equal CPU time",
         "",
-        f"Written by `{command} --out reports/benchmarks`;",
-        "methods and figure are explained in its first lines. Every point is in `real_nets.csv`.",
+        f"Written by `{command} --out reports/benchmarks --name {options.name}`;",
+        f"methods and figure are explained in its first lines. Every point is in `{options.name}.csv`.",
         "",
         text,
         "",
-        "![hypervolume against CPU seconds](real_nets.png)",
+        f"![hypervolume against CPU seconds]({options.name}.png)",
         "",
     ]
-    page = options.out / "real_nets.md"
+    page = options.out / f"{options.name}.md"
     _, heading, written = page.read_text(encoding="utf-8").partition("\n## ") if page.exists() else ("", "", "")
     page.write_text("\n".join(lines) + heading + written, encoding="utf-8")  # sections written by hand stay
 

@@ -207,8 +207,8 @@ def _repetition(sweep: Sweep, row: Mapping[str, Any], at: int) -> Suggestion:
         params=row["params"],
         seed=(int(row["seed"]) + at) % 2**32,
         parent=whole(row, "number" if from_itself else "parent"),
-        far=not from_itself and row.get("far") == 1,
         polish=whole(row, "polish") or 0,
+        epochs=None if from_itself else len(row["epochs"]),
     )
 
 

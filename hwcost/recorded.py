@@ -118,7 +118,7 @@ def _recorded(
             seed=int(kept["seed"]),
             parent=whole(kept, "parent"),
             polish=whole(kept, "polish") or 0,
-            far=kept.get("far") == 1,  # missing, or NaN, where none was far: also in studies from before it was told
+            epochs=len(kept["epochs"]) or None,
         )
         sweep = Sweep(
             recipe=find(record["recipe"]),

@@ -26,9 +26,9 @@ from hwcost.train import Epoch, evaluate, fit
 from hwcost.warm import check_alike, start_from
 from hwcost.width_space import WidthSpace
 
-LONG = 2
-"""Trainings that a trial far from its start takes: after one it is still behind what it can reach
-(benchmarks/warm_starts.py)."""
+STRETCH = 10
+"""What a coarser start adds to the epochs of a warm trial: with steps larger by a tenth of the range it trains twice as
+long, from float to two bits three and a half times (benchmarks/warm_starts.py)."""
 
 POLISHING = 0.3
 """Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
@@ -137,10 +137,11 @@ def within_memory(what: str) -> Iterator[None]:
 
 def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
     """Epochs that a trial trains."""
-    whole = sweep.recipe.training.epochs
+    if suggestion.epochs is not None:
+        return suggestion.epochs
     if sweep.warm is None:
-        return whole
-    return max(LONG * whole, sweep.warm) if suggestion.far else sweep.warm * max(1, suggestion.polish)
+        return sweep.recipe.training.epochs
+    return round(sweep.warm * (suggestion.polish or 1 + STRETCH * suggestion.coarser))
 
 
 def run_trial(
@@ -171,7 +172,6 @@ def run_trial(
             on_epoch=on_epoch,
         )
     extra = {} if sweep.warm is None else {"parent": suggestion.parent}
-    extra |= {"far": True} if suggestion.far else {}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     return judged(sweep, data, suggestion, trial, epochs, extra), trial
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,7 @@ from hwcost.exploration import Sweep
 from hwcost.pieces import learned_widths
 from hwcost.recorded import reproduce
 from hwcost.records import read_run, read_trials, save_net
-from hwcost.search.parents import FAR, check_ordered, nearest
+from hwcost.search.parents import check_ordered, nearest
 from hwcost.sweep import run
 from hwcost.warm import start_from
 from hwcost.width_space import fix_widths
@@ -45,13 +46,15 @@ def test_the_parent_is_the_nearest_finished_trial_the_latest_of_equals_or_the_fl
         trial(3, 4, 4),
         trial(4, 3, 3, TrialState.RUNNING),
     ]
-    assert nearest({"a": 3, "b": 3}, trials, SPACE) == (3, False)
-    assert nearest({"a": 2, "b": 7}, trials, SPACE) == (1, False)
-    assert nearest({"a": 8, "b": 7}, trials, SPACE) == (None, False)
-    assert nearest({"a": 2, "b": 2}, [], SPACE) == (None, True)
-    assert nearest({"a": 7, "b": 3}, trials, SPACE) == (3, True) and FAR == 1.5  # four bits over two widths
+    assert nearest({"a": 3, "b": 3}, trials, SPACE) == (3, 1 / 16)  # steps of 1/8 after 1/16
+    assert nearest({"a": 2, "b": 7}, trials, SPACE) == (1, 0.0)  # finer is no way to go
+    assert nearest({"a": 8, "b": 7}, trials, SPACE) == (None, 1 / 512)  # 1/128 after 1/256, of two widths
+    assert nearest({"a": 2, "b": 2}, [], SPACE) == (None, 1 / 4 - 1 / 256)
+    assert nearest({"a": 7, "b": 3}, trials, SPACE) == (3, 1 / 32)
+    # By bits trial 0 would be as near; by steps there is nearly nothing between five bits and the float network.
+    assert nearest({"a": 6, "b": 6}, trials, SPACE) == (None, 1 / 64 - 1 / 256)
     # As near as the float network: what is quantized goes first.
-    assert nearest({"a": 6, "b": 6}, trials, SPACE) == (3, True)
+    assert nearest({"a": 8, "b": 8}, [trial(0, 8, 8)], SPACE) == (0, 0.0)
 
 
 def test_distances_need_whole_numbers() -> None:
@@ -122,16 +125,20 @@ def test_a_study_of_warm_trials_is_the_same_twice_and_each_comes_out_again(tmp_p
         run(sweep(tmp_path / "one", warm=3), 1)
 
 
-def test_far_from_its_start_a_trial_takes_two_trainings_and_comes_out_again(tmp_path: Path) -> None:
+def test_the_coarser_a_trial_is_than_its_start_the_longer_it_trains_and_it_comes_out_again(tmp_path: Path) -> None:
     recipe = tiny_recipe.roomy
-    run(sweep(tmp_path / "study", recipe=recipe), 4)
-    table = read_trials(tmp_path / "study")
-    far = table["far"] == 1
-    assert far.any() and not far.all(), "the widest is near the float network, the narrowest far"
-    for number, is_far, epochs in zip(table["number"], far, table["epochs"], strict=True):
-        assert len(epochs) == (2 * recipe.training.epochs if is_far else 2)
-        recorded, again = reproduce(tmp_path / "study", int(number), lambda _: recipe, None)
+    plan = sweep(tmp_path / "study", recipe=recipe)
+    run(plan, 4)
+    table = read_trials(plan.out).set_index("number", drop=False)
+    assert plan.warm == 2 and plan.bits is not None
+    for number, row in table.iterrows():
+        start = dict.fromkeys(row["params"], plan.bits[1]) if row["parent"] != row["parent"] else None
+        start = start or table.loc[int(row["parent"])]["params"]
+        coarser = [max(0.0, 2.0**-bits - 2.0 ** -start[name]) for name, bits in row["params"].items()]
+        assert len(row["epochs"]) == round(2 * (1 + 10 * mean(coarser)))
+        recorded, again = reproduce(plan.out, int(str(number)), lambda _: recipe, None)
         assert recorded == again
+    assert {len(epochs) for epochs in table["epochs"]} > {2}, "the widest is near the float network, the narrowest far"
 
 
 def test_warm_starts_are_for_fixed_widths(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def sweep_command(
     each trial, and trains none that exceeds a --limit or the part.
 
     With --warm, a trial takes a fraction of a training: it starts from the weights of the finished trial whose widths
-    are nearest, the first from those of the float network. Where even these are far, it takes two whole trainings.
+    are nearest, the first from those of the float network; the coarser it is than these, the longer it trains.
 
     With --ramp, one training comes before the trials: from the float network on, all widths learn while their cost
     weighs more and more, and each of its epochs that no other beats joins the study as a finished trial. They teach the

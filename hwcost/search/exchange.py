@@ -41,8 +41,9 @@ class Suggestion:
         params: name -> value, one for each entry of the space.
         seed: for all randomness of this trial, 0 to 2**32 - 1; a retry has that of the trial it repeats.
         parent: in a study with warm starts, the finished trial that it goes on from; None for the float network.
-        far: whether that start is so far away that the trial takes two trainings (`hwcost.search.parents.FAR`).
         polish: of a trial that trains on from its own weights, how many times as long as an ordinary one; else 0.
+        coarser: by how much its quantization steps are larger than those of its start (`hwcost.search.parents`).
+        epochs: of its training, where it repeats one; None where they follow from the others.
     """
 
     number: int
@@ -50,7 +51,8 @@ class Suggestion:
     seed: int
     parent: int | None = None
     polish: int = 0
-    far: bool = False
+    coarser: float = 0.0
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from hwcost.errors import BadOption
-
-FAR = 1.5
-"""Bits per width, on average, from which on a few epochs are too few. On digits, networks of two bits reached .955 from
-float and .964 from four bits in 8 epochs, .973 in the 20 of a whole training and .979 in 40; those of eight and four
-bits .988 and .984 in 8 (10 splits, benchmarks/warm_starts.py)."""
 
 
 def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
@@ -29,24 +26,35 @@ def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
 
 def nearest(
     params: Mapping[str, Any], trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]
-) -> tuple[int | None, bool]:
-    """The finished trial whose widths are nearest, in bits all together; of equals the latest.
+) -> tuple[int | None, float]:
+    """The finished trial whose quantization steps are nearest, all together; of equals the latest.
+
+    A step is 2**-bits of the range of its tensor: between two and three bits lies as much as between three and all.
 
     Args:
         params: of the trial to come.
         trials: of the study, in any state.
-        space: of whole numbers; the float network counts as one with the largest of each.
+        space: of widths in bits; the float network counts as one with the largest of each.
 
     Returns:
-        Number of a trial, None where the float network is nearer than any; and whether it is `FAR`.
+        Number of a trial, None where the float network is nearer than any; and by how much the steps are coarser than
+        there, mean over the widths, those that are finer counted as equal: 0 to 0.5.
     """
+    mine = _steps(params, space)
 
-    def distance(other: Mapping[str, Any]) -> int:
-        return sum(abs(int(params[name]) - int(other[name])) for name in space)
+    def distance(other: NDArray[np.float64]) -> float:
+        return float(np.abs(mine - other).sum())
 
     finished = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.params.keys() == space.keys()]
+    steps = {trial.number: _steps(trial.params, space) for trial in finished}
     widest = {name: choices.high for name, choices in space.items() if isinstance(choices, IntDistribution)}
-    found = min(finished, key=lambda trial: (distance(trial.params), -trial.number), default=None)
-    if found is None or distance(widest) < distance(found.params):
-        return None, distance(widest) >= FAR * len(space)
-    return found.number, distance(found.params) >= FAR * len(space)
+    unquantized = _steps(widest, space)
+    found = min(steps, key=lambda number: (distance(steps[number]), -number), default=None)
+    if found is not None and distance(unquantized) < distance(steps[found]):
+        found = None
+    start = unquantized if found is None else steps[found]
+    return found, float(np.maximum(mine - start, 0).mean())
+
+
+def _steps(widths: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> NDArray[np.float64]:
+    return 2.0 ** -np.array([int(widths[name]) for name in space], dtype=np.float64)

@@ -260,9 +260,9 @@ class Study:
         for name, choices in self._space.items():
             trial._suggest(name, choices)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
-        parent, far = nearest(trial.params, self._trials(), self._space) if self._warm else (None, False)
+        parent, coarser = nearest(trial.params, self._trials(), self._space) if self._warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
-        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, far)
+        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser)
 
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]
