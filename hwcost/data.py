@@ -75,10 +75,13 @@ class Data:
     fingerprint: str
 
     def all_but_test(self) -> Data:
-        """The same with the validation samples among those to train on, for a network that is chosen already."""
-        both = self.train, self.validation
-        train = Split(torch.cat([split.x for split in both]), torch.cat([split.y for split in both]))
-        return replace(self, train=train)
+        """The same with the validation samples among those to train on, for a network that is chosen already.
+
+        Those of a label that training does not know stay out: what learns normal samples must not see strange ones.
+        """
+        known = torch.isin(self.validation.y, self.train.y)
+        x = torch.cat([self.train.x, self.validation.x[known]])
+        return replace(self, train=Split(x, torch.cat([self.train.y, self.validation.y[known]])))
 
     def to(self, device: torch.device) -> Data:
         """The same data there."""

@@ -39,7 +39,8 @@ class Sweep:
         bits: smallest and largest width. With it every learned width of the recipe's `plain` network is a parameter
             of the trial that stands still in training; without it the recipe's own space is searched.
         warm: with `bits`, epochs of a trial that starts from the weights of the finished trial nearest to it, or of the
-            float network; None trains every trial from the start.
+            float network; more where it is coarser than these (`hwcost.trial.STRETCH`). None trains every trial from
+            the start.
         ramp: with `bits`, epochs of one training before the trials, in which all widths learn while their cost weighs
             more and more (`hwcost.ramped`); what it passes joins the study as finished trials.
         limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: what exceeds it, or

@@ -167,7 +167,6 @@ def refit_front(
             save_net(net, checkpoint(sweep.out, number, refit=True))
             figures["test_accuracy"] = evaluate(net, data.test, task=sweep.recipe.task)
         except failures as error:
-            checkpoint(sweep.out, number, refit=True).unlink(missing_ok=True)  # of another number of epochs
             figures["error"] = f"{type(error).__name__}: {error}"
         done[str(number)] = figures
         write_json(sweep.out / REFIT, done)

@@ -13,6 +13,7 @@ from hwcost import ramped
 from hwcost.data import Data
 from hwcost.errors import BadStudy
 from hwcost.exploration import Sweep
+from hwcost.front import REFIT, recorded
 from hwcost.models import RESOURCES
 from hwcost.provenance import fingerprint_of
 from hwcost.recipe import Recipe
@@ -77,10 +78,9 @@ def recall(
     """
     sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
     trial = design(sweep, suggestion.params, loaded, suggestion.seed)
-    weights = checkpoint(folder, number, refit=refit)
-    if refit and not weights.exists():
+    if refit and recorded(folder / REFIT).get(str(number), {}).get("test_accuracy") is None:
         raise BadStudy(f"{folder}: trial {number} was not refit; `hwcost sweep --refit EPOCHS` does that to the front")
-    restore_net(trial.net, weights)
+    restore_net(trial.net, checkpoint(folder, number, refit=refit))
     return trial
 
 

@@ -94,6 +94,7 @@ ARROWS: dict[str, set[str]] = {
         "data",
         "errors",
         "exploration",
+        "front",
         "models",
         "provenance",
         "ramped",

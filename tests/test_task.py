@@ -19,7 +19,7 @@ from hwcost.sweep import run
 from hwcost.task import CLASSIFICATION, RECONSTRUCTION, separation
 from hwcost.train import Training, evaluate, fit
 from hwcost.zoo.autoencoder import FEATURES, Autoencoder, recipe
-from hwcost.zoo.data import anomalies
+from hwcost.zoo.data import anomalies, digits
 from hwcost.zoo.precision import Precision
 
 
@@ -58,6 +58,17 @@ def test_the_data_hold_nothing_strange_to_train_on(tmp_path: Path) -> None:
     torch.testing.assert_close(data.train.x.std(0, correction=0), torch.ones(FEATURES), atol=1e-5, rtol=0)
     kept = {tuple(row) for row in data.validation.x.tolist()} & {tuple(row) for row in data.test.x.tolist()}
     assert not kept
+
+
+def test_what_is_chosen_trains_on_the_normal_samples_of_the_validation_split_too(tmp_path: Path) -> None:
+    data = anomalies(sounds(tmp_path / "sounds.npz"))
+    more = data.all_but_test()
+    normal = data.validation.y == 0
+    assert 0 < int(normal.sum()) < len(data.validation)
+    assert torch.equal(more.train.x, torch.cat([data.train.x, data.validation.x[normal]])) and not more.train.y.any()
+    assert more.validation is data.validation and more.test is data.test
+    images = digits()
+    assert len(images.all_but_test().train) == len(images.train) + len(images.validation)
 
 
 @pytest.mark.parametrize(
