@@ -60,6 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--splits", type=int, default=12)
     options = parser.parse_args()
+    if options.splits < 2:
+        parser.error("--splits: at least 2, for an error of the mean")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         found = [regimes(split, Path(folder)) for split in range(1, options.splits + 1)]
