@@ -273,18 +273,19 @@ def _forget(folder: Path) -> None:
 
 def _report(sweep: Sweep, study: Study, *, running: bool = False) -> Path:
     """Write the table with its nested columns, so that `hwcost report` needs neither recipe nor data; then the page."""
-    tested, repeats, refits = (recorded(sweep.out / name) for name in (TESTED, REPEATED, REFIT))
-    front = {row["number"] for row in standing(study, sweep).front}
+    front = {str(row["number"]) for row in standing(study, sweep).front}
+    tested, repeats, refits = (
+        {number: found for number, found in recorded(sweep.out / name).items() if number in front}
+        for name in (TESTED, REPEATED, REFIT)
+    )
     rows = [
         {name: _finite(value) for name, value in named(row).items() if name != "reason"}
         | {
             "error": _finite(row["reason"]),
-            "test_accuracy": tested.get(str(row["number"])) if row["number"] in front else None,
-            "refit_accuracy": refits.get(str(row["number"]), {}).get("test_accuracy")
-            if row["number"] in front
-            else None,
+            "test_accuracy": tested.get(str(row["number"])),
+            "refit_accuracy": refits.get(str(row["number"]), {}).get("test_accuracy"),
         }
-        | ({"repeats": repeats[str(row["number"])]} if row["number"] in front and str(row["number"]) in repeats else {})
+        | ({"repeats": repeats[str(row["number"])]} if str(row["number"]) in repeats else {})
         for row in study.frame().to_dict("records")
     ]
     write_json(sweep.out / "trials.json", {"trials": rows})

@@ -141,6 +141,18 @@ def test_the_front_trains_on_with_all_but_the_test_samples(tmp_path: Path, monke
     assert len(seen) == len(read_json(folder / REFIT)) >= len(refits)
 
 
+def test_widths_that_a_training_learned_stand_still_in_a_refit(tmp_path: Path) -> None:
+    folder, recipe = tmp_path / "study", tiny_recipe.recipe
+    run(sweep(folder, recipe=recipe, bits=None, warm=None), 2, refit=2)
+    numbers = [int(number) for number in read_json(folder / REFIT)]
+    assert numbers
+    for number in numbers:
+        kept, new = (read_net(checkpoint(folder, number, refit=refit)) for refit in (False, True))
+        widths = [name for name in kept if name.endswith("bits.offset")]
+        assert len(widths) > 2 and all(torch.equal(kept[name], new[name]) for name in widths)
+        assert any(not torch.equal(kept[name], new[name]) for name in kept)
+
+
 def test_a_refit_that_fails_is_recorded_and_what_was_not_refit_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
