@@ -70,16 +70,15 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
 
 
 def _make_room(storage: RDBStorage) -> None:
-    """Let attributes be longer than 64 kB, where MySQL's TEXT ends: the epochs of a trial may be."""
+    """Let the record of a trial be longer than 64 kB, where MySQL's TEXT ends: its epochs may be."""
     if storage.engine.dialect.name not in ("mysql", "mariadb"):
         return
     from sqlalchemy import inspect, text
 
-    for table in ("study_user_attributes", "trial_user_attributes", "trial_system_attributes"):
-        kinds = {column["name"]: str(column["type"]) for column in inspect(storage.engine).get_columns(table)}
-        if not kinds["value_json"].startswith("LONGTEXT"):
-            with storage.engine.begin() as connection:
-                connection.execute(text(f"ALTER TABLE {table} MODIFY value_json LONGTEXT"))
+    columns = inspect(storage.engine).get_columns("trial_user_attributes")
+    if not any(str(column["type"]).startswith("LONGTEXT") for column in columns):
+        with storage.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE trial_user_attributes MODIFY value_json LONGTEXT"))
 
 
 @contextmanager
