@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-OPTIONAL = {"hwcost/synth/*": ("amaranth", "synth"), "hwcost/lightning.py": ("lightning", "lightning")}
+OPTIONAL = {"hwcost/synth/*": ("amaranth", "synth"), "hwcost/train/lightning.py": ("lightning", "lightning")}
 """Files: the package they import, the extra that installs it."""
 MISSING = {files: need for files, need in OPTIONAL.items() if find_spec(need[0]) is None}
 collect_ignore_glob = list(MISSING)

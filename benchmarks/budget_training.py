@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from hwcost.control import Keeper, Ramp, TargetControl, WeightedCost
-from hwcost.loss import Budget
+from hwcost.cost.width_table import WidthPrices
+from hwcost.graph.ranges import between
+from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, target_fps
 from hwcost.quant import QuantLinear, QuantReLU, learned_activation, learned_weight
-from hwcost.ranges import between
-from hwcost.trace import trace
-from hwcost.train import Training, evaluate, fit
-from hwcost.width_prices import WidthPrices
+from hwcost.train.budget import Budget
+from hwcost.train.loop import Training, evaluate, fit
+from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.zoo.data import digits
 
 FEATURES = (64, 64, 32, 32, 10)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hwcost.train import Training
+from hwcost.train.loop import Training
 from hwcost.zoo.cnv import recipe as published
 
 recipe = replace(published, name="cnv-gpu", training=Training(epochs=8, batch=512, lr=6e-3))

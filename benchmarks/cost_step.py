@@ -19,17 +19,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hwcost.live_cost import LiveCost
-from hwcost.loss import Budget, hardware_cost
+from hwcost.cost.cached import LiveCost
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.cost.width_proxy import learned_widths
+from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, target_fps
-from hwcost.pieces import learned_widths
 from hwcost.quant import QuantAvgPool2d, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
-from hwcost.trace import trace
+from hwcost.train.budget import Budget
 from hwcost.zoo.lenet import QuantLeNet
 
 WATCHED = ("LUT", "BRAM18")
 WIDTH_LR = 0.3
-"""Step size of the widths, the default of `hwcost.train.Training`."""
+"""Step size of the widths, the default of `hwcost.train.loop.Training`."""
 
 
 def mobilenet(alpha: float = 0.25, bits: int = 4, classes: int = 10) -> nn.Module:

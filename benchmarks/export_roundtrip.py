@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from hwcost.cli.network import NETWORKS, pipeline_of
 from hwcost.errors import HwcostError
 from hwcost.export.qonnx import plain_onnx, qonnx
+from hwcost.graph.ranges import integers
+from hwcost.graph.spec import MatVec
+from hwcost.graph.trace import Pipeline, trace
 from hwcost.integer import IntegerNetwork
-from hwcost.ranges import integers
-from hwcost.recipe import load_object
-from hwcost.spec import MatVec
-from hwcost.trace import Pipeline, trace
+from hwcost.sweep.recipe import load_object
 
 STEP = 1 / 256
 SMALL = (

@@ -12,11 +12,11 @@ from pathlib import Path
 from networks import Network, cnv, mlp, mobilenet_v1
 
 from hwcost.errors import BadFolding
+from hwcost.graph.spec import MatVec
 from hwcost.models import Dataflow, place, target_fps
 from hwcost.models.finn.greedy import set_folding
-from hwcost.models.folding import Folding, unit_names
-from hwcost.models.matvec import MatVecFormula
-from hwcost.spec import MatVec
+from hwcost.models.folding.folds import Folding, unit_names
+from hwcost.models.formulas.matvec import MatVecFormula
 
 CLOCK_HZ = 100e6
 TARGETS = (100_000, 30_000, 10_000, 3_000, 1_000, 300, 100, 30)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import hwcost
-from hwcost.pieces import learned_widths
+from hwcost.cost.width_proxy import learned_widths
 from hwcost.zoo.mobilenet import MobileNetV1
 from hwcost.zoo.precision import Precision
 from hwcost.zoo.proxylessnas import ProxylessNASMobile14

@@ -1,7 +1,7 @@
 """Which epoch to keep: the last, or that of the best validation accuracy; on digits, where 360 images validate.
 
 Each split of the digits is trained and tested by itself. "flattered" is validation minus test accuracy: what a front of
-validation figures promises too much. Behind what `hwcost.train.fit` says of its last epoch.
+validation figures promises too much. Behind what `hwcost.train.loop.fit` says of its last epoch.
 
     python benchmarks/last_epoch.py --splits 24
 """
@@ -17,11 +17,11 @@ from statistics import mean, stdev
 import torch
 
 from hwcost.cli.network import find_recipe
-from hwcost.exploration import Sweep
-from hwcost.records import save_net
-from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import design, priced_space
-from hwcost.warm import start_from
+from hwcost.sweep.settings import Sweep
+from hwcost.sweep.study_files import save_net
+from hwcost.sweep.trial import design, priced_space
+from hwcost.sweep.warm_start import start_from
+from hwcost.train.loop import Epoch, evaluate, fit
 from hwcost.zoo.data import digits
 
 TRAININGS = (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from hwcost.ranges import Range, binary, dot, integers
-from hwcost.spec import Block, Layer, LayerSpec, MatVec, Pool, Signal, Thresholds, Window
+from hwcost.graph.ranges import Range, binary, dot, integers
+from hwcost.graph.spec import Block, Layer, LayerSpec, MatVec, Pool, Signal, Thresholds, Window
 
 
 @dataclass

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from networks import mobilenet_v1
 from torch import Tensor
 
+from hwcost.cost.width_table import WidthPrices
+from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, Finn, place, target_fps
-from hwcost.trace import trace
-from hwcost.width_prices import WidthPrices
 from hwcost.zoo.lenet import QuantLeNet
 
 ASSIGNMENTS = 200_000

@@ -17,15 +17,15 @@ from typing import Any
 
 import torch
 
+from hwcost.graph.ranges import Range, binary, dot, integers
+from hwcost.graph.spec import Block, Layer, LayerSpec, Link, MatVec, Pool, Signal, Thresholds, Window
 from hwcost.models import Dataflow, Fold, Job, Placed, place
-from hwcost.models.calibrate import STAGES, left_out
-from hwcost.models.coefficients import values
-from hwcost.models.corpus import Measured, Unit
-from hwcost.models.formula import Adapter
+from hwcost.models.calibration.corpus import Measured, Unit
+from hwcost.models.calibration.fit import STAGES, left_out
+from hwcost.models.formulas.coefficients import values
+from hwcost.models.formulas.formula import Adapter
 from hwcost.models.latency import latency_cycles
 from hwcost.models.shell import shell
-from hwcost.ranges import Range, binary, dot, integers
-from hwcost.spec import Block, Layer, LayerSpec, Link, MatVec, Pool, Signal, Thresholds, Window
 
 Row = dict[str, Any]
 FLOWS = ("rtl", "hls")

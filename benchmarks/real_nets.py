@@ -43,17 +43,17 @@ import torch
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from hwcost.cli.network import find_recipe
-from hwcost.control import Ramp, WeightedCost
-from hwcost.data import Data
-from hwcost.exploration import Sweep
-from hwcost.front import refit, standing, survivors
-from hwcost.loss import hardware_cost
+from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.pareto import hypervolume, non_dominated
-from hwcost.ramped import ramp
-from hwcost.records import checkpoint, save_net
 from hwcost.search import Outcome, Suggestion, open_study
-from hwcost.train import Epoch, evaluate, fit
-from hwcost.trial import design, priced_space, run_trial
+from hwcost.sweep.finalists import refit, standing, survivors
+from hwcost.sweep.ramp import ramp
+from hwcost.sweep.settings import Sweep
+from hwcost.sweep.study_files import checkpoint, save_net
+from hwcost.sweep.trial import design, priced_space, run_trial
+from hwcost.train.data import Data
+from hwcost.train.loop import Epoch, evaluate, fit
+from hwcost.train.penalties import Ramp, WeightedCost
 from hwcost.zoo.data import digits
 
 FLOOR = 0.1

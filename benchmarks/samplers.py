@@ -26,7 +26,7 @@ from optuna.samplers import BaseSampler  # noqa: E402
 from sampler_problems import PROBLEMS, Problem, Score  # noqa: E402
 
 from hwcost.search import GreyBoxSampler  # noqa: E402
-from hwcost.search.samplers import make_sampler  # noqa: E402
+from hwcost.search.samplers.choose import make_sampler  # noqa: E402
 
 MARKS = (20, 50, 100, 200)
 UNIFORM = "uniform widths"

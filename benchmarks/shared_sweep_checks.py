@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 
-from hwcost.search.database import connect
+from hwcost.search.storage.database import connect
 
 NAMES = {"postgres": "PostgreSQL", "mysql": "MySQL (MariaDB)"}
 FIGURES = ("accuracy", "LUT", "BRAM18", "params", "test_accuracy")

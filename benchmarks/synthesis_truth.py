@@ -19,11 +19,11 @@ from random import Random
 import pandas as pd
 from networks import Network
 
+from hwcost.graph.ranges import dot, integers
+from hwcost.graph.spec import MatVec, Window
 from hwcost.models import Dataflow, Placed, place, target_fps
-from hwcost.models.calibrate import price_of
-from hwcost.models.corpus import Unit, name_of, wire
-from hwcost.ranges import dot, integers
-from hwcost.spec import MatVec, Window
+from hwcost.models.calibration.corpus import Unit, name_of, wire
+from hwcost.models.calibration.fit import price_of
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.parts import parts
 from hwcost.synth.verify import by_layer, verify

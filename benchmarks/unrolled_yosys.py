@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 from unrolled_cases import cases, threshold_cases, width
 
+from hwcost.graph.ranges import Range, between, dot, integers
+from hwcost.graph.spec import MatVec, Thresholds
 from hwcost.models import Generic, Placed, Unrolled
-from hwcost.models.corpus import Unit
-from hwcost.models.wired_blocks import WIRED, Wired
-from hwcost.ranges import Range, between, dot, integers
-from hwcost.spec import MatVec, Thresholds
+from hwcost.models.calibration.corpus import Unit
+from hwcost.models.unrolled.blocks import WIRED, Wired
 from hwcost.synth.design import matrix
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.yosys import find

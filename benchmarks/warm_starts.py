@@ -1,6 +1,6 @@
 """How many epochs a warm start needs: digits networks with all widths alike, from others' weights.
 
-The figures behind `hwcost.trial.STRETCH`. Each split of the digits is trained and tested by itself.
+The figures behind `hwcost.sweep.trial.STRETCH`. Each split of the digits is trained and tested by itself.
 
     python benchmarks/warm_starts.py --splits 12
 """
@@ -18,11 +18,11 @@ from optuna.distributions import IntDistribution
 from torch import nn
 
 from hwcost.cli.network import find_recipe
-from hwcost.exploration import Sweep
-from hwcost.records import save_net
-from hwcost.train import evaluate, fit
-from hwcost.trial import design, priced_space
-from hwcost.warm import start_from
+from hwcost.sweep.settings import Sweep
+from hwcost.sweep.study_files import save_net
+from hwcost.sweep.trial import design, priced_space
+from hwcost.sweep.warm_start import start_from
+from hwcost.train.loop import evaluate, fit
 from hwcost.zoo.data import digits
 
 BITS = (1, 8)

@@ -14,10 +14,10 @@ from statistics import median
 import numpy as np
 import torch
 
-from hwcost.loss import hardware_cost
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.cost.width_table import WidthPrices
+from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, Finn, target_fps
-from hwcost.trace import trace
-from hwcost.width_prices import WidthPrices
 from hwcost.zoo.lenet import QuantLeNet
 
 

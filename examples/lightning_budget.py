@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import hwcost
-from hwcost.lightning import HardwareBudget
-from hwcost.ranges import between
+from hwcost.graph.ranges import between
+from hwcost.train.lightning import HardwareBudget
 from hwcost.zoo.data import digits
 from hwcost.zoo.mlp import MLP
 from hwcost.zoo.precision import Precision

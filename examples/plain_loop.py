@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 import hwcost
-from hwcost.ranges import between
+from hwcost.graph.ranges import between
 from hwcost.zoo.cnn import SmallCNN, Widths
 from hwcost.zoo.data import digits
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hwcost.graph.ranges import Range, binary, integers
 from hwcost.quant import (
     LOG,
     POW2,
@@ -56,7 +57,6 @@ from hwcost.quant import (
     percentile,
     ternary_weight,
 )
-from hwcost.ranges import Range, binary, integers
 
 ROWS, COLS = 4, 6
 """Shape of the tensor that every quantizer is given."""

@@ -10,15 +10,15 @@ import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from hwcost.data import Data, Split
-from hwcost.loss import hardware_cost
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.cost.width_proxy import learned_widths
+from hwcost.graph.ranges import between
+from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, target_fps
-from hwcost.pieces import learned_widths
 from hwcost.quant import QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
-from hwcost.ranges import between
-from hwcost.recipe import Params, Recipe
-from hwcost.trace import trace
-from hwcost.train import Training
+from hwcost.sweep.recipe import Params, Recipe
+from hwcost.train.data import Data, Split
+from hwcost.train.loop import Training
 
 FPS = 400_000
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from hwcost.cli.table import console, table
-from hwcost.estimate import Estimate
+from hwcost.cost.estimate import Estimate
 
 SHORT = {
     "multipliers": "mult",

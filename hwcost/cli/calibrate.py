@@ -14,9 +14,9 @@ from hwcost.cli.laboratory import in_the_laboratory, laboratory, progress_bar
 from hwcost.cli.options import Telling, that_tells
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
-from hwcost.models.calibrate import errors, fit, priced
-from hwcost.models.coefficients import with_values
-from hwcost.models.corpus import Measured, read, write
+from hwcost.models.calibration.corpus import Measured, read, write
+from hwcost.models.calibration.fit import errors, fit, priced
+from hwcost.models.formulas.coefficients import with_values
 
 SEED = 2026
 
@@ -60,7 +60,8 @@ def calibrate_command(
 ) -> None:
     """Fit the constants of the hardware models to a corpus of synthesized units.
 
-    The columns of a corpus are documented in hwcost/models/corpus.py. Without --constants nothing is changed.
+    The columns of a corpus are documented in hwcost/models/calibration/corpus.py. Nothing is changed without
+    --constants.
 
     \b
     Example:

@@ -11,10 +11,10 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from hwcost.errors import BadOption
-from hwcost.models.calibrate import STAGES, Array, errors, left_out, precision, priced, spread
-from hwcost.models.coefficients import values
-from hwcost.models.corpus import Measured, Unit, read, wire
-from hwcost.models.priced_units import group_of
+from hwcost.models.calibration.corpus import Measured, Unit, read, wire
+from hwcost.models.calibration.fit import STAGES, Array, errors, left_out, precision, priced, spread
+from hwcost.models.calibration.unit_prices import group_of
+from hwcost.models.formulas.coefficients import values
 from hwcost.report.calibration_figures import error_picture, gradient_picture, scatter_picture
 
 PANELS = {
@@ -32,7 +32,8 @@ KEPT_BACK = "hwcost calibrate --synthesize --seed 16180 --share 0.25 --corpus re
 PAGE = """\
 # How wrong the hardware models are
 
-Written by `hwcost calibrate --report reports/calibration` from `corpus.csv` (its columns: `hwcost/models/corpus.py`),
+Written by `hwcost calibrate --report reports/calibration` from `corpus.csv` (its columns:
+`hwcost/models/calibration/corpus.py`),
 `networks.csv` and `gradient.csv` (`python benchmarks/synthesis_truth.py`). The constants of
 `hwcost/models/coefficients.json` are `hwcost calibrate --constants hwcost/models/coefficients.json` on that corpus.
 `hwcost calibrate --check FILE.csv` prints the same for units of your own.

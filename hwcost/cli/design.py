@@ -12,12 +12,12 @@ import click
 
 from hwcost.cli.options import Command
 from hwcost.errors import BadOption
+from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, Device, Fold, target_fps
-from hwcost.models.coefficients import FLOWS
-from hwcost.models.optimise import Design, least_share, most_fps
+from hwcost.models.folding.most_fps import Design, least_share, most_fps
+from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS
 from hwcost.models.shell import SHELLS, Shell, shell
-from hwcost.trace import Pipeline
 
 SHELL_NAMES = [one.name for one in SHELLS]
 

@@ -14,8 +14,8 @@ from hwcost.cli.bill import show
 from hwcost.cli.design import Build, on_a_design
 from hwcost.cli.network import pipeline_of
 from hwcost.cli.options import on_a_part
+from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadOption
-from hwcost.estimate import Estimate, estimate
 from hwcost.models.device import device
 
 

@@ -16,9 +16,9 @@ from hwcost.cli.network import RECIPES, pipeline_of
 from hwcost.cli.options import on_a_part
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
+from hwcost.graph.trace import Pipeline
 from hwcost.models.device import device
-from hwcost.recipe import load_recipe
-from hwcost.trace import Pipeline
+from hwcost.sweep.recipe import load_recipe
 
 FORMS = ("finn", "qonnx", "onnx", "verilog")
 
@@ -113,7 +113,7 @@ def _only_the_network(form: str, others: set[str]) -> None:
 
 
 def _of_a_study(folder: str, trial: int | None, data: Path | None, *, refit: bool) -> Pipeline:
-    from hwcost.recorded import recall
+    from hwcost.sweep.replay import recall
 
     if trial is None:
         raise BadOption(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from hwcost.errors import BadOption
+from hwcost.graph.ranges import integers
+from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import Dataflow, target_fps
 from hwcost.models.device import device
-from hwcost.ranges import integers
-from hwcost.recipe import Recipe, ask, load_object, load_recipe
-from hwcost.trace import Pipeline, trace
+from hwcost.sweep.recipe import Recipe, ask, load_object, load_recipe
 
 RECIPES = {
     "digits": "hwcost.zoo.digits:recipe",
@@ -122,7 +122,7 @@ def _from_file(file: str, shape: str | None, input_bits: int | None) -> Pipeline
     if shape is not None or input_bits is not None:
         raise BadOption(f"{file}: the file says itself what enters; leave --input and --input-bits out")
     try:
-        from hwcost.qonnx_network import from_qonnx
+        from hwcost.importers.qonnx import from_qonnx
     except ImportError as error:
         raise BadOption(f"{error.name} is not installed; pip install 'hwcost[onnx]'") from None
     net = from_qonnx(file)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hwcost.errors import BadOption
-from hwcost.sweep import compare, publish
+from hwcost.sweep.run import compare, publish
 
 
 @click.command("report")

@@ -14,11 +14,11 @@ from hwcost.cli.network import find_recipe
 from hwcost.cli.options import Telling, on_a_part, that_tells
 from hwcost.cli.settings import resolved
 from hwcost.errors import BadOption
-from hwcost.exploration import Sweep
-from hwcost.progress import watch
 from hwcost.search import Share
-from hwcost.sweep import run
-from hwcost.workers import Workers
+from hwcost.sweep.process_pool import Workers
+from hwcost.sweep.progress import watch
+from hwcost.sweep.run import run
+from hwcost.sweep.settings import Sweep
 
 
 def _bits(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:

@@ -11,9 +11,9 @@ from hwcost.cli.network import RECIPES
 from hwcost.cli.options import Telling, that_tells
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
-from hwcost.progress import watch
-from hwcost.recipe import load_recipe
-from hwcost.recorded import reproduce
+from hwcost.sweep.progress import watch
+from hwcost.sweep.recipe import load_recipe
+from hwcost.sweep.replay import reproduce
 
 
 @click.command("train")

@@ -14,12 +14,12 @@ from hwcost.cli.laboratory import in_the_laboratory, laboratory, progress_bar
 from hwcost.cli.network import RECIPES, folded
 from hwcost.cli.options import Telling, on_a_part, that_tells
 from hwcost.cli.table import console, table
+from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
-from hwcost.estimate import estimate
+from hwcost.graph.trace import Pipeline
 from hwcost.models import AREAS, Dataflow, place
-from hwcost.recipe import load_recipe
-from hwcost.recorded import best, recall
-from hwcost.trace import Pipeline
+from hwcost.sweep.recipe import load_recipe
+from hwcost.sweep.replay import best, recall
 
 if TYPE_CHECKING:
     from hwcost.synth.measure import Laboratory

@@ -10,8 +10,8 @@ import click
 
 from hwcost.cli.network import find_recipe
 from hwcost.cli.options import Telling, that_tells
-from hwcost.joining import join
-from hwcost.progress import Trained
+from hwcost.sweep.progress import Trained
+from hwcost.sweep.remote_worker import join
 
 
 @click.command("worker")

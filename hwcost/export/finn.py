@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hwcost.errors import UnknownBlock
+from hwcost.graph.spec import Adder, LabelSelect, Link, MatVec, Pool, Thresholds, Window
 from hwcost.models import Dataflow, place
-from hwcost.models.formula import Job
+from hwcost.models.formulas.formula import Job
 from hwcost.models.resources import HasLayers
-from hwcost.spec import Adder, LabelSelect, Link, MatVec, Pool, Thresholds, Window
 
 _STYLES = {"auto": "auto", "lutram": "distributed", "bram18": "block", "uram": "ultra", "external": "auto"}
 _PLAIN = {Thresholds: "Thresholding_rtl", Pool: "Pool_hls", Adder: "AddStreams_hls", LabelSelect: "LabelSelect_hls"}

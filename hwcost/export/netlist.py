@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from amaranth.hdl import Cat, Module, Signal
 
 from hwcost.errors import UnknownOperation
+from hwcost.graph.ranges import Range, widest
 from hwcost.integer.meaning import Meaning
-from hwcost.ranges import Range, widest
 from hwcost.synth.circuit import Circuit, bits_of, shape_of
 from hwcost.synth.number import Number, constant, entering, whole
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from hwcost.errors import UnknownOperation
 from hwcost.export.graph import Graph, along, zeros
+from hwcost.graph.ranges import Range, bits_for, widest
+from hwcost.graph.rules import Call
+from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning
 from hwcost.quant import StatScale, TernaryQuantizer
-from hwcost.ranges import Range, bits_for, widest
-from hwcost.rules import Call
-from hwcost.spec import Signal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

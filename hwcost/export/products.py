@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from hwcost.errors import UnknownOperation
 from hwcost.export.graph import along, zeros
 from hwcost.export.places import Place, Stream, on_grid, quantized, step_of
+from hwcost.graph.ranges import Range, bits_for
+from hwcost.graph.rules import Call
+from hwcost.graph.spec import Signal
 from hwcost.quant import BinaryQuantizer
-from hwcost.quant.signals import entering
-from hwcost.ranges import Range, bits_for
-from hwcost.rules import Call
-from hwcost.spec import Signal
+from hwcost.quant.layers.signals import entering
 
 
 def _weight(layer: Any, place: Place) -> str:

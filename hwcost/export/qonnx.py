@@ -12,10 +12,10 @@ from hwcost.errors import BadOption, HwcostError, UnknownOperation
 from hwcost.export.graph import Graph, Plain
 from hwcost.export.places import Place, Stream, Writer, on_grid
 from hwcost.export.writers import WRITERS
+from hwcost.graph.rules import Call
+from hwcost.graph.trace import Pipeline
 from hwcost.integer import IntegerNetwork
 from hwcost.integer.meaning import Meaning
-from hwcost.rules import Call
-from hwcost.trace import Pipeline
 
 
 def qonnx(pipeline: Pipeline, *, input_step: float | None = None) -> onnx.ModelProto:

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from hwcost.errors import HwcostError, UnknownOperation, UnknownPrecision
 from hwcost.export.netlist import Netlist, Port, Stream
+from hwcost.graph.ranges import between
+from hwcost.graph.spec import Layer, MatVec, Pool, Window
+from hwcost.graph.trace import Pipeline, Step
 from hwcost.integer import LOWERINGS, IntegerNetwork, IntegerStep
 from hwcost.integer.grids import Encode
 from hwcost.integer.network import lowering_of
 from hwcost.integer.operations import Chain, Comparators, Flat, Meet, Multiply, Operation, Register, Sums, Wire
-from hwcost.ranges import between
-from hwcost.spec import Layer, MatVec, Pool, Window
 from hwcost.synth.circuit import Circuit
 from hwcost.synth.number import Number, activation, clipped, constant, product, shifted, wrapped
-from hwcost.trace import Pipeline, Step
 
 REMEDY = "build it of dense layers, or export it to FINN or hls4ml (--to finn, --to qonnx)"
 

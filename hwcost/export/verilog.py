@@ -11,9 +11,9 @@ from torch import Tensor
 from hwcost.errors import BadOption
 from hwcost.export.netlist import Port
 from hwcost.export.unrolled import Design, unrolled
+from hwcost.graph.trace import Pipeline
 from hwcost.models.options import THRESHOLDS, choice
 from hwcost.synth.yosys import Yosys, find
-from hwcost.trace import Pipeline
 
 PASSES = "read_rtlil top.il; hierarchy -check -top {name}; proc; opt_expr; opt_clean; write_verilog -noattr made.v"
 

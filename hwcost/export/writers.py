@@ -12,6 +12,8 @@ from torch import nn
 from hwcost.errors import UnknownOperation
 from hwcost.export.places import Place, Stream, Writer, quantized, step_of
 from hwcost.export.products import product, scale_bias
+from hwcost.graph.ranges import bits_for, widest
+from hwcost.graph.rules import Call, RuleKey
 from hwcost.quant import (
     HadamardClassifier,
     QuantAdd,
@@ -27,8 +29,6 @@ from hwcost.quant import (
     QuantSigmoid,
     QuantTanh,
 )
-from hwcost.ranges import bits_for, widest
-from hwcost.rules import Call, RuleKey
 
 
 def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import UnknownPrecision
+from hwcost.graph.ranges import Range
+from hwcost.graph.rules import Call
+from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning, comparators
 from hwcost.integer.operations import Operation
 from hwcost.quant import StatScale
-from hwcost.ranges import Range
-from hwcost.rules import Call
-from hwcost.spec import Signal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,6 +11,9 @@ import torch
 from torch import nn
 
 from hwcost.errors import UnknownOperation
+from hwcost.graph.ranges import widest
+from hwcost.graph.rules import Call, RuleKey
+from hwcost.graph.spec import Signal
 from hwcost.integer.grids import Lowered, Lowering, Stream, exact, grid, meaning_of
 from hwcost.integer.meaning import Meaning, direction
 from hwcost.integer.operations import Flat, Largest, Meet, Operation, Total, Wire
@@ -26,9 +29,6 @@ from hwcost.quant import (
     QuantLinear,
     QuantScaleBias,
 )
-from hwcost.ranges import widest
-from hwcost.rules import Call, RuleKey
-from hwcost.spec import Signal
 
 
 def wire(call: Call, /, *streams: Stream, output: Signal) -> Lowered:

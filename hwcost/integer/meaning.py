@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import UnknownPrecision
+from hwcost.graph.ranges import Range
 from hwcost.integer.operations import Comparators
-from hwcost.ranges import Range
 
 Map = Callable[[Tensor], Tensor]
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption, BrokenRange, HwcostError, UnknownOperation
+from hwcost.graph.ranges import Range
+from hwcost.graph.rules import Call, RuleKey
+from hwcost.graph.trace import Pipeline, Step
 from hwcost.integer.grids import Lowering, Stream
 from hwcost.integer.lowering import LOWERINGS
 from hwcost.integer.meaning import Meaning
 from hwcost.integer.operations import Operation
-from hwcost.ranges import Range
-from hwcost.rules import Call, RuleKey
-from hwcost.trace import Pipeline, Step
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

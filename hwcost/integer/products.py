@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hwcost.graph.ranges import Range, add, widest
+from hwcost.graph.rules import Call
+from hwcost.graph.spec import Signal
 from hwcost.integer.grids import Lowered, Stream, entering, meaning_of
 from hwcost.integer.meaning import Meaning
 from hwcost.integer.operations import Chain, Multiply, Operation, Register, Sums
 from hwcost.quant import Accumulator
-from hwcost.ranges import Range, add, widest
-from hwcost.rules import Call
-from hwcost.spec import Signal
 
 
 def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:

@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadFolding, BadOption, UnknownBlock
-from hwcost.models.coefficients import FLOWS
+from hwcost.graph.spec import Block, Link, MatVec, ScaleBias
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
-from hwcost.models.dsp import DSP_KINDS
-from hwcost.models.folding import Folding, unit_names
-from hwcost.models.formula import Adapter, Fold, Formula, Job, Setting
-from hwcost.models.formulas import FORMULAS, BlockPrice
-from hwcost.models.matvec import MatVecFormula, fault
-from hwcost.models.memo import PriceMemo
+from hwcost.models.folding.assign import Chooser
+from hwcost.models.folding.folds import Folding, unit_names
+from hwcost.models.formulas.coefficients import FLOWS
+from hwcost.models.formulas.dsp import DSP_KINDS
+from hwcost.models.formulas.formula import Adapter, Fold, Formula, Job, Setting
+from hwcost.models.formulas.matvec import MatVecFormula, fault
+from hwcost.models.formulas.price_cache import PriceMemo
+from hwcost.models.formulas.table import FORMULAS, BlockPrice
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
-from hwcost.models.plan import Chooser
 from hwcost.models.resources import RESOURCES, Placed
-from hwcost.spec import Block, Link, MatVec, ScaleBias
 
 
 class Dataflow:

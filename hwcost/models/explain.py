@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from hwcost.graph.ranges import Range, widest
+from hwcost.graph.spec import Adder, Block, Concat, Link, MatVec, Pool, Saturate, Thresholds, Window
 from hwcost.models.dataflow import Dataflow
-from hwcost.models.formula import Job
+from hwcost.models.formulas.formula import Job
 from hwcost.models.resources import AREAS, Placed
-from hwcost.ranges import Range, widest
-from hwcost.spec import Adder, Block, Concat, Link, MatVec, Pool, Saturate, Thresholds, Window
 
 Field = tuple[int, str]
 """A range of a block: its position among the placed blocks, and the name of the attribute."""

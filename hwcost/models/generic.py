@@ -8,9 +8,9 @@ from math import prod
 import torch
 from torch import Tensor
 
+from hwcost.graph.ranges import Range, widest
+from hwcost.graph.spec import Adder, Block, MatVec, Pool, ScaleBias, Thresholds
 from hwcost.models.resources import Placed
-from hwcost.ranges import Range, widest
-from hwcost.spec import Adder, Block, MatVec, Pool, ScaleBias, Thresholds
 
 GENERIC = ("MACs", "BOPs", "EBOPs", "weight_bits", "activation_bits", "arithmetic_pJ", "memory_pJ")
 

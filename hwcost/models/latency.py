@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from math import ceil
 
 from hwcost.errors import BadOption
-from hwcost.models.arrivals import SOURCE, STAGE_CYCLES, Stream, joined, through
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import Layer, Link, MatVec, Thresholds
 from hwcost.models.dataflow import Dataflow
-from hwcost.models.formula import Formula, Job
+from hwcost.models.folding.word_timing import SOURCE, STAGE_CYCLES, Stream, joined, through
+from hwcost.models.formulas.formula import Formula, Job
 from hwcost.models.links import place
-from hwcost.ranges import widest
-from hwcost.spec import Layer, Link, MatVec, Thresholds
 
 ENTRY_CYCLES = 1
 """From the port to the first unit. Source: as arrivals.CONVERTER_CYCLES."""

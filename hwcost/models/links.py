@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hwcost.graph.ranges import Range
+from hwcost.graph.spec import Block, Layer, Link, MatVec, Signal, Thresholds, Window
 from hwcost.models.resources import Placed
-from hwcost.ranges import Range
-from hwcost.spec import Block, Layer, Link, MatVec, Signal, Thresholds, Window
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hwcost.errors import BadOption
-from hwcost.models.memory import STYLES
+from hwcost.models.formulas.memory import STYLES
 
 MULTIPLIERS = ("lut", "dsp")
 MEMORIES = ("auto", *STYLES)

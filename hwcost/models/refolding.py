@@ -8,13 +8,13 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from hwcost.graph.ranges import Range, widest
 from hwcost.models.dataflow import Dataflow
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
-from hwcost.models.matvec import MAX_STREAM_BITS
+from hwcost.models.folding.target_fps import fold_blocks
+from hwcost.models.formulas.matvec import MAX_STREAM_BITS
 from hwcost.models.resources import RESOURCES, Placed
-from hwcost.models.target import fold_blocks
-from hwcost.ranges import Range, widest
 
 MOST_KEPT = 1024
 """Foldings that are remembered; beyond, all are forgotten."""

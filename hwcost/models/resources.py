@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from hwcost.spec import Block, Layer
+from hwcost.graph.spec import Block, Layer
 
 AREAS = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 """Resources that add up over blocks. LUT counts logic and LUT RAM; BRAM18 counts 18-kbit blocks."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.graph.ste import magnitude, round_ste, whole_bits
 from hwcost.quant.precision import FullPrecision
-from hwcost.ste import magnitude, round_ste, whole_bits
 
 WIDEST = 32
 

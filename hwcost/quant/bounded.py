@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption
+from hwcost.graph.ste import trunc_ste
 from hwcost.quant.bits import Bits
 from hwcost.quant.quantizers import IntQuantizer
 from hwcost.quant.scale import Scale
-from hwcost.ste import trunc_ste
 
 METHODS = ("subtract", "scale")
 

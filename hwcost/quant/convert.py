@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation
+from hwcost.graph.spec import Describes
 from hwcost.quant.counterparts import COUNTERPARTS, PASSING
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.presets import (
@@ -23,7 +24,6 @@ from hwcost.quant.presets import (
 )
 from hwcost.quant.quantizers import Quantizer
 from hwcost.quant.scale import LearnedScale
-from hwcost.spec import Describes
 
 Policy = Callable[[str, nn.Module], Mapping[str, Any] | None]
 """(name of a layer, the float layer) -> keywords of its quantized counterpart, or None to leave it as it is."""

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.activation import QuantHardTanh, QuantIdentity, QuantReLU, QuantSigmoid, QuantTanh
-from hwcost.quant.conv import QuantConv1d, QuantConv2d, QuantConvTranspose2d
-from hwcost.quant.linear import QuantLinear
-from hwcost.quant.pool import QuantAvgPool2d
-from hwcost.quant.product import Product
+from hwcost.quant.layers.activation import QuantHardTanh, QuantIdentity, QuantReLU, QuantSigmoid, QuantTanh
+from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d, QuantConvTranspose2d
+from hwcost.quant.layers.linear import QuantLinear
+from hwcost.quant.layers.pool import QuantAvgPool2d
+from hwcost.quant.layers.product import Product
 
 PASSING = (
     nn.Identity,

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.fused import Kind
+from hwcost.quant.kernels.rows import Rows, row_quant
+from hwcost.quant.kernels.tensor import Kind
 from hwcost.quant.precision import FullPrecision
-from hwcost.quant.rows import Rows, row_quant
 from hwcost.quant.scale import FLOAT, LEAST, Domain, Numbers, as_domain, reduced, restricted
 from hwcost.quant.stats import Stat, abs_max
 

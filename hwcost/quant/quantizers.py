@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.graph.ranges import Range, binary, integers, ternary
+from hwcost.graph.ste import ceil_ste, sign_ste, ternary_ste
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.fused import SMALLEST, Kind, fake_quant, levels
+from hwcost.quant.kernels.tensor import SMALLEST, Kind, fake_quant, levels
 from hwcost.quant.scale import POW2, LearnedScale, Scale
 from hwcost.quant.tensor import QuantTensor
-from hwcost.ranges import Range, binary, integers, ternary
-from hwcost.ste import ceil_ste, sign_ste, ternary_ste
 
 CODES = 2**31
 """No code is larger: what is beyond (and NaN) has no integer."""

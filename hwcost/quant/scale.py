@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.fused import Kind
-from hwcost.quant.numbers import scalar_quant
+from hwcost.graph.ste import ceil_log2, ceil_ste
+from hwcost.quant.kernels.scalar import scalar_quant
+from hwcost.quant.kernels.tensor import Kind
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.stats import Dims, Stat
-from hwcost.ste import ceil_log2, ceil_ste
 
 LEAST = 2.0**-16
 """No threshold falls below it: a channel of zeros still has a finite step and finite gradients."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.ste import ceil_log2
+from hwcost.graph.ste import ceil_log2
 
 Dims = tuple[int, ...] | None
 Stat = Callable[[Tensor, Dims], Tensor]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hwcost.quant.accumulator import NarrowedBits
 from hwcost.quant.bits import ConstBits, LearnedBits
+from hwcost.quant.layers.accumulator import NarrowedBits
 from hwcost.quant.quantizers import Quantizer
 
 

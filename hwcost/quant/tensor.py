@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption
-from hwcost.ranges import Range, add, between, integers
-from hwcost.ste import round_ste, with_gradient_of
+from hwcost.graph.ranges import Range, add, between, integers
+from hwcost.graph.ste import round_ste, with_gradient_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.quant.accumulator import NarrowedBits
 from hwcost.quant.bits import LearnedBits, Restrict
+from hwcost.quant.layers.accumulator import NarrowedBits
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.quantizers import Quantizer
 

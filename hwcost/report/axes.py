@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from matplotlib.transforms import Bbox
 
 from hwcost.pareto import Floats
-from hwcost.report.ink import INK, MUTED
+from hwcost.report.style import INK, MUTED
 
 UNITS = {
     "LUT": "LUTs", "FF": "flip-flops", "DSP": "DSP blocks", "BRAM18": "18 Kb block RAMs", "URAM": "UltraRAMs",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from hwcost.report.axes import short
-from hwcost.report.ink import ACCENT, FAINT, INK, MUTED, SERIES, Drawing, house_style, picture
+from hwcost.report.style import ACCENT, FAINT, INK, MUTED, SERIES, Drawing, house_style, picture
 
 
 def scatter_picture(table: pd.DataFrame, groups: dict[str, list[str]]) -> bytes:

@@ -14,9 +14,9 @@ from hwcost.errors import BadStudy
 from hwcost.pareto import Floats, hypervolume
 from hwcost.report.axes import accuracy_axis, cost_axis
 from hwcost.report.files import replace_files
-from hwcost.report.ink import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
 from hwcost.report.page import rendered
 from hwcost.report.study import Study
+from hwcost.report.style import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
 
 GRID = 241
 """Costs at which fronts of several seeds are compared."""

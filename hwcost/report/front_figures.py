@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from hwcost.pareto import Floats, non_dominated
 from hwcost.report.axes import UNITS, accuracy_axis, cost_axis, place_labels, short
-from hwcost.report.ink import ACCENT, FITS, INK, MUTED, PAPER, RAMP, Drawing, sheet
 from hwcost.report.study import COSTS, Study
+from hwcost.report.style import ACCENT, FITS, INK, MUTED, PAPER, RAMP, Drawing, sheet
 
 
 def _percent(values: Floats) -> Floats:

@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from hwcost.report.axes import percent_ticks, short
-from hwcost.report.ink import INK, MUTED, RAMP, SERIES, Drawing, quiet, readable_on
 from hwcost.report.study import Study
+from hwcost.report.style import INK, MUTED, RAMP, SERIES, Drawing, quiet, readable_on
 
 _COLUMNS = 24  # front points in the map
 _BARS = 8  # front points in the LUT bars

@@ -11,9 +11,9 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from hwcost.report.ink import Drawing, inline_svg
 from hwcost.report.layer_figures import training_trial
 from hwcost.report.study import COSTS, DROPS, RESOURCES, Study
+from hwcost.report.style import Drawing, inline_svg
 
 _LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
 _FEW = 8  # numbers of trials in a list

@@ -11,8 +11,8 @@ import pandas as pd
 
 from hwcost.pareto import Floats
 from hwcost.report.axes import short
-from hwcost.report.ink import ACCENT, INK, MUTED, Drawing, quiet, sheet
 from hwcost.report.study import COSTS, Study
+from hwcost.report.style import ACCENT, INK, MUTED, Drawing, quiet, sheet
 
 _PARAMETERS = 10  # axes that a page has room for, beside costs and accuracy
 _BEHIND = 300  # dominated trials drawn; more would be a grey wall

@@ -7,8 +7,8 @@ from matplotlib.ticker import MaxNLocator
 
 from hwcost.pareto import Floats, hypervolume
 from hwcost.report.axes import short
-from hwcost.report.ink import ACCENT, INK, Drawing, sheet
 from hwcost.report.study import Study
+from hwcost.report.style import ACCENT, INK, Drawing, sheet
 
 
 def scaled_objectives(study: Study) -> Floats:

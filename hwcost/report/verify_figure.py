@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hwcost.report.ink import ACCENT, MUTED, SERIES, Drawing, house_style, picture, sheet
+from hwcost.report.style import ACCENT, MUTED, SERIES, Drawing, house_style, picture, sheet
 
 
 def verify_picture(layers: pd.DataFrame, name: str) -> bytes:

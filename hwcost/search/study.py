@@ -15,11 +15,11 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
-from hwcost.search.exchange import Crew, Objective, Outcome, RunEnd, Suggestion, checked
-from hwcost.search.parents import check_ordered, nearest
-from hwcost.search.plan import RETRIES, Plan, interrupted, plan_of
-from hwcost.search.samplers import Prices, make_sampler, seeds_of
+from hwcost.search.nearest_trial import check_ordered, nearest
+from hwcost.search.protocol import Crew, Objective, Outcome, RunEnd, Suggestion, checked
+from hwcost.search.samplers.choose import Prices, make_sampler, seeds_of
 from hwcost.search.table import table
+from hwcost.search.trial_plan import RETRIES, Plan, interrupted, plan_of
 
 
 def check_count(trials: int) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from hwcost.search.exchange import COLUMNS, Objective
-from hwcost.search.plan import RETRIES, interrupted, plan_of, record_of
-from hwcost.search.samplers import seeds_of
+from hwcost.search.protocol import COLUMNS, Objective
+from hwcost.search.samplers.choose import seeds_of
+from hwcost.search.trial_plan import RETRIES, interrupted, plan_of, record_of
 
 
 def table(

@@ -8,8 +8,8 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from hwcost.models.corpus import Unit
-from hwcost.ranges import Range
+from hwcost.graph.ranges import Range
+from hwcost.models.calibration.corpus import Unit
 from hwcost.synth.circuit import Circuit
 
 Figures = tuple[list[int], list[int]]

@@ -9,7 +9,7 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
 
-from hwcost.ranges import Range
+from hwcost.graph.ranges import Range
 
 
 @dataclass(eq=False)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from amaranth.hdl import Cat, Const
 
-from hwcost.models.corpus import Unit, wire
-from hwcost.models.digits import signed_digits
-from hwcost.models.small_table import Bits, few_bits, truth_tables
+from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.unrolled.signed_digits import signed_digits
+from hwcost.models.unrolled.small_table import Bits, few_bits, truth_tables
 from hwcost.synth.circuit import Circuit, bits_of, shape_of
 
 

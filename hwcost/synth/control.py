@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Mux, Signal
 
-from hwcost.models.corpus import Unit
+from hwcost.models.calibration.corpus import Unit
 from hwcost.synth.circuit import Circuit
 
 

@@ -12,9 +12,9 @@ from math import ceil, log2
 from random import Random
 from types import MappingProxyType
 
-from hwcost.models.corpus import Unit, distinct, name_of, wire
-from hwcost.models.priced_units import block_of
-from hwcost.ranges import dot
+from hwcost.graph.ranges import dot
+from hwcost.models.calibration.corpus import Unit, distinct, name_of, wire
+from hwcost.models.calibration.unit_prices import block_of
 
 LARGEST_LANES = 4096
 """Bits of all partial products of a processing element: what takes a minute to synthesize is left out."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Mux, Signal
 
-from hwcost.models.corpus import Unit, wire
+from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.synth.circuit import Circuit, shape_of
 from hwcost.synth.memory import Ram
 from hwcost.synth.streams import handshake

@@ -6,9 +6,9 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Mux, Signal, signed
 
-from hwcost.models.corpus import Unit, wire
-from hwcost.models.dsp import INPUT_PORT_BITS, WEIGHT_PORT_BITS
-from hwcost.ranges import Range
+from hwcost.graph.ranges import Range
+from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.formulas.dsp import INPUT_PORT_BITS, WEIGHT_PORT_BITS
 from hwcost.synth.circuit import Circuit, shape_of, tree
 
 LEAST_PRODUCT_BITS = 9

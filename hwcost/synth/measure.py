@@ -17,10 +17,10 @@ from tempfile import TemporaryFile
 
 from platformdirs import user_cache_path
 
+from hwcost.code_digest import digest
 from hwcost.errors import BadOption, HwcostError
-from hwcost.models.corpus import Measured, Unit
+from hwcost.models.calibration.corpus import Measured, Unit
 from hwcost.models.resources import AREAS
-from hwcost.source import digest
 from hwcost.synth.yosys import Yosys, chains
 
 Progress = Callable[[int, int], None]

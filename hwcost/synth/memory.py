@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib.memory import Memory
 
-from hwcost.models.corpus import Unit
+from hwcost.models.calibration.corpus import Unit
 from hwcost.synth.circuit import Circuit
 
 STYLES = {"rom": "logic", "ram": "distributed", "spram": "distributed", "bram18": "block", "uram": "ultra"}

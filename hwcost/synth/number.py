@@ -9,8 +9,8 @@ from typing import Any
 
 from amaranth.hdl import Const, Mux, Value
 
-from hwcost.models.small_table import Bits
-from hwcost.ranges import Range
+from hwcost.graph.ranges import Range
+from hwcost.models.unrolled.small_table import Bits
 from hwcost.synth.circuit import Circuit, bits_of, shape_of
 from hwcost.synth.constant import Operand, dot
 from hwcost.synth.thresholds import reached

@@ -9,15 +9,27 @@ from math import lcm, prod
 import torch
 
 from hwcost.errors import BadOption
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import (
+    Adder,
+    Block,
+    Concat,
+    LabelSelect,
+    Link,
+    MatVec,
+    Pool,
+    Saturate,
+    ScaleBias,
+    Thresholds,
+    Window,
+)
 from hwcost.models import Dataflow
-from hwcost.models.corpus import Measured, Unit, name_of, wire
-from hwcost.models.dsp import WEIGHT_PORT_BITS
-from hwcost.models.formula import Adapter, Formula, Job
-from hwcost.models.memory import FEW_WORDS, STYLES, style_index
+from hwcost.models.calibration.corpus import Measured, Unit, name_of, wire
+from hwcost.models.formulas.dsp import WEIGHT_PORT_BITS
+from hwcost.models.formulas.formula import Adapter, Formula, Job
+from hwcost.models.formulas.memory import FEW_WORDS, STYLES, style_index
+from hwcost.models.formulas.streams import MOST_SRL
 from hwcost.models.resources import AREAS, Placed
-from hwcost.models.streams import MOST_SRL
-from hwcost.ranges import widest
-from hwcost.spec import Adder, Block, Concat, LabelSelect, Link, MatVec, Pool, Saturate, ScaleBias, Thresholds, Window
 
 SLICE_BITS = 32
 """Tables in LUTs take a LUT for each bit, so a wide one is measured by a slice."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hwcost.errors import HwcostError
-from hwcost.models.corpus import Unit, wire
+from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.synth import stream_benches
 from hwcost.synth.bench import Bench, Figures
 from hwcost.synth.memory import contents

@@ -6,8 +6,8 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from hwcost.models.corpus import wire
-from hwcost.models.priced_units import block_of
+from hwcost.models.calibration.corpus import wire
+from hwcost.models.calibration.unit_prices import block_of
 from hwcost.synth.bench import Bench, Figures, stream
 from hwcost.synth.window import walk
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from amaranth.hdl import Const, Module, Mux, Signal
 
-from hwcost.models.corpus import Unit, wire
-from hwcost.ranges import Range
+from hwcost.graph.ranges import Range
+from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.synth.circuit import Circuit, shape_of, tree
 
 

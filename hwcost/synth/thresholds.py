@@ -7,8 +7,8 @@ from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Shape, Signal, unsigned
 
-from hwcost.models.corpus import Unit, wire
-from hwcost.models.memory import AUTO_LUTRAM_DEPTH
+from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
 from hwcost.synth.circuit import Circuit, shape_of, tree
 from hwcost.synth.memory import Ram
 

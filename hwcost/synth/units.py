@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hwcost.errors import BadOption
-from hwcost.models.corpus import Unit
+from hwcost.models.calibration.corpus import Unit
 from hwcost.synth import constant, control, links, matvec, memory, streams, thresholds, window
 from hwcost.synth.circuit import Circuit
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from amaranth.hdl import Cat, Mux, Signal, unsigned
 
-from hwcost.models.corpus import Unit, wire
-from hwcost.models.memory import AUTO_LUTRAM_DEPTH
-from hwcost.models.priced_units import block_of
-from hwcost.models.window import buffer_words
+from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.calibration.unit_prices import block_of
+from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
+from hwcost.models.formulas.window import buffer_words
 from hwcost.synth.circuit import Circuit
 from hwcost.synth.memory import Ram
 

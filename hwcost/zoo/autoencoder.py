@@ -12,11 +12,11 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwcost.graph.ranges import unknown
 from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
-from hwcost.ranges import unknown
-from hwcost.task import RECONSTRUCTION
-from hwcost.task import separation as separation
-from hwcost.train import Training
+from hwcost.train.loop import Training
+from hwcost.train.task import RECONSTRUCTION
+from hwcost.train.task import separation as separation
 from hwcost.zoo.data import anomalies
 from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.precision import Precision

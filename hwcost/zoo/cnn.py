@@ -10,11 +10,11 @@ from pathlib import Path
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from hwcost.data import Data
+from hwcost.graph.ranges import Range
 from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
-from hwcost.ranges import Range
-from hwcost.recipe import Params, Recipe
-from hwcost.train import Training
+from hwcost.sweep.recipe import Params, Recipe
+from hwcost.train.data import Data
+from hwcost.train.loop import Training
 from hwcost.zoo.precision import HEADROOM
 
 

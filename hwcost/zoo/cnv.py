@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hwcost.graph.ranges import integers
 from hwcost.quant import BinaryQuantizer, IntQuantizer, QuantConv2d, QuantLinear, QuantReLU
-from hwcost.ranges import integers
-from hwcost.train import Training
+from hwcost.train.loop import Training
 from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.pictures import cifar10
 from hwcost.zoo.precision import Precision

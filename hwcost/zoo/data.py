@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwcost.data import Data, Split
 from hwcost.errors import BadData, BadOption
+from hwcost.train.data import Data, Split
 from hwcost.zoo.arrays import Array, find_arrays
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwcost.data import Data
 from hwcost.errors import BadData
-from hwcost.ranges import integers
-from hwcost.train import Training
+from hwcost.graph.ranges import integers
+from hwcost.train.data import Data
+from hwcost.train.loop import Training
 from hwcost.zoo.cnn import cnn_recipe
 from hwcost.zoo.data import images
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import nn
 
-from hwcost.data import Data
 from hwcost.errors import BadData
-from hwcost.ranges import Range
-from hwcost.recipe import Params, Recipe
-from hwcost.train import Training
+from hwcost.graph.ranges import Range
+from hwcost.sweep.recipe import Params, Recipe
+from hwcost.train.data import Data
+from hwcost.train.loop import Training
 from hwcost.zoo.precision import Precision
 
 LEAST, HIGHEST = 2, 5

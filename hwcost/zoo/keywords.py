@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hwcost.graph.ranges import unknown
 from hwcost.quant import QuantConv2d, QuantIdentity, QuantReLU, const_input
-from hwcost.ranges import unknown
-from hwcost.train import Training
+from hwcost.train.loop import Training
 from hwcost.zoo.data import spectrograms
 from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.mobilenet import average, classifier, quantizer_of, weight

@@ -9,11 +9,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.graph.ranges import integers, unknown
 from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
 from hwcost.quant.quantizers import Quantizer
-from hwcost.ranges import integers, unknown
-from hwcost.recipe import Recipe
-from hwcost.train import Training
+from hwcost.sweep.recipe import Recipe
+from hwcost.train.loop import Training
 from hwcost.zoo.data import images, table
 from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.precision import Precision

@@ -13,11 +13,11 @@ from functools import partial
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.graph.ranges import integers
 from hwcost.quant import BiasQuantizer, QuantAvgPool2d, QuantConv2d, QuantLinear, QuantReLU, const_weight
 from hwcost.quant.quantizers import Quantizer
-from hwcost.ranges import integers
-from hwcost.recipe import Recipe
-from hwcost.train import Training
+from hwcost.sweep.recipe import Recipe
+from hwcost.train.loop import Training
 from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.pictures import image_folder
 from hwcost.zoo.precision import Precision

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwcost.data import Data
 from hwcost.errors import BadData, BadOption
+from hwcost.train.data import Data
 from hwcost.zoo.data import labelled_images
 
 Array = NDArray[Any]

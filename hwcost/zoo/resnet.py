@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hwcost.graph.ranges import integers
 from hwcost.quant import QuantAdd, QuantAvgPool2d, QuantConv2d, QuantIdentity, QuantReLU
-from hwcost.ranges import integers
-from hwcost.train import Training
+from hwcost.train.loop import Training
 from hwcost.zoo.floors import floor_recipe, from_path
 from hwcost.zoo.mobilenet import average, classifier, quantizer_of, weight
 from hwcost.zoo.pictures import cifar10

@@ -12,10 +12,10 @@ from hwcost.cli import cli
 from hwcost.cli.network import pipeline_of
 from hwcost.errors import UnknownBlock
 from hwcost.export import finn_folding
+from hwcost.graph.ranges import integers
+from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import Dataflow, Fold, target_fps
 from hwcost.quant import QuantConv2d, QuantLinear, QuantReLU, const_activation, const_weight
-from hwcost.ranges import integers
-from hwcost.trace import Pipeline, trace
 from hwcost.zoo.mobilenet import MobileNetV1
 from hwcost.zoo.precision import Precision
 

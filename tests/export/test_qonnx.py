@@ -26,6 +26,8 @@ from hwcost.cli import cli
 from hwcost.cli.network import pipeline_of
 from hwcost.errors import UnknownOperation
 from hwcost.export.qonnx import plain_onnx, qonnx
+from hwcost.graph.ranges import integers
+from hwcost.graph.trace import Pipeline, trace
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
     Accumulator,
@@ -51,8 +53,6 @@ from hwcost.quant import (
     learned_weight,
     ternary_weight,
 )
-from hwcost.ranges import integers
-from hwcost.trace import Pipeline, trace
 
 STEP = 1 / 256
 

@@ -23,6 +23,8 @@ from hwcost.errors import BadOption, UnknownOperation, UnknownPrecision
 from hwcost.export import unrolled
 from hwcost.export.qonnx import qonnx
 from hwcost.export.verilog import Verilog, verilog
+from hwcost.graph.ranges import integers
+from hwcost.graph.trace import Pipeline
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
     Accumulator,
@@ -41,10 +43,8 @@ from hwcost.quant import (
     const_weight,
     ternary_weight,
 )
-from hwcost.ranges import integers
-from hwcost.recipe import Recipe, load_recipe
-from hwcost.recorded import recall
-from hwcost.trace import Pipeline
+from hwcost.sweep.recipe import Recipe, load_recipe
+from hwcost.sweep.replay import recall
 from hwcost.zoo.mlp import MLP, TRIGGER
 from hwcost.zoo.precision import Precision
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcost.errors import BadFolding, BadOption, UnknownBlock, UnknownDevice
+from hwcost.graph.ranges import integers
+from hwcost.graph.spec import Block, MatVec, Saturate, Thresholds
 from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed
-from hwcost.ranges import integers
-from hwcost.spec import Block, MatVec, Saturate, Thresholds
 
 OPTIONS = st.fixed_dictionaries(
     {

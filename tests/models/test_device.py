@@ -6,7 +6,7 @@ import pytest
 
 from hwcost.errors import UnknownDevice
 from hwcost.models.device import USABLE, device, devices
-from hwcost.models.dsp import DSP_KINDS
+from hwcost.models.formulas.dsp import DSP_KINDS
 from hwcost.models.resources import AREAS
 
 

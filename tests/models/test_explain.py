@@ -7,13 +7,13 @@ import torch
 from block_strategies import dense
 from described_networks import EXAMPLE, Residual
 
-from hwcost.loss import hardware_cost
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.graph.ranges import integers
+from hwcost.graph.spec import Thresholds
+from hwcost.graph.trace import trace
 from hwcost.models import AREAS, Dataflow, Fold, Placed, place, target_fps
 from hwcost.models.explain import shadow_prices
 from hwcost.quant import LearnedBits
-from hwcost.ranges import integers
-from hwcost.spec import Thresholds
-from hwcost.trace import trace
 from hwcost.zoo.lenet import QuantLeNet
 
 

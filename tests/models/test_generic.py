@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hwcost.graph.ranges import Range, binary, integers, ternary
+from hwcost.graph.spec import Adder, MatVec, Pool, ScaleBias, Thresholds
 from hwcost.models import Generic, HardwareModel, Placed
 from hwcost.models.generic import effective_bits
-from hwcost.ranges import Range, binary, integers, ternary
-from hwcost.spec import Adder, MatVec, Pool, ScaleBias, Thresholds
 
 
 def test_counts_by_hand() -> None:

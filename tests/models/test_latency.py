@@ -12,10 +12,10 @@ import torch
 from block_strategies import dense
 
 from hwcost.errors import BadOption
+from hwcost.graph.ranges import Range, binary, integers
+from hwcost.graph.spec import Adder, Block, Layer, LayerSpec, MatVec, Pool, Signal, Thresholds, Window
 from hwcost.models import FORMULAS, Dataflow, Fold, place
 from hwcost.models.latency import latency_cycles
-from hwcost.ranges import Range, binary, integers
-from hwcost.spec import Adder, Block, Layer, LayerSpec, MatVec, Pool, Signal, Thresholds, Window
 
 ROWS = json.loads((Path(__file__).parents[1] / "data" / "published_latency.json").read_text())["rows"]
 

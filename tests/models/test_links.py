@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from hwcost.graph.ranges import integers
+from hwcost.graph.spec import Block, Concat, LabelSelect, Layer, LayerSpec, Link, MatVec, Signal, Thresholds, Window
+from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, Finn, Fold, Generic, Job, Placed, Setting, Unrolled, place, target_fps
-from hwcost.models.formula import Adapter
-from hwcost.models.rates import REGISTERED
-from hwcost.models.streams import LinkFormula
+from hwcost.models.folding.fifo_depths import REGISTERED
+from hwcost.models.formulas.formula import Adapter
+from hwcost.models.formulas.streams import LinkFormula
 from hwcost.quant import QuantAdd, QuantConcat, QuantLinear, QuantReLU, learned_activation, learned_weight
-from hwcost.ranges import integers
-from hwcost.spec import Block, Concat, LabelSelect, Layer, LayerSpec, Link, MatVec, Signal, Thresholds, Window
-from hwcost.trace import trace
 
 LINK = LinkFormula()
 RTL = Setting("DSP48E2", "search", "rtl", "shared")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hwcost.cost.cached import LiveCost
+from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadFolding, BadOption
-from hwcost.live_cost import LiveCost
-from hwcost.loss import hardware_cost
+from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import AREAS, Dataflow, HardwareModel, Refolding, target_fps
-from hwcost.trace import Pipeline, trace
 from hwcost.zoo.lenet import QuantLeNet
 
 

@@ -11,17 +11,17 @@ import torch
 pytest.importorskip("amaranth", reason="amaranth is not installed: nothing was verified; pip install 'hwcost[synth]'")
 
 from hwcost.errors import BadData, BadOption
+from hwcost.graph.ranges import integers
+from hwcost.graph.spec import Concat, Link, MatVec
+from hwcost.graph.trace import trace
 from hwcost.models import AREAS, Dataflow, Fold, place, target_fps
-from hwcost.models.corpus import Measured
-from hwcost.models.formula import Adapter
-from hwcost.ranges import integers
-from hwcost.spec import Concat, Link, MatVec
+from hwcost.models.calibration.corpus import Measured
+from hwcost.models.formulas.formula import Adapter
 from hwcost.synth.parts import link_terms, parts
 from hwcost.synth.simulation import prove
 from hwcost.synth.units import build
 from hwcost.synth.verify import MEASURED, against, by_layer, corrections
 from hwcost.synth.vivado import read_report
-from hwcost.trace import trace
 from hwcost.zoo.lenet import reference
 from hwcost.zoo.precision import Precision
 from hwcost.zoo.resnet import ResNet8

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("amaranth", reason="amaranth is not installed: no RTL was simulated; pip install 'hwcost[synth]'")
 
-from hwcost.models.corpus import KINDS, Unit
+from hwcost.models.calibration.corpus import KINDS, Unit
 from hwcost.synth import simulation
 from hwcost.synth.design import GROUPS, accumulator
 from hwcost.synth.simulation import BENCHES, WrongCircuit, prove

@@ -16,8 +16,8 @@ pytest.importorskip(
 )
 
 from hwcost.errors import BadOption
-from hwcost.models.corpus import Unit, wire
-from hwcost.models.small_table import Bits, luts
+from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.unrolled.small_table import Bits, luts
 from hwcost.synth.design import matrix
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.units import build

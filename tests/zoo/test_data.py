@@ -14,8 +14,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from hwcost.data import Data
 from hwcost.errors import BadData, BadOption
+from hwcost.train.data import Data
 from hwcost.zoo.data import digits, images, table
 
 ENOUGH = 60

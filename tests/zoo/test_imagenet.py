@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import hwcost
 from hwcost.errors import BadData, BadOption
+from hwcost.graph.spec import MatVec
 from hwcost.quant import LearnedScale, QuantAvgPool2d, QuantConv2d
-from hwcost.spec import MatVec
 from hwcost.zoo import mobilenet, proxylessnas
 from hwcost.zoo.checkpoint import load_published
 from hwcost.zoo.mobilenet import MobileNetV1

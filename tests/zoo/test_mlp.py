@@ -8,8 +8,8 @@ from torch import nn
 
 import hwcost
 from hwcost.errors import BadOption
+from hwcost.graph.spec import MatVec
 from hwcost.quant import const_input
-from hwcost.spec import MatVec
 from hwcost.zoo.mlp import MLP, TRIGGER
 from hwcost.zoo.precision import Precision
 

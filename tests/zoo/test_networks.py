@@ -12,9 +12,9 @@ from torch import nn
 
 import hwcost
 from hwcost.cli.network import NETWORKS, RECIPES, pipeline_of
+from hwcost.graph.spec import MatVec
 from hwcost.quant import LearnedBits
-from hwcost.recipe import load_recipe
-from hwcost.spec import MatVec
+from hwcost.sweep.recipe import load_recipe
 from hwcost.zoo.autoencoder import HIDDEN, Autoencoder, reconstruction_error, separation
 from hwcost.zoo.cnv import QuantCNV
 from hwcost.zoo.keywords import DSCNN

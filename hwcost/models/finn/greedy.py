@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwcost.errors import BadOption
-from hwcost.models.folding import unit_names
-from hwcost.models.formula import Fold, divisors
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import MatVec
+from hwcost.models.folding.folds import unit_names
+from hwcost.models.formulas.formula import Fold, divisors
+from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.links import place
-from hwcost.models.matvec import MatVecFormula
 from hwcost.models.resources import HasLayers
-from hwcost.ranges import widest
-from hwcost.spec import MatVec
 
 
 def set_folding(pipeline: HasLayers, target_cycles: int, *, weight_stream_bits: int = 36) -> dict[str, Fold]:

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import UnknownBlock
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import Adder, Block, Concat, LabelSelect, Link, MatVec, Pool, Thresholds, Window
+from hwcost.graph.ste import with_gradient_of
 from hwcost.models.dataflow import Dataflow
 from hwcost.models.device import Device
 from hwcost.models.finn import node
-from hwcost.models.formula import Fold, Formula, Job
-from hwcost.models.formulas import FORMULAS
+from hwcost.models.formulas.formula import Fold, Formula, Job
+from hwcost.models.formulas.table import FORMULAS
 from hwcost.models.options import PerLayer
 from hwcost.models.resources import Placed
-from hwcost.ranges import widest
-from hwcost.spec import Adder, Block, Concat, LabelSelect, Link, MatVec, Pool, Thresholds, Window
-from hwcost.ste import with_gradient_of
 
 RESOURCES = ("LUT", "DSP", "BRAM18", "URAM", "cycles")
 """FINN has no estimate of flip-flops."""

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcost.errors import BadOption
+from hwcost.graph.ranges import dot, integers
+from hwcost.graph.spec import Layer, LayerSpec, MatVec, Signal
 from hwcost.models import Dataflow, Fold, Placed, place, target_fps
 from hwcost.models.finn.greedy import set_folding
-from hwcost.models.folding import Folding
-from hwcost.models.matvec import MatVecFormula
-from hwcost.ranges import dot, integers
-from hwcost.spec import Layer, LayerSpec, MatVec, Signal
+from hwcost.models.folding.folds import Folding
+from hwcost.models.formulas.matvec import MatVecFormula
 
 U4 = integers(4, signed=False)
 S4 = integers(4, signed=True)

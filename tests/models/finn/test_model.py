@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from hwcost.errors import UnknownBlock
+from hwcost.graph.ranges import Range, binary, integers
+from hwcost.graph.spec import Adder, MatVec, Pool, ScaleBias, Thresholds, Window
 from hwcost.models import Finn, Fold, HardwareModel, Placed
 from hwcost.models.finn import node
-from hwcost.ranges import Range, binary, integers
-from hwcost.spec import Adder, MatVec, Pool, ScaleBias, Thresholds, Window
 
 U4 = integers(4, signed=False)
 I12 = integers(12, signed=True)

@@ -1,0 +1,100 @@
+"""The cost of a network in training: every piece of it is priced once per combination of its own widths."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.cost.per_layer import Pieces, Rebuilt, Table
+from hwcost.cost.width_proxy import learned_widths
+from hwcost.errors import BadOption
+from hwcost.graph.ste import whole_bits
+from hwcost.graph.trace import Pipeline
+from hwcost.models import HardwareModel
+
+MOST_KEPT = 4096
+"""Combinations of widths that are remembered of one piece; beyond, the oldest is forgotten."""
+
+
+class LiveCost:
+    """`hardware_cost` for a training loop: the same numbers and gradients, for a fraction of the time.
+
+    A piece (the hardware of one layer) depends on a handful of whole widths. Its price and slopes are computed when a
+    combination of them comes up for the first time, and looked up after that; a step in which no width has changed
+    only reads the widths. It remembers a pure function of the widths, so nothing it holds can be out of date; but it
+    holds the network as it stood: build it anew after exchanging a quantizer or the folding.
+
+    Where the cost depends on more than whole learned widths, the network is priced in full at every call; with a model
+    that cannot price blocks apart (no `plan` and `price_jobs`), at every new combination of all widths.
+
+    Args:
+        net: the network behind the pipeline.
+        pipeline, model: as for `hardware_cost`.
+        resources: those wanted, all if None; fewer are faster where a width has changed.
+
+    Raises:
+        BadOption: a resource that the model does not price.
+    """
+
+    def __init__(
+        self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, resources: Collection[str] | None = None
+    ) -> None:
+        self._pipeline, self._model = pipeline, model
+        self._resources = tuple(model.resources if resources is None else resources)
+        for name in self._resources:
+            if name not in model.resources:
+                raise BadOption(
+                    f"LiveCost: resource {name!r} is not priced; this model prices {', '.join(model.resources)}"
+                )
+        self._pieces = Pieces(net, pipeline, model, self._resources)
+        self._apart = self._pieces.complete
+        self._offsets = [bits.offset for bits in learned_widths(net).values()]
+        self._base, self._most = torch.tensor(self._pieces.bounds, dtype=torch.float64).reshape(-1, 2).T
+        self._known: list[dict[tuple[float, ...], tuple[Table, Table]]] = [{} for _ in self._pieces.pieces]
+        self._levels: list[float] = []
+        self._value = self._slope = torch.zeros(0)
+
+    def __call__(self) -> dict[str, Tensor]:
+        """Resource -> () float64. Gradient: to the offsets of the learned widths."""
+        if not (self._apart and self._offsets):
+            return self._in_full()
+        flat = torch.cat([offset.reshape(-1) for offset in self._offsets]).to("cpu", torch.float64)
+        base: Any = self._base  # `whole_bits` of many widths: its bounds as tensors
+        most: Any = self._most
+        widths = whole_bits(flat, base=base, most=most)
+        levels = widths.tolist()
+        if levels != self._levels:
+            try:
+                self._value, self._slope = self._priced(levels)
+            except Rebuilt:
+                self._apart = False
+                return self._in_full()
+            self._levels = levels
+        moved = widths - widths.detach()  # zero, with the gradient of the widths
+        return dict(zip(self._resources, (self._value + self._slope @ moved).unbind(), strict=True))
+
+    def _in_full(self) -> dict[str, Tensor]:
+        used = hardware_cost(self._pipeline, self._model)
+        return {name: used[name] for name in self._resources}
+
+    def _priced(self, levels: list[float]) -> tuple[Tensor, Tensor]:
+        """(resources,) and (resources, widths)."""
+        pieces = self._pieces.pieces
+        keys = [tuple([levels[width] for width in piece.widths]) for piece in pieces]
+        missing = [number for number, key in enumerate(keys) if key not in self._known[number]]
+        found = self._pieces.costs([(pieces[number], levels) for number in missing], slopes=True)
+        for number, entry in zip(missing, found, strict=True):
+            if len(self._known[number]) >= MOST_KEPT:
+                del self._known[number][next(iter(self._known[number]))]
+            self._known[number][keys[number]] = entry
+        entries = [known[key] for known, key in zip(self._known, keys, strict=True)]
+        slope = np.zeros((len(self._resources), len(levels)))
+        for piece, (_, part) in zip(pieces, entries, strict=True):
+            slope[:, piece.widths] += part
+        value = self._pieces.total([amounts for amounts, _ in entries])
+        return torch.from_numpy(value), torch.from_numpy(slope)

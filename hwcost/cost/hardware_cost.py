@@ -1,0 +1,23 @@
+"""The cost of a whole network at its live widths, as tensors that can be trained against."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from hwcost.cost.estimate import price
+from hwcost.graph.trace import Pipeline
+from hwcost.models.resources import HardwareModel
+
+
+def hardware_cost(pipeline: Pipeline, model: HardwareModel) -> dict[str, Tensor]:
+    """The cost of the whole network at its live bit-widths; needs no data and no forward pass.
+
+    Args:
+        pipeline: from `trace`.
+        model: e.g. `Dataflow(device="xc7z020", folding=...)`.
+
+    Returns:
+        Resource -> () float64. Areas are sums over the blocks; "cycles" is that of the slowest block, the
+        initiation interval. Gradient: to every learned width. Equal to `estimate`'s totals.
+    """
+    return price(pipeline, model).total()

@@ -1,0 +1,305 @@
+"""What a layer tells the hardware: signals on wires, blocks behind them. No layer and no formula lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from hwcost.graph.ranges import Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Signal:
+    """A stream between two layers.
+
+    Attributes:
+        range: the integers on the wire.
+        shape: of one sample, without the batch: (features,), (channels, length), (channels, height, width).
+        affine: name of a layer whose per-channel affine map (batch norm, float bias) is still to be absorbed by
+            the thresholds of the next activation; None on a plain integer wire.
+    """
+
+    range: Range
+    shape: tuple[int, ...]
+    affine: str | None = None
+
+    @property
+    def channels(self) -> int:
+        """Size of the channel (or feature) dimension."""
+        return self.shape[0]
+
+    @property
+    def positions(self) -> int:
+        """Vectors of `channels` elements per sample: 1 after a Linear, height * width after a Conv2d."""
+        return prod(self.shape[1:])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Block:
+    """A piece of hardware that a model prices; a new kind is a frozen subclass."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MatVec(Block):
+    """Matrix-vector product: one Linear, or one Conv of any rank after lowering.
+
+    Attributes:
+        rows: outputs per group (MH).
+        cols: multiply-adds per output (MW).
+        groups: independent products (depthwise: one per channel).
+        vectors: vectors per inference (output pixels).
+        weight: range of the weights; () or (rows * groups,) or (rows * groups, cols).
+        input: range of an input element; () .
+        acc: range of the accumulator; () or (rows * groups,).
+        integers: the integer weights now, int64 (rows * groups, cols), or a function that gives them, so that only
+            a model that asks pays for them; None if they change at run time.
+        bias: range of an integer bias that is added, already part of acc; () or (rows * groups,); None without one.
+    """
+
+    rows: int
+    cols: int
+    groups: int = 1
+    vectors: int = 1
+    weight: Range
+    input: Range
+    acc: Range
+    integers: Tensor | Callable[[], Tensor] | None = None
+    bias: Range | None = None
+
+    def constants(self) -> Tensor | None:
+        """The integer weights of this moment, int64 (rows * groups, cols); None if they change at run time."""
+        return self.integers() if callable(self.integers) else self.integers
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per inference."""
+        return self.rows * self.cols * self.groups * self.vectors
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return self.rows * self.cols * self.groups
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Window(Block):
+    """Sliding window with its line buffer, in front of a convolution or a pooling.
+
+    Attributes:
+        channels: of the image.
+        image: (height, width) or (length,) of the input, without padding.
+        kernel, stride, dilation: one number per spatial dimension.
+        padding: (before, after) per spatial dimension, in pixels.
+        output: spatial shape of the output.
+        input: range of an element; ().
+        depthwise: whether channels are kept apart (pooling, depthwise convolution).
+    """
+
+    channels: int
+    image: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    output: tuple[int, ...]
+    input: Range
+    depthwise: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Thresholds(Block):
+    """Quantized activation: counts how many of its 2^bits - 1 thresholds an accumulator passes.
+
+    Attributes:
+        channels: with thresholds of their own.
+        vectors: vectors per inference.
+        input: range of what is compared; () or (channels,).
+        output: range of the result; () or (channels,).
+    """
+
+    channels: int
+    vectors: int
+    input: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Block):
+    """Reduction over a window.
+
+    Attributes:
+        kind: "max" (comparators) or "sum" (adders; an average is a sum and a shift or a scale).
+        channels: of the image.
+        kernel: elements per window, as one number per spatial dimension.
+        vectors: output pixels per inference.
+        input, output: range of an element before and after; ().
+    """
+
+    kind: str
+    channels: int
+    kernel: tuple[int, ...]
+    vectors: int
+    input: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Adder(Block):
+    """Element-wise sum of two streams.
+
+    Attributes:
+        channels, vectors: geometry of the stream.
+        left, right, output: ranges; ().
+    """
+
+    channels: int
+    vectors: int
+    left: Range
+    right: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Saturate(Block):
+    """Clips a stream of integers to a narrower range: two comparators and a multiplexer per lane.
+
+    Attributes:
+        channels, vectors: geometry of the stream.
+        input, output: ranges; () or (channels,).
+    """
+
+    channels: int
+    vectors: int
+    input: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScaleBias(Block):
+    """Per-channel integer multiply and add.
+
+    Attributes:
+        channels, vectors: geometry of the stream.
+        input: range of an element; ().
+        weight, bias: ranges of the factor and the addend; () or (channels,); bias None without one.
+        output: range of the result; ().
+    """
+
+    channels: int
+    vectors: int
+    input: Range
+    weight: Range
+    bias: Range | None
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Block):
+    """Joins streams along their channels: a multiplexer that takes from one after the other.
+
+    Attributes:
+        streams: channels of each stream, in order.
+        vectors: per inference.
+        output: range of an element of the result; ().
+    """
+
+    streams: tuple[int, ...]
+    vectors: int
+    output: Range
+
+    @property
+    def channels(self) -> int:
+        """Of the result."""
+        return sum(self.streams)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelSelect(Block):
+    """Index of the largest of a vector's elements (argmax).
+
+    Attributes:
+        channels: elements to compare.
+        vectors: per inference.
+        input: range of an element; () or (channels,).
+        output: range of the index; ().
+    """
+
+    channels: int
+    vectors: int
+    input: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Link(Block):
+    """The stream from one block to the next: a copy where it has several readers, a converter, a FIFO.
+
+    No layer describes one; `hwcost.models.place` puts them between the blocks of a pipeline.
+
+    Attributes:
+        source: the block that makes the stream; None where it enters the network, or is not known.
+        sink: the block that reads it.
+        wire: range of an element; () or (channels,).
+    """
+
+    source: Block | None
+    sink: Block
+    wire: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LayerSpec:
+    """What `describe` returns: the signal that leaves a layer, and the hardware that makes it.
+
+    Attributes:
+        output: the signal behind the layer.
+        blocks: in the order of the stream; empty for layers that are wires (flatten, dropout).
+    """
+
+    output: Signal
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layer:
+    """One layer of a traced network with its live description.
+
+    Attributes:
+        name: qualified module name, or the name of the function in the graph; unique.
+        kind: class or function name, for tables.
+        inputs: the signals that enter.
+        spec: what `describe` returned.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[Signal, ...]
+    spec: LayerSpec
+
+    @property
+    def output(self) -> Signal:
+        """The signal that leaves."""
+        return self.spec.output
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The hardware of this layer."""
+        return self.spec.blocks
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A module that can be priced: everything `trace` asks of a layer."""
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """Integer ranges and hardware blocks, from the live bit-widths, without data.
+
+        Args:
+            signals: what enters, in the order of forward's tensor arguments.
+            shape: of one output sample, without the batch.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Networks of other tools: QONNX files and live Brevitas models."""

@@ -1,0 +1,87 @@
+"""The streams of a QONNX file while its nodes are read, and the layers made of them so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnx
+from torch import Tensor, nn
+
+from hwcost.errors import UnknownOperation
+from hwcost.importers.qonnx_quantizers import Affine, Quantizer, norm_of
+
+Options = Mapping[str, Any]
+"""The attributes of a node."""
+
+
+@dataclass(eq=False)
+class Reader:
+    """Nodes so far.
+
+    Attributes:
+        constants: tensor -> value, weights that are quantized included.
+        shapes: tensor -> its shape, 0 where open, as far as the file says.
+        quants: tensor -> the quantizer that made it.
+        layers, calls: of the network.
+        same: tensor -> the one that it is.
+        affine: tensor -> the map that makes it, which nothing has taken up yet.
+        unknown: tensors of nodes that could not be read.
+    """
+
+    constants: dict[str, Tensor]
+    shapes: Mapping[str, tuple[int, ...]]
+    quants: dict[str, Quantizer] = field(default_factory=dict)
+    layers: dict[str, nn.Module] = field(default_factory=dict)
+    calls: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
+    same: dict[str, str] = field(default_factory=dict)
+    affine: dict[str, Affine] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+
+    def alias(self, tensor: str) -> str:
+        """The tensor that a name stands for."""
+        return self.same.get(tensor, tensor)
+
+    def add(self, node: onnx.NodeProto, layer: nn.Module, *inputs: str) -> None:
+        """A layer in the stream."""
+        streams = tuple(self.settled(each) for each in inputs)
+        self._call((node.name or node.output[0]), layer, streams, node.output[0])
+
+    def _call(self, name: str, layer: nn.Module, inputs: tuple[str, ...], output: str) -> None:
+        place = name.replace(".", "_")  # no name of a child has a dot
+        self.layers[place] = layer
+        self.calls.append((place, inputs, output))
+
+    def settled(self, tensor: str) -> str:
+        """The tensor that a name stands for; an affine map that nothing has taken up becomes a batch norm."""
+        if tensor in self.affine:
+            affine = self.affine.pop(tensor)
+            self._call(f"{tensor}_affine", norm_of(affine, self.last(affine.source)), (affine.source,), tensor)
+        return self.alias(tensor)
+
+    def passed(self, node: onnx.NodeProto) -> None:
+        """What leaves is still on the grid of what enters."""
+        made = self.quants.get(self.alias(node.input[0]))
+        if made is not None:
+            self.quants[node.output[0]] = made
+
+    def number(self, tensor: str) -> Tensor:
+        """A constant.
+
+        Raises:
+            UnknownOperation: it is none.
+        """
+        if tensor not in self.constants:
+            raise UnknownOperation(f"{tensor} is no constant; run qonnx-cleanup on the file")
+        return self.constants[tensor]
+
+    def weight(self, tensor: str) -> tuple[Tensor, Quantizer]:
+        """A quantized constant, and its quantizer."""
+        if tensor not in self.quants:
+            raise UnknownOperation(f"its weight {tensor} has no Quant node, so no width")
+        return self.number(tensor), self.quants[tensor]
+
+    def last(self, tensor: str) -> Any:
+        """The layer that made a tensor."""
+        return next((self.layers[layer] for layer, _, output in self.calls if output == self.alias(tensor)), None)

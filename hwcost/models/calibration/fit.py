@@ -1,0 +1,245 @@
+"""Fits the constants of the laws to measured units, and says how wrong the laws are on them.
+
+A law is linear in its constants, so the columns of the fit are the law itself, one constant at a time: there is no
+second formula to keep in step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.stats import spearmanr
+
+from hwcost.errors import BadOption
+from hwcost.models.calibration.corpus import Measured, Unit
+from hwcost.models.calibration.unit_prices import group_of, price
+from hwcost.models.formulas.coefficients import values, with_values
+from hwcost.models.resources import AREAS
+
+Array = NDArray[np.float64]
+
+LEAST_LUT = 4
+"""Smaller units are exact or a LUT off, which as a share of them says nothing; their errors are not averaged."""
+
+SOFT = 0.1
+"""Relative residual above which a unit pulls no longer with its square, so that no odd unit bends a law."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Constants that are fitted together.
+
+    Attributes:
+        flow: whose constants they are.
+        groups: the groups of units, see `group_of`, that they are fitted to.
+        names: of the constants; all others are held.
+    """
+
+    flow: str
+    groups: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("rtl", ("matvec",), ("multiplier_bit", "multiplier_sign", "small_multiplier_bit", "small_multiplier",
+                               "keep_bit", "keep", "negate", "negate_single", "negate_weight", "select", "xnor",
+                                "tree", "accumulator", "accumulator_carry")),
+    Stage("rtl", ("unit rtl", "control"), ("mvu_control", "mvu_counter_bit")),
+    Stage("hls", ("unit hls",), ("negate", "accumulator", "mvu_control", "mvu_counter_bit", "replay_bit",
+                                 "input_lane")),
+    Stage("rtl", ("constant",), ("constant_adder_bit",)),
+    Stage("rtl", ("thresholds parallel", "thresholds search"), ("comparator", "encoder", "search_bit",
+                                                                "fold_counter_bit", "thresholds_control")),
+    Stage("rtl", ("thresholds parallel constant", "thresholds search constant"), ("short_comparator",
+                                                                                  "constant_comparator",
+                                                                                  "constant_encoder",
+                                                                                  "constant_stage")),
+    Stage("rtl", ("window serial",), ("window_control", "window_address_bit", "window_loop_bit")),
+    Stage("rtl", ("window parallel",), ("window_whole_control", "window_image_bit", "window_phase_bit",
+                                        "window_odd_side")),
+    Stage("rtl", ("adder", "pool max", "pool sum", "saturate"), ("stream_control", "round_control", "adder_bit",
+                                                                 "sum_bit", "maximum_bit", "running_maximum_bit",
+                                                                 "saturate_bit")),
+    Stage("rtl", ("converter up", "converter down"), ("converter_control", "converter_counter_bit")),
+    Stage("rtl", ("copy",), ("copy_control",)),
+    Stage("rtl", ("fifo srl", "fifo bram18"), ("fifo_control", "fifo_pointer_bit")),
+    Stage("rtl", ("label",), ("label_control", "label_bit", "label_lane_bit", "label_index_bit")),
+)  # fmt: skip
+"""In order: what a later stage holds is what an earlier one found. A flow "hls" takes the arithmetic of "rtl"."""
+
+
+def columns(rows: Sequence[Measured], stage: Stage, held: Mapping[str, float]) -> tuple[Array, Array]:
+    """What one of every fitted constant adds to the LUTs of every unit, (units, constants); and the rest, (units,)."""
+    zero = dict(held) | dict.fromkeys(stage.names, 0.0)
+    rest = np.array([price(row.unit, row.family, zero)["LUT"] for row in rows])
+    each = [
+        np.array([price(row.unit, row.family, zero | {name: 1.0})["LUT"] for row in rows]) - rest
+        for name in stage.names
+    ]
+    return np.stack(each, axis=1), rest
+
+
+def solve(terms: Array, rest: Array, measured: Array) -> Array:
+    """Non-negative constants with the least robust sum of squared relative residuals.
+
+    Args:
+        terms: (units, constants). rest, measured: (units,); measured above 0.
+
+    Raises:
+        BadOption: fewer units than constants.
+    """
+    if len(measured) < terms.shape[1]:
+        raise BadOption(f"calibrate: {len(measured)} units for {terms.shape[1]} constants; give a larger corpus")
+    weight = 1 / measured
+    scaled, target = terms * weight[:, None], (measured - rest) * weight
+    start = np.full(terms.shape[1], 0.5)
+    found = least_squares(
+        lambda c: scaled @ c - target,
+        start,
+        jac=lambda c: scaled,
+        bounds=(0, np.inf),
+        loss="soft_l1",
+        f_scale=SOFT,
+        xtol=1e-12,
+        ftol=1e-12,
+        gtol=1e-12,
+    )
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def fit(rows: Sequence[Measured], stages: Sequence[Stage] = STAGES) -> dict[str, dict[str, float]]:
+    """Flow -> constant -> value, rounded to four decimals.
+
+    Args:
+        rows: measured units; a stage without any is left out, its constants stay.
+        stages: what is fitted to what, in order.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for stage in stages:
+        chosen = _of(rows, stage)
+        if not chosen:
+            continue
+        held = with_values(found, stage.flow)
+        if stage.flow != "rtl":
+            held = dict(held) | {name: found.get("rtl", {}).get(name, held[name]) for name in ARITHMETIC}
+        terms, rest = columns(chosen, stage, held)
+        solved = solve(terms, rest, _luts(chosen))
+        fitted = {name: round(float(value), 4) for name, value in zip(stage.names, solved, strict=True)}
+        found.setdefault(stage.flow, {}).update(fitted)
+    for name in ARITHMETIC:
+        if name in found.get("rtl", {}):
+            found.setdefault("hls", {}).setdefault(name, found["rtl"][name])
+    return found
+
+
+ARITHMETIC = (
+    "multiplier_bit", "multiplier_sign", "small_multiplier_bit", "small_multiplier", "keep_bit", "keep",
+    "negate_single", "negate_weight", "xnor", "tree", "accumulator_carry",
+)  # fmt: skip
+"""Constants that no flow changes."""
+
+
+def _of(rows: Sequence[Measured], stage: Stage) -> list[Measured]:
+    return [row for row in rows if group_of(row.unit) in stage.groups and row.amounts.get("LUT", 0) >= LEAST_LUT]
+
+
+def _luts(rows: Sequence[Measured]) -> Array:
+    return np.array([row.amounts["LUT"] for row in rows], dtype=np.float64)
+
+
+def left_out(rows: Sequence[Measured], stage: Stage, key: Callable[[Unit], str], held: Mapping[str, float]) -> Array:
+    """Predicted LUTs of every unit of a stage, each by a fit that has not seen any unit with its key.
+
+    NaN where a unit needs a constant that no other has.
+
+    Args:
+        rows: of the stage.
+        stage: what is fitted.
+        key: e.g. its precision, or its shape.
+        held: every other constant.
+    """
+    terms, rest = columns(rows, stage, held)
+    measured, keys = _luts(rows), np.array([key(row.unit) for row in rows])
+    predicted = np.zeros(len(rows))
+    for one in np.unique(keys):
+        out = keys == one
+        alone = (terms[~out] == 0).all(0) & (terms[out] != 0).any(0)
+        if alone.any():
+            predicted[out] = np.nan
+            continue
+        predicted[out] = terms[out] @ solve(terms[~out], rest[~out], measured[~out]) + rest[out]
+    return predicted
+
+
+def precision(unit: Unit) -> str:
+    """The wires of a unit: what is left out as a whole precision."""
+    return f"{unit.weight} {unit.input}"
+
+
+def shape(unit: Unit) -> str:
+    """The parallelism and geometry of a unit: what is left out as a whole shape."""
+    return f"{unit.simd} {unit.structure} {unit.geometry}"
+
+
+def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:
+    """Every unit with its price: group, weight, input, simd, and for every resource that was counted estimate and
+    measure, NaN else.
+
+    Args:
+        rows: measured units.
+        constants: flow -> constants; None takes the shipped ones.
+    """
+    table = []
+    for row in rows:
+        group = group_of(row.unit)
+        flow = "hls" if group == "unit hls" else "rtl"
+        amounts = price(row.unit, row.family, values(flow) if constants is None else constants[flow], whole=True)
+        table.append(
+            {"group": group, "weight": row.unit.weight, "input": row.unit.input, "simd": row.unit.simd}
+            | {name: amounts.get(name) for name in AREAS}
+            | {f"{name}_measured": row.amounts.get(name) for name in AREAS}
+        )
+    return pd.DataFrame(table)
+
+
+def errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Errors by group and resource of a table of `priced`.
+
+    Returns:
+        group, resource, units, median (estimate / measured), MAPE, worst, Spearman and exact (share of units that are
+        met exactly). Relative errors are over units of LEAST_LUT at least (of LUT), or above 0.
+    """
+    found = []
+    for group, rows in table.groupby("group", sort=True):
+        for name in AREAS:
+            ours, measured = (rows[column].to_numpy(dtype=np.float64) for column in (name, f"{name}_measured"))
+            known = np.isfinite(ours) & np.isfinite(measured)
+            if known.any() and (ours[known].any() or measured[known].any()):
+                found.append({"group": group, "resource": name} | spread(ours[known], measured[known], name))
+    return pd.DataFrame(found)
+
+
+def spread(ours: Array, measured: Array, resource: str = "LUT") -> dict[str, float]:
+    """How far estimates are from measures; see `errors`."""
+    large = measured >= (LEAST_LUT if resource == "LUT" else 1)
+    ratio = ours[large] / measured[large]
+    error = np.abs(ratio - 1)
+    varied = large.sum() > 2 and np.ptp(ours[large]) > 0 and np.ptp(measured[large]) > 0
+    return {
+        "units": len(ours),
+        "median": float(np.median(ratio)) if len(ratio) else np.nan,
+        "MAPE": float(error.mean()) if len(error) else np.nan,
+        "worst": float(error.max()) if len(error) else np.nan,
+        "Spearman": float(spearmanr(ours[large], measured[large])[0]) if varied else np.nan,
+        "exact": float((np.round(ours) == measured).mean()),
+    }
+
+
+def price_of(unit: Unit, family: str = "xcup") -> dict[str, float]:
+    """Resources of a unit as the models price it today, in flow "rtl"."""
+    return price(unit, family, values("rtl"), whole=True)

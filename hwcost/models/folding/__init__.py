@@ -1,0 +1,1 @@
+"""Discrete choices of a folded pipeline: PE, SIMD, memory style, FIFO depth."""

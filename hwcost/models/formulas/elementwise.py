@@ -1,0 +1,176 @@
+"""Price of element-wise streams: sums of two branches, per-channel scale and bias."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import Adder, Saturate, ScaleBias
+from hwcost.models.formulas import dsp, lut
+from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.memory import memory, style_index
+from hwcost.models.formulas.relax import Arithmetic, Quantity
+
+
+class AdderFormula(Formula):
+    """Sum of two streams: one carry chain per channel in parallel.
+
+    Above the narrower of two unsigned operands there is only the carry; a sign is extended, and takes LUTs.
+
+    Error: LUT of 27 synthesized units: MAPE 5.3%, worst 20%; FF twice the measured, for a skid buffer that the
+    synthesized RTL does not have (reports/calibration/error.md).
+    Source: one carry chain; constants in coefficients.json.
+    """
+
+    def folds(self, block: Adder) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: Adder, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: Adder) -> tuple[Tensor, ...]:
+        left, right = widest(block.left), widest(block.right)
+        return left.bits, right.bits, widest(block.output).bits
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Adder)
+        return {"pe": fold.pe, "signed": float(adds_signed(block)), "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        left, right, outputs = widths
+        word = g.pe * outputs
+        added = ops.where(g.signed == 1, ops.maximum(left, right), ops.minimum(left, right))
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:adders": ops.ceil(c["adder_bit"] * g.pe * added),
+            "FF": ops.ceil(c["stream_ff_bit"] * word),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }
+
+
+class SaturateFormula(Formula):
+    """Clip of a stream: do the bits above the result all agree, and if not, select the nearest bound.
+
+    Error: LUT of 38 synthesized units: MAPE 28.7%, worst 550% (one bit cut off an unsigned result, which takes one LUT
+    in all), median 1.00; of 10 kept back median 1.06; FF as of an adder (reports/calibration/error.md).
+    Source: structure: a LUT6 looks at five upper bits; one LUT per result bit selects.
+    """
+
+    def folds(self, block: Saturate) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: Saturate, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: Saturate) -> tuple[Tensor, ...]:
+        return widest(block.input).bits, widest(block.output).bits
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Saturate)
+        return {"pe": fold.pe, "signed": float(clips_signed(block)), "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:adders": ops.ceil(g.pe * clip(ops, widths[0], widths[1], g.signed, c)),
+            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * widths[1]),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }
+
+
+def adds_signed(block: Adder) -> bool:
+    """Whether an operand has a sign."""
+    return bool((block.left.low < 0).any() or (block.right.low < 0).any())
+
+
+def clips_signed(block: Saturate) -> bool:
+    """Whether the result has a sign."""
+    return bool((block.output.low < 0).any())
+
+
+UPPER_BITS = 4
+"""Bits above a result that the LUT6 which selects a bit of it looks at itself. Source: Yosys 0.70."""
+
+
+LOOK = 0.42
+"""LUTs for each more of them, as a share of those for a bit of an unsigned result; of a signed one twice as many. Less
+than a half, so that no bit of a result saves anything. Source: fit, as `saturate_bit`."""
+
+
+def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, c: Mapping[str, float]) -> Quantity:
+    """LUTs of one clip: each bit is selected, but for a sign, and many bits above must first be looked at.
+
+    A signed result asks whether they are all alike, an unsigned one whether they are all zero: half of it.
+
+    Error: see `SaturateFormula`. A single bit above an unsigned result resets the register, and takes one LUT in all.
+    Source: structure as Yosys 0.70 builds it; constants in coefficients.json.
+    """
+    few = ops.special(inputs + signed <= result + UPPER_BITS)  # the slope is that of a longer look
+    upper = ops.where(few, 0 * inputs, inputs + signed - result - UPPER_BITS)
+    return c["saturate_bit"] * (result - signed + (LOOK + LOOK * signed) * upper)
+
+
+class ScaleBiasFormula(Formula):
+    """Per-channel multiply and add, with the factors in a memory of channels / PE words.
+
+    Error: LUT of 24 synthesized units: MAPE 6.5%, worst 15%; FF as of an adder (reports/calibration/error.md).
+    Source: structure; multiplier as in `lut`.
+    """
+
+    def folds(self, block: ScaleBias) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: ScaleBias, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: ScaleBias) -> tuple[Tensor, ...]:
+        inputs, weight = widest(block.input).bits, widest(block.weight).bits
+        bias = torch.ones_like(inputs) if block.bias is None else widest(block.bias).bits
+        return inputs, weight, bias, widest(block.output).bits
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, ScaleBias)
+        depth = block.channels // fold.pe
+        return {
+            "pe": fold.pe,
+            "depth": depth,
+            "biased": float(block.bias is not None),
+            "signed_input": float(bool((block.input.low < 0).any())),
+            "in_dsp": float(job.multipliers == "dsp"),
+            "style": style_index(job.weight_memory, depth, setting.flow),
+            "cycles": self.cycles(block, fold),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        inputs, weight, bias, outputs = widths
+        in_lut, in_bram, in_uram = memory(ops, g.pe * (weight + g.biased * bias), g.depth, g.style)
+        # neighbours multiply different inputs by different factors, so no two products share a slice
+        slices = dsp.multipliers(ops, weight, inputs, 1 + 0 * g.pe, g.pe, narrow=0 * g.pe, kind=setting.dsp_kind)
+        lane = lut.multiplier(ops, weight, inputs, g.signed_input, c)
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:multipliers": ops.ceil(g.pe * lane * (1 - g.in_dsp)),
+            "LUT:adders": ops.ceil(c["adder_bit"] * g.pe * outputs * g.biased),
+            "LUT:weights": in_lut,
+            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            "DSP": slices * g.in_dsp,
+            "BRAM18": in_bram,
+            "URAM": in_uram,
+            "cycles": g.cycles,
+        }

@@ -1,0 +1,206 @@
+"""Price of a matrix-vector unit: PE dot products of SIMD lanes, weights streamed from memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import MatVec
+from hwcost.models.formulas import dsp, lut
+from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.memory import (
+    MOST_STEPS,
+    STYLES,
+    bank_steps,
+    bram18,
+    distributed_ram,
+    log_repeated,
+    memory,
+    rom,
+    style_index,
+)
+from hwcost.models.formulas.relax import Arithmetic, Quantity
+
+MAX_STREAM_BITS = 8191
+"""Widest stream that HLS units accept (ap_int); FINN keeps it for all. Source: finn-hlslib, FINN dev 73ba5ed."""
+
+
+def fault(block: MatVec, fold: Fold, max_stream_bits: int = MAX_STREAM_BITS) -> str | None:
+    """What forbids a fold, in words; None if it is legal."""
+    outputs = block.rows * block.groups
+    if fold.pe < 1 or fold.simd < 1:
+        return f"PE={fold.pe}, SIMD={fold.simd}: both must be at least 1"
+    if fold.parallel_window:
+        return "parallel_window belongs to a sliding window, not to a matrix-vector unit"
+    if block.cols % fold.simd:
+        return f"SIMD={fold.simd} does not divide the {block.cols} inputs of a dot product"
+    if outputs % fold.pe or (block.rows % fold.pe and fold.pe % block.rows):
+        return f"PE={fold.pe} does not divide the {outputs} outputs (in {block.groups} group(s))"
+    if block.groups > 1 and fold.simd > 1 and fold.pe != outputs:
+        return f"SIMD={fold.simd} in a grouped unit needs PE={outputs} (all outputs), not {fold.pe}"
+    for name, bits in _streams(block, fold).items():
+        if bits > max_stream_bits:
+            return f"PE={fold.pe}, SIMD={fold.simd}: the {name} stream is {bits} bits wide, above {max_stream_bits}"
+    return None
+
+
+def _streams(block: MatVec, fold: Fold) -> dict[str, int]:
+    weight, inputs, acc = (int(widest(r).bits.detach().ceil()) for r in (block.weight, block.input, block.acc))
+    sharing = max(1, fold.pe // block.rows)
+    return {
+        "weight": fold.pe * fold.simd * weight,
+        "input": fold.simd * inputs * sharing,
+        "output": fold.pe * acc,
+    }
+
+
+class MatVecFormula(Formula):
+    """A folded matrix-vector unit, RTL style: replay buffer, multipliers, adder tree, accumulators, weight memory.
+
+    A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit.
+
+    Error: LUT of multipliers, adders and accumulators of 213 synthesized units: MAPE 2.9%, 2.9% of precisions never
+    seen, 3.4% of 53 kept back (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 13.9% (flow
+    "rtl", worst 51%), 13.0% ("hls", worst 82%); leaving one precision out 7.5 to 25.3%, where that can be done
+    (reports/calibration/published.md). FF of 184: 21%
+    and 20%. Cycles exact but for a constant of 3 to 5.
+    Source: physical form; constants in coefficients.json.
+    """
+
+    def folds(self, block: MatVec) -> list[Fold]:
+        outputs = block.rows * block.groups
+        every = (Fold(pe, simd) for pe in divisors(outputs) for simd in divisors(block.cols))
+        return [fold for fold in every if fault(block, fold) is None]
+
+    def cycles(self, block: MatVec, fold: Fold) -> int:
+        return block.weights // (fold.pe * fold.simd) * block.vectors
+
+    def widths(self, block: MatVec) -> tuple[Tensor, ...]:
+        return widest(block.weight).bits, widest(block.input).bits, widest(block.acc).bits
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, MatVec)
+        weight, inputs = widest(block.weight), widest(block.input)
+        lanes, words = fold.pe * fold.simd, block.cols // fold.simd
+        depth = block.weights // lanes
+        banks = fold.pe if setting.weight_banks == "per_pe" else 1
+        style = style_index(job.weight_memory, depth, setting.flow)
+        return {
+            "pe": fold.pe,
+            "simd": fold.simd,
+            "cycles": self.cycles(block, fold),
+            "depth": depth,
+            "banks": banks,
+            **{f"bank_step{bit}": step for bit, step in enumerate(bank_steps(lanes // banks, depth, STYLES[style]), 1)},
+            "input_depth": words,
+            "input_lanes": fold.simd * max(1, fold.pe // block.rows),
+            "replays": float(block.rows > fold.pe),
+            "replay_in_lutram": float(style_index("auto", words, setting.flow) == 0),
+            "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), depth)),
+            "bipolar": float(weight.bipolar),
+            "bipolar_input": float(inputs.bipolar),
+            "signs": float(weight.signed and not weight.bipolar) + float(inputs.signed and not inputs.bipolar),
+            "tree_levels": (fold.simd - 1).bit_length(),
+            "narrow": float(bool((weight.low == -weight.high).all()) and not weight.bipolar),
+            "in_dsp": float(job.multipliers == "dsp"),
+            "style": style,
+            "constant": float(not setting.writable),
+            "repeated": log_repeated(depth),
+            "in_lutram": float(depth > 1 and STYLES[style] == "lutram"),
+            "streamed": float(setting.weight_banks == "shared" and depth > 1 and STYLES[style] != "external"),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        weight, inputs, acc = widths
+        lane, product = _lane(ops, weight, inputs, g, setting)
+        tree = lut.adder_tree_bits(ops, g.simd, product)
+        unsigned = (g.signs == 0) & (g.bipolar == g.bipolar_input)
+        summed = ops.where(unsigned, ops.minimum(acc, product + g.tree_levels), acc)
+        word = g.input_lanes * inputs
+        replay = g.replays * g.input_depth * word
+        weight_lut, weight_bram, weight_uram = memory(ops, g.pe / g.banks * g.simd * weight, g.depth, g.style)
+        table = rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
+        weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
+        replay_lut, replay_bram = _replay(ops, word, g, setting)
+        weight_word = g.streamed * g.pe * g.simd * weight
+        ff = (
+            c["ff_control"]
+            + c["ff_accumulator"] * g.pe * acc
+            + c["ff_tree"] * g.pe * tree
+            + c["ff_lutram_bit"] * g.in_lutram * g.pe * g.simd * weight
+            + c["ff_input_lane"] * word
+            + c["ff_replay_bit"] * replay
+            + c["ff_weight_stream_bit"] * weight_word
+        )
+        slices = dsp.multipliers(ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, kind=setting.dsp_kind)
+        return {
+            # to the nearest: three parts that are all rounded up would add a LUT or two to each small unit
+            "LUT:multipliers": ops.floor(g.pe * g.simd * lane * (1 - g.in_dsp) + 0.5),
+            "LUT:adders": ops.floor(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product) + 0.5),
+            "LUT:accumulators": ops.floor(
+                g.pe * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed)) + 0.5
+            ),
+            "LUT:replay": replay_lut,
+            "LUT:inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
+            "LUT:weights": g.banks * weight_lut
+            + ops.ceil(g.banks * _bank_select(ops, weight, g) + c["weight_stream_bit"] * weight_word),
+            "LUT:control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits + 0 * g.pe),
+            "FF": ops.ceil(ff),
+            "DSP": slices * g.in_dsp,
+            "BRAM18": g.banks * weight_bram + replay_bram,
+            "URAM": g.banks * weight_uram,
+            "cycles": g.cycles,
+        }
+
+
+def _replay(ops: Arithmetic, word: Quantity, g: Any, setting: Setting) -> tuple[Quantity, Quantity]:
+    """LUT and BRAM18 of the buffer that shows an input vector again for every fold of the outputs.
+
+    RTL passes a word on while it is stored, so that one address serves both. An HLS unit pays per bit.
+    """
+    if setting.flow == "hls":
+        return 0 * word, 0 * word
+    buffered = (g.replays == 1) & (g.input_depth > 1)
+    in_lutram = distributed_ram(ops, word, g.input_depth, ports=1)
+    in_bram = bram18(ops, word, g.input_depth)
+    return (
+        ops.where(buffered & (g.replay_in_lutram == 1), in_lutram, 0 * word),
+        ops.where(buffered & (g.replay_in_lutram == 0), in_bram, 0 * word),
+    )
+
+
+def _bank_select(ops: Arithmetic, weight: Quantity, g: Any) -> Quantity:
+    """LUTs behind one memory of weights that choose between its banks: step by step, as `bank_steps` says."""
+    steps = [getattr(g, f"bank_step{bit}") for bit in range(1, MOST_STEPS + 1)]
+    whole = sum(steps)
+    mean = whole / MOST_STEPS * weight
+    risen = sum(step * (weight >= bit) for bit, step in enumerate(steps, 1))
+    return ops.where(ops.special(weight <= MOST_STEPS), risen, mean)
+
+
+def _lane(ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Any, setting: Setting) -> tuple[Quantity, Quantity]:
+    """LUTs of one multiplier lane and the width of its product.
+
+    A bipolar weight chooses between an input and its negative; Yosys builds the negative once for all PE, the vendor's
+    tool in published units does not, and no more does this price. A bipolar input negates each weight, by as many LUTs
+    as its magnitude has bits; two of them are an XNOR. A single unsigned bit keeps or drops the other operand. A
+    ternary weight is built as any other of two bits: no synthesizer knows that one of its codes is never used.
+    """
+    c = setting.constants
+    bipolar, bipolar_input = g.bipolar == 1, g.bipolar_input == 1
+    single = ops.special(ops.minimum(weight, inputs) <= 1)
+    lane = lut.multiplier(ops, weight, inputs, g.signs, c)
+    lane = ops.where(bipolar_input, c["negate_weight"] * (weight - g.signs), lane)
+    chosen = c["negate"] * inputs + c["select"]
+    chosen = ops.where(ops.special(inputs <= 1), c["negate_single"] + 0 * inputs, chosen)
+    lane = ops.where(bipolar, chosen, lane)
+    lane = ops.where(bipolar & bipolar_input, c["xnor"] + 0 * lane, lane)
+    product = ops.where(single, ops.maximum(weight, inputs), weight + inputs)
+    product = ops.where(bipolar, inputs + 1, product)
+    product = ops.where(bipolar_input, weight + 1, product)
+    product = ops.where(bipolar & bipolar_input, inputs, product)
+    return lane, product

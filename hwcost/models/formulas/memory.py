@@ -1,0 +1,189 @@
+"""What memories cost: LUT RAM, BRAM18, URAM."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+from math import ceil, log2
+
+from hwcost.models.formulas.relax import Arithmetic, Quantity
+
+BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
+"""(width in bits, depth in words) of one RAMB18 in simple dual port. Source: UG573 table 1-10."""
+
+URAM_PORT = (72, 4096)
+LUTRAM_DEPTH = 64
+AUTO_LUTRAM_DEPTH = {"rtl": 64, "hls": 31}
+"""Up to this depth "auto" keeps a memory in LUT RAM. Source: weight memories of 114 published units (Vivado 2020.1):
+RTL used BRAM in 3 of 19 up to 64 words and in all above; HLS in none up to 16 and in 16 of 19 from 32 to 64."""
+
+STYLES = ("lutram", "bram18", "uram", "external")
+
+
+SELECTED = 4
+"""Banks that one LUT6 chooses between; wider choices join such LUTs by the multiplexers of the slice, which are free.
+Source: UG574, figure "32:1 multiplexer"."""
+
+
+def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+    """LUTs of a LUT RAM or ROM: one per bit and 64 words.
+
+    Error: the output multiplexer above 64 words is not counted: about width/4 per 64 words more.
+    Source: UG574, RAM64X1S and ROM64X1.
+    """
+    return width_bits * ops.ceil_fixed(depth / LUTRAM_DEPTH)
+
+
+FEW_WORDS = 8
+"""Words up to which a table has fewer different columns than a wide word has bits."""
+
+
+def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quantity) -> Quantity:
+    """LUTs of a table of constants: one per bit and 64 words; of few words, equal columns are built once.
+
+    A column of d words is one of 2^d functions of the address, of which the two constants and the address bits
+    themselves take no LUT.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words.
+        repeated: `log_repeated` of the depth.
+
+    Error: reports/calibration/error.md, "memory rom"; its contents are random, as trained weights nearly are.
+    Source: counting; Yosys 0.70.
+    """
+    functions = ops.exp2(ops.minimum(depth, FEW_WORDS + 0 * depth))
+    built = functions - 2 - ops.ceil_log2(depth)
+    few = ops.ceil(built * (1 - ops.exp2(repeated * width_bits)))
+    return ops.where(depth <= FEW_WORDS, few, lutram(ops, width_bits, depth))
+
+
+def log_repeated(depth: int) -> float:
+    """Logarithm to base 2 of the chance that a column of so many words is not a given one."""
+    return log2(1 - 2.0 ** -min(max(depth, 1), FEW_WORDS))
+
+
+RAM_BITS = {1: 16, 2: 14}
+"""Bits of 32 words in the eight LUTs of a RAM32M16, by ports: one address for reading and writing, or one each."""
+
+
+def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, ports: int) -> Quantity:
+    """LUTs of a LUT RAM that is written while it is read, in groups of eight LUTs: RAM32M16, RAM64M8 above 32 words.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words.
+        ports: 1 where reading and writing share an address, else 2.
+
+    Error: reports/calibration/error.md, "memory ram" and "memory spram"; twice the one of 7 series.
+    Source: UG574, RAM32M16 and RAM64M8; Yosys 0.70 uses no smaller groups on UltraScale+.
+    """
+    groups = ops.ceil(width_bits / ops.where(depth <= LUTRAM_DEPTH // 2, RAM_BITS[ports], RAM_BITS[ports] // 2))
+    banks = ops.ceil_fixed(depth / LUTRAM_DEPTH)
+    chosen = ops.where(banks > 1, ops.ceil_fixed(banks / SELECTED) * width_bits + 2 * banks, 0 * width_bits)
+    return 8 * groups * banks + chosen
+
+
+def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+    """RAMB18 of one memory, in the best of its port geometries; non-decreasing in both arguments.
+
+    Error: within 1 block on 107 of 114 published units with a memory per PE (reports/calibration/published.md). A
+    vendor tool may cascade instead, or add a block for timing.
+    Source: UG573 table 1-10.
+    """
+    return ops.fewest_cells(width_bits, depth, BRAM18_PORTS)
+
+
+@cache
+def banks(width_bits: int, depth: int) -> int:
+    """RAMs above one another in a block RAM memory: of the geometries with fewest blocks, the one with fewest banks.
+
+    Source: Yosys 0.70 on 90 memories; UG573 table 1-10, a RAMB36 twice as deep as a RAMB18 of its width.
+    """
+    cells = [(bits, words * pair, pair) for bits, words in BRAM18_PORTS for pair in (1, 2)]
+    built = [(ceil(width_bits / bits) * ceil(depth / words) * pair, ceil(depth / words)) for bits, words, pair in cells]
+    return min(built)[1]
+
+
+MOST_JOINED = 6
+"""Banks up to which LUT6 that choose between four are joined for nothing; above, Yosys 0.70 takes a LUT for two."""
+
+
+def bank_select(width_bits: int, depth: int, style: str = "bram18") -> int:
+    """LUTs that choose the bank that a word of a memory is read from.
+
+    Args:
+        width_bits: of a word.
+        depth: in words.
+        style: "bram18" or "uram"; memories of other styles have no banks.
+
+    Error: reports/calibration/error.md, "memory bram18" and "memory uram". Newer vendor tools cascade instead, without
+    a LUT.
+    Source: a LUT6 for every bit and four banks (a LUT for two, of many banks), and one that decodes each bank; Yosys
+    0.70 on 90 memories. A vendor tool needs at most half of it.
+    """
+    many = banks(width_bits, depth) if style == "bram18" else ceil(depth / URAM_PORT[1]) if style == "uram" else 1
+    one = ceil(many / (SELECTED if many <= MOST_JOINED else 2))  # LUTs for a bit
+    return one * width_bits + many if many > 1 else 0
+
+
+MOST_STEPS = 8
+"""Bits of a weight up to which `bank_steps` follows the choice between banks; beyond, every bit costs the mean."""
+
+
+@cache
+def bank_steps(lanes: int, depth: int, style: str) -> tuple[float, ...]:
+    """What each bit of a weight adds to the LUTs that choose between banks, from the first to the MOST_STEPS-th.
+
+    The synthesizer's choice of a port geometry, and the banks with it, jumps up and down with the width of a word; a
+    price must not fall where a width grows, so the closest curve that does not fall stands for it.
+
+    Args:
+        lanes: weights in a word.
+        depth: in words.
+        style: as `bank_select`.
+    """
+    exact = [bank_select(lanes * bits, depth, style) for bits in range(1, MOST_STEPS + 1)]
+    if not any(exact):
+        return (0.0,) * MOST_STEPS
+    from scipy.optimize import isotonic_regression  # half a second to import, for what few memories need
+
+    rising = isotonic_regression(exact).x.tolist()
+    return tuple(after - before for before, after in pairwise([0.0, *rising]))
+
+
+def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+    """URAM288 of one memory: 4096 rows of 72 bits, in which narrow words of a deeper memory stand side by side.
+
+    Error: exact on 22 of 23 synthesized memories, the others one block off (reports/calibration/error.md); no published
+    row to compare with.
+    Source: UG573, chapter 2; Yosys 0.70.
+    """
+    return ops.ceil(width_bits * ops.ceil_fixed(depth / URAM_PORT[1]) / URAM_PORT[0])
+
+
+def memory(
+    ops: Arithmetic, width_bits: Quantity, depth: Quantity, style: Quantity
+) -> tuple[Quantity, Quantity, Quantity]:
+    """LUT, BRAM18 and URAM of one memory.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words; a memory of one word is a constant or a register and costs nothing here.
+        style: index into STYLES; an external memory costs nothing here.
+    """
+    exists = depth > 1
+    in_lutram = ops.where(exists & (style == 0), lutram(ops, width_bits, depth), 0.0 * width_bits)
+    in_bram = ops.where(exists & (style == 1), bram18(ops, width_bits, depth), 0.0 * width_bits)
+    in_uram = ops.where(exists & (style == 2), uram(ops, width_bits, depth), 0.0 * width_bits)
+    return in_lutram, in_bram, in_uram
+
+
+def style_index(style: str, depth: int, flow: str) -> int:
+    """The style as an index into STYLES; "auto" decides by depth alone, so that no width can change it."""
+    if style == "auto":
+        return 0 if depth <= AUTO_LUTRAM_DEPTH[flow] else 1
+    return STYLES.index(style)

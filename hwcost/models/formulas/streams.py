@@ -1,0 +1,170 @@
+"""Price of what connects units: links (converters, FIFOs, copies), joins of streams, the choice of a label."""
+
+from __future__ import annotations
+
+from math import gcd, lcm
+from typing import Any
+
+from torch import Tensor
+
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import Concat, LabelSelect, Link
+from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.memory import bram18
+from hwcost.models.formulas.relax import Arithmetic, Quantity
+
+SRL_DEPTH = 32
+"""Words of a shift register in one LUT. Source: UG574, SRLC32E."""
+
+MOST_SRL = {"rtl": 256, "hls": 31}
+"""Up to this depth a FIFO is made of shift registers, beyond of BRAM18. Source: FINN dev 73ba5ed (Q_srl up to 256); HLS
+keeps up to 1,024 bits in shift registers, which is 32 words of 32 bits."""
+
+
+JOINED = 4
+"""Shift registers whose outputs the multiplexers of the slice join for nothing. Source: UG574, figure "128-bit shift
+register"."""
+
+
+def shift_registers(depth: int) -> int:
+    """LUTs of a FIFO per bit: shift registers above one another, and what chooses between groups of four.
+
+    >>> shift_registers(32), shift_registers(128), shift_registers(200)
+    (1, 4, 8)
+    """
+    count = -(-depth // SRL_DEPTH)
+    return count + (count > JOINED)
+
+
+class LinkFormula(Formula):
+    """A stream between two blocks: control of a copy, a converter of word widths, a FIFO.
+
+    A converter collects words up to the least common multiple of both widths (flip-flops), and shifts them out (a load
+    multiplexer per bit). A FIFO is as deep as `rates.depths` says, its BRAM a power of two deep.
+
+    Error: reports/calibration/error.md, "converter", "fifo" and "copy".
+    Source: Yosys 0.70; UG574 for shift registers; constants in coefficients.json.
+    """
+
+    def folds(self, block: Link) -> list[Fold]:
+        return [Fold()]
+
+    def cycles(self, block: Link, fold: Fold) -> int:
+        return 0
+
+    def widths(self, block: Link) -> tuple[Tensor, ...]:
+        return (widest(block.wire).bits,)
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        adapter = job.adapter
+        assert adapter is not None
+        whole = lcm(adapter.produced, adapter.consumed)
+        collects, shifts = whole != adapter.produced, whole != adapter.consumed
+        shallow = adapter.depth <= MOST_SRL[setting.flow]
+        return {
+            "collected": whole * collects,
+            "shifted": whole * shifts,
+            "loaded": (whole - adapter.consumed) * shifts,
+            "converters": collects + shifts,
+            "counters": (whole // adapter.produced).bit_length() * collects
+            + (whole // adapter.consumed).bit_length() * shifts,
+            "word": adapter.consumed,
+            "fifo": float(adapter.depth > 0),
+            "srl": shift_registers(adapter.depth) if shallow else 0,
+            "depth": 0 if shallow else 1 << (adapter.depth - 1).bit_length(),
+            "pointer": 2 * (adapter.depth - 1).bit_length() if adapter.depth else 0,
+            "copied": float(adapter.copied),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        (bits,) = widths
+        none = 0 * g.word
+        deep = ops.where(g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1 + none)), 0.0 * g.word * bits)
+        registers = (g.collected + g.shifted) * bits + g.fifo * g.word * bits
+        return {
+            "LUT:converters": ops.ceil(c["converter_bit"] * g.loaded * bits)
+            + ops.ceil_fixed(c["converter_control"] * g.converters + c["converter_counter_bit"] * g.counters),
+            "LUT:fifos": g.srl * g.word * bits,
+            "LUT:control": ops.ceil(
+                c["copy_control"] * g.copied + c["fifo_control"] * g.fifo + c["fifo_pointer_bit"] * g.pointer
+            ),
+            "FF": ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters + g.copied),
+            "DSP": none,
+            "BRAM18": deep,
+            "URAM": none,
+            "cycles": none,
+        }
+
+
+class ConcatFormula(Formula):
+    """Streams taken in turn, PE channels per cycle: a multiplexer of up to four streams per LUT and bit.
+
+    Error: reports/calibration/error.md, "concat".
+    Source: Yosys 0.70.
+    """
+
+    def folds(self, block: Concat) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(gcd(*block.streams))]
+
+    def cycles(self, block: Concat, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: Concat) -> tuple[Tensor, ...]:
+        return (widest(block.output).bits,)
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Concat)
+        return {"pe": fold.pe, "levels": -(-(len(block.streams) - 1) // 3), "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        word = g.pe * widths[0]
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
+            "LUT:multiplexers": g.levels * word,
+            "FF": ops.ceil(c["stream_ff_bit"] * word),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }
+
+
+class LabelSelectFormula(Formula):
+    """The index of the largest element, PE elements per cycle: comparators, the best so far and its index.
+
+    Error: reports/calibration/error.md, "label".
+    Source: Yosys 0.70; constants in coefficients.json.
+    """
+
+    def folds(self, block: LabelSelect) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: LabelSelect, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: LabelSelect) -> tuple[Tensor, ...]:
+        return (widest(block.input).bits,)
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, LabelSelect)
+        index = max(1, (block.channels - 1).bit_length())
+        return {"pe": fold.pe, "index": index, "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        (bits,) = widths
+        return {
+            "LUT:control": ops.ceil_fixed(c["label_control"] + 0 * g.pe),
+            "LUT:comparators": ops.ceil(
+                (c["label_bit"] + c["label_lane_bit"] * (g.pe - 1)) * bits + c["label_index_bit"] * g.index
+            ),
+            "FF": ops.ceil(bits + 2 * g.index + 1),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }

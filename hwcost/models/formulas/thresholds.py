@@ -1,0 +1,107 @@
+"""Price of quantized activations: comparators, and thresholds that double in number with every output bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import Thresholds
+from hwcost.models.formulas import lut
+from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.memory import bram18, distributed_ram, lutram
+from hwcost.models.formulas.relax import Arithmetic, Quantity
+
+MOST_LUTRAM = 64
+"""Words of thresholds that are kept in LUT RAM. Source: the LUT RAM of LFC-W1A1 (2,314 LUT) and of CNV-W1A1 (1,578) in
+BNN-PYNQ is that of their thresholds (2,048 and 1,536 LUT by this rule), up to 64 words deep."""
+
+ABSORBED = 16
+"""Words of constants that the LUTs of a comparator look up themselves. Source: Yosys 0.70, thresholds chosen by up to
+four bits (`constant_stage` in coefficients.json); FINN's RTL reads every word from a memory of its own."""
+
+
+class ThresholdsFormula(Formula):
+    """Multi-threshold activation, PE channels per cycle.
+
+    `Setting.thresholds` chooses the structure: "parallel" compares with all 2^bits - 1 thresholds at once, "search"
+    is a pipeline of one comparator per output bit, each with a memory of its own, twice as deep as the one before.
+    Each memory is LUT RAM up to 64 words and BRAM18 above, whatever its width.
+
+    Error: LUT of 83 synthesized units with variable thresholds: MAPE 4.2%, worst 24% (reports/calibration/error.md).
+    Source: Yosys 0.70; storage as in FINN's Thresholding_rtl.
+    """
+
+    def folds(self, block: Thresholds) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: Thresholds, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+    def widths(self, block: Thresholds) -> tuple[Tensor, ...]:
+        return widest(block.input).bits, widest(block.output).bits
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Thresholds)
+        return {"pe": fold.pe, "depth": block.channels // fold.pe, "cycles": self.cycles(block, fold)}
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        structure = _search if setting.thresholds == "search" else _parallel
+        compared, bits = widths
+        return {
+            "LUT:control": ops.ceil_fixed(
+                c["thresholds_control"] + c["fold_counter_bit"] * ops.ceil_log2(g.depth) + 0 * g.pe
+            ),
+            "DSP": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+            **structure(ops, compared, bits, g, setting),
+        }
+
+
+def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> Quantity:
+    """Thresholds in LUTs: RAM that can be written, or constants in flow "hls"."""
+    return lutram(ops, width, depth) if setting.flow == "hls" else distributed_ram(ops, width, depth, ports=2)
+
+
+def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setting: Setting) -> dict[str, Quantity]:
+    c = setting.constants
+    steps = ops.exp2(bits) - 1
+    width = g.pe * steps * compared
+    none = 0 * width
+    least = ABSORBED if setting.flow == "hls" and not setting.writable else 1
+    small = (g.depth > least) & (g.depth <= MOST_LUTRAM)
+    if setting.flow == "hls":  # a memory per PE and threshold
+        deep = g.pe * steps * bram18(ops, compared, g.depth)
+    else:
+        deep = bram18(ops, width, g.depth)
+    return {
+        "LUT:comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
+        "LUT:thresholds": ops.where(small, _words(ops, width, g.depth, setting), none),
+        "FF": ops.ceil(c["stream_ff_bit"] * g.pe * bits),
+        "BRAM18": ops.where(g.depth > MOST_LUTRAM, deep, none),
+    }
+
+
+def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setting: Setting) -> dict[str, Quantity]:
+    c = setting.constants
+
+    def stored(stage: Quantity) -> Quantity:
+        depth = g.depth * ops.exp2(stage)
+        small = (depth > 1) & (depth <= MOST_LUTRAM)
+        return ops.where(small, _words(ops, compared, depth, setting), 0.0 * compared * depth)
+
+    def blocks(stage: Quantity) -> Quantity:
+        depth = g.depth * ops.exp2(stage)
+        return ops.where(depth > MOST_LUTRAM, bram18(ops, compared, depth), 0.0 * compared * depth)
+
+    # the address of a stage depends on the data, so every PE reads a memory of its own
+    return {
+        "LUT:comparators": ops.ceil(c["search_bit"] * g.pe * bits * compared),
+        "LUT:thresholds": g.pe * ops.sum_stages(bits, stored),
+        "FF": ops.ceil(g.pe * (bits * (compared + bits) + c["stream_ff_bit"] * bits)),
+        "BRAM18": g.pe * ops.sum_stages(bits, blocks),
+    }

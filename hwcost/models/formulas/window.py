@@ -1,0 +1,178 @@
+"""Price of sliding windows with their line buffers, and of the pooling behind them."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from hwcost.errors import BadOption
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import Pool, Window
+from hwcost.models.formulas import lut
+from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.memory import distributed_ram, memory, style_index
+from hwcost.models.formulas.relax import Arithmetic, Quantity
+
+
+def _plane(block: Window) -> tuple[tuple[int, int, int, int], ...]:
+    """(padded size, kernel, stride, dilation) of rows and columns; a 1-d window is one row high."""
+    rank = len(block.image)
+    if rank > 2:
+        raise BadOption(f"a sliding window of {rank} spatial dimensions has no formula; lower it to 1 or 2 dimensions")
+    axes = tuple(
+        (size + before + after, kernel, stride, dilation)
+        for size, (before, after), kernel, stride, dilation in zip(
+            block.image, block.padding, block.kernel, block.stride, block.dilation, strict=True
+        )
+    )
+    return axes if rank == 2 else ((1, 1, 1, 1), *axes)
+
+
+def buffer_words(block: Window, simd: int) -> int:
+    """Words of the cyclic buffer: the lines that a window spans, less what has not arrived yet.
+
+    Args:
+        block: the window.
+        simd: channels per word; divides the channels.
+
+    Error: none; the depth of the buffer in FINN's RTL window (dev 73ba5ed).
+    Source: ConvolutionInputGenerator_rtl of FINN dev 73ba5ed, default style.
+    """
+    (_, k_h, s_h, d_h), (width, k_w, s_w, d_w) = _plane(block)
+    words = (k_h - 1) * d_h * width + (k_w - 1) * d_w + 1
+    skipped = max(0, s_w - 1 - k_h * k_w) + max(0, (s_h - 1) * width - k_h * k_w)
+    return (words + skipped) * (block.channels // simd)
+
+
+class WindowFormula(Formula):
+    """A sliding window: one cyclic buffer read pixel by pixel, or line buffers with all pixels in registers.
+
+    HLS keeps kernel + stride whole lines instead of the cyclic buffer.
+
+    Error: cycles within 10 to 15 of FINN's RTL simulation for the default style; LUT of 68 synthesized units: MAPE 6.9%
+    (reports/calibration/error.md); flow "hls" not measured.
+    Source: structure and cycles of FINN's ConvolutionInputGenerator_rtl (dev 73ba5ed).
+    """
+
+    def folds(self, block: Window) -> list[Fold]:
+        serial = [Fold(simd=simd) for simd in divisors(block.channels)]
+        # a dense consumer of a whole window takes all channels at once
+        wide = divisors(block.channels) if block.depthwise else [block.channels]
+        return serial + [Fold(simd=simd, parallel_window=True) for simd in wide]
+
+    def cycles(self, block: Window, fold: Fold) -> int:
+        (height, k_h, s_h, _), (width, k_w, _, _) = _plane(block)
+        words = block.channels // fold.simd
+        if fold.parallel_window:
+            return height * width * words + 2
+        out_w = block.output[-1]
+        out_h = prod(block.output[:-1])
+        return buffer_words(block, fold.simd) + out_h * max(out_w * k_h * k_w * words, s_h * width * words)
+
+    def widths(self, block: Window) -> tuple[Tensor, ...]:
+        return (widest(block.input).bits,)
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Window)
+        (height, k_h, s_h, d_h), (width, k_w, _, _) = _plane(block)
+        sides = (block.channels // fold.simd, height, width)
+        line = width * (block.channels // fold.simd)
+        if fold.parallel_window:
+            depth, buffers = line * d_h, k_h - 1
+        elif setting.flow == "hls":
+            depth, buffers = line, k_h + s_h
+        else:
+            depth, buffers = buffer_words(block, fold.simd), 1
+        loops = (block.channels // fold.simd, *block.kernel, *block.output)
+        return {
+            "simd": fold.simd,
+            "whole": float(fold.parallel_window),
+            "image_bits": float(sum((size - 1).bit_length() for size in sides)),
+            "phase_bits": float(sum((step - 1).bit_length() for step in block.stride)),
+            "odd_sides": float(sum(size & (size - 1) > 0 for size in sides)),
+            "loop_bits": float(sum((size - 1).bit_length() for size in loops)),
+            "depth": depth,
+            "buffers": buffers,
+            "pixels": k_h * k_w if fold.parallel_window else 1,
+            "style": style_index("auto", depth, setting.flow),
+            "cycles": self.cycles(block, fold),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        word = g.simd * widths[0]
+        in_lut, in_bram, _ = memory(ops, word, g.depth, g.style)
+        if setting.flow == "rtl":
+            rams = [distributed_ram(ops, word, g.depth, ports) for ports in (1, 2)]
+            in_lut = ops.where(g.style == 0, ops.where(g.whole == 1, *rams), 0 * word)
+        serial = (
+            c["window_control"] + c["window_address_bit"] * ops.ceil_log2(g.depth) + c["window_loop_bit"] * g.loop_bits
+        )
+        whole = (
+            c["window_whole_control"]
+            + c["window_image_bit"] * g.image_bits
+            + c["window_phase_bit"] * g.phase_bits
+            + c["window_odd_side"] * g.odd_sides
+        )
+        return {
+            "LUT:control": ops.ceil_fixed(ops.where(g.whole == 1, whole, serial)),
+            "LUT:lines": g.buffers * in_lut,
+            "FF": ops.ceil((c["stream_ff_bit"] + g.pixels) * word),
+            "DSP": 0 * g.simd,
+            "BRAM18": g.buffers * in_bram,
+            "URAM": 0 * g.simd,
+            "cycles": g.cycles,
+        }
+
+
+class PoolFormula(Formula):
+    """Reduction of a window, one element per channel and cycle; all elements at once above PE = channels.
+
+    Error: LUT of 19 synthesized maxima: MAPE 11.6%, worst 64%; of 23 sums: 2.4%, worst 8%; FF 1.5 and 1.7 times the
+    measured (reports/calibration/error.md).
+    Source: one compare and select (max), or one adder (sum), per lane.
+    """
+
+    def folds(self, block: Pool) -> list[Fold]:
+        window = prod(block.kernel)
+        whole = [Fold(pe=block.channels, simd=window)] if window > 1 else []
+        return [Fold(pe=pe) for pe in divisors(block.channels)] + whole
+
+    def cycles(self, block: Pool, fold: Fold) -> int:
+        return block.channels // fold.pe * (prod(block.kernel) // fold.simd) * block.vectors
+
+    def widths(self, block: Pool) -> tuple[Tensor, ...]:
+        return widest(block.input).bits, widest(block.output).bits
+
+    def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
+        block, fold = job.block, job.parallel
+        assert isinstance(block, Pool)
+        if block.kind not in ("max", "sum"):
+            raise BadOption(f"{job.layer}: pooling of kind {block.kind!r} has no formula; use 'max' or 'sum'")
+        return {
+            "pe": fold.pe,
+            "window": fold.simd,
+            "whole": float(fold.simd > 1),
+            "sums": float(block.kind == "sum"),
+            "round_bits": (prod(block.kernel) // fold.simd - 1).bit_length(),
+            "cycles": self.cycles(block, fold),
+        }
+
+    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+        c = setting.constants
+        inputs, outputs = widths
+        added = ops.where(g.whole == 1, c["adder_bit"] * lut.adder_tree(ops, g.window, inputs), c["sum_bit"] * inputs)
+        compared = ops.where(g.whole == 1, c["maximum_bit"] * (g.window - 1), c["running_maximum_bit"]) * inputs
+        lane = ops.where(g.sums == 1, added, compared)
+        return {
+            "LUT:control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.round_bits + 0 * g.pe),
+            "LUT:reduction": ops.ceil(g.pe * lane),
+            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            "DSP": 0 * g.pe,
+            "BRAM18": 0 * g.pe,
+            "URAM": 0 * g.pe,
+            "cycles": g.cycles,
+        }

@@ -1,0 +1,1 @@
+"""Fully unrolled layers, whose weights are constants in the fabric."""

@@ -1,0 +1,154 @@
+"""Quantized activations: in hardware, thresholds on an accumulator."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption, UnknownPrecision
+from hwcost.graph.ranges import Range
+from hwcost.graph.spec import LayerSpec, Signal
+from hwcost.quant.layers.signals import thresholds
+from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.tensor import QuantTensor
+
+
+def _per_channel(wire: Range) -> Range:
+    """() or (channels,), of a range that broadcasts against a stream."""
+    if wire.low.ndim == 0:
+        return wire
+    shape = () if wire.low.numel() == 1 else (-1,)
+    return Range(wire.low.reshape(shape), wire.high.reshape(shape), wire.bits.reshape(shape))
+
+
+class QuantIdentity(nn.Module):
+    """Quantizes a stream. At a float input of the network no hardware is built: it runs where the data comes from.
+
+    A plain tensor gives a plain tensor, a QuantTensor a QuantTensor.
+
+    Args:
+        quant: of the values; None passes them on, and has no hardware.
+    """
+
+    quant: Quantizer | None
+    signed: ClassVar[bool | None] = None
+    """What the quantizer must be; None for either."""
+
+    def __init__(self, quant: Quantizer | None) -> None:
+        super().__init__()
+        name = type(self).__name__
+        self.quant = checked(quant, f"{name}: quant")
+        if getattr(quant, "several", False) and not getattr(quant, "power", False):
+            raise BadOption(
+                f"{name}: the channels of a stream are added up, so widths that differ need steps that are "
+                "powers of two apart; give the scale domain=POW2"
+            )
+        if quant is not None and self.signed is not None and quant.signed != self.signed:
+            raise BadOption(
+                f"{name}: its values are {'signed' if self.signed else 'not signed'}; give the quantizer "
+                f"signed={self.signed}"
+            )
+
+    def function(self, x: Tensor) -> Tensor:
+        """What is quantized."""
+        return x
+
+    def float_function(self, x: Tensor) -> Tensor:
+        """What is computed without a quantizer."""
+        return self.function(x)
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    def forward(self, x: Tensor | QuantTensor) -> Tensor | QuantTensor:
+        """Like x, on the grid of the quantizer."""
+        quant: Any = self._modules.get("quant")  # past Module.__getattr__: small networks wait for Python
+        if isinstance(x, QuantTensor):
+            if quant is None:
+                raise UnknownPrecision(f"{type(self).__name__}: no quantizer, so no integers; give it one")
+            return quant.tensor(self.function(x.value))  # type: ignore[no-any-return] # of any quantizer
+        return self.float_function(x) if quant is None else quant.quantize(self.function(x))
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """Thresholds, which also absorb a monotone function and the affine map in front of them.
+
+        Raises:
+            UnknownPrecision: no quantizer.
+        """
+        (signal,) = signals
+        if self.quant is None:
+            raise UnknownPrecision("a float activation has no bit-width; give the layer a quantizer")
+        wire = _per_channel(self.quant.range())
+        output = Signal(range=wire, shape=shape)
+        if not signal.range.known:
+            return LayerSpec(output=output)
+        return LayerSpec(output=output, blocks=(thresholds(signal, wire),))
+
+
+class QuantReLU(QuantIdentity):
+    """ReLU and an unsigned quantizer, which clips at 0 by itself; the gradient at 0 is 1. None is a plain ReLU."""
+
+    signed = False
+
+    def float_function(self, x: Tensor) -> Tensor:
+        """ReLU."""
+        return F.relu(x)
+
+
+class QuantHardTanh(QuantIdentity):
+    """A signed quantizer, which clips at its threshold by itself. None clips at -1 and 1."""
+
+    signed = True
+
+    def float_function(self, x: Tensor) -> Tensor:
+        """Clip at -1 and 1."""
+        return F.hardtanh(x)
+
+
+class QuantSigmoid(QuantIdentity):
+    """Sigmoid and an unsigned quantizer; `const_input(bits=8)` uses its range (0, 1) fully. None is a plain sigmoid."""
+
+    signed = False
+
+    def function(self, x: Tensor) -> Tensor:
+        """Sigmoid."""
+        return torch.sigmoid(x)
+
+
+class QuantTanh(QuantIdentity):
+    """tanh and a signed quantizer; `const_input(bits=8, signed=True)` uses its range (-1, 1) fully. None is a tanh."""
+
+    signed = True
+
+    def function(self, x: Tensor) -> Tensor:
+        """tanh."""
+        return torch.tanh(x)
+
+
+class QuantAffine(QuantIdentity):
+    """Quantizes gain * x + offset: pixels on their way into a network, say. No hardware of its own.
+
+    Args:
+        quant: of the values.
+        gain: above 0, so that values rise with x.
+        offset: in the unit of the values.
+    """
+
+    def __init__(self, quant: Quantizer | None, *, gain: float, offset: float) -> None:
+        super().__init__(quant)
+        if not (isfinite(gain) and gain > 0 and isfinite(offset)):
+            raise BadOption(f"QuantAffine: gain={gain!r}, offset={offset!r}; give a gain above 0 and a finite offset")
+        self.gain, self.offset = gain, offset
+
+    def function(self, x: Tensor) -> Tensor:
+        """gain * x + offset."""
+        return x * self.gain + self.offset
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"gain={self.gain}, offset={self.offset}"

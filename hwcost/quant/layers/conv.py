@@ -1,0 +1,286 @@
+"""Quantized convolutions: 1-D and 2-D, also depthwise and grouped, and transposed."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption
+from hwcost.graph.ranges import Range, widest
+from hwcost.graph.spec import Block, Signal, Window
+from hwcost.quant.layers.accumulator import Accumulator
+from hwcost.quant.layers.bias import BiasQuantizer
+from hwcost.quant.layers.product import Geometry, Product
+from hwcost.quant.layers.signals import sample_rank, with_zero
+from hwcost.quant.quantizers import Quantizer
+
+Pads = tuple[tuple[int, int], ...]
+"""(before, after) per spatial dimension, in pixels."""
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """(before, after) so that the output has ceil(size / stride) pixels; the odd one goes after.
+
+    >>> same_padding(6, 3, 2)
+    (0, 1)
+    """
+    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+class Convolution(Product):
+    """What convolutions of any rank share: padding, and the sliding window in front."""
+
+    in_channels: int
+    out_channels: int
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: Any
+    dilation: tuple[int, ...]
+    groups: int
+    same: bool
+
+    def pads(self, image: tuple[int, ...]) -> Pads:
+        """Zeros around an image of this shape."""
+        if not self.same:
+            return tuple((int(pixels), int(pixels)) for pixels in self.padding)
+        geometry = zip(image, self.kernel_size, self.stride, self.dilation, strict=True)
+        return tuple(same_padding(*dimension) for dimension in geometry)
+
+    def padded(self, x: Tensor) -> Tensor:
+        """x with the zeros of "same" padding; other padding is left to the convolution."""
+        if not self.same:
+            return x
+        pads = self.pads(tuple(x.shape[-len(self.kernel_size) :]))
+        return F.pad(x, [pixels for pair in reversed(pads) for pixels in pair])
+
+    def geometry(self) -> Geometry:
+        """rows out/groups, cols in/groups times the kernel's taps."""
+        cols = prod(self.kernel_size) * self.in_channels // self.groups
+        return Geometry(rows=self.out_channels // self.groups, cols=cols, groups=self.groups, terms=cols)
+
+    def element(self, signal: Signal) -> Range:
+        """The wire, and zeros where there is padding."""
+        sample_rank(signal.shape, len(self.kernel_size) + 1, type(self).__name__)
+        return with_zero(widest(signal.range)) if self._pads_any(signal) else widest(signal.range)
+
+    def _pads_any(self, signal: Signal) -> bool:
+        return any(pixels for pair in self.pads(signal.shape[1:]) for pixels in pair)
+
+    def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
+        """A sliding window, unless 1x1 with stride 1 needs none."""
+        if prod(self.kernel_size) == 1 and prod(self.stride) == 1 and not self._pads_any(signal):
+            return ()
+        window = Window(
+            channels=self.in_channels,
+            image=signal.shape[1:],
+            kernel=self.kernel_size,
+            stride=self.stride,
+            dilation=self.dilation,
+            padding=self.pads(signal.shape[1:]),
+            output=shape[1:],
+            input=self.element(signal),
+            depthwise=self.groups == self.in_channels > 1,
+        )
+        return (window,)
+
+
+def _pixels(padding: Any, owner: str) -> tuple[Any, bool]:
+    """(padding in pixels, whether it is "same")."""
+    if isinstance(padding, str) and padding != "same":
+        raise BadOption(f"{owner}: padding={padding!r}; give pixels or 'same'")
+    return (0, True) if isinstance(padding, str) else (padding, False)
+
+
+class QuantConv2d(Convolution, nn.Conv2d):
+    """2-D convolution with quantized weights, also depthwise and grouped.
+
+    A float bias is absorbed by the thresholds of the next activation, as dataflow compilers do.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, dilation, groups, bias: as nn.Conv2d.
+        padding: zeros, in pixels; or "same", with any stride: an output of ceil(size / stride).
+        weight_quant: of the weights; None trains in float, and has no hardware.
+        input_quant: of the input; None takes it as it comes.
+        bias_quant: None keeps a float bias.
+        accumulator: narrower than the worst case; None is as wide as needed, exactly.
+        source: quantizer of the activation in front, where bias_quant or accumulator need its step.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None = None,
+        bias_quant: BiasQuantizer | None = None,
+        accumulator: Accumulator | None = None,
+        source: Quantizer | None = None,
+    ) -> None:
+        pixels, same = _pixels(padding, "QuantConv2d")
+        nn.Conv2d.__init__(
+            self, in_channels, out_channels, kernel_size, stride, pixels, dilation, groups=groups, bias=bias
+        )
+        self.same = same
+        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
+        return F.conv2d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class QuantConv1d(Convolution, nn.Conv1d):
+    """1-D convolution with quantized weights; arguments as `QuantConv2d`, on (N, channels, length)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | str = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None = None,
+        bias_quant: BiasQuantizer | None = None,
+        accumulator: Accumulator | None = None,
+        source: Quantizer | None = None,
+    ) -> None:
+        pixels, same = _pixels(padding, "QuantConv1d")
+        nn.Conv1d.__init__(
+            self, in_channels, out_channels, kernel_size, stride, pixels, dilation, groups=groups, bias=bias
+        )
+        self.same = same
+        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(N, in_channels, L) -> (N, out_channels, L')."""
+        return F.conv1d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
+    """Transposed 2-D convolution with quantized weights.
+
+    In hardware: zeros between the pixels, then a plain convolution. A sum holds ceil(kernel / stride) taps per
+    dimension that are not zero, and its width counts only those.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation: as
+            nn.ConvTranspose2d.
+        weight_quant: of the weights, (in, out / groups, k, k): the output channel is dimension 1.
+        input_quant, bias_quant, accumulator, source: as `QuantConv2d`.
+    """
+
+    row_dim = 1
+    output_padding: Any
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
+        *,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None = None,
+        bias_quant: BiasQuantizer | None = None,
+        accumulator: Accumulator | None = None,
+        source: Quantizer | None = None,
+    ) -> None:
+        nn.ConvTranspose2d.__init__(
+            self, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
+        )
+        self.same = False
+        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+
+    def adopt(
+        self,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None,
+        bias_quant: BiasQuantizer | None,
+        accumulator: Accumulator | None,
+        source: Quantizer | None,
+    ) -> None:
+        """As every product; a weight scale per channel must lie along dimension 1."""
+        scale = getattr(weight_quant, "scale", None)
+        if self.groups > 1 and scale is not None and scale.channel_dim is not None:
+            raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
+        if scale is not None and scale.channel_dim not in (None, 1):
+            raise BadOption(f"QuantConvTranspose2d: channel_dim={scale.channel_dim}; its output channel is dimension 1")
+        super().adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
+        return F.conv_transpose2d(
+            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
+
+    def geometry(self) -> Geometry:
+        """As a plain convolution over the image with zeros in it."""
+        inputs = self.in_channels // self.groups
+        taps = prod(
+            _taps(size, stride, dilation)
+            for size, stride, dilation in zip(self.kernel_size, self.stride, self.dilation, strict=True)
+        )
+        cols = prod(self.kernel_size) * inputs
+        return Geometry(rows=self.out_channels // self.groups, cols=cols, groups=self.groups, terms=taps * inputs)
+
+    def pads(self, image: tuple[int, ...]) -> Pads:
+        """Zeros around the image of the plain convolution, already spread out."""
+        span = [(size - 1) * dilation for size, dilation in zip(self.kernel_size, self.dilation, strict=True)]
+        return tuple(
+            (reach - pixels, reach - pixels + more)
+            for reach, pixels, more in zip(span, self.padding, self.output_padding, strict=True)
+        )
+
+    def _pads_any(self, signal: Signal) -> bool:
+        return prod(self.stride) > 1 or super()._pads_any(signal)
+
+    def matrix(self, per_weight: Tensor) -> Tensor:
+        """(in, out / groups, k, k) -> (out, in / groups k k)."""
+        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        grouped = per_weight.reshape(self.groups, inputs, outputs, -1)
+        return grouped.transpose(1, 2).reshape(self.out_channels, -1)
+
+    def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
+        """A sliding window of stride 1 over the image with zeros between its pixels."""
+        spread = tuple((size - 1) * stride + 1 for size, stride in zip(signal.shape[1:], self.stride, strict=True))
+        window = Window(
+            channels=self.in_channels,
+            image=spread,
+            kernel=self.kernel_size,
+            stride=(1,) * len(spread),
+            dilation=self.dilation,
+            padding=self.pads(signal.shape[1:]),
+            output=shape[1:],
+            input=self.element(signal),
+            depthwise=self.groups == self.in_channels > 1,
+        )
+        return (window,)
+
+
+def _taps(kernel: int, stride: int, dilation: int) -> int:
+    """Most taps of one dimension that meet a pixel: those whose offset tap * dilation agrees modulo stride."""
+    counts: dict[int, int] = {}
+    for tap in range(kernel):
+        phase = tap * dilation % stride
+        counts[phase] = counts.get(phase, 0) + 1
+    return max(counts.values())

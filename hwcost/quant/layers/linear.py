@@ -1,0 +1,61 @@
+"""Quantized fully connected layer."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.graph.ranges import Range
+from hwcost.graph.spec import Signal
+from hwcost.quant.layers.accumulator import Accumulator
+from hwcost.quant.layers.bias import BiasQuantizer
+from hwcost.quant.layers.product import Geometry, Product
+from hwcost.quant.layers.signals import sample_rank
+from hwcost.quant.quantizers import Quantizer
+
+
+class QuantLinear(Product, nn.Linear):
+    """y = Q(x) Q(W)^T + b.
+
+    A float bias is absorbed by the thresholds of the next activation, as dataflow compilers do.
+
+    Args:
+        in_features, out_features, bias: as nn.Linear.
+        weight_quant: of the weights; None trains in float, and has no hardware.
+        input_quant: of the input; None takes it as it comes.
+        bias_quant: None keeps a float bias.
+        accumulator: narrower than the worst case; None is as wide as needed, exactly.
+        source: quantizer of the activation in front, where bias_quant or accumulator need its step.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None = None,
+        bias_quant: BiasQuantizer | None = None,
+        accumulator: Accumulator | None = None,
+        source: Quantizer | None = None,
+    ) -> None:
+        nn.Linear.__init__(self, in_features, out_features, bias)
+        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """x W^T + b."""
+        return F.linear(x, weight, bias)
+
+    def geometry(self) -> Geometry:
+        """rows out_features, cols in_features."""
+        return Geometry(rows=self.out_features, cols=self.in_features, terms=self.in_features)
+
+    def element(self, signal: Signal) -> Range:
+        """The wire."""
+        sample_rank(signal.shape, 1, type(self).__name__)
+        return super().element(signal)
+
+    def channels_first(self, per_channel: Tensor, rank: int) -> Tensor:
+        """Features stand last."""
+        return per_channel

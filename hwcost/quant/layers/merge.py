@@ -1,0 +1,141 @@
+"""Where streams meet: sums and concatenations need one scale, and get it from a common quantizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption, UnknownPrecision
+from hwcost.graph.ranges import Range, add, join, widest
+from hwcost.graph.spec import Adder, Block, Concat, LayerSpec, Signal
+from hwcost.quant.layers.signals import thresholds
+from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.tensor import QuantTensor
+
+
+class _Merge(nn.Module):
+    """Streams brought onto one grid.
+
+    Args:
+        quant: quantizer of every stream: one for all, or one for each. Several must have equal steps.
+        ready: positions of streams that their quantizer has already made: the same object stands in front of them, so
+            they pass as they are.
+    """
+
+    def __init__(self, quant: Quantizer | Sequence[Quantizer], *, ready: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        several = quant if isinstance(quant, Sequence) else (quant,)
+        name = type(self).__name__
+        if not several or any(each is None for each in several):
+            raise BadOption(f"{name}: quant={quant!r}; give a quantizer, or one per stream")
+        self.quants = nn.ModuleList([checked(each, f"{name}: quant") for each in several])
+        self.ready = tuple(ready)
+
+    def quantizer(self, position: int, streams: int) -> Quantizer:
+        """Of one of so many streams."""
+        if len(self.quants) not in (1, streams) or any(not 0 <= place < streams for place in self.ready):
+            raise BadOption(
+                f"{type(self).__name__}: {streams} streams, but {len(self.quants)} quantizers and ready={self.ready}; "
+                "give one quantizer, or one per stream"
+            )
+        quantizer: Quantizer = self.quants[position if len(self.quants) > 1 else 0]  # type: ignore[assignment] # checked
+        return quantizer
+
+    def on_grid(self, streams: Sequence[Tensor]) -> list[Tensor]:
+        """The streams, quantized where they are not ready."""
+        count = len(streams)
+        quantized = enumerate(streams)
+        return [x if place in self.ready else self.quantizer(place, count)(x) for place, x in quantized]
+
+    def _wires(self, signals: Sequence[Signal]) -> tuple[list[Range], tuple[Block, ...]]:
+        """The range of each stream on the grid, and the thresholds that bring it there."""
+        self._equal_steps()
+        wires: list[Range] = []
+        blocks: list[Block] = []
+        for place, signal in enumerate(signals):
+            wire = self.quantizer(place, len(signals)).range()
+            wires.append(widest(wire))
+            if place not in self.ready:
+                blocks.append(thresholds(signal, wire))
+            elif signal.affine is not None or not _inside(signal.range, wire):
+                raise UnknownPrecision(
+                    f"stream {place} is declared ready, but is not what its quantizer makes; drop it from ready="
+                )
+        return wires, tuple(blocks)
+
+    def _equal_steps(self) -> None:
+        if len(self.quants) == 1:
+            return
+        with torch.no_grad():
+            steps = [quantizer.step() for quantizer in self.quants]  # type: ignore[operator] # checked
+        if any(not torch.allclose(step, steps[0], rtol=1e-5, atol=0.0) for step in steps):
+            raise BadOption(
+                f"{type(self).__name__}: its quantizers have unequal steps {[float(step) for step in steps]}; give one "
+                "quantizer, or scales of equal step"
+            )
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"ready={self.ready}"
+
+
+def _inside(wire: Range, of: Range) -> bool:
+    wide = widest(of)
+    return bool((wire.low >= wide.low).all() & (wire.high <= wide.high).all())
+
+
+class QuantAdd(_Merge):
+    """Sum of two streams: both onto one grid, then an exact integer addition, one bit wider where needed.
+
+    Args:
+        quant, ready: as described for every merge: a common quantizer, and the streams it has already made.
+    """
+
+    def forward(self, left: Tensor | QuantTensor, right: Tensor | QuantTensor) -> Tensor | QuantTensor:
+        """left + right, of equal shapes."""
+        if isinstance(left, QuantTensor) and isinstance(right, QuantTensor):
+            a, b = self.on_grid((left.value, right.value))
+            first, second = self.quantizer(0, 2), self.quantizer(1, 2)
+            return QuantTensor(a, first.step(a), first.range()) + QuantTensor(b, second.step(b), second.range())
+        if isinstance(left, QuantTensor) or isinstance(right, QuantTensor):
+            raise BadOption("QuantAdd: one plain tensor and one QuantTensor; give two of a kind")
+        a, b = self.on_grid((left, right))
+        return a + b
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """Thresholds for streams that are not ready, and an adder per channel."""
+        left, right = signals
+        (a, b), blocks = self._wires((left, right))
+        total = add(a, b)
+        adder = Adder(channels=shape[0], vectors=left.positions, left=a, right=b, output=total)
+        return LayerSpec(output=Signal(range=total, shape=shape), blocks=(*blocks, adder))
+
+
+class QuantConcat(_Merge):
+    """Streams one behind the other along the channels, on one grid and as wide as the widest.
+
+    Args:
+        quant, ready: as described for every merge: a common quantizer, and the streams it has already made.
+    """
+
+    def forward(self, *streams: Tensor | QuantTensor) -> Tensor | QuantTensor:
+        """(N, C1, ...), (N, C2, ...), ... -> (N, C1 + C2 + ..., ...)."""
+        plain = [x for x in streams if isinstance(x, Tensor)]
+        if len(plain) == len(streams):
+            return torch.cat(self.on_grid(plain), 1)
+        whole = [x for x in streams if isinstance(x, QuantTensor)]
+        if len(whole) != len(streams):
+            raise BadOption("QuantConcat: plain tensors mixed with QuantTensors; give one kind")
+        values = self.on_grid([x.value for x in whole])
+        wire = join(*(widest(self.quantizer(place, len(whole)).range()) for place in range(len(whole))))
+        return QuantTensor(torch.cat(values, 1), self.quantizer(0, len(whole)).step(values[0]), wire)
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """Thresholds for streams that are not ready, and what joins the streams."""
+        wires, blocks = self._wires(signals)
+        output = join(*wires)
+        streams = tuple(signal.channels for signal in signals)
+        joined = Concat(streams=streams, vectors=signals[0].positions, output=output)
+        return LayerSpec(output=Signal(range=output, shape=shape), blocks=(*blocks, joined))

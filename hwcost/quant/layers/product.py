@@ -1,0 +1,278 @@
+"""What linear layers and convolutions share: quantized operands, and the matrix-vector unit behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption, UnknownPrecision
+from hwcost.graph.ranges import Range, add, between, dot, widest
+from hwcost.graph.spec import Block, LayerSpec, MatVec, Signal
+from hwcost.quant.layers.accumulator import Accumulator
+from hwcost.quant.layers.bias import BiasQuantizer
+from hwcost.quant.layers.signals import entering
+from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.tensor import QuantTensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """A layer as a matrix-vector unit.
+
+    Attributes:
+        rows: outputs per group. cols: multiply-adds per output. groups: independent products.
+        terms: products that one sum really holds; below cols where a transposed convolution multiplies by zeros.
+    """
+
+    rows: int
+    cols: int
+    groups: int = 1
+    terms: int
+
+
+class Product(nn.Module):
+    """A linear map with quantized weights; its subclasses say which.
+
+    A plain tensor gives a plain tensor, a QuantTensor a QuantTensor. `bias_quant` and `accumulator` work on integers,
+    so they need the step of the input: from a QuantTensor, from `input_quant`, or from `source`.
+    """
+
+    row_dim: ClassVar[int] = 0
+    """Dimension of the output channels in the weight."""
+
+    weight: Tensor
+    bias: Any  # a Parameter or None
+    weight_quant: Quantizer | None
+    input_quant: Quantizer | None
+    bias_quant: BiasQuantizer | None
+    accumulator: Accumulator | None
+
+    def adopt(
+        self,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None,
+        bias_quant: BiasQuantizer | None,
+        accumulator: Accumulator | None,
+        source: Quantizer | None,
+    ) -> None:
+        """Take the quantizers; start a weight scale that starts at a statistic."""
+        name = type(self).__name__
+        self.weight_quant = checked(weight_quant, f"{name}: weight_quant")
+        self.input_quant = checked(input_quant, f"{name}: input_quant")
+        if bias_quant is not None and not isinstance(bias_quant, BiasQuantizer):
+            raise BadOption(f"{name}: bias_quant={bias_quant!r}; give a BiasQuantizer, or None for a float bias")
+        if bias_quant is not None and self.bias is None:
+            raise BadOption(f"{name}: bias_quant without a bias; give bias=True, or drop it")
+        if accumulator is not None and not isinstance(accumulator, Accumulator):
+            raise BadOption(f"{name}: accumulator={accumulator!r}; give an Accumulator or None")
+        if accumulator is not None and self.bias is not None and bias_quant is None:
+            raise BadOption(f"{name}: an accumulator adds no float bias; give bias_quant=, or bias=False")
+        self.bias_quant, self.accumulator = bias_quant, accumulator
+        # a tuple, so that a quantizer of the layer in front is not registered here again
+        self._source = (checked(source, f"{name}: source"),)
+        self._check_widths()
+        start: Any = getattr(weight_quant, "start", None)
+        if start is not None:
+            start(self.weight)
+
+    def _check_widths(self) -> None:
+        """Widths of one sum may differ only where their steps are powers of two apart."""
+        quantizer: Any = self.weight_quant
+        if not getattr(quantizer, "several", False):
+            return
+        name, shape = type(self).__name__, quantizer.bits.offset.shape
+        try:
+            fits = torch.empty(shape).expand(self.weight.shape) is not None
+        except RuntimeError:
+            fits = False
+        if not fits:
+            raise BadOption(f"{name}: widths of shape {tuple(shape)} for weights of shape {tuple(self.weight.shape)}")
+        if self._within_a_row(shape) and not quantizer.power:
+            raise BadOption(
+                f"{name}: widths of shape {tuple(shape)} differ within one sum, so their steps must be powers of two "
+                "apart; give the scale domain=POW2"
+            )
+
+    def _within_a_row(self, shape: tuple[int, ...]) -> bool:
+        """Whether numbers of a shape that broadcasts against the weight differ among the weights of one output."""
+        full = (1,) * (self.weight.ndim - len(shape)) + tuple(shape)
+        return any(size > 1 for dim, size in enumerate(full) if dim != self.row_dim)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The linear map itself."""
+        raise NotImplementedError(f"{type(self).__name__}.product")
+
+    def geometry(self) -> Geometry:
+        """As a matrix-vector unit."""
+        raise NotImplementedError(f"{type(self).__name__}.geometry")
+
+    def element(self, signal: Signal) -> Range:
+        """What one multiplier may see: the wire, and zeros of padding."""
+        return widest(signal.range)
+
+    def channels_first(self, per_channel: Tensor, rank: int) -> Tensor:
+        """Reshape one number per output channel to broadcast against an output of `rank` dimensions."""
+        return per_channel if per_channel.numel() == 1 else per_channel.reshape(-1, *[1] * (rank - 2))
+
+    def quantized_weight(self) -> Tensor:
+        """The weight as it enters the product."""
+        return self.weight if self.weight_quant is None else self.weight_quant(self.weight)
+
+    if not TYPE_CHECKING:  # nn.Linear and nn.Conv2d each type forward in their own way
+
+        def forward(self, input):
+            """(N, ...) -> (N, ...): the product of quantized operands."""
+            if isinstance(input, QuantTensor):
+                return self._on_integers(input)
+            if self.bias_quant is not None or self.accumulator is not None:
+                return self._on_integers(self._with_step(input)).value
+            x = input if self.input_quant is None else self.input_quant.quantize(input)
+            quantizer = self._modules.get("weight_quant")  # past Module.__getattr__: small networks wait for Python
+            weight = self.weight if quantizer is None else quantizer.quantize(self.weight)
+            return self.product(x, weight, self.bias)
+
+    def _with_step(self, x: Tensor) -> QuantTensor:
+        source = self._source[0]
+        if self.input_quant is not None:
+            return QuantTensor(x, x.new_ones(()), self.input_quant.range())  # its own scale replaces this one
+        if source is None:
+            raise UnknownPrecision(
+                f"{type(self).__name__}: bias_quant and accumulator need the step of the input; give source= (the "
+                "quantizer of the activation in front), input_quant=, or pass a QuantTensor"
+            )
+        return QuantTensor(x, source.step(x), source.range())
+
+    def _on_integers(self, x: QuantTensor) -> QuantTensor:
+        if self.weight_quant is None:
+            raise UnknownPrecision(f"{type(self).__name__}: float weights make no integers; give it a weight_quant=")
+        if self.input_quant is not None:
+            value = self.input_quant(x.value)
+            x = QuantTensor(value, self.input_quant.step(x.value), self.input_quant.range())
+        if x.scale.numel() != 1:
+            raise BadOption(f"{type(self).__name__}: an input scale per channel cannot be factored out of the sum")
+        if self.bias is not None and self.bias_quant is None:
+            raise BadOption(f"{type(self).__name__}: a float bias leaves the integers; give bias_quant=, or bias=False")
+        wire = self.products(Signal(range=x.range, shape=tuple(x.value.shape[1:])))
+        step = x.scale.reshape(()) * self._weight_step()
+        bias = None
+        if self.bias is not None and self.bias_quant is not None:
+            bias = self.bias_quant(self.bias, step, wire)
+            wire = add(wire, self.bias_quant.range(wire))
+        value = self.product(x.value, self.quantized_weight(), bias)
+        out = QuantTensor(value, self.channels_first(step, value.ndim), self._shaped(wire, value.ndim))
+        return out if self.accumulator is None else self.accumulator(out)
+
+    def _shaped(self, wire: Range, rank: int) -> Range:
+        return Range(*(self.channels_first(bound, rank) for bound in (wire.low, wire.high, wire.bits)))
+
+    def _weight_step(self) -> Tensor:
+        """() or (channels,)."""
+        assert self.weight_quant is not None
+        step = getattr(self.weight_quant, "common_step", self.weight_quant.step)(self.weight)
+        return step.reshape(()) if step.numel() == 1 else step.reshape(-1)
+
+    def weight_range(self, *, common: bool = False) -> Range:
+        """Integers of the weights: () or (rows,) or (rows, cols), all groups.
+
+        Args:
+            common: in units of the step that the sum counts in, where widths differ.
+
+        Raises:
+            UnknownPrecision: float weights.
+        """
+        if self.weight_quant is None:
+            raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
+        own = self.weight_quant.range
+        wire = getattr(self.weight_quant, "common_range", own)() if common else own()
+        bounds = (wire.low, wire.high, wire.bits)
+        if wire.low.numel() == 1:
+            return Range(*(bound.reshape(()) for bound in bounds))
+        rows = [self.matrix(bound.expand(self.weight.shape)) for bound in bounds]
+        return Range(*rows) if self._within_a_row(tuple(wire.low.shape)) else Range(*(row[:, 0] for row in rows))
+
+    def matrix(self, per_weight: Tensor) -> Tensor:
+        """One number per weight, in the weight's shape -> (output channels, cols)."""
+        return per_weight.flatten(1)
+
+    def integers(self) -> Tensor:
+        """The integer weights now, int64 on the CPU (output channels, cols), for a hardware model that asks for them.
+
+        Raises:
+            UnknownPrecision: float weights.
+        """
+        if self.weight_quant is None:
+            raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
+        return self.matrix(self.weight_quant.integers(self.weight)).cpu()
+
+    def products(self, signal: Signal) -> Range:
+        """Exact range of the sum of products, without bias; () or (rows,)."""
+        weight, element, terms = self.weight_range(common=True), self.element(signal), self.geometry().terms
+        acc = dot(element, weight, terms if weight.low.ndim < 2 else weight.low.shape[1])
+        bound = getattr(self.weight_quant, "l1_bound", None)
+        return acc if bound is None else _within(acc, element, *bound())
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """A matrix-vector unit, with what stands in front of it (thresholds, window) and behind (saturation).
+
+        Raises:
+            UnknownPrecision: float weights, an input of no width, or one with an unabsorbed affine map.
+        """
+        (outer,) = signals
+        signal, before = entering(outer, self.input_quant)
+        geometry, acc = self.geometry(), self.products(signal)
+        bias = None if self.bias_quant is None else self.bias_quant.range(acc)
+        if bias is not None:
+            acc = add(acc, bias)
+        unit = MatVec(
+            rows=geometry.rows,
+            cols=geometry.cols,
+            groups=geometry.groups,
+            vectors=prod(shape[1:]),
+            weight=self.weight_range(),
+            input=self.element(signal),
+            acc=acc if self.accumulator is None else self.accumulator.register(acc),
+            integers=self.integers,
+            bias=bias,
+        )
+        blocks: tuple[Block, ...] = (*before, *self.window(signal, shape), unit)
+        result = acc
+        if self.accumulator is not None:
+            blocks += self.accumulator.blocks(acc, channels=shape[0], vectors=prod(shape[1:]))
+            result = self.accumulator.range(acc)
+        return LayerSpec(output=Signal(range=result, shape=shape, affine=self._affine()), blocks=blocks)
+
+    def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
+        """The sliding window in front, if there is one."""
+        return ()
+
+    def _steps_per_channel(self) -> bool:
+        per_channel = getattr(self.weight_quant, "per_channel", None)
+        if per_channel is None:  # a quantizer of the user's own
+            return self._weight_step().numel() > 1
+        return bool(per_channel)
+
+    def _affine(self) -> str | None:
+        """What stands between the accumulator and the value and is no common scale; None if nothing does."""
+        if self.bias is not None and self.bias_quant is None:
+            return f"a float bias ({type(self).__name__})"
+        if self._steps_per_channel():
+            return f"one weight scale per channel ({type(self).__name__})"
+        return None
+
+
+def _within(acc: Range, element: Range, positive: int, negative: int, total: int) -> Range:
+    """An accumulator whose weights sum to at most `positive` and `negative`, and their magnitudes to `total`."""
+    up, down = element.high.clamp(min=0), (-element.low).clamp(min=0)
+
+    def largest(first: int, first_reach: Tensor, second: int, second_reach: Tensor) -> Tensor:
+        both = first * first_reach + (total - first) * second_reach
+        other = second * second_reach + (total - second) * first_reach
+        return torch.maximum(both, other)
+
+    high = largest(positive, up, negative, down)
+    low = -largest(negative, up, positive, down)
+    return between(torch.maximum(acc.low, low), torch.minimum(acc.high, high))

@@ -1,0 +1,83 @@
+"""A sampler that tries every combination once, in an order that follows from the combinations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import gcd, prod
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from hwcost.errors import BadOption
+from hwcost.search.samplers.grid import Grid, Levels
+
+MOST_POINTS = 100_000
+"""More are no grid that anybody finishes."""
+
+_GOLDEN = 0.6180339887498949
+
+
+class EverySampler(BaseSampler):
+    """Each combination of a space once; when all were tried, from the first again.
+
+    It jumps through the space by the golden section of its size, so that any number of trials is spread over all of it.
+    Unlike Optuna's grid sampler it keeps nothing in the study: what a trial gets follows from the parameters of others,
+    so that a retried trial moves no other, and parallel workers do not propose the same.
+
+    Args:
+        space: name -> Optuna distribution; a range of floats is cut into 65 steps.
+
+    Raises:
+        BadOption: an empty space, or one of more than 100,000 combinations.
+    """
+
+    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+        self._grid = Grid(space)
+        self._count = prod(int(size) for size in self._grid.sizes)
+        if self._count > MOST_POINTS:
+            raise BadOption(
+                f"sampler 'grid': {self._count:.3g} combinations of {len(self._grid.names)} parameters; at most "
+                f"{MOST_POINTS:,} make a grid, take another sampler, or a smaller space"
+            )
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The whole space."""
+        return dict(self._grid.space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Refused: a grid has no points in a parameter that it does not know."""
+        raise BadOption(f"sampler 'grid': parameter {param_name} is not in its space; name it there")
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The first combination in order that no other trial of the study has."""
+        names = set(self._grid.names)
+        others = [
+            other.params
+            for other in study.get_trials(deepcopy=False)
+            if other.number != trial.number and names <= other.params.keys()
+        ]
+        rows = self._rows(np.arange(self._count))
+        if not others:
+            return self._grid.params(rows[0])
+        tried = self._indices(self._grid.levels(others))
+        times = np.bincount(tried, minlength=self._count)[self._indices(rows)]
+        return self._grid.params(rows[int(times.argmin())])
+
+    def _rows(self, places: Levels) -> Levels:
+        """Places in the order -> levels, (places, parameters)."""
+        step = max(1, round(self._count * _GOLDEN))
+        while gcd(step, self._count) > 1:
+            step += 1
+        return np.stack(np.unravel_index(places * step % self._count, tuple(self._grid.sizes)), axis=1).astype(np.int64)
+
+    def _indices(self, rows: Levels) -> Levels:
+        indices: Levels = np.ravel_multi_index(tuple(rows.T), tuple(self._grid.sizes)).astype(np.int64)
+        return indices

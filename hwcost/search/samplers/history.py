@@ -1,0 +1,88 @@
+"""What a study's trials tell a sampler that models one objective and knows the costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
+
+from hwcost.search.samplers.candidates import minimal
+from hwcost.search.samplers.grid import Grid, Levels
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class History:
+    """Trials as arrays.
+
+    Attributes:
+        levels, losses, costs: of the finished trials, (trials, parameters), (trials,), (trials, costs).
+        running: levels of the trials that run elsewhere, (trials, parameters).
+        tried: rows of levels of all trials, as bytes; of failed ones too, for they would fail again.
+    """
+
+    levels: Levels
+    losses: Floats
+    costs: Floats
+    running: Levels
+    tried: frozenset[bytes]
+
+    def untried(self, levels: Levels) -> NDArray[np.bool_]:
+        """Which rows no trial has, (candidates,)."""
+        return np.array([row.tobytes() not in self.tried for row in levels], dtype=bool)
+
+    def front(self) -> NDArray[np.int64]:
+        """The finished trials that none beats."""
+        return minimal(np.column_stack([self.costs, self.losses]))
+
+    def to_beat(self, costs: Floats) -> Floats:
+        """The least loss seen at these costs or less, infinite where nothing was as cheap; (candidates,)."""
+        front = self.front()
+        return least_at(costs, self.costs[front], self.losses[front])
+
+    def latest(self, most: int) -> NDArray[np.int64]:
+        """At most so many finished trials: the front, then the latest."""
+        order = np.concatenate([self.front(), np.arange(len(self.losses))[::-1]])
+        return np.sort(order[np.sort(np.unique(order, return_index=True)[1])][:most])
+
+
+def least_at(costs: Floats, known: Floats, losses: Floats) -> Floats:
+    """The least of the losses known at each of these costs or less, infinite where none is; (candidates,).
+
+    Args:
+        costs: (candidates, costs).
+        known, losses: (trials, costs) and (trials,).
+    """
+    cheaper = (known <= costs[:, None]).all(2)
+    least: Floats = np.where(cheaper, losses, np.inf).min(1, initial=np.inf)
+    return least
+
+
+def read_history(
+    grid: Grid, trials: Sequence[FrozenTrial], *, learned: int, sign: float, costs: Sequence[int]
+) -> History:
+    """The trials of exactly the grid's space; of others nothing is known.
+
+    Args:
+        grid: the space.
+        trials: of a study, in any state.
+        learned: the objective that is modelled; `sign` makes it a loss.
+        costs: the other objectives.
+    """
+    ours = [
+        trial for trial in trials if all(trial.distributions.get(name) == entry for name, entry in grid.space.items())
+    ]
+    finished = [trial for trial in ours if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()]
+    values = np.array([trial.values for trial in finished]).reshape(len(finished), len(costs) + 1)
+    running = [trial for trial in ours if trial.state == TrialState.RUNNING]
+    return History(
+        levels=grid.levels([trial.params for trial in finished]),
+        losses=sign * values[:, learned],
+        costs=values[:, list(costs)],
+        running=grid.levels([trial.params for trial in running]),
+        tried=frozenset(row.tobytes() for row in grid.levels([trial.params for trial in ours])),
+    )

@@ -1,0 +1,135 @@
+"""What a person sees while a sweep runs: a bar with the time left and the best front so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hwcost.sweep.finalists import Standing
+from hwcost.sweep.run import Listener
+from hwcost.train.loop import Epoch
+
+
+class _TwoLines(Progress):
+    """The bar, and the front below it: side by side they leave no room for the bar on a narrow terminal."""
+
+    front = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn."""
+        yield from super().get_renderables()
+        if self.front:
+            yield self.front
+
+
+class _Epochs(Listener):
+    """A line for each epoch, where asked for."""
+
+    def __init__(self, console: Console, verbose: bool) -> None:
+        self._console, self._verbose = console, verbose
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        if self._verbose:
+            self._console.print(_told(epoch), highlight=False, soft_wrap=True)
+
+
+class _Bar(_Epochs):
+    """On a terminal: two live lines."""
+
+    def __init__(self, progress: _TwoLines, trials: int, epochs: int, verbose: bool) -> None:
+        super().__init__(progress.console, verbose)
+        self._progress, self._epochs = progress, epochs
+        self._task = progress.add_task(
+            "float baseline", total=trials * epochs, trials=f"0/{trials}" if trials > 1 else ""
+        )
+        self._trials, self._done = trials, 0
+
+    def trial_started(self, number: int) -> None:
+        completed = self._done * self._epochs  # the epochs of the float baseline do not count
+        self._progress.update(self._task, description=f"trial {number}", completed=completed)
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        super().epoch_done(epoch)
+        self._progress.update(self._task, advance=1)
+
+    def phase_started(self, name: str) -> None:
+        self._progress.update(self._task, description=name)
+
+    def trials_added(self, count: int) -> None:
+        self._trials += count
+        self._progress.update(self._task, total=self._trials * self._epochs)
+
+    def trial_done(self, done: int, standing: Standing) -> None:
+        self._done = done
+        self._progress.front = _summary(standing)
+        self._progress.update(self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}")
+
+
+class _Lines(_Epochs):
+    """In a log: one line per trial."""
+
+    def __init__(self, console: Console, trials: int, verbose: bool) -> None:
+        super().__init__(console, verbose)
+        self._trials = trials
+
+    def phase_started(self, name: str) -> None:
+        self._console.print(name, highlight=False)
+
+    def trials_added(self, count: int) -> None:
+        self._trials += count
+
+    def trial_done(self, done: int, standing: Standing) -> None:
+        self._console.print(f"trial {done}/{self._trials}  {_summary(standing)}", highlight=False, soft_wrap=True)
+
+
+class Trained(_Epochs):
+    """Of a worker, which knows neither the front nor how much is left: a line for each trial it has trained."""
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        super().__init__(Console(stderr=True), verbose)
+        self._quiet = quiet
+
+    def trained(self, done: int) -> None:
+        """The done-th trial ended."""
+        if not self._quiet:
+            self._console.print(f"trained {done}", highlight=False)
+
+
+def _told(epoch: Epoch) -> str:
+    cost = "".join(f"  {epoch.cost[name]:,.0f} {name}" for name in ("LUT", "DSP", "BRAM18") if name in epoch.cost)
+    return f"  epoch {epoch.epoch}  loss {epoch.loss:.4f}  validation {epoch.accuracy:.2%}{cost}"
+
+
+def _summary(standing: Standing) -> str:
+    if not standing.front:
+        return "no finished trial yet"
+    best = max(standing.front, key=lambda point: point["accuracy"])
+    cheapest = min(standing.front, key=lambda point: point["LUT"])
+    return (
+        f"front {len(standing.front)}: best {best['accuracy']:.1%} at {best['LUT']:,.0f} LUT, "
+        f"cheapest {cheapest['accuracy']:.1%} at {cheapest['LUT']:,.0f} LUT"
+    )
+
+
+@contextmanager
+def watch(trials: int, epochs: int, *, quiet: bool, verbose: bool = False) -> Iterator[Listener]:
+    """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet, each epoch when verbose."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Listener()
+    elif not console.is_terminal:
+        yield _Lines(console, trials, verbose)
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[trials]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with _TwoLines(*columns, console=console) as progress:
+            yield _Bar(progress, trials, epochs, verbose)

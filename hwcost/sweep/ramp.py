@@ -1,0 +1,202 @@
+"""One training whose penalty grows while all widths learn: it passes a whole front, and each epoch is a point of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hwcost.cost.width_proxy import learned_widths
+from hwcost.errors import BadStudy
+from hwcost.pareto import non_dominated
+from hwcost.search import Outcome, Prices, Suggestion
+from hwcost.sweep.settings import Sweep
+from hwcost.sweep.study_files import checkpoint, read_json, save_net, write_json
+from hwcost.sweep.trial import Design, design, judged, within_memory
+from hwcost.sweep.warm_start import put_weights, start_from
+from hwcost.sweep.width_space import confine_widths
+from hwcost.train.data import Data
+from hwcost.train.loop import Epoch, fit
+from hwcost.train.penalties import Ramp, WeightedCost
+
+RECORD = "ramp.json"
+"""The points of a study's ramp; their networks are the checkpoints of its first trials."""
+
+FIRST, LAST = 0.3, 10.0
+"""Weight of the cost in the loss at the beginning and at the end, per resource, in units of the task's loss."""
+
+GENTLER = 0.5
+"""Of the recipe's learning rate: the weights come from the float network and follow the widths."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """An epoch that none of its training beats.
+
+    Attributes:
+        epoch: from 1.
+        params: the widths, as a trial of the study has them.
+        outcome: as of a trial that trained to here.
+        design: the network with these widths and the weights of that epoch.
+        seconds: of training since the point before.
+    """
+
+    epoch: int
+    params: Mapping[str, int]
+    outcome: Outcome
+    design: Design
+    seconds: float
+
+
+class _Passed(NamedTuple):
+    """The network as it was at the end of an epoch, and when."""
+
+    params: dict[str, int]
+    state: dict[str, Tensor]
+    at: float
+
+
+class _Reached(Exception):
+    """The epoch that was asked for."""
+
+
+def ramp(
+    sweep: Sweep,
+    data: Data,
+    prices: Prices,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    *,
+    until: int | None = None,
+) -> list[Point]:
+    """Train from the float network, every width from its largest on, while the weight of the cost grows.
+
+    Args:
+        sweep: with its `ramp`, the epochs.
+        data: training data for the steps, validation data for the accuracies.
+        prices: the widths to learn, within their bounds, and the limits that a point must keep.
+        on_epoch: called with each finished epoch.
+        until: stop at this epoch, and give its point alone; it comes out as in a whole ramp.
+
+    Returns:
+        The points that no other beats in the objectives, by epoch; of equals the latest.
+
+    Raises:
+        BadStudy: the float network's checkpoint is missing or broken. HwcostError: as `fit`.
+    """
+    assert sweep.ramp is not None
+    trial = design(sweep, {}, data, sweep.seed)
+    start_from(trial.net, checkpoint(sweep.out, None))
+    confine_widths(trial.net, prices.space)
+    full = trial.estimate().total
+    settings = replace(
+        sweep.recipe.training, epochs=sweep.ramp, lr=GENTLER * sweep.recipe.training.lr, settle=0.0, land=False
+    )
+    steps = sweep.ramp * data.train.steps(settings.batch)
+    costs = {name: full[name] for name in prices.costs.values() if full[name] > 0}
+    keeper = WeightedCost(costs, Ramp(FIRST, LAST, steps))
+    epochs: list[Epoch] = []
+    archive: dict[int, _Passed] = {}
+
+    def offer(epoch: Epoch) -> None:
+        """Keep the weights of what is not beaten, and drop those of what is now."""
+        epochs.append(epoch)
+        archive[epoch.epoch] = _passed(trial, prices)
+        kept = {epoch.epoch} if until is not None else {epochs[at].epoch for at in _unbeaten(sweep, prices, epochs)}
+        for number in archive.keys() - kept:
+            del archive[number]
+        if on_epoch is not None:
+            on_epoch(epoch)
+        if epoch.epoch == until:
+            raise _Reached
+
+    started = time.perf_counter()
+    try:
+        with within_memory("the ramp"):
+            fit(
+                trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
+                task=sweep.recipe.task, on_epoch=offer,
+            )  # fmt: skip
+    except _Reached:
+        pass
+    ends = [started, *(one.at for one in archive.values())]
+    return [
+        _point(sweep, data, epochs[:number], one, since)
+        for (number, one), since in zip(archive.items(), ends, strict=False)
+    ]
+
+
+def stored(
+    sweep: Sweep, data: Data, prices: Prices, on_epoch: Callable[[Epoch], None] | None = None
+) -> list[tuple[Mapping[str, int], Outcome, float]]:
+    """Widths, outcome and seconds of each point of a study's ramp, which is trained at the first call and then on disk.
+
+    Raises:
+        BadStudy: the folder cannot be written, or its record of the ramp is broken. HwcostError: as `ramp`.
+    """
+    path = sweep.out / RECORD
+    if not path.exists():
+        points = ramp(sweep, data, prices, on_epoch)
+        for number, point in enumerate(points):
+            save_net(point.design.net, checkpoint(sweep.out, number))
+        rows = [{"params": entry.params, "seconds": entry.seconds, **vars(entry.outcome)} for entry in points]
+        write_json(path, {"points": rows})
+    try:
+        return [
+            (row["params"], Outcome(tuple(row["values"]), row["attributes"]), float(row["seconds"]))
+            for row in read_json(path)["points"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise BadStudy(f"{path}: garbled ({error!r}); restore it, or start a study in another folder") from error
+
+
+def again(
+    sweep: Sweep, data: Data, prices: Prices, epoch: int, on_epoch: Callable[[Epoch], None] | None = None
+) -> Point:
+    """The point of an epoch once more.
+
+    Raises:
+        BadStudy: the ramp is shorter than that. Else as `ramp`.
+    """
+    if sweep.ramp is None or epoch > sweep.ramp:
+        raise BadStudy(f"ramp: epoch {epoch} of {sweep.ramp}; the record of the study is garbled")
+    return ramp(sweep, data, prices, on_epoch, until=epoch)[0]
+
+
+def _unbeaten(sweep: Sweep, prices: Prices, epochs: list[Epoch]) -> list[int]:
+    """Places of the epochs on the front of those that keep the limits."""
+    fitting = [
+        at for at, epoch in enumerate(epochs) if all(epoch.cost[name] <= most for name, most in prices.limits.items())
+    ]
+    figures = [
+        tuple({"accuracy": epochs[at].accuracy, **epochs[at].cost}[entry.name] for entry in sweep.objectives)
+        for at in fitting
+    ]
+    if not figures:
+        return []
+    unbeaten = non_dominated(np.array(figures, dtype=float), [entry.direction for entry in sweep.objectives])
+    latest = {figures[place]: at for place, at in enumerate(fitting) if unbeaten[place]}
+    return sorted(latest.values())
+
+
+def _passed(trial: Design, prices: Prices) -> _Passed:
+    widths = learned_widths(trial.net)
+    return _Passed(
+        {name: int(widths[name]().item()) for name in prices.space},
+        {name: tensor.detach().clone() for name, tensor in trial.net.state_dict().items()},
+        time.perf_counter(),
+    )
+
+
+def _point(sweep: Sweep, data: Data, epochs: list[Epoch], passed: _Passed, since: float) -> Point:
+    """Built as any other trial of these widths, so that it can be tested, verified and gone on from like one."""
+    trial = design(sweep, passed.params, data, sweep.seed)
+    with torch.no_grad():
+        put_weights(trial.net, passed.state)
+    extra: dict[str, Any] = {"ramp_epoch": epochs[-1].epoch} | ({} if sweep.warm is None else {"parent": None})
+    outcome = judged(sweep, data, Suggestion(0, passed.params, sweep.seed), trial, epochs, extra)
+    return Point(epochs[-1].epoch, passed.params, outcome, trial, passed.at - since)

@@ -1,0 +1,187 @@
+"""A recipe: everything that `hwcost sweep` needs to know about one network on one data set."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from torch import nn
+
+from hwcost.errors import BadRecipe, HwcostError
+from hwcost.graph.ranges import Range
+from hwcost.train.data import Data
+from hwcost.train.loop import Training
+from hwcost.train.task import CLASSIFICATION, Task
+
+Params = Mapping[str, Any]
+_Given = ParamSpec("_Given")
+_Got = TypeVar("_Got")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One network, its data, how it is trained, and what the search may choose.
+
+    Attributes:
+        name: of the study and its folder; a plain word.
+        network: parameters of a trial -> a fresh network with learned or constant bit-widths.
+        float_network: -> the same network without quantizers: the accuracy to hold on to.
+        data: path or None -> the data set; None only where the data ships with a dependency.
+        input: the integers that enter the network, e.g. `ranges.integers(8, signed=False)`.
+        space: name -> Optuna distribution; the parameters of a trial.
+        budget: parameters of a trial -> resource -> limit that its training is driven to.
+        task: what it is trained for; its score is what is called accuracy everywhere.
+        training: settings of every training; its learning rates are those of one trial.
+        device: part or board, by name.
+        fps: target frame rate that the folding is chosen for, frames per second.
+        clock_mhz: of the fabric.
+        hardware: parameters of a trial -> options of `Dataflow` that it chooses (multipliers, weight_memory,
+            weight_banks, thresholds, flow), and "fps" where it searches the folding; `--fps` overrides that one.
+        objectives: what the front trades: "accuracy" (maximized) and resources (minimized).
+        anchors: parameter sets to try first, e.g. the widest and the narrowest.
+        plain: parameters of the network in which `--bits` searches every width by itself; None takes the first of
+            `first_tries`. Low bases leave the search room.
+        example: shape of one sample, so that `hwcost estimate` needs no data.
+    """
+
+    name: str
+    network: Callable[[Params], nn.Module]
+    float_network: Callable[[], nn.Module]
+    data: Callable[[Path | None], Data]
+    input: Range
+    space: Mapping[str, BaseDistribution]
+    budget: Callable[[Params], Mapping[str, float]]
+    device: str
+    fps: float
+    task: Task = CLASSIFICATION
+    training: Training = field(default_factory=Training)
+    clock_mhz: float = 100.0
+    hardware: Callable[[Params], Mapping[str, Any]] = lambda params: {}
+    objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
+    anchors: tuple[Params, ...] = ()
+    plain: Params | None = None
+    example: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").replace("_", "").isalnum():
+            raise BadRecipe(f"recipe name {self.name!r}: it names a folder; use letters, digits, - and _")
+        if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
+            raise BadRecipe(f"recipe {self.name}: objectives {self.objectives}; name accuracy and each resource once")
+        for anchor in (*self.anchors, *([] if self.plain is None else [self.plain])):
+            if set(anchor) != set(self.space):
+                raise BadRecipe(
+                    f"recipe {self.name}: anchor {dict(anchor)}; give a value for each of {set(self.space)}"
+                )
+
+    @property
+    def first_tries(self) -> tuple[Params, ...]:
+        """The anchors; without any, the corner of the space where each parameter has its lowest or first value."""
+        return self.anchors or ({name: _lowest(name, choices) for name, choices in self.space.items()},)
+
+
+def _lowest(name: str, choices: BaseDistribution) -> Any:
+    if isinstance(choices, IntDistribution | FloatDistribution):
+        return choices.low
+    if isinstance(choices, CategoricalDistribution):
+        return choices.choices[0]
+    raise BadRecipe(
+        f"space {name}: {choices!r} is no Optuna distribution; give Int-, Float- or CategoricalDistribution"
+    )
+
+
+def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwargs: _Given.kwargs) -> _Got:
+    """What a function of the user returns.
+
+    Args:
+        what: its name, for the message.
+        function, args, kwargs: the call.
+
+    Raises:
+        BadRecipe: it failed in a way that is not hwcost's own; the message gives the cause and the user's line.
+    """
+    try:
+        return function(*args, **kwargs)
+    except HwcostError:
+        raise
+    except Exception as error:  # a user's function may fail in any way at all
+        raise BadRecipe(f"{what} failed: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """The error, with the innermost line that is the user's own."""
+    libraries = (Path(torch.__file__).parent, Path(__file__).parents[1], Path(importlib.__file__).parent)
+    lines = [
+        f" ({frame.filename}:{frame.lineno})"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")
+        and not any(Path(frame.filename).is_relative_to(library) for library in libraries)
+    ]
+    return f"{type(error).__name__}: {error}" + "".join(lines[-1:])
+
+
+def load_recipe(where: str, built_in: Mapping[str, str]) -> Recipe:
+    """Find a recipe by name, or as `package.module:recipe` or `file.py:recipe`.
+
+    Args:
+        where: as the user typed it.
+        built_in: name -> `package.module:recipe` of those that ship.
+
+    Raises:
+        BadRecipe: it does not import (the message gives the first cause), or is no Recipe.
+    """
+    recipe = load_object(built_in.get(where, where), built_in)
+    if not isinstance(recipe, Recipe):
+        raise BadRecipe(f"{where}: {type(recipe).__name__} is not a hwcost.Recipe; see `hwcost sweep --help`")
+    return recipe
+
+
+def load_object(where: str, built_in: Mapping[str, str]) -> Any:
+    """The object behind `package.module:name` or `file.py:name`; relative files are found from the working folder."""
+    module_name, colon, name = where.rpartition(":")
+    if not colon or not module_name or not name:
+        raise BadRecipe(
+            f"{where!r}: neither built in ({', '.join(sorted(built_in))}) nor package.module:name nor file.py:name"
+        )
+    try:
+        module = _from_file(Path(module_name)) if module_name.endswith(".py") else _by_name(module_name)
+    except BadRecipe:
+        raise
+    except (Exception, SystemExit) as error:  # a user's file may fail in any way at all
+        raise BadRecipe(f"{where}: importing {module_name} failed: {_told(error)}") from error
+    if not hasattr(module, name):
+        raise BadRecipe(f"{where}: {module_name} has no {name!r}")
+    return getattr(module, name)
+
+
+def _by_name(name: str) -> ModuleType:
+    _find_beside(Path.cwd())  # as `python -m` does
+    return importlib.import_module(name)
+
+
+def _find_beside(folder: Path) -> None:
+    """Modules in the folder can be imported."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BadRecipe(f"{path}: no such file")
+    name = f"_hwcost_recipe_{path.stem}"  # of its own, so that digits.py hides no module of that name
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadRecipe(f"{path}: not a Python file")
+    _find_beside(path.resolve().parent)  # as `python file.py` does
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,151 @@
+"""Trials of a study again: trained anew from their records, or as their trainings left them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hwcost.errors import BadStudy
+from hwcost.models import RESOURCES
+from hwcost.report import read_study
+from hwcost.search import Outcome, Suggestion
+from hwcost.sweep import ramp
+from hwcost.sweep.finalists import REFIT, recorded
+from hwcost.sweep.provenance import fingerprint_of
+from hwcost.sweep.recipe import Recipe
+from hwcost.sweep.run import Listener
+from hwcost.sweep.settings import Sweep
+from hwcost.sweep.study_files import checkpoint, read_run, read_trials, restore_net, whole
+from hwcost.sweep.trial import Design, design, epochs_of, priced_space, run_trial
+from hwcost.train.data import Data
+
+
+def reproduce(
+    folder: Path,
+    number: int,
+    find: Callable[[str], Recipe],
+    data: Path | None,
+    watched: Callable[[int], AbstractContextManager[Listener]] = lambda epochs: nullcontext(Listener()),
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Train one trial of a study again, from its record.
+
+    Args:
+        folder: of the study.
+        number: of the trial.
+        find: reference -> recipe, as the command line does.
+        data: path of the data set; None where it ships with a dependency.
+        watched: number of epochs -> who is told of each.
+
+    Returns:
+        The recorded figures, and those of the new training.
+
+    Raises:
+        BadStudy: no such finished trial, or recipe and data are not those of the study.
+    """
+    sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
+    torch.set_num_threads(1)
+    ramped_to = whole(kept, "ramp_epoch")
+    with watched(ramped_to or epochs_of(sweep, suggestion)) as listener:
+        listener.trial_started(number)
+        outcome = _again(sweep, loaded, suggestion, ramped_to, listener)
+    names = ("accuracy", *RESOURCES)
+    return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
+
+
+def _again(sweep: Sweep, data: Data, suggestion: Suggestion, epoch: int | None, listener: Listener) -> Outcome:
+    """Of a trial, or of the epoch of a ramp that joined as one."""
+    prices = None if epoch is None else priced_space(sweep, data)
+    if epoch is None or prices is None:
+        return run_trial(sweep, data, suggestion, listener.epoch_done)[0]
+    return ramp.again(sweep, data, prices, epoch, listener.epoch_done).outcome
+
+
+def recall(
+    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None, *, refit: bool = False
+) -> Design:
+    """The network of a finished trial as its training left it, with its hardware; nothing is trained.
+
+    Args:
+        folder, number, find, data: as in `reproduce`.
+        refit: as `hwcost sweep --refit` left it, trained on with the validation samples.
+
+    Raises:
+        BadStudy: as `reproduce`, or its checkpoint is missing or broken.
+    """
+    sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
+    trial = design(sweep, suggestion.params, loaded, suggestion.seed)
+    if refit and recorded(folder / REFIT).get(str(number), {}).get("test_accuracy") is None:
+        raise BadStudy(f"{folder}: trial {number} was not refit; `hwcost sweep --refit EPOCHS` does that to the front")
+    restore_net(trial.net, checkpoint(folder, number, refit=refit))
+    return trial
+
+
+def best(folder: Path, count: int) -> list[int]:
+    """Trials of the front of a study: its knee first, then the others, the most accurate first.
+
+    Args:
+        folder: of the study.
+        count: how many at most.
+
+    Raises:
+        BadStudy: no study there, or none of its trials finished.
+    """
+    study = read_study(read_trials(folder), read_run(folder))
+    front = study.complete[study.complete["on_front"]]
+    knees = {mark.row for mark in study.marks if "knee" in mark.names}
+    order = sorted(front.index, key=lambda row: (row not in knees, -front["accuracy"][row], front["number"][row]))
+    if not order:
+        raise BadStudy(f"{folder}: no trial finished; call `hwcost sweep` again to add some")
+    return [int(front["number"][row]) for row in order[:count]]
+
+
+def _recorded(
+    folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
+) -> tuple[Sweep, Data, Suggestion, Mapping[Hashable, Any]]:
+    """A finished trial with the sweep it belongs to; refuses if recipe or data are not what they were."""
+    record = read_run(folder)
+    trials = read_study(read_trials(folder), record).trials  # checked
+    try:
+        finished = (row.to_dict() for _, row in trials.iterrows() if row["state"] == "COMPLETE")
+        kept = next(row for row in finished if row["number"] == number)
+        suggestion = Suggestion(
+            number=number,
+            params=kept["params"],
+            seed=int(kept["seed"]),
+            parent=whole(kept, "parent"),
+            polish=whole(kept, "polish") or 0,
+            epochs=len(kept["epochs"]) or None,
+        )
+        sweep = Sweep(
+            recipe=find(record["recipe"]),
+            reference=record["recipe"],
+            out=folder,
+            data=data,
+            seed=record["seed"],
+            sampler=record["sampler"],
+            bits=tuple(record["bits"]) if record.get("bits") else None,
+            warm=record.get("warm"),
+            ramp=record.get("ramp"),
+            limits=record.get("limits", {}),
+            device=record["device"]["name"],
+            fps=record.get("fps", record["target_fps"]),  # None where the recipe, or the trial, chose it
+            clock_mhz=record["device"]["clock_mhz"],
+            accelerator=record.get("accelerator", "cpu"),
+        )
+        studied = dict(record["fingerprint"])
+    except StopIteration as error:
+        raise BadStudy(f"{folder}: no trial {number} that finished; trials.csv lists what there is") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadStudy(
+            f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
+        ) from error
+    loaded = sweep.load()
+    now = fingerprint_of(sweep, loaded, shared="code" in studied)
+    differing = [name for name, value in studied.items() if now.get(name) != value]
+    if differing:
+        raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
+    return sweep, loaded, suggestion, kept

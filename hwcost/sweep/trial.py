@@ -1,0 +1,239 @@
+"""One trial of a sweep: build, trace and fold its network, train it inside its budget, price what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from hwcost.cost.estimate import Estimate, estimate
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.errors import BadFolding, BadRecipe, OutOfMemory
+from hwcost.graph.spec import Thresholds
+from hwcost.graph.trace import Pipeline, trace
+from hwcost.models import RESOURCES, Dataflow, target_fps
+from hwcost.search import Outcome, Prices, Suggestion
+from hwcost.sweep.recipe import Params
+from hwcost.sweep.settings import Sweep
+from hwcost.sweep.study_files import checkpoint
+from hwcost.sweep.warm_start import check_alike, start_from
+from hwcost.sweep.width_space import WidthSpace
+from hwcost.train.budget import Budget
+from hwcost.train.data import Data
+from hwcost.train.loop import Epoch, evaluate, fit
+from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
+
+STRETCH = 10
+"""What a coarser start adds to the epochs of a warm trial: with steps larger by a tenth of the range it trains twice as
+long, from float to two bits three and a half times (benchmarks/warm_starts.py)."""
+
+POLISHING = 0.3
+"""Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """One trial's network with its hardware."""
+
+    net: nn.Module
+    pipeline: Pipeline
+    model: Dataflow
+
+    def estimate(self) -> Estimate:
+        """Price it with its live widths."""
+        return estimate(self.pipeline, self.model)
+
+
+def design(sweep: Sweep, params: Params, data: Data, seed: int) -> Design:
+    """Build, trace and fold the network of one trial; the folding is chosen at its starting widths."""
+    torch.manual_seed(seed)
+    net = sweep.network(params)
+    pipeline = trace(net, data.train.x[:1], input_range=sweep.recipe.input)
+    options = sweep.hardware(params)
+    folding = target_fps(pipeline, options.pop("fps"), clock_mhz=sweep.clock, **options)
+    model = Dataflow(device=sweep.part, folding=folding, clock_mhz=sweep.clock, **options)
+    return Design(net=net, pipeline=pipeline, model=model)
+
+
+def rehearse(sweep: Sweep, data: Data) -> None:
+    """Meet every fault of a recipe before anything is trained or written: build, fold and price its first tries.
+
+    Raises:
+        HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
+    """
+    too_slow: list[BadFolding] = []
+    tries = sweep.rehearsals
+    float_net = sweep.network(None)
+    if sweep.warm is not None:
+        check_alike(sweep.network({}), float_net)
+    for params in tries:
+        try:
+            trial = design(sweep, params, data, sweep.seed)
+        except BadFolding as error:
+            too_slow.append(error)
+            continue
+        scores = trial.pipeline.layers()[-1].output.shape
+        if scores != sweep.recipe.task.outputs(data):
+            raise BadRecipe(
+                f"recipe {sweep.recipe.name}: its network gives {scores} for a sample; {sweep.recipe.task.name} on "
+                f"{data.name}, of {data.classes} classes, needs {sweep.recipe.task.outputs(data)}"
+            )
+        budget = _budget(sweep, params, data)
+        if budget is not None:
+            budget.penalty(hardware_cost(trial.pipeline, trial.model))
+    if len(too_slow) == len(tries):
+        raise too_slow[0]
+
+
+def priced_space(sweep: Sweep, data: Data) -> Prices | None:
+    """The widths to search, with what each choice of them costs; None where trainings decide on the widths."""
+    if sweep.bits is None:
+        return None
+    trial = design(sweep, {}, data, sweep.seed)
+    widths = WidthSpace(trial.net, trial.pipeline, trial.model, sweep.bits)
+    costs = {at: objective.name for at, objective in enumerate(sweep.objectives) if objective.name != "accuracy"}
+    limits = {name: min(amount, sweep.limits.get(name, amount)) for name, amount in sweep.part.capacity.items()}
+    return Prices(widths.space, widths.price, costs, dict(sweep.limits) | limits)
+
+
+def _budget(sweep: Sweep, params: Params, data: Data) -> Keeper | None:
+    if sweep.bits is not None:
+        return None  # nothing to drive: the widths stand still
+    settings, limits = sweep.recipe.training, sweep.budget(params)
+    steps = data.train.steps(settings.batch)
+    if settings.keep == "target":
+        return TargetControl(limits, start=settings.budget_strength)
+    if settings.keep == "weighted":
+        learning = max(1, (settings.epochs - settings.settling_epochs) * steps)
+        return WeightedCost(limits, Ramp(settings.budget_strength / settings.ramp, settings.budget_strength, learning))
+    return Budget(
+        limits,
+        strength=settings.budget_strength,
+        rate=settings.budget_rate,
+        warmup=round(settings.warmup * settings.epochs * steps),
+    )
+
+
+@contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """A training that asks for more memory than there is, told in one line.
+
+    Raises:
+        OutOfMemory: names what was trained.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch has no class of its own on a CPU
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        raise OutOfMemory(
+            f"{what}: its training ran out of memory ({reason}); give a smaller batch, or fewer --jobs"
+        ) from error
+
+
+def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
+    """Epochs that a trial trains."""
+    if suggestion.epochs is not None:
+        return suggestion.epochs
+    if sweep.warm is None:
+        return sweep.recipe.training.epochs
+    return round(sweep.warm * (suggestion.polish or 1 + STRETCH * suggestion.coarser))
+
+
+def run_trial(
+    sweep: Sweep, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
+) -> tuple[Outcome, Design]:
+    """Train one suggestion inside its budget.
+
+    Its figures follow from (recipe, data, parameters, seed) alone; after a warm start, from its parent's weights too.
+    """
+    trial = design(sweep, suggestion.params, data, suggestion.seed)
+    settings = sweep.recipe.training
+    if sweep.warm is not None:
+        settings = replace(settings, epochs=epochs_of(sweep, suggestion))
+        if suggestion.polish:
+            settings = replace(settings, lr=POLISHING * settings.lr)
+        start_from(trial.net, checkpoint(sweep.out, suggestion.parent))
+    budget = _budget(sweep, suggestion.params, data)
+    with within_memory(f"trial {suggestion.number}"):
+        epochs = fit(
+            trial.net,
+            data,
+            settings,
+            seed=suggestion.seed,
+            pipeline=trial.pipeline,
+            model=trial.model,
+            budget=budget,
+            task=sweep.recipe.task,
+            on_epoch=on_epoch,
+        )
+    extra = {} if sweep.warm is None else {"parent": suggestion.parent}
+    extra |= {"polish": suggestion.polish} if suggestion.polish else {}
+    return judged(sweep, data, suggestion, trial, epochs, extra), trial
+
+
+def judged(
+    sweep: Sweep,
+    data: Data,
+    suggestion: Suggestion,
+    trial: Design,
+    epochs: Sequence[Epoch],
+    extra: Mapping[str, Any],
+) -> Outcome:
+    """What a trained network comes to: accuracy on the validation split, price, layers, and its epochs.
+
+    Args:
+        sweep, data, suggestion: where it comes from.
+        trial: its network, with the hardware.
+        epochs: of its training.
+        extra: attributes of this trial alone.
+    """
+    priced, limits = trial.estimate(), sweep.budget(suggestion.params)
+    quantizing = _activations(trial.pipeline)
+    figures: dict[str, Any] = {
+        "accuracy": evaluate(trial.net, data.validation, task=sweep.recipe.task),
+        **{name: priced.total[name] for name in RESOURCES},
+        **extra,
+        "fps": priced.fps,
+        "fits": priced.fits,
+        "within_budget": all(priced.total[name] <= limit for name, limit in limits.items()),
+        "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
+        "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
+    }
+    return Outcome(values=tuple(figures[name] for name in sweep.recipe.objectives), attributes=figures)
+
+
+def _activations(pipeline: Pipeline) -> frozenset[str]:
+    """Names of the layers that choose an activation's width; pooling only passes it on."""
+    return frozenset(
+        layer.name for layer in pipeline.layers() if any(isinstance(block, Thresholds) for block in layer.blocks)
+    )
+
+
+def _layer_record(row: Mapping[str, Any], activations: frozenset[str]) -> dict[str, Any]:
+    keep = ("layer", "kind", "weight_bits", "input_bits", *RESOURCES)
+    return {name: _whole(row.get(name)) for name in keep} | {
+        "activation_bits": _whole(row["output_bits"]) if row["layer"] in activations else None,
+        "pe": row["PE"],
+        "simd": row["SIMD"],
+    }
+
+
+def _whole(value: Any) -> Any:
+    """Tables turn whole numbers beside a gap into floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _epoch_record(epoch: Epoch, activations: frozenset[str]) -> dict[str, Any]:
+    widths = {
+        f"{layer} {'weights' if 'weight_bits' in bits else 'activations'}": bits.get("weight_bits", bits["output_bits"])
+        for layer, bits in epoch.widths.items()
+        if "weight_bits" in bits or layer in activations
+    }
+    cost = {name: epoch.cost[name] for name in ("LUT", "DSP", "BRAM18")}
+    return {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy, **cost, "widths": widths}

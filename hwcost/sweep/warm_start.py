@@ -1,0 +1,81 @@
+"""A network that starts from the weights of another of the same layers, at widths of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.errors import BadRecipe, BadStudy
+from hwcost.quant import LearnedBits
+from hwcost.quant.quantizers import ScaledQuantizer
+from hwcost.sweep.study_files import read_net
+
+
+def check_alike(net: nn.Module, start: nn.Module) -> None:
+    """Whether a network can start from the weights of another.
+
+    Raises:
+        BadRecipe: not all weights and biases of the one have the shape that they have in the other.
+    """
+    mine, theirs = _weights(net), _weights(start)
+    for name in mine | theirs:
+        if mine.get(name) != theirs.get(name):
+            raise BadRecipe(
+                f"warm starts: {name} is {mine.get(name, 'missing')} in the network whose widths are searched and "
+                f"{theirs.get(name, 'missing')} in the float network; give the recipe a plain= of the float network's "
+                "layers, or leave --warm out"
+            )
+
+
+def _weights(net: nn.Module) -> dict[str, tuple[int, ...]]:
+    plain = ("weight", "bias")
+    return {name: tuple(one.shape) for name, one in net.named_parameters() if name.rpartition(".")[2] in plain}
+
+
+def start_from(net: nn.Module, path: Path) -> None:
+    """Take over weights, scales and statistics of a checkpoint, and leave the widths.
+
+    The checkpoint of a float network knows no scales: those of weights start at the statistic of their new weights,
+    those of activations where they were built.
+
+    Args:
+        net: in place.
+        path: of a checkpoint of a network with the same layers, quantized or float.
+
+    Raises:
+        BadStudy: the file is missing or broken, or of another network.
+    """
+    state = read_net(path)
+    strange = [name for name in state if name not in net.state_dict()]
+    lacking = [*strange, *sorted(_weights(net).keys() - state.keys())]
+    if lacking:
+        raise BadStudy(f"{path}: {lacking[0]} is not in both networks; a warm start needs the same layers")
+    try:
+        put_weights(net, state)
+    except RuntimeError as error:
+        raise BadStudy(f"{path}: {str(error).splitlines()[-1].strip()}; a warm start needs the same layers") from error
+    for name, module in net.named_modules():
+        quantizer = getattr(module, "weight_quant", None)
+        if isinstance(quantizer, ScaledQuantizer) and not any(key.startswith(f"{name}.weight_quant.") for key in state):
+            _restart(module, quantizer)
+
+
+def put_weights(net: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """All of a state but the widths; what it lacks stays as it is.
+
+    Raises:
+        RuntimeError: as `load_state_dict`.
+    """
+    widths = {f"{name}.offset" for name, module in net.named_modules() if isinstance(module, LearnedBits)}
+    net.load_state_dict(net.state_dict() | {name: tensor for name, tensor in state.items() if name not in widths})
+
+
+@torch.no_grad()
+def _restart(layer: nn.Module, quantizer: ScaledQuantizer) -> None:
+    """Its scale at the statistic of the weight that the layer has now."""
+    scale = quantizer.scale
+    if getattr(scale, "stat", None) is not None and hasattr(scale, "start"):
+        scale.start(layer.weight)

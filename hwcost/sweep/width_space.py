@@ -1,0 +1,91 @@
+"""A search of bit-widths: every learned width is a parameter of the trial, and stands still in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, IntDistribution
+from torch import nn
+
+from hwcost.cost.width_table import WidthPrices
+from hwcost.errors import BadOption
+from hwcost.graph.trace import Pipeline
+from hwcost.models import HardwareModel
+from hwcost.quant import LearnedBits, freeze_widths, thaw_widths
+
+
+class WidthSpace:
+    """The widths of one network as a search space with exact prices.
+
+    Args:
+        net: with learned widths, and no other part that its cost depends on.
+        pipeline, model: as for `hardware_cost`; the folding must not depend on the widths.
+        bits: smallest and largest width to search; cut to what each width can be.
+
+    Attributes:
+        space: name of a width -> its Optuna distribution.
+
+    Raises:
+        BadOption: no learned width, one that cannot be any of these, or a cost that depends on more than widths.
+    """
+
+    def __init__(self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, bits: tuple[int, int]) -> None:
+        low, high = bits
+        if not 1 <= low <= high:
+            raise BadOption(f"bits {low}:{high}: give the smallest and the largest width, e.g. 2:8")
+        self._prices = WidthPrices(net, pipeline, model)
+        self.space: dict[str, BaseDistribution] = {}
+        for name, (least, most) in zip(self._prices.names, self._prices.bounds, strict=True):
+            if max(low, least) > min(high, most):
+                raise BadOption(f"bits {low}:{high}: {name} can be {least} to {most} bits; widen the one or the other")
+            self.space[name] = IntDistribution(max(low, least), min(high, most))
+        if not self.space:
+            raise BadOption("bits: the network has no learned width to search")
+
+    def price(self, candidates: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
+        """Resource -> its amount for each candidate, as `GreyBoxSampler` asks for it; equal to `hardware_cost`."""
+        return self._prices.price(np.stack([candidates[name] for name in self._prices.names], axis=1))
+
+
+def confine_widths(net: nn.Module, space: Mapping[str, BaseDistribution]) -> None:
+    """Let learned widths learn inside a space, from its largest on; all others stand still.
+
+    Args:
+        net: the network; changed in place, also its widths' smallest and largest.
+        space: as in `WidthSpace.space`.
+    """
+    freeze_widths(net)
+    modules = dict(net.named_modules())
+    for name, choices in space.items():
+        width = modules[name]
+        assert isinstance(width, LearnedBits) and isinstance(choices, IntDistribution)
+        width.base, width.most = choices.low, choices.high
+        with torch.no_grad():
+            width.offset.fill_(choices.high - choices.low)
+        thaw_widths(width)
+
+
+def fix_widths(net: nn.Module, widths: Mapping[str, int]) -> None:
+    """Set learned widths and freeze all there are.
+
+    Args:
+        net: the network; changed in place.
+        widths: name of a learned width, as in `WidthSpace.space` -> bits.
+
+    Raises:
+        BadOption: no learned width of that name, or a width that it cannot have.
+    """
+    modules = dict(net.named_modules())
+    for name, bits in widths.items():
+        width = modules.get(name)
+        if not isinstance(width, LearnedBits):
+            raise BadOption(f"{name}: no learned width of the network")
+        if not width.base <= bits <= width.most:
+            raise BadOption(f"{name}: {bits} bits; it can be {width.base} to {width.most}")
+        with torch.no_grad():
+            width.offset.fill_(bits - width.base)
+    freeze_widths(net)

@@ -1,0 +1,84 @@
+"""The last step into a budget: widths are whole, so what training drove close to a limit is moved the rest by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.cost.width_proxy import learned_widths
+from hwcost.graph.trace import Pipeline
+from hwcost.models import HardwareModel
+from hwcost.quant import LearnedBits, Restrict
+
+
+class Landing:
+    """Moves learned widths by whole bits until a network fits its limits and no width can grow back.
+
+    Where training balanced a width, its loss of accuracy per bit weighs as much as its cost per bit. With noise that
+    falls by 4 per bit, a bit is worth 4^(r - n) at width n, where r is the real width that training came to, before
+    rounding. So the width with the least r - n gives first, and the one with the most takes first; no data needed.
+
+    Widths grow at most to where they stood when this object was made: before training, the network as it was drawn.
+    One of several elements moves as a whole. Frozen ones, and those that are not whole, stay.
+
+    Args:
+        net: the network behind the pipeline, before it is trained.
+        pipeline, model: as for `hardware_cost`.
+        limits: resource -> largest amount.
+    """
+
+    def __init__(self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, limits: Mapping[str, float]) -> None:
+        self._pipeline, self._model, self._limits = pipeline, model, dict(limits)
+        self._widths = [width for width in learned_widths(net).values() if width.restrict is Restrict.WHOLE]
+        with torch.no_grad():
+            self._start = [width() for width in self._widths]
+
+    @torch.no_grad()
+    def __call__(self) -> bool:
+        """Move the widths; whether everything fits. Offsets are left at whole bits."""
+        movable = [at for at, width in enumerate(self._widths) if width.offset.requires_grad]
+        wanted = {at: self._widths[at].base + self._widths[at].offset.abs().mean() for at in movable}
+        for at in movable:
+            self._set(self._widths[at], self._widths[at]())
+
+        def pull(at: int) -> float:
+            return float(wanted[at] - self._widths[at]().mean())
+
+        while self._excess() > 0:
+            if not any(self._cut(at) for at in sorted(movable, key=pull)):
+                return False
+        while any(self._grow(at) for at in sorted(movable, key=pull, reverse=True)):
+            pass
+        return True
+
+    def _cut(self, at: int) -> bool:
+        """A bit less, if that brings the network closer to its limits."""
+        width, before = self._widths[at], self._excess()
+        bits = width()
+        self._set(width, bits - 1)
+        if self._excess() < before:
+            return True
+        self._set(width, bits)
+        return False
+
+    def _grow(self, at: int) -> bool:
+        """A bit more, if it is not above its start and all fits."""
+        width = self._widths[at]
+        bits = width()
+        self._set(width, torch.minimum(bits + 1, torch.maximum(bits, self._start[at])))
+        if self._excess() <= 0:
+            return bool((width() > bits).any())
+        self._set(width, bits)
+        return False
+
+    def _excess(self) -> float:
+        """Sum of what exceeds the limits, in shares of them; 0 when all fits."""
+        used = hardware_cost(self._pipeline, self._model)
+        return sum(max(0.0, float(used[name]) - limit) / max(limit, 1.0) for name, limit in self._limits.items())
+
+    @staticmethod
+    def _set(width: LearnedBits, bits: Tensor) -> None:
+        width.offset.copy_(bits.clamp(width.base, width.most) - width.base)

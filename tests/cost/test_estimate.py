@@ -1,0 +1,232 @@
+"""Estimates for people: rows that add up, a verdict, plain data; and the integer reference behind every price."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from hwcost.cost.estimate import Estimate, estimate, layer_bits, price
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.errors import BadOption
+from hwcost.graph.spec import Block
+from hwcost.graph.trace import Pipeline, trace
+from hwcost.models import AREAS, FORMULAS, RESOURCES, Dataflow, Generic, Placed, place, target_fps
+from hwcost.models.calibration.error_band import BANDS
+from hwcost.models.device import device
+from hwcost.models.shell import shell
+from hwcost.quant import LearnedBits, QuantLinear, const_weight, learned_weight
+from hwcost.quant.bits import Restrict
+from hwcost.quant.quantizers import IntQuantizer
+from hwcost.zoo.lenet import QuantLeNet
+
+
+def lenet(weight_bits: int = 8, activation_bits: int = 8) -> Pipeline:
+    net = QuantLeNet(weight_bits=weight_bits, activation_bits=activation_bits)
+    return trace(net, torch.zeros(1, 3, 32, 32), input_bits=8)
+
+
+def on(pipeline: Pipeline, part: str = "xc7z020", fps: float = 1_000.0, clock_mhz: float = 100.0) -> Dataflow:
+    return Dataflow(device=part, folding=target_fps(pipeline, fps, clock_mhz=clock_mhz), clock_mhz=clock_mhz)
+
+
+@pytest.fixture(scope="module")
+def priced() -> Estimate:
+    pipeline = lenet()
+    return estimate(pipeline, on(pipeline))
+
+
+def test_totals_are_the_sums_and_the_slowest(priced: Estimate) -> None:
+    assert set(priced.total) == set(RESOURCES)
+    for name in AREAS:
+        assert priced.total[name] == priced.layers[name].sum()
+    assert priced.total["cycles"] == priced.layers["cycles"].max()
+    assert priced.fps == 100e6 / priced.total["cycles"] >= 1_000
+    assert priced.layers["share"].sum() == pytest.approx(priced.total["LUT"] / 53_200, rel=1e-12)
+
+
+def test_a_row_per_layer_with_hardware(priced: Estimate) -> None:
+    table = priced.layers.set_index("layer")
+    assert list(table.index) == [
+        "conv1", "relu1", "max_pool2d", "conv2", "relu2", "max_pool2d_1", "fc1", "relu3", "fc2", "relu4", "fc3",
+    ]  # fmt: skip
+    conv, relu = table.loc["conv2"], table.loc["relu2"]
+    assert (conv["kind"], conv["geometry"]) == ("QuantConv2d", "150×16 ·100")
+    assert 150 % conv["SIMD"] == 0 and 16 % conv["PE"] == 0
+    # 150 products of an unsigned 8-bit and a narrow signed 8-bit number
+    largest = 150 * 255 * 127
+    assert (conv["weight_bits"], conv["input_bits"], conv["acc_bits"]) == (8, 8, largest.bit_length() + 1)
+    assert (relu["input_bits"], relu["output_bits"]) == (conv["acc_bits"], 8)
+    assert pd.isna(relu["weight_bits"]) and pd.isna(relu["acc_bits"])
+
+
+def test_the_breakdown_adds_up(priced: Estimate) -> None:
+    assert priced.breakdown.index.tolist() == priced.layers["layer"].tolist()
+    assert priced.breakdown.sum(axis=1).tolist() == priced.layers["LUT"].tolist()
+    unit, act = priced.breakdown.loc["conv2"], priced.breakdown.loc["relu2"]
+    assert unit["multipliers"] > 0 and unit["adders"] > 0 and unit["lines"] >= 0 and unit["comparators"] == 0
+    assert act["comparators"] > 0 and act["thresholds"] > 0 and act["multipliers"] == 0
+
+
+def test_more_latency_than_interval(priced: Estimate) -> None:
+    assert priced.total["cycles"] < priced.latency_cycles < priced.layers["cycles"].sum()
+    assert priced.latency_us == priced.latency_cycles / 100
+    assert priced.record()["latency_cycles"] == priced.latency_cycles
+
+
+def test_a_formula_of_the_user_has_one_part() -> None:
+    class Mystery(Block):
+        pass
+
+    def price_it(jobs: Any, setting: Any) -> dict[str, torch.Tensor]:
+        return {name: torch.full((len(jobs),), 7.0, dtype=torch.float64) for name in RESOURCES}
+
+    model = Dataflow(device="xc7z020", folding={}, formulas=dict(FORMULAS) | {Mystery: price_it})
+    assert model.parts([Placed("odd", Mystery())]) == [{"other": 7.0}]
+
+
+def test_a_record_is_plain_data(priced: Estimate) -> None:
+    record = priced.record()
+    again = json.loads(json.dumps(record, allow_nan=False))
+    assert again == record
+    assert record["total"] == {name: priced.total[name] for name in AREAS}
+    assert record["interval_cycles"] == priced.total["cycles"]
+    for row in record["layers"]:
+        for name in ("weight_bits", "input_bits", "acc_bits", "output_bits", "PE", "SIMD"):
+            assert row[name] is None or type(row[name]) is int
+        assert (row["acc_bits"] is None) == (row["weight_bits"] is None)
+
+
+def test_it_fits_or_it_says_what_does_not(priced: Estimate) -> None:
+    assert priced.fits and priced.verdict == "fits PYNQ-Z1"
+    part = device("xc7z020")
+    exact = {name: int(priced.total[name]) for name in AREAS}
+    full = replace(priced, device=replace(part, **exact))
+    assert full.fits and full.verdict.startswith("fits PYNQ-Z1, but LUT, FF") and "place and route" in full.verdict
+    for name in ("LUT", "FF", "BRAM18"):
+        short = replace(priced, device=replace(part, **{name: exact[name] - 1}))
+        assert not short.fits and short.verdict == f"does NOT fit PYNQ-Z1: too many {name}"
+        assert short.record()["fits"] is False
+
+
+def test_clock_and_part_change_rates_and_shares_only() -> None:
+    pipeline = lenet()
+    slow, quick = estimate(pipeline, on(pipeline)), estimate(pipeline, on(pipeline, fps=2_000, clock_mhz=200))
+    assert slow.total == quick.total
+    assert quick.fps == 2 * slow.fps
+    large = estimate(pipeline, on(pipeline, part="ZCU104"))
+    ratio = large.layers["share"] / slow.layers["share"]
+    assert ratio.to_numpy() == pytest.approx(53_200 / 230_400)
+
+
+@pytest.mark.parametrize("weight_bits", range(2, 9))
+@pytest.mark.parametrize("activation_bits", [2, 3, 5, 8])
+def test_the_integer_reference_is_the_differentiable_price(weight_bits: int, activation_bits: int) -> None:
+    pipeline = lenet(weight_bits, activation_bits)
+    fpga = on(pipeline, fps=5_000)
+    placed = place(pipeline.layers())
+    bill, reference = fpga.price(placed), fpga.reference(placed)
+    assert len(reference) == len(placed) > 11
+    for name in RESOURCES:
+        assert bill[name].tolist() == [row[name] for row in reference]
+        assert all(type(row[name]) is int for row in reference)
+    totals = {name: sum(row[name] for row in reference) for name in AREAS}
+    totals["cycles"] = max(row["cycles"] for row in reference)
+    assert estimate(pipeline, fpga).total == totals
+    assert {name: amount.item() for name, amount in hardware_cost(pipeline, fpga).items()} == totals
+
+
+def test_another_model_prices_the_same_pipeline() -> None:
+    pipeline = lenet()
+    bill = price(pipeline, Generic())
+    macs = bill.total()["MACs"].item()
+    assert macs == 784 * 75 * 6 + 100 * 150 * 16 + 400 * 120 + 120 * 84 + 84 * 10
+    assert bill.of("conv1")["MACs"] == 784 * 75 * 6
+    assert bill.of("relu1")["MACs"] == 0
+
+
+def test_a_bill_is_differentiable_and_an_estimate_leaves_no_graph() -> None:
+    pipeline = lenet()
+    fpga = on(pipeline)
+    assert price(pipeline, fpga).total()["LUT"].requires_grad
+    assert all(isinstance(amount, float) for amount in estimate(pipeline, fpga).total.values())
+
+
+def test_a_real_width_is_built_as_the_next_whole_one() -> None:
+    width = LearnedBits(4.3, restrict=Restrict.FLOAT)
+    weight = learned_weight(bits=4)
+    net = QuantLinear(8, 3, bias=False, weight_quant=IntQuantizer(bits=width, scale=weight.scale, narrow=True))
+    pipeline = trace(net, torch.zeros(1, 8), input_bits=4)
+    (layer,) = pipeline.layers()
+    assert layer_bits(layer)["weight_bits"] == ceil(4.3)
+
+
+def test_a_grouped_convolution_shows_its_groups() -> None:
+    from hwcost.quant import QuantConv2d
+
+    net = QuantConv2d(4, 8, 3, groups=2, bias=False, weight_quant=const_weight(bits=4, per_channel=False))
+    pipeline = trace(net, torch.zeros(1, 4, 6, 6), input_bits=4)
+    (row,) = estimate(pipeline, on(pipeline)).record()["layers"]
+    assert row["geometry"] == "2×18×4 ·16"
+
+
+def test_a_network_without_hardware_is_refused() -> None:
+    pipeline = trace(nn.Sequential(nn.Flatten()), torch.zeros(1, 2, 2), input_bits=4)
+    with pytest.raises(BadOption, match="no hardware in it"):
+        price(pipeline, Generic())
+
+
+def test_an_error_band_around_every_measured_total(priced: Estimate) -> None:
+    for name in ("LUT", "FF", "BRAM18", "cycles", "latency_cycles"):
+        low, high = priced.bands[name] or (0.0, 0.0)
+        amount = priced.latency_cycles if name == "latency_cycles" else priced.total[name]
+        assert low <= amount <= high and high > low
+        assert BANDS[name].source
+    assert priced.bands["DSP"] is None is priced.bands["URAM"]
+
+
+def test_a_total_near_the_limit_is_called_doubtful(priced: Estimate) -> None:
+    _, most = priced.bands["BRAM18"] or (0.0, 0.0)
+    roomy = {name: 10 * int(priced.total[name] + 1) for name in AREAS} | {"BRAM18": int(most) - 1}
+    near = replace(priced, device=replace(device("xc7z020"), **roomy), total={**priced.total})
+    if priced.total["BRAM18"] <= 0.8 * roomy["BRAM18"]:
+        assert "unless BRAM18 comes out at the upper end" in near.verdict
+    else:  # so near that place and route are the worry
+        assert "BRAM18 above the fill" in near.verdict
+
+
+def test_a_shell_comes_on_top() -> None:
+    pipeline = lenet()
+    fpga = on(pipeline)
+    bare, around = estimate(pipeline, fpga), estimate(pipeline, fpga, shell=shell("pynq"))
+    for name in AREAS:
+        assert around.total[name] == bare.total[name] + getattr(shell("pynq"), name)
+    assert around.layers.equals(bare.layers) and around.total["cycles"] == bare.total["cycles"]
+
+
+def test_what_saves_nothing_is_said() -> None:
+    from hwcost.quant import POW2, StatScale, abs_max
+
+    width = LearnedBits(4, base=0, shape=(3, 1))
+    with torch.no_grad():
+        width.offset[0] = 0
+    quant = IntQuantizer(bits=width, scale=StatScale(abs_max, channel_dim=0, domain=POW2), narrow=True)
+    net = QuantLinear(8, 3, bias=False, weight_quant=quant)
+    with torch.no_grad():
+        net.weight[1:] = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, 1])
+    found = estimate(pipeline := trace(net, torch.zeros(1, 8), input_bits=4), on(pipeline))
+    assert any("weights of 0 to 4 bits share a stream, so all cost 4" in note for note in found.notes)
+    assert any("of its weights are zero; that saves nothing in a folded unit" in note for note in found.notes)
+    assert estimate(lenet(), on(lenet())).notes == ()
+
+
+def test_a_model_without_a_part_is_refused_with_what_to_do() -> None:
+    pipeline = trace(QuantLeNet(), torch.zeros(1, 3, 32, 32), input_bits=8)
+    with pytest.raises(BadOption, match=r"estimate: Generic has no part.* hardware_cost"):
+        estimate(pipeline, Generic())  # type: ignore[arg-type] # on purpose

@@ -1,0 +1,184 @@
+"""Graph and shapes once; ranges live; every fault at once, each with its place and its remedy."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption, UnknownOperation, UnknownPrecision, UntraceableNetwork
+from hwcost.graph import ranges
+from hwcost.graph.rules import RULES, wire
+from hwcost.graph.spec import MatVec, Pool, Thresholds, Window
+from hwcost.graph.trace import trace
+from hwcost.quant import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU, learned_activation, learned_weight
+from hwcost.zoo.lenet import QuantLeNet
+
+IMAGE = torch.zeros(2, 3, 32, 32)
+
+
+def test_the_seeds_lenet_is_traced_as_it_is_written() -> None:
+    layers = {layer.name: layer for layer in trace(QuantLeNet(), IMAGE, input_bits=8).layers()}
+    assert list(layers) == [
+        "conv1", "relu1", "max_pool2d", "conv2", "relu2", "max_pool2d_1", "flatten",
+        "fc1", "relu3", "fc2", "relu4", "fc3",
+    ]  # fmt: skip
+    assert layers["conv2"].output.shape == (16, 10, 10)
+    assert layers["flatten"].output.shape == (400,) and not layers["flatten"].blocks
+    window, unit = layers["conv2"].blocks
+    assert isinstance(window, Window) and (window.image, window.kernel) == ((14, 14), (5, 5))
+    assert isinstance(unit, MatVec) and (unit.rows, unit.cols, unit.vectors) == (16, 150, 100)
+    pool = layers["max_pool2d"].blocks[1]
+    assert isinstance(pool, Pool) and pool.kind == "max" and pool.vectors == 14 * 14
+    assert isinstance(layers["relu1"].blocks[0], Thresholds)
+    # 150 products of an unsigned and a signed narrow 8-bit integer: 150 * 255 * 127 = 4,857,750 < 2^23
+    assert layers["conv2"].output.range.bits == 24
+
+
+def test_widths_are_live() -> None:
+    net = QuantLeNet()
+    pipeline = trace(net, IMAGE, input_bits=8)
+    with torch.no_grad():
+        net.relu1.quant.bits.offset.fill_(1.0)
+    layers = {layer.name: layer for layer in pipeline.layers()}
+    assert layers["relu1"].output.range.bits == 3
+    assert layers["conv2"].inputs[0].range.high == 7
+
+
+def test_modes_are_put_back_and_nothing_is_trained() -> None:
+    net = nn.Sequential(
+        QuantConv2d(3, 4, 3, weight_quant=learned_weight(bits=4)), nn.BatchNorm2d(4), QuantReLU(learned_activation())
+    )
+    net[1].eval()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    trace(net, torch.randn(2, 3, 8, 8), input_bits=8)
+    assert (net.training, net[0].training, net[1].training) == (True, True, False)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def test_an_input_without_a_width_names_layer_and_remedy() -> None:
+    with pytest.raises(UnknownPrecision, match=r"conv1: .*\(3, 32, 32\) has no bit-width; .*input_bits="):
+        trace(QuantLeNet(), IMAGE)
+
+
+def test_an_input_quantizer_gives_the_width() -> None:
+    net = nn.Sequential(
+        QuantIdentity(learned_activation(bits=5)), QuantLinear(4, 2, bias=False, weight_quant=learned_weight())
+    )
+    layers = trace(net, torch.zeros(1, 4)).layers()
+    assert not layers[0].blocks  # it runs where the data comes from
+    assert layers[1].inputs[0].range.bits == 5
+
+
+def test_all_faults_come_at_once() -> None:
+    net = nn.Sequential(
+        nn.Linear(4, 4),
+        QuantReLU(learned_activation()),
+        QuantLinear(4, 4, bias=False, weight_quant=None),
+        QuantReLU(learned_activation()),
+        nn.Tanh(),
+    )
+    # the layers behind a fault cannot be described either, and are not blamed for it
+    with pytest.raises(UnknownOperation, match="0: Linear has no rule") as caught:
+        trace(net, torch.zeros(1, 4), input_bits=8)
+    assert len(str(caught.value).splitlines()) == 1
+
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Tanh()
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.a(x), self.b(x)
+
+    with pytest.raises(UnknownOperation) as caught:
+        trace(Branches(), torch.zeros(1, 4), input_bits=8)
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["a", "b"]
+
+
+def test_control_flow_on_data_names_the_line() -> None:
+    class Branching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.sum() > 0:  # this line
+                return x
+            return -x
+
+    with pytest.raises(UntraceableNetwork, match=r"test_trace\.py:\d+: `if x\.sum\(\) > 0:.*describe\(\)"):
+        trace(Branching(), torch.zeros(1, 4), input_bits=8)
+
+
+def test_a_wrong_example_names_the_layer_in_one_line() -> None:
+    with pytest.raises(UntraceableNetwork, match="fc1: running the example failed") as caught:
+        trace(QuantLeNet(), torch.zeros(1, 3, 20, 20), input_bits=8)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_foreign_module_joins_with_a_rule() -> None:
+    class Shuffle(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flip(1)
+
+    net = nn.Sequential(Shuffle(), QuantLinear(4, 2, bias=False, weight_quant=learned_weight()))
+    with pytest.raises(UnknownOperation, match="flip"):
+        trace(net, torch.zeros(1, 4), input_bits=8)
+    layers = trace(net, torch.zeros(1, 4), input_bits=8, rules={**RULES, Shuffle: wire}).layers()
+    assert [layer.kind for layer in layers] == ["Shuffle", "QuantLinear"]
+
+
+def test_reordering_views_are_refused() -> None:
+    class Reorders(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.view(x.size(0), 2, -1)
+
+    with pytest.raises(UnknownOperation, match=r"reshapes a sample from \(4, 2\) to \(2, 4\)"):
+        trace(Reorders(), torch.zeros(1, 4, 2), input_bits=8)
+
+
+def test_batch_norm_needs_an_activation_to_absorb_it() -> None:
+    linear = {"bias": False, "weight_quant": learned_weight()}
+    good = nn.Sequential(
+        QuantLinear(4, 4, **linear), nn.BatchNorm1d(4), QuantReLU(learned_activation()), QuantLinear(4, 2, **linear)
+    )
+    assert trace(good, torch.zeros(2, 4), input_bits=8).layers()[2].output.affine is None
+    bad = nn.Sequential(QuantLinear(4, 4, **linear), nn.BatchNorm1d(4), QuantLinear(4, 2, **linear))
+    with pytest.raises(UnknownPrecision, match=r"2: .*BatchNorm1d"):
+        trace(bad, torch.zeros(2, 4), input_bits=8)
+
+
+def test_a_module_called_twice_is_two_layers() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.relu = QuantReLU(learned_activation())
+            self.fc = QuantLinear(4, 4, bias=False, weight_quant=learned_weight())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.relu(self.fc(self.relu(self.fc(x))))
+
+    names = [layer.name for layer in trace(Twice(), torch.zeros(1, 4), input_bits=8).layers()]
+    assert names == ["fc", "relu", "fc@2", "relu@2"]
+
+
+def test_a_single_layer_is_a_network() -> None:
+    layers = trace(
+        QuantLinear(4, 2, bias=False, weight_quant=learned_weight()), torch.zeros(1, 4), input_bits=8
+    ).layers()
+    assert len(layers) == 1
+
+
+def test_max_pool_with_padding_and_stride() -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+
+    (layer,) = trace(Net(), torch.zeros(1, 2, 8, 8), input_bits=4).layers()
+    window = layer.blocks[0]
+    assert isinstance(window, Window)
+    assert (window.kernel, window.stride, window.padding, window.output) == ((3, 3), (2, 2), ((1, 1), (1, 1)), (4, 4))
+
+
+@pytest.mark.parametrize("bits", [0, -1, 2.5, True])
+def test_bad_input_widths_are_refused(bits: float) -> None:
+    with pytest.raises(BadOption, match="input_bits="):
+        trace(QuantLeNet(), IMAGE, input_bits=bits)
+    with pytest.raises(BadOption, match="both given"):
+        trace(QuantLeNet(), IMAGE, input_bits=8, input_range=ranges.integers(8, signed=True))

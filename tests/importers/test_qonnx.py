@@ -1,0 +1,295 @@
+"""QONNX files in: the network that comes back computes and costs what the one that left did."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import Tensor, nn
+
+pytest.importorskip("onnx", reason="onnx is not installed: nothing was read; pip install 'hwcost[onnx]'")
+
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from hwcost import Dataflow, estimate, target_fps, trace
+from hwcost.cli import cli
+from hwcost.errors import BadData, BadOption, UnknownOperation
+from hwcost.export.qonnx import qonnx
+from hwcost.graph.ranges import integers
+from hwcost.graph.trace import Pipeline
+from hwcost.importers.qonnx import from_qonnx
+from hwcost.integer import IntegerNetwork
+from hwcost.quant import (
+    QuantAdd,
+    QuantAffine,
+    QuantAvgPool2d,
+    QuantConcat,
+    QuantConv1d,
+    QuantConv2d,
+    QuantIdentity,
+    QuantLinear,
+    QuantReLU,
+    QuantScaleBias,
+    binary_weight,
+    const_activation,
+    const_weight,
+    learned_activation,
+    learned_weight,
+    ternary_weight,
+)
+
+STEP = 1 / 256
+
+
+class Branches(nn.Module):
+    """Everything that can be read, in one network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = learned_activation(bits=5, max_val=2.0, signed=True)
+        self.enter = QuantConv2d(3, 6, 3, padding=1, bias=False, weight_quant=learned_weight(bits=6))
+        self.norm, self.first = nn.BatchNorm2d(6), QuantIdentity(self.grid)
+        self.inner = QuantConv2d(6, 6, 3, padding=1, groups=3, weight_quant=learned_weight(bits=4))
+        self.second = QuantIdentity(self.grid)
+        self.add = QuantAdd(self.grid, ready=(0, 1))
+        self.relu, self.pool = QuantReLU(const_activation(bits=4, max_val=2.0)), nn.MaxPool2d(2)
+        self.left = QuantConv2d(6, 4, 1, weight_quant=ternary_weight())
+        self.right = QuantConv2d(6, 4, 1, weight_quant=binary_weight())
+        self.join = QuantConcat(learned_activation(bits=4, max_val=2.0))
+        self.mean = QuantAvgPool2d(2, source=self.join.quants[0])
+        self.fc = QuantLinear(8 * 4, 5, weight_quant=const_weight(bits=5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(self.norm(self.enter(x)))
+        x = self.pool(self.relu(self.add(x, self.second(self.inner(x)))))
+        return self.fc(self.mean(self.join(self.left(x), self.right(x))).flatten(1))
+
+
+def flat() -> nn.Module:
+    return nn.Sequential(
+        QuantConv1d(2, 4, 3, stride=2, weight_quant=learned_weight(bits=5)),
+        QuantReLU(learned_activation(bits=3)),
+        nn.MaxPool1d(2),
+        nn.Flatten(),
+        QuantLinear(12, 3, bias=False, weight_quant=learned_weight(bits=4, per_channel=False)),
+    )
+
+
+def scaled(per_channel: bool) -> nn.Module:
+    scale = QuantScaleBias(4, weight_quant=learned_weight(bits=4, per_channel=per_channel))
+    nn.init.uniform_(scale.weight, -1.0, 1.0)
+    return nn.Sequential(
+        QuantConv2d(3, 4, 3, bias=False, weight_quant=learned_weight(bits=4)),
+        QuantReLU(learned_activation(bits=4)),
+        scale,
+        QuantIdentity(learned_activation(bits=5, signed=True)),
+    )
+
+
+def sent(net: nn.Module, shape: tuple[int, ...], file: Path) -> Pipeline:
+    torch.manual_seed(1)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, -1.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    net.train()
+    with torch.no_grad():
+        net(pixels(shape, 8))
+    pipeline = trace(net.eval(), torch.zeros(1, *shape), input_range=integers(8, signed=False))
+    onnx.save(qonnx(pipeline, input_step=STEP), file)
+    return pipeline
+
+
+def pixels(shape: tuple[int, ...], count: int) -> Tensor:
+    return torch.randint(0, 256, (count, *shape)).float() * STEP
+
+
+def cost(pipeline: Pipeline) -> Any:
+    folding = target_fps(pipeline, 10_000)
+    return estimate(pipeline, Dataflow(device="xczu7ev", folding=folding)).total
+
+
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [(Branches(), (3, 8, 8)), (flat(), (2, 15)), (scaled(False), (3, 6, 6)), (scaled(True), (3, 6, 6))],
+)
+def test_what_comes_back_computes_and_costs_the_same(net: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    before = sent(net, shape, tmp_path / "net.onnx")
+    again = from_qonnx(tmp_path / "net.onnx")
+    assert again.shape == shape
+    after = trace(again, torch.zeros(1, *shape))
+    x = pixels(shape, 20)
+    whole, anew = IntegerNetwork.of(before, input_step=STEP), IntegerNetwork.of(after)
+    torch.testing.assert_close(anew.values(x), whole.values(whole.codes(x)), rtol=1e-5, atol=1e-6)
+    kinds = {"LUT", "FF", "DSP", "BRAM18", "URAM"}
+    assert {name: float(cost(after)[name]) for name in kinds} == {name: float(cost(before)[name]) for name in kinds}
+
+
+def test_an_affine_map_of_the_input_goes_out_and_comes_back(tmp_path: Path) -> None:
+    """As CNV of Brevitas turns pixels into -1..1."""
+    net = nn.Sequential(
+        QuantAffine(const_activation(bits=6, max_val=1.0, signed=True), gain=2.0, offset=-1.0),
+        QuantLinear(4, 3, bias=False, weight_quant=const_weight(bits=4)),
+    )
+    x = torch.rand(5, 4)
+    onnx.save(qonnx(trace(net.eval(), x)), tmp_path / "net.onnx")
+    again = from_qonnx(tmp_path / "net.onnx")
+    torch.testing.assert_close(again(x), net(x))
+    (first, *_) = again.layers.values()
+    assert isinstance(first, QuantAffine) and (first.gain, first.offset) == (2.0, -1.0)
+    with pytest.raises(BadOption, match="gain above 0"):
+        QuantAffine(None, gain=-1.0, offset=0.0)
+
+
+def test_the_command_prices_a_file(tmp_path: Path) -> None:
+    sent(flat(), (2, 15), tmp_path / "net.onnx")
+    run = CliRunner().invoke(cli, ["estimate", str(tmp_path / "net.onnx"), "--json"])
+    assert run.exit_code == 0, run.output
+    assert '"LUT"' in run.output
+    run = CliRunner().invoke(cli, ["estimate", str(tmp_path / "net.onnx"), "--input", "2,15"])
+    assert run.exit_code != 0 and "leave --input" in run.output
+
+
+def model(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (4,)) -> onnx.ModelProto:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape]) for name in ("x", nodes[-1].output[0])]
+    graph = helper.make_graph(list(nodes), "g", ends[:1], ends[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def test_every_unknown_node_is_named_at_once(tmp_path: Path) -> None:
+    chain = [
+        helper.make_node("Softplus", ["x"], ["a"], name="first"),
+        helper.make_node("Relu", ["a"], ["b"], name="middle"),
+        helper.make_node("Erf", ["x"], ["c"], name="second"),
+        helper.make_node("Add", ["b", "c"], ["d"], name="last"),
+    ]
+    onnx.save(model(*chain), tmp_path / "net.onnx")
+    with pytest.raises(UnknownOperation) as told:
+        from_qonnx(tmp_path / "net.onnx")
+    assert re.findall(r"(?m)^(\w+) \(", str(told.value)) == ["first", "second"]
+
+
+def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no model at all")
+    for file in ("bad.onnx", "missing.onnx"):
+        with pytest.raises(BadData, match="no ONNX model"):
+            from_qonnx(tmp_path / file)
+        run = CliRunner().invoke(cli, ["estimate", str(tmp_path / file)])
+        assert run.exit_code != 0 and "no ONNX model" in run.output and "Traceback" not in run.output
+
+
+def test_a_float_weight_has_no_width(tmp_path: Path) -> None:
+    node = helper.make_node("MatMul", ["x", "w"], ["y"], name="fc")
+    made = model(node)
+    made.graph.initializer.append(helper.make_tensor("w", TensorProto.FLOAT, [4, 4], [1.0] * 16))
+    onnx.save(made, tmp_path / "net.onnx")
+    with pytest.raises(UnknownOperation, match="has no Quant node"):
+        from_qonnx(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("form", ["MatMul", "Gemm", "Transpose"])
+def test_matrices_either_way_round(form: str, tmp_path: Path) -> None:
+    """Brevitas quantizes (outputs, inputs) and turns it afterwards; others write (inputs, outputs)."""
+    wanted = torch.tensor([[1.0, -2.0, 3.0, 0.0], [0.5, 1.0, -1.5, 1.5]])  # outputs of steps 1 and 0.5
+    step, turned = torch.tensor([[1.0], [0.5]]), form == "MatMul"
+    numbers = {
+        "w": wanted.T if turned else wanted,
+        "scale": step.T if turned else step,
+        "zero": torch.zeros(()),
+        "bits": torch.tensor(3.0),
+        "bias": torch.tensor([1.0, -1.0]),
+    }
+    quant = helper.make_node(
+        "Quant", ["w", "scale", "zero", "bits"], ["q"], domain="qonnx.custom_op.general", signed=1, narrow=1
+    )
+    tails = {
+        "MatMul": [helper.make_node("MatMul", ["x", "q"], ["s"]), helper.make_node("Add", ["s", "bias"], ["y"])],
+        "Gemm": [helper.make_node("Gemm", ["x", "q", "bias"], ["y"], transB=1)],
+        "Transpose": [
+            helper.make_node("Transpose", ["q"], ["t"]),
+            helper.make_node("MatMul", ["x", "t"], ["s"]),
+            helper.make_node("Add", ["bias", "s"], ["y"]),
+        ],
+    }
+    made = model(quant, *tails[form])
+    made.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 1))
+    made.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
+    for name, value in numbers.items():
+        made.graph.initializer.append(numpy_helper.from_array(value.contiguous().numpy(), name))
+    onnx.save(made, tmp_path / "net.onnx")
+    net = from_qonnx(tmp_path / "net.onnx")
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(net(x), x @ wanted.T + numbers["bias"])
+    (layer,) = net.layers.values()
+    assert int(layer.weight_quant.width()) == 3 and layer.weight_quant.narrow
+
+
+def test_a_network_of_brevitas_as_it_exports_it(tmp_path: Path) -> None:
+    pytest.importorskip("onnxoptimizer", reason="onnxoptimizer is not installed: Brevitas exported nothing")
+    pytest.importorskip("qonnx", reason="qonnx is not installed: Brevitas' file was not cleaned")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        qnn: Any = pytest.importorskip("brevitas.nn", reason="brevitas is not installed: none of its networks was read")
+        from brevitas.export import export_qonnx
+        from qonnx.util.cleanup import cleanup
+
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            qnn.QuantIdentity(bit_width=8),
+            qnn.QuantConv2d(3, 8, 3, padding=1, bias=False, weight_bit_width=4),
+            nn.BatchNorm2d(8),
+            qnn.QuantReLU(bit_width=3),
+            nn.MaxPool2d(2),
+            qnn.QuantConv2d(8, 12, 3, bias=True, weight_bit_width=3),
+            qnn.QuantReLU(bit_width=4),
+            nn.Flatten(),
+            qnn.QuantLinear(12 * 36, 10, bias=True, weight_bit_width=5),
+        )
+        for _ in range(3):
+            net(torch.rand(4, 3, 16, 16))
+        x = torch.rand(2, 3, 16, 16)
+        export_qonnx(net.eval(), args=x[:1], export_path=str(tmp_path / "net.onnx"), dynamo=False)
+        cleanup(str(tmp_path / "net.onnx"), out_file=str(tmp_path / "clean.onnx"))
+        with torch.no_grad():
+            wanted = net(x)
+    again = from_qonnx(tmp_path / "clean.onnx")
+    torch.testing.assert_close(again(x), wanted, rtol=1e-5, atol=1e-6)
+    widths = [int(layer.weight_quant.width()) for layer in again.layers.values() if hasattr(layer, "weight_quant")]
+    assert widths == [4, 3, 5]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_average_of_the_whole_map_needs_its_shape(tmp_path: Path, known: bool) -> None:
+    def value(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    numbers = {"step": 0.125, "zero": 0.0, "bits": 4.0}
+    nodes = [
+        helper.make_node(
+            "Quant", ["x", *numbers], ["q"], domain="qonnx.custom_op.general", signed=0, narrow=0, rounding_mode="ROUND"
+        ),
+        helper.make_node("GlobalAveragePool", ["q"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mean",
+        [value("x", (1, 3, 4, 4))],
+        [value("y", (1, 3))],
+        [helper.make_tensor(name, TensorProto.FLOAT, (), [number]) for name, number in numbers.items()],
+        value_info=[value("q", (1, 3, 4, 4))] if known else [],
+    )
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "mean.onnx")
+    if not known:
+        with pytest.raises(UnknownOperation, match=r"averages a map of shape \(\).*qonnx-cleanup"):
+            from_qonnx(tmp_path / "mean.onnx")
+        return
+    net, x = from_qonnx(tmp_path / "mean.onnx"), torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(net(x), ((x / 0.125).round().clamp(0, 15) * 0.125).mean((2, 3)), rtol=1e-6, atol=0)

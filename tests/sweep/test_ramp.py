@@ -1,0 +1,124 @@
+"""A ramp before the trials: its unbeaten epochs join the study as trials, keep its limits and come out again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import tiny_recipe
+
+from hwcost.errors import BadOption, BadStudy, OutOfMemory
+from hwcost.pareto import non_dominated
+from hwcost.search import Outcome, Share, Study
+from hwcost.sweep import ramp
+from hwcost.sweep.ramp import RECORD
+from hwcost.sweep.replay import recall, reproduce
+from hwcost.sweep.run import run
+from hwcost.sweep.settings import Sweep
+from hwcost.sweep.study_files import read_json, read_run, read_trials
+from hwcost.train.loop import evaluate
+
+RECIPE = tiny_recipe.roomy
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+def sweep(folder: Path, **changes: Any) -> Sweep:
+    where = f"{Path(tiny_recipe.__file__)}:recipe"
+    plan = Sweep(recipe=RECIPE, reference=where, out=folder, bits=(2, 5), warm=2, ramp=12)
+    return replace(plan, **changes)
+
+
+def again(folder: Path, number: int) -> tuple[dict[str, float], dict[str, float]]:
+    return reproduce(folder, number, lambda _: RECIPE, None)
+
+
+def test_its_unbeaten_epochs_are_trials_that_come_out_again(tmp_path: Path) -> None:
+    tables: list[pd.DataFrame] = []
+    for name in ("one", "two"):
+        run(sweep(tmp_path / name), 2)
+        run(sweep(tmp_path / name), 1)
+        tables.append(read_trials(tmp_path / name).drop(columns="seconds"))
+    pd.testing.assert_frame_equal(*tables)
+    assert read_run(tmp_path / "one")["ramp"] == 12
+    rows = tables[0]
+    passed = rows[rows["ramp_epoch"].notna()]
+    assert 1 < len(passed) <= 12 and len(rows) == len(passed) + 3
+    assert list(passed["number"]) == list(range(len(passed))) and passed["ramp_epoch"].is_monotonic_increasing
+    points = passed[["accuracy", "LUT", "BRAM18"]].to_numpy(dtype=float)
+    assert non_dominated(points, ["maximize", "minimize", "minimize"]).all()
+    assert passed["LUT"].min() < passed["LUT"].max(), "the widths moved"
+    data = tiny_recipe.made(None)
+    for row in passed.to_dict("records"):
+        number = int(row["number"])
+        assert len(row["epochs"]) == row["ramp_epoch"] and row["epochs"][-1]["accuracy"] == row["accuracy"]
+        assert row["epochs"][-1]["LUT"] == row["LUT"] and all(2 <= bits <= 5 for bits in row["params"].values())
+        trial = recall(tmp_path / "one", number, lambda _: RECIPE, None)
+        assert evaluate(trial.net, data.validation) == row["accuracy"]
+        recorded, anew = again(tmp_path / "one", number)
+        assert recorded == anew
+    trained = rows[rows["ramp_epoch"].isna()]
+    assert set(trained["parent"].dropna()) & set(passed["number"]), "no trial went on from the ramp"
+    with pytest.raises(BadStudy, match="ramp"):
+        run(sweep(tmp_path / "one", ramp=13), 1)
+
+
+def test_what_exceeds_a_limit_does_not_join(tmp_path: Path) -> None:
+    run(sweep(tmp_path / "free"), 1)
+    luts = read_trials(tmp_path / "free")["LUT"]
+    most = float((luts.min() + luts.max()) / 2)
+    run(sweep(tmp_path / "tied", limits={"LUT": most}), 1)
+    rows = read_trials(tmp_path / "tied")
+    assert (rows["LUT"] <= most).all() and rows["ramp_epoch"].notna().any()
+
+
+def test_killed_while_its_points_join_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(sweep(tmp_path / "whole"), 2)
+    adopt, joined = Study.adopt, []
+
+    def killed(self: Study, params: Any, outcome: Outcome, seconds: float) -> int:
+        if joined:
+            raise SystemExit
+        joined.append(params)
+        return adopt(self, params, outcome, seconds)
+
+    monkeypatch.setattr(Study, "adopt", killed)
+    with pytest.raises(SystemExit):
+        run(sweep(tmp_path / "torn"), 2)
+    monkeypatch.setattr(Study, "adopt", adopt)
+    run(sweep(tmp_path / "torn"), 2)
+    both = [read_trials(tmp_path / name).drop(columns="seconds") for name in ("whole", "torn")]
+    pd.testing.assert_frame_equal(*both)
+
+
+def test_in_a_database_its_weights_leave_the_machine(tmp_path: Path) -> None:
+    share = Share(f"sqlite:///{tmp_path}/shared.db", str(tmp_path / "weights"))
+    run(sweep(tmp_path / "study", share=share), 1)
+    rows = read_trials(tmp_path / "study")
+    assert rows["ramp_epoch"].notna().sum() == len(rows) - 1
+    for file in (tmp_path / "study" / "checkpoints").iterdir():
+        file.unlink()
+    run(sweep(tmp_path / "study", share=share), 1)  # parents and front are fetched
+    assert len(read_trials(tmp_path / "study")) == len(rows) + 1
+
+
+def test_a_ramp_without_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*given: Any, **named: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(ramp, "fit", greedy)
+    with pytest.raises(OutOfMemory, match="the ramp: its training ran out of memory"):
+        run(sweep(tmp_path / "study"), 1)
+
+
+def test_a_ramp_is_for_bits_and_a_broken_record_is_one_line(tmp_path: Path) -> None:
+    for changes in ({"bits": None, "warm": None}, {"ramp": 0}):
+        with pytest.raises(BadOption, match="ramp"):
+            sweep(tmp_path, **changes)
+    run(sweep(tmp_path / "study"), 1)
+    assert read_json(tmp_path / "study" / RECORD)["points"]
+    (tmp_path / "study" / RECORD).write_text('{"points": [1]}')
+    with pytest.raises(BadStudy, match=r"ramp\.json: garbled"):
+        run(sweep(tmp_path / "study"), 1)

@@ -1,0 +1,456 @@
+"""Sweeps through the real command: they repeat from their seed, survive kill -9 and Ctrl-C, and keep the test split."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_recipe
+import torch
+from optuna.distributions import FloatDistribution
+from rich.console import Console
+from torch import Tensor
+
+from hwcost.errors import BadStudy
+from hwcost.models import RESOURCES
+from hwcost.pareto import non_dominated
+from hwcost.search import JOURNAL
+from hwcost.sweep.progress import watch
+from hwcost.sweep.recipe import Params, Recipe
+from hwcost.sweep.replay import reproduce
+from hwcost.sweep.run import Listener, Result, Standing, publish, run
+from hwcost.sweep.settings import Sweep
+from hwcost.train.data import Data, Split
+
+TINY = Path(tiny_recipe.__file__)
+REPORT = ("index.html", "report.md", "pareto.png", "pareto.svg", "trials.csv", "front.json", "run.json")
+ENTRY = (sys.executable, "-c", "from hwcost.cli import main; main()")
+
+
+def table(study: Path) -> list[dict[str, Any]]:
+    """Every trial with every digit, its layers and its epochs; without the time it took."""
+    rows = json.loads((study / "trials.json").read_text())["trials"]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def finished(study: Path) -> list[dict[str, Any]]:
+    """Finished trials in order, without what retries move (the number) or the end of a call decides."""
+    rows = [row for row in table(study) if row["state"] == "COMPLETE"]
+    return [{name: value for name, value in row.items() if name not in ("number", "test_accuracy")} for row in rows]
+
+
+def front(study: Path) -> list[int]:
+    """Numbers of the non-dominated trials."""
+    rows = [row for row in table(study) if row["state"] == "COMPLETE"]
+    points = np.array([[row[name] for name in ("accuracy", "LUT", "BRAM18")] for row in rows], dtype=float)
+    keep = non_dominated(points, ["maximize", "minimize", "minimize"])
+    return [row["number"] for row, kept in zip(rows, keep, strict=True) if kept]
+
+
+def with_test_accuracy(study: Path) -> list[int]:
+    """Numbers of the trials with a test accuracy."""
+    return [row["number"] for row in table(study) if row["test_accuracy"] is not None]
+
+
+def record(study: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((study / "run.json").read_text())
+    return content
+
+
+@dataclass
+class Workplace:
+    """A folder with the tiny recipe in it, and the real command."""
+
+    folder: Path
+
+    def start(self, out: str, trials: int, *more: str) -> subprocess.Popen[str]:
+        command = [*ENTRY, "sweep", "tiny.py:recipe", "--out", out, "--trials", str(trials), *more]
+        return subprocess.Popen(
+            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+
+    def sweep(self, out: str, trials: int, *more: str) -> Path:
+        process = self.start(out, trials, *more)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        return self.folder / out
+
+    def hang(self, out: str, trials: int) -> subprocess.Popen[str]:
+        """A sweep that stands in the middle of its third trial."""
+        switch = self.folder / "hang"
+        switch.write_text(str(self.folder / out))
+        process = self.start(out, trials)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n", process.communicate()
+        switch.unlink()
+        return process
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    folder = tmp_path_factory.mktemp("workplace")
+    shutil.copy(TINY, folder / "tiny.py")
+    return Workplace(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(workplace: Workplace) -> Path:
+    """A study of six trials that nothing interrupted."""
+    return workplace.sweep("whole", 6)
+
+
+def test_the_report_is_all_there(whole: Path) -> None:
+    assert all((whole / name).stat().st_size > 0 for name in REPORT)
+    rows = table(whole)
+    assert [row["number"] for row in rows] == list(range(6))
+    assert {row["state"] for row in rows} == {"COMPLETE"}
+    page = (whole / "index.html").read_text()
+    assert "hwcost train --from whole --trial" in page
+    assert not [path for path in whole.rglob("*") if path.name.endswith((".partial", ".part"))]
+
+
+def test_the_record_says_how_it_was_made(whole: Path) -> None:
+    run = record(whole)
+    assert run["command"] == "hwcost sweep tiny.py:recipe --out whole --trials 6" or run["command"].endswith(
+        "sweep tiny.py:recipe --out whole --trials 6"
+    )
+    assert (run["seed"], run["sampler"], run["target_fps"]) == (0, "tpe", 400_000)
+    assert run["versions"]["python"] == platform.python_version()
+    assert run["versions"]["torch"] == torch.__version__
+    assert run["hwcost"] and run["data"]["fingerprint"] == "made-1"
+    assert (run["data"]["train"], run["data"]["validation"], run["data"]["test"]) == (48, 21, 18)
+    assert 0 <= run["float"]["validation"] <= 1 and 0 <= run["float"]["test"] <= 1
+
+
+def test_the_front_is_the_front_and_it_alone_is_tested(whole: Path) -> None:
+    with (whole / "trials.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert (
+        [int(row["number"]) for row in rows if row["on_front"] == "True"] == front(whole) == with_test_accuracy(whole)
+    )
+    assert 0 < len(front(whole)) < len(rows)
+    widths = [[row[name] for name in row if name.startswith("weight_bits:")] for row in rows]
+    assert any(len(set(of_a_trial)) > 1 for of_a_trial in widths)  # between layers
+    assert len({tuple(of_a_trial) for of_a_trial in widths}) > 2  # and between trials
+
+
+@pytest.mark.slow
+def test_kill_9_in_mid_sweep(workplace: Workplace, whole: Path) -> None:
+    process = workplace.hang("killed", 4)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    killed = workplace.sweep("killed", 4)
+    rows = table(killed)
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 4
+    assert rows[2]["error"] == "interrupted; retried as trial 3"
+    assert all(rows[2][name] == rows[3][name] for name in ("params", "seed"))
+    assert finished(killed) == finished(whole)
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_everything(workplace: Workplace, whole: Path) -> None:
+    process = workplace.hang("stopped", 4)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    stopped = workplace.folder / "stopped"
+    assert process.returncode == 130
+    assert "2 trials" in out and "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("interrupted; everything finished is kept, continue with: ")
+    assert finished(stopped) == finished(whole)[:2]
+    assert all((stopped / name).is_file() for name in REPORT)
+
+
+def test_a_trial_is_repeated_from_its_record(whole: Path, tmp_path: Path) -> None:
+    published = tmp_path / "published"  # as it is committed: neither journal nor checkpoints
+    published.mkdir()
+    for name in (*REPORT, "trials.json"):
+        shutil.copy(whole / name, published)
+    recorded, again = reproduce(published, 4, lambda _: tiny_recipe.recipe, None)
+    assert recorded == again and set(again) == {"accuracy", *RESOURCES}
+
+
+def test_the_page_is_written_again_from_what_is_on_disk(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    before = {name: (copy / name).read_bytes() for name in REPORT}
+    for name in REPORT:
+        if name != "run.json":
+            (copy / name).unlink()
+    assert publish(copy) == copy / "index.html"
+    assert {name: (copy / name).read_bytes() for name in REPORT} == before
+
+
+# In this process: what a listener, a data set or a network sees.
+
+
+def tiny(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> Sweep:
+    settings: dict[str, Any] = {"recipe": recipe, "reference": "tiny.py:recipe", "out": folder, "command": "a test"}
+    return Sweep(**settings | changes)
+
+
+def test_called_again_it_adds_trials_to_the_same_study(whole: Path, tmp_path: Path, undrawn: None) -> None:
+    run(tiny(tmp_path), 4)
+    assert table(tmp_path) != table(whole)
+    run(tiny(tmp_path), 2)
+    assert table(tmp_path) == table(whole)  # and the same seed in two folders, and in two processes, is the same study
+    assert json.loads((tmp_path / "float.json").read_text()) == record(whole)["float"]
+
+
+class _SealedSplit(Split):
+    """Nobody may look at it before it is opened."""
+
+    opened = False
+
+    def __len__(self) -> int:
+        return len(object.__getattribute__(self, "y"))
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("x", "y") and not type(self).opened:
+            raise AssertionError("the test split was read during the search")
+        return object.__getattribute__(self, name)
+
+
+def test_the_test_split_is_sealed_until_the_search_is_over(tmp_path: Path, undrawn: None) -> None:
+    class Sealed(_SealedSplit):
+        opened = True
+
+    def data(path: Path | None) -> Data:
+        plain = tiny_recipe.made(path)
+        return replace(plain, test=Sealed(plain.test.x, plain.test.y))
+
+    class Opener(Listener):
+        def trial_done(self, done: int, standing: Standing) -> None:
+            Sealed.opened = done == 3
+
+    recipe = replace(tiny_recipe.recipe, data=data)
+    sweep = tiny(tmp_path, recipe, seed=3)
+    for _ in range(2):
+        loaded = sweep.load()
+        Sealed.opened = False
+        with pytest.raises(AssertionError, match="test split was read"):
+            _ = loaded.test.x  # the seal holds
+        run(replace(sweep, recipe=replace(recipe, data=lambda path, loaded=loaded: loaded)), 3, Opener())
+        Sealed.opened = True
+    assert len(table(tmp_path)) == 6
+    assert with_test_accuracy(tmp_path) == front(tmp_path)
+
+
+def test_a_trial_that_has_left_the_front_shows_no_test_accuracy(tmp_path: Path, undrawn: None) -> None:
+    run(tiny(tmp_path), 6)
+    figures = json.loads((tmp_path / "test.json").read_text())
+    assert list(map(int, figures)) == front(tmp_path)
+    left = str(min(set(range(6)) - set(front(tmp_path))))
+    (tmp_path / "test.json").write_text(json.dumps(figures | {left: 0.5}))  # as if it had been on the front earlier
+    run(tiny(tmp_path), 1)
+    assert with_test_accuracy(tmp_path) == front(tmp_path)
+
+
+def test_the_table_keeps_every_digit(tmp_path: Path, undrawn: None) -> None:
+    run(tiny(tmp_path), 4)
+    stored = json.loads((tmp_path / "trials.json").read_text())["trials"]
+    journal = (tmp_path / JOURNAL).read_text()
+    for row in stored[2:]:
+        assert repr(row["params"]["lut_budget"]) in journal
+    json.dumps(stored, allow_nan=False)
+
+
+def test_a_new_study_takes_nothing_from_a_published_report(whole: Path, tmp_path: Path, undrawn: None) -> None:
+    for name in ("float.json", "test.json"):  # published without journal and checkpoints
+        figures = json.loads((whole / name).read_text())
+        (tmp_path / name).write_text(json.dumps(dict.fromkeys([*figures, *"012345"], 0.123)))
+    run(tiny(tmp_path), 6)
+    assert table(tmp_path) == table(whole)
+    assert json.loads((tmp_path / "float.json").read_text()) == record(whole)["float"]
+
+
+def test_another_seed_is_another_study(tmp_path: Path, undrawn: None) -> None:
+    for seed in (0, 1):
+        run(tiny(tmp_path / str(seed), seed=seed), 4)
+    assert finished(tmp_path / "0") != finished(tmp_path / "1")
+
+
+@pytest.mark.parametrize("sampler", ["random", "nsga2"])
+def test_other_samplers_repeat_too(tmp_path: Path, sampler: str, undrawn: None) -> None:
+    for folder in ("a", "b"):
+        run(tiny(tmp_path / folder, sampler=sampler), 4)
+    assert table(tmp_path / "a") == table(tmp_path / "b")
+
+
+class _Poisoned(tiny_recipe.TinyNet):
+    """A network that cannot be trained when its base is 2."""
+
+    def __init__(self, base: int) -> None:
+        super().__init__(base)
+        self.factor = float("nan") if base == 2 else 1.0
+
+    def forward(self, input: Tensor) -> Tensor:
+        scores = super().forward(input)
+        return scores * self.factor if self.training else scores
+
+
+def test_a_diverged_trial_is_recorded_and_survived(tmp_path: Path, undrawn: None) -> None:
+    def network(params: Params) -> _Poisoned:
+        return _Poisoned(params["base"])
+
+    result = run(tiny(tmp_path, replace(tiny_recipe.recipe, network=network)), 4)
+    rows = table(tmp_path)
+    assert result.finished < 4 == len(rows)
+    for row in rows:
+        diverged = row["params"]["base"] == 2
+        assert row["state"] == ("FAIL" if diverged else "COMPLETE")
+        assert (row["error"] or "").startswith("DivergedTraining: epoch 1: the loss is nan") == diverged
+
+
+def test_a_trial_too_slow_for_the_frame_rate_is_survived(tmp_path: Path, undrawn: None) -> None:
+    """Out of reach of one anchor, but not of the other: no reason to give up."""
+
+    def network(params: Params) -> tiny_recipe.TinyNet:
+        net = tiny_recipe.TinyNet(params["base"])
+        if params["base"] == 5:
+            net[0].stride = (2, 2)
+            net[0].padding = (64, 64)  # a window over so much padding takes far more cycles than there are
+            net[3] = torch.nn.MaxPool2d(32)
+        return net
+
+    run(tiny(tmp_path, replace(tiny_recipe.recipe, network=network)), 4)
+    for row in table(tmp_path):
+        slow = row["params"]["base"] == 5
+        assert row["state"] == ("FAIL" if slow else "COMPLETE")
+        assert (row["error"] or "").startswith("BadFolding: 0: ") == slow
+
+
+def test_the_listener_hears_everything(tmp_path: Path, undrawn: None) -> None:
+    heard: list[str] = []
+
+    class Ear(Listener):
+        def trial_started(self, number: int) -> None:
+            heard.append(f"start {number}")
+
+        def epoch_done(self, epoch: Any) -> None:
+            heard.append("epoch")
+
+        def trial_done(self, done: int, standing: Standing) -> None:
+            heard.append(f"done {done} of {standing.finished}")
+
+    result = run(tiny(tmp_path), 2, Ear())
+    epochs = ["epoch"] * tiny_recipe.recipe.training.epochs
+    assert heard == [*epochs, "start 0", *epochs, "done 1 of 1", "start 1", *epochs, "done 2 of 2"]
+    assert result == Result(page=tmp_path / "index.html", finished=2, front=result.front, interrupted=False)
+    heard.clear()
+    run(tiny(tmp_path), 1, Ear())  # the float network is trained once per study
+    assert heard == ["start 2", *epochs, "done 1 of 3"]
+
+
+def test_a_log_gets_a_line_per_trial_and_quiet_gets_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], undrawn: None
+) -> None:
+    for quiet in (False, True):
+        with watch(2, tiny_recipe.recipe.training.epochs, quiet=quiet) as listener:
+            run(tiny(tmp_path / str(quiet)), 2, listener)
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split("  ")[0] for line in lines] == ([] if quiet else ["trial 1/2", "trial 2/2"])
+
+
+def test_verbose_tells_every_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str], undrawn: None) -> None:
+    epochs = tiny_recipe.recipe.training.epochs
+    with watch(2, epochs, quiet=False, verbose=True) as listener:
+        run(tiny(tmp_path), 2, listener)
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if line.startswith("  epoch")]
+    assert len(told) == 3 * epochs and len(lines) == len(told) + 2  # the float network, too
+    record = finished(tmp_path)[0]["epochs"][-1]
+    row = told[2 * epochs - 1]
+    assert f"loss {record['loss']:.4f}" in row and f"{record['LUT']:,.0f} LUT" in row
+
+
+def test_interrupted_before_the_first_trial(tmp_path: Path) -> None:
+    class Impatient(Listener):
+        def trial_started(self, number: int) -> None:
+            raise KeyboardInterrupt
+
+    result = run(tiny(tmp_path), 3, Impatient())
+    assert result.interrupted and (result.finished, result.front) == (0, 0)
+    assert publish(tmp_path).is_file()
+    run(tiny(tmp_path), 2)
+    run(tiny(tmp_path / "other"), 2)
+    assert finished(tmp_path) == finished(tmp_path / "other")
+
+
+def test_a_study_in_use_is_left_alone(tmp_path: Path, undrawn: None) -> None:
+    sweep = tiny(tmp_path)
+    run(sweep, 1)
+
+    class Second(Listener):
+        def trial_started(self, number: int) -> None:
+            with pytest.raises(BadStudy, match="in use by another process"):
+                run(sweep, 1)
+
+    assert run(sweep, 1, Second()).finished == 2
+
+
+def test_a_recipe_without_anchors(tmp_path: Path, undrawn: None) -> None:
+    recipe = replace(tiny_recipe.recipe, anchors=())
+    assert run(tiny(tmp_path, recipe), 3).finished == 3
+    narrow = replace(recipe, network=lambda params: tiny_recipe.TinyNet(max(3, params["base"])))
+    with pytest.raises(BadStudy, match="network was"):
+        run(tiny(tmp_path, narrow), 1)
+
+
+def test_a_narrow_terminal_shows_bar_time_left_and_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80)
+    monkeypatch.setattr("hwcost.sweep.progress.Console", lambda stderr: console)
+    with watch(2, tiny_recipe.recipe.training.epochs, quiet=False) as listener:
+        run(tiny(tmp_path), 2, listener)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", screen.getvalue())
+    assert re.search(r"trial 1 ━{24} 2/2 \d:\d\d:\d\d left \d:\d\d:\d\d *\n", shown), shown
+    assert re.search(r"\nfront \d: best [\d.]+% at [\d,]+ LUT, cheapest [\d.]+% at [\d,]+ LUT", shown), shown
+
+
+def test_a_watched_page_grows_and_then_rests(tmp_path: Path) -> None:
+    """What a browser would see: after every trial one more, reloading until the end; and no test figure before it."""
+    pages: list[str] = []
+
+    class Reader(Listener):
+        def trial_started(self, number: int) -> None:
+            pages.append((tmp_path / "study" / "index.html").read_text())
+
+    sweep = Sweep(recipe=tiny_recipe.recipe, reference=f"{TINY}:recipe", out=tmp_path / "study")
+    page = run(sweep, 3, Reader(), watch=True).page
+    assert all('http-equiv="refresh"' in text and "The search is running" in text for text in pages)
+    assert ["0 finished" in pages[0], "1 finished" in pages[1], "2 finished" in pages[2]] == [True] * 3
+    assert "3 finished" in page.read_text() and 'http-equiv="refresh"' not in page.read_text()
+    assert with_test_accuracy(tmp_path / "study")
+
+
+def test_a_trial_that_chose_its_hardware_comes_out_again_and_another_choice_is_another_study(
+    tmp_path: Path, undrawn: None
+) -> None:
+    space = {**tiny_recipe.recipe.space, "fps": FloatDistribution(1e5, 4e5)}
+    base, *_ = tiny_recipe.recipe.anchors
+    searched = replace(
+        tiny_recipe.recipe, space=space, hardware=lambda params: {"fps": params["fps"]}, anchors=({**base, "fps": 1e5},)
+    )
+    run(tiny(tmp_path, searched), 2)
+    slow = table(tmp_path)[0]
+    assert 1e5 <= slow["fps"] < searched.fps
+    recorded, again = reproduce(tmp_path, 0, lambda _: searched, None)
+    assert recorded == again
+    dsp = replace(searched, hardware=lambda params: {"fps": params["fps"], "multipliers": "dsp"})
+    with pytest.raises(BadStudy, match="hardware"):
+        run(tiny(tmp_path, dsp), 1)
