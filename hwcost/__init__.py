@@ -1,34 +1,9 @@
-"""FPGA cost while you train: learned bit-widths, differentiable hardware models, Pareto search."""
+"""FPGA cost while you train: learned bit-widths, differentiable hardware models, Pareto search.
 
-from hwcost.cost.cached import LiveCost as LiveCost
-from hwcost.cost.estimate import Bill as Bill
-from hwcost.cost.estimate import Estimate as Estimate
-from hwcost.cost.estimate import estimate as estimate
-from hwcost.cost.estimate import price as price
-from hwcost.cost.hardware_cost import hardware_cost as hardware_cost
-from hwcost.cost.width_table import WidthPrices as WidthPrices
-from hwcost.errors import HwcostError as HwcostError
-from hwcost.graph.rules import RULES as RULES
-from hwcost.graph.trace import Pipeline as Pipeline
-from hwcost.graph.trace import trace as trace
-from hwcost.importers.brevitas import from_brevitas as from_brevitas
-from hwcost.models import FORMULAS as FORMULAS
-from hwcost.models import Dataflow as Dataflow
-from hwcost.models import Device as Device
-from hwcost.models import Finn as Finn
-from hwcost.models import Fold as Fold
-from hwcost.models import Generic as Generic
-from hwcost.models import Refolding as Refolding
-from hwcost.models import Unrolled as Unrolled
-from hwcost.models import devices as devices
-from hwcost.models import target_fps as target_fps
-from hwcost.quant import parameter_groups as parameter_groups
-from hwcost.sweep.recipe import Recipe as Recipe
-from hwcost.train.budget import Budget as Budget
-from hwcost.train.budget import log_ratio as log_ratio
-from hwcost.train.data import Data as Data
-from hwcost.train.data import Split as Split
-from hwcost.train.loop import Training as Training
-from hwcost.train.loop import evaluate as evaluate
-from hwcost.train.loop import fit as fit
-from hwcost.train.task import Task as Task
+The public names are listed in `__init__.pyi`; each is imported when it is first used, so that `import hwcost` loads
+neither PyTorch nor Optuna.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

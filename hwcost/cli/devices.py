@@ -7,7 +7,7 @@ import json
 import click
 
 from hwcost.cli.table import console, table
-from hwcost.models import AREAS, devices
+from hwcost.models.device import devices
 
 
 @click.command("devices")
@@ -19,11 +19,12 @@ def devices_command(as_json: bool) -> None:
     Example:
       hwcost devices --json
     """
-    fields = ("name", "aliases", "part", "family", *AREAS, "dsp_kind", "source")
+    resources = devices()[0].capacity  # names alone; the constants of hwcost.models import PyTorch
+    fields = ("name", "aliases", "part", "family", *resources, "dsp_kind", "source")
     if as_json:
         click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in devices()], indent=2))
         return
-    listed = table("name", "also", "die", "family", *AREAS, "DSP kind")
+    listed = table("name", "also", "die", "family", *resources, "DSP kind")
     for column in listed.columns[4:9]:
         column.justify = "right"
     for entry in devices():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sqlite3
 import subprocess
@@ -19,7 +18,25 @@ from packaging.requirements import Requirement
 
 from hwcost.errors import BadOption
 
-SYNTHESIZER_S = 120  # seconds that a synthesizer may take to say its version
+TRY_S = 120
+"""Seconds that one trial of `--try` may take."""
+
+TRAIN = """
+import os, torch
+from hwcost.quant import QuantLinear, learned_weight
+QuantLinear(4, 2, bias=False, weight_quant=learned_weight(bits=4))(torch.ones(1, 4)).sum().backward()
+print(f"torch {torch.__version__}, {torch.get_num_threads()} of {os.cpu_count()} cores")
+"""
+"""One training step of a small quantized network."""
+
+ACCELERATE = """
+import torch
+if not torch.cuda.is_available(): raise SystemExit("PyTorch sees none; training runs on the CPU")
+print(f"{torch.cuda.get_device_name(0)}; hwcost sweep --accelerator cuda")
+"""
+
+SYNTHESIZE = "from hwcost.synth.yosys import find; print(find(None).name)"
+"""The synthesizer that `hwcost verify` would take."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +57,28 @@ class Finding:
 
 
 @click.command("doctor")
+@click.option("--try", "start", is_flag=True, help="Also train one step and look for an accelerator and a synthesizer.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def doctor_command(as_json: bool) -> None:
+def doctor_command(start: bool, as_json: bool) -> None:
     """Say what works on this machine, and how to get what does not.
 
-    Exit status 2 where something fails that nothing runs without; what is missing of the extras is only said.
+    The packages are looked up, and a study's database is written. Nothing heavy is imported; --try also starts
+    PyTorch and the synthesizer, each in a process of its own, which takes some seconds.
+
+    The exit status is 2 where something fails that nothing runs without; a missing extra is only reported.
 
     \b
     Example:
-      hwcost doctor --json
+      hwcost doctor --try
     """
-    found = list(examine())
+    found = list(examine(start=start))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
     else:
         for finding in found:
             _tell(finding)
+        if not start:
+            click.echo("training, accelerator and synthesizer were not tried; hwcost doctor --try starts them")
     broken = [finding for finding in found if finding.needed and not finding.works]
     if broken:
         raise BadOption(f"{broken[0].name}: {broken[0].detail}; {broken[0].remedy}")
@@ -66,19 +89,24 @@ def _tell(finding: Finding) -> None:
     mark, colour = (
         ("works", "green") if finding.works else ("broken", "red") if finding.needed else ("missing", "yellow")
     )
-    click.echo(f"{click.style(f'{mark:8}', fg=colour)}{finding.name:14}{finding.detail}")
+    click.echo(f"{click.style(f'{mark:8}', fg=colour)}{finding.name:16}{finding.detail}")
     if finding.remedy:
-        click.echo(f"{'':22}-> {finding.remedy}")
+        click.echo(f"{'':24}-> {finding.remedy}")
 
 
-def examine() -> Iterator[Finding]:
-    """Everything that is looked at, the needed first."""
+def examine(*, start: bool) -> Iterator[Finding]:
+    """Look at everything, the needed first.
+
+    Args:
+        start: whether to start PyTorch and the synthesizer too.
+    """
     yield Finding("hwcost", True, f"{version('hwcost')} on Python {platform.python_version()}, {platform.system()}")
     yield from _packages()
-    yield _training()
-    yield _accelerator()
     yield _storage()
-    yield _synthesizer()
+    if start:
+        yield _started("training", TRAIN, "pip install -U torch numpy", needed=True)
+        yield _started("accelerator", ACCELERATE, "see pytorch.org/get-started")
+        yield _started("synthesizer", SYNTHESIZE, "pip install 'hwcost[synth]'")
 
 
 def _packages() -> Iterator[Finding]:
@@ -114,29 +142,6 @@ def _lacking(requirement: Requirement) -> str:
     return "" if requirement.specifier.contains(have, prereleases=True) else f"{requirement} wanted, {have} is here"
 
 
-def _training() -> Finding:
-    """One step of a small quantized network, backward included."""
-    import torch
-
-    from hwcost.quant import QuantLinear, learned_weight
-
-    try:
-        net = QuantLinear(4, 2, bias=False, weight_quant=learned_weight(bits=4))
-        net(torch.ones(1, 4)).sum().backward()
-    except Exception as error:  # whatever is broken here is what is to be told
-        return Finding("training", False, f"{type(error).__name__}: {error}", "pip install -U torch numpy", needed=True)
-    detail = f"torch {torch.__version__}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-    return Finding("training", True, detail, needed=True)
-
-
-def _accelerator() -> Finding:
-    import torch
-
-    if torch.cuda.is_available():
-        return Finding("accelerator", True, f"{torch.cuda.get_device_name(0)}; hwcost sweep --accelerator cuda")
-    return Finding("accelerator", False, "torch sees none; training runs on the CPU", "see pytorch.org/get-started")
-
-
 def _storage() -> Finding:
     """A database like those that studies are kept in, in a folder like theirs."""
     try:
@@ -149,16 +154,15 @@ def _storage() -> Finding:
     return Finding("storage", True, f"SQLite {sqlite3.sqlite_version} here, journal mode {mode}", needed=True)
 
 
-def _synthesizer() -> Finding:
-    """The synthesizer that `hwcost verify` would take, in a process of its own."""
-    remedy = "pip install 'hwcost[synth]'"
-    asked = "from hwcost.synth.yosys import find; print(find(None).name)"
+def _started(name: str, script: str, remedy: str, *, needed: bool = False) -> Finding:
+    """Run a script in a process of its own, which may crash; what it prints last is what was found."""
     try:
-        told = subprocess.run(
-            [sys.executable, "-c", asked], capture_output=True, text=True, timeout=SYNTHESIZER_S, check=False
+        ended = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=TRY_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("synthesizer", False, str(error), remedy)
-    if told.returncode:
-        return Finding("synthesizer", False, (told.stderr.strip().splitlines() or ["it crashed"])[-1], remedy)
-    return Finding("synthesizer", True, told.stdout.strip())
+        return Finding(name, False, str(error), remedy, needed)
+    works = ended.returncode == 0
+    said = (ended.stdout if works else ended.stderr).strip().splitlines()
+    detail = said[-1] if said else f"the process ended with status {ended.returncode}"
+    return Finding(name, works, detail, "" if works else remedy, needed)

@@ -9,6 +9,7 @@ import torch
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline, trace
+from hwcost.importers.qonnx import from_qonnx
 from hwcost.models import Dataflow, target_fps
 from hwcost.models.device import device
 from hwcost.sweep.recipe import Recipe, ask, load_object, load_recipe
@@ -121,10 +122,6 @@ def pipeline_of(
 def _from_file(file: str, shape: str | None, input_bits: int | None) -> Pipeline:
     if shape is not None or input_bits is not None:
         raise BadOption(f"{file}: the file says itself what enters; leave --input and --input-bits out")
-    try:
-        from hwcost.importers.qonnx import from_qonnx
-    except ImportError as error:
-        raise BadOption(f"{error.name} is not installed; pip install 'hwcost[onnx]'") from None
     net = from_qonnx(file)
     return trace(net, torch.zeros(1, *net.shape))
 

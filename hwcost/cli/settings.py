@@ -12,7 +12,6 @@ import click
 import tomli_w
 
 from hwcost.errors import BadOption
-from hwcost.search import masked
 
 CONFIG = "config"
 
@@ -98,6 +97,8 @@ def resolved(ctx: click.Context) -> str:
     Returns:
         TOML; given again by --config it is the same call.
     """
+    from hwcost.search import masked  # imports Optuna, which no other command line needs
+
     table = {}
     for key, option in keys(ctx.command).items():
         value = ctx.params.get(str(option.name))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnx
 import torch
-from google.protobuf.message import DecodeError
-from onnx import numpy_helper
 from torch import Tensor, nn
 
-from hwcost.errors import BadData, HwcostError, UnknownOperation
-from hwcost.importers.qonnx_ops import read
-from hwcost.importers.qonnx_reader import Reader
+from hwcost.errors import BadData, BadOption, HwcostError, UnknownOperation
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 class QonnxNetwork(nn.Module):
@@ -39,7 +38,7 @@ class QonnxNetwork(nn.Module):
 
 
 def from_qonnx(path: Path | str) -> QonnxNetwork:
-    """Read a network with Quant, BipolarQuant and Trunc nodes.
+    """Read a network with Quant, BipolarQuant and Trunc nodes; needs `pip install 'hwcost[onnx]'`.
 
     Args:
         path: an ONNX file with one input and one output; clean it with `qonnx-cleanup` where shapes are missing.
@@ -49,8 +48,14 @@ def from_qonnx(path: Path | str) -> QonnxNetwork:
         constant is the quantizer of the weight that it makes; elsewhere it is an activation.
 
     Raises:
-        BadData: no ONNX file. UnknownOperation: every node that has no layer here, at once.
+        BadData: no ONNX file. UnknownOperation: every node that has no layer here, at once. BadOption: the extra is not
+            installed.
     """
+    try:  # here, so that `from hwcost import *` works without the extra
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ModuleNotFoundError as error:
+        raise BadOption(f"from_qonnx: {error.name} is not installed; pip install 'hwcost[onnx]'") from None
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
@@ -59,8 +64,13 @@ def from_qonnx(path: Path | str) -> QonnxNetwork:
     return network(model, str(path))
 
 
-def network(model: onnx.ModelProto, name: str) -> QonnxNetwork:
-    """As `from_qonnx`, of a model in memory; `name` is what errors call it."""
+def network(model: ModelProto, name: str) -> QonnxNetwork:
+    """Read a model in memory as `from_qonnx` reads a file; errors call it `name`."""
+    from onnx import numpy_helper
+
+    from hwcost.importers.qonnx_ops import read
+    from hwcost.importers.qonnx_reader import Reader
+
     graph = model.graph
     constants = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
     entering = [one for one in graph.input if one.name not in constants]

@@ -80,7 +80,7 @@ class Terminal(io.StringIO):
 
 
 def test_no_color_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding("all", True, "is well")])
+    monkeypatch.setattr(doctor, "examine", lambda *, start: [doctor.Finding("all", True, "is well")])
     for value, coloured in (("", True), ("1", False)):
         monkeypatch.setenv("NO_COLOR", value)
         screen = Terminal()

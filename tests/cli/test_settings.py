@@ -1,4 +1,4 @@
-"""Settings files, the doctor, and completion."""
+"""Settings files and completion."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import os
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import requires
 from pathlib import Path
 
 import click
 import pytest
-from packaging.requirements import Requirement
 
-from hwcost.cli import COMMANDS, cli, doctor
+from hwcost.cli import COMMANDS, cli
 from hwcost.cli.settings import keys, resolved, settings
 from hwcost.errors import BadOption
 from hwcost.models import devices
@@ -110,31 +108,6 @@ def test_a_list_of_studies(tmp_path: Path) -> None:
         path = written(tmp_path, f"[report]\nstudies = {given}\n")
         with command("report").make_context("report", ["--config", str(path)], parent=click.Context(cli)) as found:
             assert [str(study) for study in found.params["studies"]] == studies
-
-
-def test_the_doctor_names_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["doctor", "--json"], standalone_mode=False)
-    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
-    assert found["packages"]["works"] and found["training"]["works"] and found["storage"]["works"]
-    needed = [Requirement(text) for text in requires("hwcost") or [] if "extra" not in text]
-    assert all(one.name in found["packages"]["detail"] for one in needed)
-    cli.main(["doctor"], standalone_mode=False)
-    shown = capsys.readouterr().out
-    assert all(finding["detail"] in shown for finding in found.values())
-
-
-def test_the_doctor_says_how_to_get_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wanted = ["numpy>=99", "nothing-of-that-name; extra == 'synth'"]
-    monkeypatch.setattr(doctor, "requires", lambda name: wanted)
-    packages, synth = doctor._packages()
-    assert (packages.works, packages.needed) == (False, True) and "numpy>=99 wanted" in packages.detail
-    assert (synth.works, synth.needed) == (False, False)
-    assert synth.detail == "no nothing-of-that-name" and synth.remedy == "pip install 'hwcost[synth]'"
-    with pytest.raises(BadOption, match=r"packages: numpy>=99 wanted.*pip install -U hwcost"):
-        cli.commands["doctor"].main([], standalone_mode=False)
-    assert "broken" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -30,7 +30,7 @@ from hwcost.quant import (
     TernaryQuantizer,
 )
 
-PUBLIC = {name: thing for name, thing in vars(hwcost.quant).items() if callable(thing) and not name.startswith("_")}
+PUBLIC = {name: thing for name in hwcost.quant.__all__ if callable(thing := getattr(hwcost.quant, name))}
 NO_CASE = {
     "Quantizer": "a protocol",
     "Scale": "a protocol",

@@ -1,0 +1,5 @@
+from .comparison import write_comparison as write_comparison
+from .files import write_report as write_report
+from .study import Mark as Mark
+from .study import Study as Study
+from .study import read_study as read_study

@@ -1,0 +1,58 @@
+"""hwcost doctor: what is here, what is not, and how to get it."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import requires
+
+import pytest
+from packaging.requirements import Requirement
+
+from hwcost.cli import cli, doctor
+from hwcost.errors import BadOption
+
+
+def test_it_names_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["doctor", "--json"], standalone_mode=False)
+    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert found["packages"]["works"] and found["storage"]["works"] and "training" not in found
+    needed = [Requirement(text) for text in requires("hwcost") or [] if "extra" not in text]
+    assert all(one.name in found["packages"]["detail"] for one in needed)
+    cli.main(["doctor"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert all(finding["detail"] in shown for finding in found.values())
+    assert "hwcost doctor --try starts them" in shown
+
+
+@pytest.mark.slow
+def test_it_starts_what_it_is_asked_to_try() -> None:
+    found = {finding.name: finding for finding in doctor.examine(start=True)}
+    assert found["training"].works and found["training"].detail.startswith("torch ")
+    assert {"accelerator", "synthesizer"} <= found.keys()
+    assert all(finding.detail and bool(finding.remedy) != finding.works for finding in found.values())
+
+
+@pytest.mark.parametrize(
+    ("script", "detail"),
+    [("raise SystemExit('no luck')", "no luck"), ("1 / 0", "ZeroDivisionError: division by zero"),
+     ("import os; os.abort()", "the process ended with status -6")],
+)  # fmt: skip
+def test_a_process_that_fails_is_a_finding(script: str, detail: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "TRAIN", script)
+    training = next(finding for finding in doctor.examine(start=True) if finding.name == "training")
+    assert (training.works, training.needed) == (False, True)
+    assert training.detail == detail and training.remedy == "pip install -U torch numpy"
+
+
+def test_it_says_how_to_get_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = ["numpy>=99", "nothing-of-that-name; extra == 'synth'"]
+    monkeypatch.setattr(doctor, "requires", lambda name: wanted)
+    _, packages, synth, _ = doctor.examine(start=False)
+    assert (packages.works, packages.needed) == (False, True) and "numpy>=99 wanted" in packages.detail
+    assert (synth.works, synth.needed) == (False, False)
+    assert synth.detail == "no nothing-of-that-name" and synth.remedy == "pip install 'hwcost[synth]'"
+    with pytest.raises(BadOption, match=r"packages: numpy>=99 wanted.*pip install -U hwcost"):
+        cli.commands["doctor"].main([], standalone_mode=False)
+    assert "broken" in capsys.readouterr().out
