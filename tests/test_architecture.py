@@ -41,10 +41,26 @@ ARROWS: dict[str, set[str]] = {
 # Inside a room: what a sub-folder may import of its own room. A loose file of the room may import any sub-folder, as
 # long as no circle results (tested below).
 INNER_ARROWS: dict[str, set[str]] = {
-    "models.formulas": {"models.resources"},
-    "models.unrolled": {"models.formulas", "models.device", "models.options", "models.resources"},
-    "models.folding": {"models.formulas", "models.device", "models.links", "models.options", "models.resources"},
+    "models.formulas": {"models.amounts", "models.resources"},
+    "models.unrolled": {
+        "models.amounts",
+        "models.rates",
+        "models.formulas",
+        "models.device",
+        "models.options",
+        "models.resources",
+    },
+    "models.folding": {
+        "models.amounts",
+        "models.rates",
+        "models.formulas",
+        "models.device",
+        "models.links",
+        "models.options",
+        "models.resources",
+    },
     "models.finn": {
+        "models.amounts",
         "models.folding",
         "models.formulas",
         "models.dataflow",

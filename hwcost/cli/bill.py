@@ -8,6 +8,7 @@ from rich.console import Console
 
 from hwcost.cli.table import console, table
 from hwcost.cost.estimate import Estimate
+from hwcost.models.rates import rate_text
 
 SHORT = {
     "multipliers": "mult",
@@ -39,8 +40,9 @@ def show(result: Estimate, *, explain: bool) -> None:
     for note in result.notes:
         out.print(f"note: {note}", highlight=False)
     out.print(
-        f"{result.fps:,.0f} frames/s at {result.clock_mhz:g} MHz, initiation interval {result.total['cycles']:,.0f} "
-        f"cycles, latency {result.latency_cycles:,} cycles ({result.latency_us:,.1f} us); {result.verdict}"
+        f"{rate_text(result.fps)} frames/s at {result.clock_mhz:g} MHz, initiation interval "
+        f"{result.total['cycles']:,.0f} cycles, latency {result.latency_cycles:,} cycles "
+        f"({result.latency_us:,.1f} us); {result.verdict}"
     )
 
 

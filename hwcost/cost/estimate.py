@@ -18,7 +18,8 @@ from hwcost.models import Dataflow, Device, Fold, HardwareModel, Placed, place
 from hwcost.models.calibration.error_band import BANDS
 from hwcost.models.explain import ShadowPrice, shadow_prices
 from hwcost.models.latency import latency_cycles
-from hwcost.models.resources import AREAS, HasLayers
+from hwcost.models.rates import frames_per_second
+from hwcost.models.resources import AREAS, ChecksNames, HasLayers
 from hwcost.models.shell import Shell
 from hwcost.models.shell import shell as shell_of
 
@@ -67,12 +68,15 @@ def price(pipeline: HasLayers, model: HardwareModel) -> Bill:
     """Describe the pipeline with its live widths and price every block.
 
     Raises:
-        UnknownBlock: a block without a formula. UnknownPrecision: a signal without a width.
+        UnknownBlock: a block without a formula. UnknownPrecision: a signal without a width. BadOption: the model has
+            a choice for a layer that the pipeline does not have.
     """
     layers = tuple(pipeline.layers())
     placed = tuple(place(layers))
     if not placed:
         raise BadOption("price: the pipeline has no hardware in it; trace a network with quantized layers")
+    if isinstance(model, ChecksNames):
+        model.check_names([layer.name for layer in layers], placed)
     return Bill(layers=layers, placed=placed, amounts=model.price(placed))
 
 
@@ -131,7 +135,7 @@ class Estimate:
     @property
     def fps(self) -> float:
         """Frames per second in steady state: clock / initiation interval."""
-        return self.clock_mhz * 1e6 / self.total["cycles"]
+        return frames_per_second(self.total["cycles"], self.clock_mhz)
 
     @property
     def latency_us(self) -> float:

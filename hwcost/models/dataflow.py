@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,7 +19,8 @@ from hwcost.models.formulas.formula import Adapter, Fold, Formula, Job, Setting
 from hwcost.models.formulas.matvec import MatVecFormula, fault
 from hwcost.models.formulas.price_cache import PriceMemo
 from hwcost.models.formulas.table import FORMULAS, BlockPrice
-from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
+from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, check_layers, choice, chosen
+from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
 
 
@@ -64,11 +65,12 @@ class Dataflow:
         flow: str = "rtl",
         writable: bool = False,
     ) -> None:
-        if not clock_mhz > 0:
-            raise BadOption(f"clock_mhz={clock_mhz}: must be above 0")
         self.device = find_device(device) if isinstance(device, str) else device
+        for name, fold in folding.items():
+            if not isinstance(fold, Fold):
+                raise BadOption(f"folding[{name!r}]={fold!r}: give a Fold, e.g. Fold(pe=4, simd=8)")
         self.folding = folding
-        self.clock_mhz = clock_mhz
+        self.clock_mhz = clock(clock_mhz)
         self.formulas = formulas
         choice("multipliers", multipliers, MULTIPLIERS)
         choice("weight_memory", weight_memory, MEMORIES)
@@ -101,6 +103,20 @@ class Dataflow:
             shell of a board are not in it.
         """
         return self.price_jobs(self.plan(placed))
+
+    def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
+        """Refuse folds, multipliers and memories for layers that the network does not have.
+
+        Args:
+            layers: names of all layers of the network.
+            placed: all of its blocks.
+
+        Raises:
+            BadOption: names the entry.
+        """
+        check_layers("folding", self.folding, {*layers, *unit_names(placed).values()})
+        check_layers("multipliers", self.multipliers, layers)
+        check_layers("weight_memory", self.weight_memory, layers)
 
     def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
         """As `price`, of blocks whose choices are made; each on its own, whatever stands beside it."""
@@ -175,7 +191,7 @@ class Dataflow:
             raise BadFolding(f"{name}: no fold for this unit; add folding[{name!r}] = Fold(pe=..., simd=...)")
         fold = self.folding[name]
         # stream widths are checked when a folding is chosen: a width that learns must not stop the training
-        if (reason := fault(block, fold, max_stream_bits=2**62)) is not None:
+        if (reason := fault(block, fold)) is not None:
             raise BadFolding(f"{name}: {reason}")
         return fold
 

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from hwcost.errors import UnknownDevice
+from hwcost.models.amounts import whole
 
 USABLE = {"LUT": 0.70, "FF": 0.50, "DSP": 0.80, "BRAM18": 0.80, "URAM": 0.80}
 """Fraction of each resource that place and route still digests. Source: recommended limits in FINN's util/platforms.py
@@ -41,6 +42,10 @@ class Device:
     DSP: int
     dsp_kind: str
     source: str
+
+    def __post_init__(self) -> None:
+        for resource in USABLE:
+            object.__setattr__(self, resource, whole(f"{self.name}: {resource}", getattr(self, resource), 0))  # frozen
 
     @property
     def capacity(self) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 
 from hwcost.errors import BadOption
 from hwcost.models.formulas.memory import STYLES
@@ -24,6 +25,24 @@ def choice(option: str, value: PerLayer, allowed: Sequence[str]) -> None:
     for one in value.values() if isinstance(value, Mapping) else (value,):
         if one not in allowed:
             raise BadOption(f"{option}={one!r}: unknown; choose one of {', '.join(allowed)}")
+
+
+def check_layers(option: str, value: object, known: Collection[str]) -> None:
+    """Refuse an entry for a layer that does not exist: a misspelt name would leave the layer as it was.
+
+    Args:
+        option: name of the argument, for the message.
+        value: name of a layer or unit -> choice; anything else is for all layers.
+        known: names that exist.
+
+    Raises:
+        BadOption: names the entry, and the closest name that exists.
+    """
+    for name in value if isinstance(value, Mapping) else ():
+        if name not in known:
+            close = get_close_matches(str(name), known, n=1)
+            remedy = f"do you mean {close[0]!r}?" if close else f"known names: {', '.join(known)}"
+            raise BadOption(f"{option}[{name!r}]: the network has no such layer; {remedy}")
 
 
 def chosen(value: PerLayer, option: str, layer: str) -> str:

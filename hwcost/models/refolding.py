@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 
 import torch
@@ -14,6 +14,7 @@ from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.folding.target_fps import fold_blocks
 from hwcost.models.formulas.matvec import MAX_STREAM_BITS
+from hwcost.models.options import check_layers
 from hwcost.models.resources import RESOURCES, Placed
 
 MOST_KEPT = 1024
@@ -73,6 +74,15 @@ class Refolding:
             BadFolding: a block cannot be that fast, or has no legal folding at its widths.
         """
         return self.folded(placed).price(placed)
+
+    def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
+        """Refuse multipliers and memories for layers that the network does not have.
+
+        Raises:
+            BadOption: names the entry.
+        """
+        check_layers("multipliers", self._multipliers, layers)
+        check_layers("weight_memory", self._weight_memory, layers)
 
     def folded(self, placed: Sequence[Placed]) -> Dataflow:
         """The pipeline with the folding of now."""

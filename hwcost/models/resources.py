@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -56,5 +56,22 @@ class HardwareModel(Protocol):
         Returns:
             One float64 tensor of shape (len(placed),) per resource, in the order of `placed`. Gradient: to the
             widths in the ranges of the blocks.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksNames(Protocol):
+    """A hardware model with choices per layer, which can tell whether all of them belong to a network."""
+
+    def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
+        """Refuse choices for layers that the network does not have.
+
+        Args:
+            layers: names of all layers of the network.
+            placed: all of its blocks.
+
+        Raises:
+            BadOption: names the entry.
         """
         ...

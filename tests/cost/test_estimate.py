@@ -17,7 +17,20 @@ from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadOption
 from hwcost.graph.spec import Block
 from hwcost.graph.trace import Pipeline, trace
-from hwcost.models import AREAS, FORMULAS, RESOURCES, Dataflow, Generic, Placed, place, target_fps
+from hwcost.models import (
+    AREAS,
+    FORMULAS,
+    RESOURCES,
+    Dataflow,
+    Finn,
+    Fold,
+    Generic,
+    Placed,
+    Refolding,
+    Unrolled,
+    place,
+    target_fps,
+)
 from hwcost.models.calibration.error_band import BANDS
 from hwcost.models.device import device
 from hwcost.models.shell import shell
@@ -230,3 +243,30 @@ def test_a_model_without_a_part_is_refused_with_what_to_do() -> None:
     pipeline = trace(QuantLeNet(), torch.zeros(1, 3, 32, 32), input_bits=8)
     with pytest.raises(BadOption, match=r"estimate: Generic has no part.* hardware_cost"):
         estimate(pipeline, Generic())  # type: ignore[arg-type] # on purpose
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"folding": {"fc9": Fold()}}, r"folding\['fc9'\]: the network has no such layer; do you mean 'fc[123]'"),
+        ({"multipliers": {"cnv1": "dsp"}}, r"multipliers\['cnv1'\]: .* do you mean 'conv1'"),
+        ({"weight_memory": {"xyz": "uram"}}, r"weight_memory\['xyz'\]: .* known names: .*conv1"),
+    ],
+)
+def test_a_choice_for_a_layer_that_does_not_exist_is_refused(options: dict[str, Any], message: str) -> None:
+    pipeline = lenet()
+    folding = {**target_fps(pipeline, 1_000.0), **options.get("folding", {})}
+    styles = {"multipliers": dict.fromkeys((layer.name for layer in pipeline.layers()), "lut"),
+              "weight_memory": dict.fromkeys((layer.name for layer in pipeline.layers()), "auto")}  # fmt: skip
+    styles |= {name: styles[name] | entry for name, entry in options.items() if name in styles}
+    for model in (
+        Dataflow(device="xc7z020", folding=folding, **styles),
+        Finn(device="xc7z020", folding=folding, **styles),
+    ):
+        with pytest.raises(BadOption, match=message):
+            hardware_cost(pipeline, model)
+    if "folding" not in options:
+        with pytest.raises(BadOption, match=message):
+            hardware_cost(pipeline, Refolding(1_000.0, device="xc7z020", **styles))
+    with pytest.raises(BadOption, match=r"reuse\['fc9'\]: .*'fc[123]'"):
+        hardware_cost(pipeline, Unrolled(device="xc7z020", reuse={"fc9": 2}))

@@ -220,6 +220,9 @@ def test_a_formula_that_forgets_a_resource_is_refused() -> None:
     [
         ({"device": "xc9"}, UnknownDevice, "xc9"),
         ({"clock_mhz": 0}, BadOption, "clock_mhz=0"),
+        ({"clock_mhz": float("inf")}, BadOption, "clock_mhz=inf"),
+        ({"clock_mhz": 100e6}, BadOption, "clock_mhz=100000000.0.*at most 10000"),
+        ({"folding": {"fc": (4, 4)}}, BadOption, r"folding\['fc'\]=\(4, 4\): give a Fold"),
         ({"multipliers": "DSP"}, BadOption, "multipliers='DSP'"),
         ({"weight_memory": {"fc": "flash"}}, BadOption, "weight_memory='flash'"),
         ({"weight_banks": "none"}, BadOption, "weight_banks='none'"),
@@ -238,7 +241,6 @@ def test_bad_options(options: dict[str, Any], error: type[Exception], message: s
         ({}, "fc: no fold"),
         ({"fc": Fold(3, 1)}, "fc: PE=3 does not divide"),
         ({"fc": Fold(1, 5)}, "fc: SIMD=5 does not divide"),
-        ({"fc": Fold(0, 1)}, "fc: PE=0"),
         ({"fc": Fold(1, 1, parallel_window=True)}, "fc: parallel_window"),
     ],
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwcost.errors import BadOption
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import MatVec
+from hwcost.models.amounts import whole
 from hwcost.models.folding.folds import unit_names
 from hwcost.models.formulas.formula import Fold, divisors
 from hwcost.models.formulas.matvec import MatVecFormula
@@ -30,8 +30,8 @@ def set_folding(pipeline: HasLayers, target_cycles: int, *, weight_stream_bits: 
 
     Source: SetFolding of FINN dev 73ba5ed, its second pass included; units only.
     """
-    if target_cycles < 1:
-        raise BadOption(f"set_folding: target_cycles={target_cycles}; must be at least 1")
+    target_cycles = whole("target_cycles", target_cycles)
+    weight_stream_bits = whole("weight_stream_bits", weight_stream_bits)
     placed = place(pipeline.layers())
     units: dict[str, MatVec] = {}
     for index, name in unit_names(placed).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from types import MappingProxyType
 from typing import Any
@@ -172,7 +172,7 @@ class Finn:
         )
         self.device = self._dataflow.device
         self.folding = folding
-        self.clock_mhz = clock_mhz
+        self.clock_mhz = self._dataflow.clock_mhz
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
         """FINN's estimate of every block.
@@ -196,6 +196,10 @@ class Finn:
     def plan(self, placed: Sequence[Placed]) -> list[Job]:
         """As `Dataflow.plan`."""
         return self._dataflow.plan(placed)
+
+    def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
+        """Refuse entries for layers that the network does not have, as `Dataflow.check_names`."""
+        self._dataflow.check_names(layers, placed)
 
     def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
         """As `price`, of blocks whose choices are made; each on its own, whatever stands beside it."""

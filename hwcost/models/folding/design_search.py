@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, floor
 from types import MappingProxyType
 
 import numpy as np
@@ -17,8 +18,9 @@ from hwcost.models.folding.folds import Folding, keep_up, unit_names
 from hwcost.models.folding.knapsack import Choices, select
 from hwcost.models.folding.unit_context import Surroundings, priced
 from hwcost.models.formulas.formula import Fold, Formula, Job, Setting
-from hwcost.models.formulas.matvec import MatVecFormula, fault
+from hwcost.models.formulas.matvec import MatVecFormula, check_streams, fault
 from hwcost.models.formulas.table import FORMULAS
+from hwcost.models.rates import frames_per_second, rate_text
 from hwcost.models.resources import AREAS, Placed
 
 Array = NDArray[np.float64]
@@ -71,6 +73,10 @@ class DesignSearch:
     def list_units(self, styles: Sequence[tuple[str, str]], max_stream_bits: int) -> None:
         """Price every option of every unit."""
         layers = [self._placed[index].layer for index in self._names]
+        units = {
+            name: block for index, name in self._names.items() if isinstance(block := self._placed[index].block, MatVec)
+        }
+        check_streams(units, max_stream_bits)
         for index, name in self._names.items():
             item = self._placed[index]
             # a choice is made per layer: where a layer has several units they all take the first one
@@ -81,8 +87,6 @@ class DesignSearch:
         formula, block = MatVecFormula(), item.block
         assert isinstance(block, MatVec)
         folds = [fold for fold in formula.folds(block) if fault(block, fold, max_stream_bits) is None]
-        if not folds:
-            raise BadFolding(f"{name}: no legal folding; its narrowest stream is above {max_stream_bits} bits")
         picks = [(fold, *style) for fold in folds for style in styles]
         with torch.no_grad():
             bill = formula([Job(item.layer, block, *pick) for pick in picks], self._setting)
@@ -91,12 +95,12 @@ class DesignSearch:
         kept = [row + at for row in range(0, len(picks), count) for at in _undominated(areas[row : row + count])]
         return _Unit(name, item.layer, [picks[i] for i in kept], bill["cycles"].numpy()[kept], areas[kept])
 
-    def fastest(self, clock_hz: float) -> Design:
+    def fastest(self, clock_mhz: float) -> Design:
         """The least interval that fits without links is a bound; from there by doubled steps, and back by bisection."""
         steps = self._intervals()
         low, high, optimal = 0, len(steps) - 1, True
         if self._bare(steps[high]).picked is None:
-            raise BadFolding(self._too_big(steps[high]))
+            raise self._too_big(steps[high])
         while low < high:
             middle = (low + high) // 2
             found = self._bare(steps[middle])
@@ -105,35 +109,39 @@ class DesignSearch:
             else:
                 low, optimal = middle + 1, optimal and found.proven
         step = 1
-        while (design := self._linked(steps[high], clock_hz)) is None:
+        while (design := self._linked(steps[high], clock_mhz)) is None:
             if high == len(steps) - 1:
-                raise BadFolding(self._too_big(steps[high]))
+                raise self._too_big(steps[high])
             low, high, step = high + 1, min(high + step, len(steps) - 1), 2 * step
             optimal = optimal and self._proven
         while low < high:
             middle = (low + high) // 2
-            if (better := self._linked(steps[middle], clock_hz)) is not None:
+            if (better := self._linked(steps[middle], clock_mhz)) is not None:
                 design, high = better, middle
             else:
                 low, optimal = middle + 1, optimal and self._proven
         return replace(design, optimal=optimal)
 
-    def at(self, interval: int, clock_hz: float) -> Design:
+    def at(self, interval: int, clock_mhz: float) -> Design:
         """A design of one interval.
 
         Raises:
-            BadFolding: a block cannot keep it, or nothing that keeps it fits.
+            BadFolding: a block cannot keep it, or nothing that keeps it fits; names the highest rate that does.
         """
-        fastest = self._intervals()[0]
-        if interval < fastest:
-            raise BadFolding(
-                f"least_share: {interval} cycles per frame are asked for, but the slowest block takes {fastest} at "
-                f"best, that is {clock_hz / fastest:,.0f} frames/s; ask for less or raise the clock"
-            )
-        design = self._linked(interval, clock_hz)
-        if design is None:
-            raise BadFolding(self._too_big(interval).replace("most_fps", "least_share").replace(", however slow", ""))
-        return design
+        quickest = self._intervals()[0]
+        design = None if interval < quickest else self._linked(interval, clock_mhz)
+        if design is not None:
+            return design
+        fastest = self.fastest(clock_mhz)
+        if fastest.folding.interval_cycles <= interval:
+            return fastest
+        if interval < quickest:
+            why = f"the slowest block takes at least {quickest:,} cycles per frame, but {interval:,} are allowed"
+        else:
+            why = f"at {interval:,} cycles per frame the pipeline needs at least {self._shortage(interval)}"
+        raise BadFolding(
+            f"{why}; ask for at most {rate_text(fastest.fps)} frames/s at {clock_mhz:g} MHz, or take a larger part"
+        )
 
     def _intervals(self) -> list[int]:
         """Every interval at which a choice changes and all blocks can keep up, ascending."""
@@ -177,7 +185,7 @@ class DesignSearch:
     def _make(self, item: Placed, fold: Fold | None) -> Job:
         return Job(item.layer, item.block, fold, "lut", "auto")
 
-    def _linked(self, interval: int, clock_hz: float) -> Design | None:
+    def _linked(self, interval: int, clock_mhz: float) -> Design | None:
         """The choice of options with all that follows from them; None if none is found."""
         extra, rest, coupled = self._surroundings(interval)
         units = self._units.values()
@@ -186,11 +194,11 @@ class DesignSearch:
         self._proven = found.proven and not coupled
         if found.picked is None:
             return None
-        design = self._design(interval, found.picked, clock_hz)
+        design = self._design(interval, found.picked, clock_mhz)
         used = np.array([design.used[area] for area in AREAS])
         return design if (used <= self._limits).all() else None
 
-    def _design(self, interval: int, picked: Sequence[int], clock_hz: float) -> Design:
+    def _design(self, interval: int, picked: Sequence[int], clock_mhz: float) -> Design:
         chosen = {
             index: unit.picks[np.flatnonzero(unit.cycles <= interval)[position]]
             for (index, unit), position in zip(self._units.items(), picked, strict=True)
@@ -211,23 +219,28 @@ class DesignSearch:
             multipliers=MappingProxyType(ways),
             weight_memory=MappingProxyType(memories),
             used=MappingProxyType(dict(zip(AREAS, map(float, self._areas(jobs)), strict=True))),
-            fps=clock_hz / interval,
+            fps=frames_per_second(interval, clock_mhz),
             optimal=False,
         )
 
-    def _too_big(self, interval: int) -> str:
+    def _shortage(self, interval: int) -> str:
+        """What the smallest pipeline of an interval needs, of every resource that is short."""
         extra, rest, _ = self._surroundings(interval)
         options = [
             unit.areas[unit.cycles <= interval] + more for unit, more in zip(self._units.values(), extra, strict=True)
         ]
         least = rest + sum((rows.min(0) for rows in options), np.zeros(len(AREAS)))
         short = [
-            f"{need:,.0f} {area} of {have:,.0f}"
+            f"{ceil(need):,} {area} of {floor(have):,}"
             for area, need, have in zip(AREAS, least, self._limits, strict=True)
             if need > have
         ]
-        needs = ", ".join(short) if short else "all resources together, though each alone would do"
-        return f"most_fps: the network does not fit, however slow: it needs at least {needs}; take a larger part"
+        return ", ".join(short) if short else "all resources together, though each alone would do"
+
+    def _too_big(self, interval: int) -> BadFolding:
+        return BadFolding(
+            f"the network does not fit, however slow: it needs at least {self._shortage(interval)}; take a larger part"
+        )
 
 
 def _formula(item: Placed) -> Formula:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hwcost.errors import BadFolding
 from hwcost.graph.spec import Block, MatVec
+from hwcost.models.amounts import whole
 from hwcost.models.formulas.formula import Fold, Formula
 from hwcost.models.resources import Placed
 
@@ -22,6 +23,9 @@ class Folding(Mapping[str, Fold]):
 
     folds: Mapping[str, Fold]
     interval_cycles: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "interval_cycles", whole("interval_cycles", self.interval_cycles))  # frozen
 
     def __getitem__(self, name: str) -> Fold:
         return self.folds[name]

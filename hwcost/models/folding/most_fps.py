@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from math import floor
 
 import numpy as np
 
 from hwcost.errors import BadOption
+from hwcost.models.amounts import at_least_zero, whole
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.folding.design_search import Array, Design, DesignSearch
@@ -18,6 +18,7 @@ from hwcost.models.formulas.matvec import MAX_STREAM_BITS
 from hwcost.models.formulas.memory import STYLES
 from hwcost.models.links import place
 from hwcost.models.options import BANKS, MULTIPLIERS, THRESHOLDS, choice
+from hwcost.models.rates import clock, interval_cycles
 from hwcost.models.resources import AREAS, HasLayers
 
 __all__ = ["Design", "least_share", "most_fps"]
@@ -61,7 +62,7 @@ def most_fps(
     search = _search(
         pipeline, device, clock_mhz, budget, multipliers, weight_memory, weight_banks, thresholds, flow, max_stream_bits
     )
-    return search.fastest(clock_mhz * 1e6)
+    return search.fastest(clock_mhz)
 
 
 def least_share(
@@ -94,12 +95,11 @@ def least_share(
     Raises:
         BadFolding: no pipeline of that rate fits. BadOption, UnknownDevice: as `most_fps`.
     """
-    if not fps > 0:
-        raise BadOption(f"least_share: fps={fps}; must be above 0")
+    interval = interval_cycles(fps, clock_mhz)
     search = _search(
         pipeline, device, clock_mhz, budget, multipliers, weight_memory, weight_banks, thresholds, flow, max_stream_bits
     )
-    return search.at(floor(clock_mhz * 1e6 / fps), clock_mhz * 1e6)
+    return search.at(interval, clock_mhz)
 
 
 def _search(
@@ -114,8 +114,7 @@ def _search(
     flow: str,
     max_stream_bits: int,
 ) -> DesignSearch:
-    if not clock_mhz > 0:
-        raise BadOption(f"most_fps: clock_mhz={clock_mhz}; must be above 0")
+    clock(clock_mhz)
     choice("multipliers", multipliers, (*MULTIPLIERS, "any"))
     choice("weight_memory", weight_memory, (*STYLES, "any"))
     choice("weight_banks", weight_banks, BANKS)
@@ -126,14 +125,14 @@ def _search(
     search = DesignSearch(place(pipeline.layers()), setting, _limits(part, budget))
     ways = MULTIPLIERS if multipliers == "any" else (multipliers,)
     memories = ("lutram", "bram18", "uram")[: 3 if part.URAM else 2] if weight_memory == "any" else (weight_memory,)
-    search.list_units(list(product(ways, memories)), max_stream_bits)
+    search.list_units(list(product(ways, memories)), whole("max_stream_bits", max_stream_bits))
     return search
 
 
 def _limits(part: Device, budget: Mapping[str, float] | None) -> Array:
     if budget is None:
         return np.array([part.usable[area] for area in AREAS])
-    unknown = sorted(set(budget) - set(AREAS))
-    if unknown or any(not amount >= 0 for amount in budget.values()):
-        raise BadOption(f"most_fps: budget={dict(budget)}; give amounts of at least 0 of {', '.join(AREAS)}")
-    return np.array([budget.get(area, part.capacity[area]) for area in AREAS], dtype=np.float64)
+    if unknown := sorted(set(budget) - set(AREAS)):
+        raise BadOption(f"budget[{unknown[0]!r}]: no such resource; name any of {', '.join(AREAS)}")
+    limits = {area: at_least_zero(f"budget[{area!r}]", amount) for area, amount in budget.items()}
+    return np.array([limits.get(area, part.capacity[area]) for area in AREAS], dtype=np.float64)

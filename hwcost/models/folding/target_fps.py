@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor
 from types import MappingProxyType
 
-from hwcost.errors import BadFolding, BadOption
-from hwcost.graph.spec import Block, Link, MatVec
+from hwcost.errors import BadFolding
+from hwcost.graph.spec import Link, MatVec
+from hwcost.models.amounts import whole
 from hwcost.models.folding.folds import Folding, unit_names
 from hwcost.models.folding.unit_context import Surroundings
 from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.formulas.formula import Fold, Formula, Job, Setting
-from hwcost.models.formulas.matvec import MAX_STREAM_BITS, fault
+from hwcost.models.formulas.matvec import MAX_STREAM_BITS, check_streams, fault
 from hwcost.models.formulas.table import FORMULAS
 from hwcost.models.links import place
-from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, choice, chosen
+from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, check_layers, choice, chosen
+from hwcost.models.rates import clock, frames_per_second, interval_cycles, rate_text
 from hwcost.models.resources import HasLayers, Placed
 
 ROUNDS = 8
@@ -52,11 +53,15 @@ def target_fps(
         A Folding: unit name -> Fold.
 
     Raises:
-        BadFolding: a block that cannot be that fast; names it and the best rate that it reaches.
-        BadOption: a rate or a clock that is not above 0, an unknown choice.
+        BadFolding: a block that cannot be that fast; names the slowest one and the highest rate of the pipeline.
+        BadOption: a rate or a clock that is not finite or not above 0, an unknown choice.
     """
+    layers = pipeline.layers()
+    names = [layer.name for layer in layers]
+    check_layers("multipliers", multipliers, names)
+    check_layers("weight_memory", weight_memory, names)
     return fold_blocks(
-        place(pipeline.layers()),
+        place(layers),
         fps,
         clock_mhz=clock_mhz,
         multipliers=multipliers,
@@ -81,21 +86,15 @@ def fold_blocks(
     max_stream_bits: int,
 ) -> Folding:
     """As `target_fps`, of the blocks from `place`."""
-    if not (fps > 0 and clock_mhz > 0):
-        raise BadOption(f"target_fps: fps={fps}, clock_mhz={clock_mhz}; both must be above 0")
     choice("multipliers", multipliers, MULTIPLIERS)
     choice("weight_memory", weight_memory, MEMORIES)
     choice("weight_banks", weight_banks, BANKS)
     choice("thresholds", thresholds, THRESHOLDS)
     choice("flow", flow, FLOWS)
-    clock_hz = clock_mhz * 1e6
-    interval = floor(clock_hz / fps)
+    clock_mhz, max_stream_bits = clock(clock_mhz), whole("max_stream_bits", max_stream_bits)
+    interval = interval_cycles(fps, clock_mhz)
     names = unit_names(placed)
-    legal = {}
-    for index, item in enumerate(placed):
-        found = _candidates(names.get(index, item.layer), item.block, interval, clock_hz, max_stream_bits)
-        if index in names:
-            legal[index] = found
+    legal = _candidates(placed, names, interval, clock_mhz, max_stream_bits)
 
     def make(item: Placed, fold: Fold | None) -> Job:
         unit = isinstance(item.block, MatVec)
@@ -128,22 +127,29 @@ def _settled(around: Surroundings, legal: Mapping[int, list[Fold]], names: Mappi
     return {names[index]: fold for index, fold in folds.items()}
 
 
-def _candidates(name: str, block: Block, interval: int, clock_hz: float, max_stream_bits: int) -> list[Fold]:
-    """The legal folds of a block that meet the interval; none asked of a kind that has no folding."""
-    formula = FORMULAS.get(type(block))
-    if not isinstance(formula, Formula) or isinstance(block, Link):
-        return []
-    legal = formula.folds(block)
-    if isinstance(block, MatVec):
-        legal = [fold for fold in legal if fault(block, fold, max_stream_bits) is None]
-    if not legal:
-        raise BadFolding(f"{name}: no legal folding; its narrowest stream is above {max_stream_bits} bits")
-    cycles = {fold: formula.cycles(block, fold) for fold in legal}
-    fast = [fold for fold in legal if cycles[fold] <= interval]
-    if not fast:
-        best = min(cycles.values())
+def _candidates(
+    placed: Sequence[Placed], names: Mapping[int, str], interval: int, clock_mhz: float, max_stream_bits: int
+) -> dict[int, list[Fold]]:
+    """The legal folds of every unit that meet the interval, by position among the placed blocks."""
+    units = {name: block for index, name in names.items() if isinstance(block := placed[index].block, MatVec)}
+    check_streams(units, max_stream_bits)
+    fast: dict[int, list[Fold]] = {}
+    best, slowest = 0, ""
+    for index, item in enumerate(placed):
+        formula, block = FORMULAS.get(type(item.block)), item.block
+        if not isinstance(formula, Formula) or isinstance(block, Link):
+            continue
+        folds = formula.folds(block)
+        if isinstance(block, MatVec):
+            folds = [fold for fold in folds if fault(block, fold, max_stream_bits) is None]
+        cycles = {fold: formula.cycles(block, fold) for fold in folds}
+        if (least := min(cycles.values())) > best:
+            best, slowest = least, f"{names.get(index, item.layer)}: {type(block).__name__}"
+        if index in names:
+            fast[index] = [fold for fold in folds if cycles[fold] <= interval]
+    if best > interval:
         raise BadFolding(
-            f"{name}: {type(block).__name__} takes {best} cycles per frame at best, that is {clock_hz / best:,.0f} "
-            f"frames/s at {clock_hz / 1e6:g} MHz, but {interval} are allowed; ask for less or raise the clock"
+            f"{slowest} takes at least {best:,} cycles per frame, but {interval:,} are allowed; ask for at most "
+            f"{rate_text(frames_per_second(best, clock_mhz))} frames/s at {clock_mhz:g} MHz, or raise the clock"
         )
     return fast

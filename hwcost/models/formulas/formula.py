@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hwcost.graph.spec import Block
+from hwcost.models.amounts import whole
 from hwcost.models.formulas.coefficients import values
 from hwcost.models.formulas.relax import EXACT, PLAIN, Arithmetic, Quantity, relax
 from hwcost.models.resources import RESOURCES
@@ -25,11 +26,18 @@ class Fold:
         pe: outputs at once (processing elements).
         simd: inputs at once, per processing element.
         parallel_window: whether a sliding window shows all its pixels at once.
+
+    Raises:
+        BadOption: a parallelism that is not a whole number of at least 1.
     """
 
     pe: int = 1
     simd: int = 1
     parallel_window: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pe", whole("pe", self.pe))  # frozen; integers of numpy become those of Python
+        object.__setattr__(self, "simd", whole("simd", self.simd))
 
 
 @dataclass(frozen=True)

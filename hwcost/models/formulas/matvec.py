@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
+from hwcost.errors import BadFolding
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import MatVec
 from hwcost.models.formulas import dsp, lut
@@ -27,11 +29,9 @@ MAX_STREAM_BITS = 8191
 """Widest stream that HLS units accept (ap_int); FINN keeps it for all. Source: finn-hlslib, FINN dev 73ba5ed."""
 
 
-def fault(block: MatVec, fold: Fold, max_stream_bits: int = MAX_STREAM_BITS) -> str | None:
-    """What forbids a fold, in words; None if it is legal."""
+def fault(block: MatVec, fold: Fold, max_stream_bits: int | None = None) -> str | None:
+    """Explain what forbids a fold; None if it is legal, with streams of any width unless a limit is given."""
     outputs = block.rows * block.groups
-    if fold.pe < 1 or fold.simd < 1:
-        return f"PE={fold.pe}, SIMD={fold.simd}: both must be at least 1"
     if fold.parallel_window:
         return "parallel_window belongs to a sliding window, not to a matrix-vector unit"
     if block.cols % fold.simd:
@@ -40,10 +40,34 @@ def fault(block: MatVec, fold: Fold, max_stream_bits: int = MAX_STREAM_BITS) -> 
         return f"PE={fold.pe} does not divide the {outputs} outputs (in {block.groups} group(s))"
     if block.groups > 1 and fold.simd > 1 and fold.pe != outputs:
         return f"SIMD={fold.simd} in a grouped unit needs PE={outputs} (all outputs), not {fold.pe}"
+    if max_stream_bits is None:
+        return None
     for name, bits in _streams(block, fold).items():
         if bits > max_stream_bits:
             return f"PE={fold.pe}, SIMD={fold.simd}: the {name} stream is {bits} bits wide, above {max_stream_bits}"
     return None
+
+
+def check_streams(units: Mapping[str, MatVec], max_stream_bits: int) -> None:
+    """Refuse a limit on streams that some unit exceeds in every folding.
+
+    Args:
+        units: by name.
+        max_stream_bits: widest stream that is allowed.
+
+    Raises:
+        BadFolding: names the unit that needs the widest stream, and its width.
+    """
+    need, name = 0, ""
+    for unit, block in units.items():
+        narrowest = min(max(_streams(block, fold).values()) for fold in MatVecFormula().folds(block))
+        if narrowest > need:
+            need, name = narrowest, unit
+    if need > max_stream_bits:
+        raise BadFolding(
+            f"{name}: no legal folding: its narrowest has a stream of {need} bits; max_stream_bits={max_stream_bits}: "
+            f"give at least {need}, or narrow its weights, inputs or accumulator"
+        )
 
 
 def _streams(block: MatVec, fold: Fold) -> dict[str, int]:

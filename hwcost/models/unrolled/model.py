@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 
 import torch
@@ -11,10 +11,12 @@ from torch import Tensor
 from hwcost.errors import BadOption, UnknownBlock
 from hwcost.graph.spec import Block, Link, MatVec
 from hwcost.graph.ste import with_gradient_of
+from hwcost.models.amounts import whole
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.formulas.formula import Setting
-from hwcost.models.options import THRESHOLDS, choice
+from hwcost.models.options import THRESHOLDS, check_layers, choice
+from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
 from hwcost.models.unrolled.blocks import WIRED, Wired, WiredLaw
 from hwcost.models.unrolled.constant_product import TreeCost, actual_trees, expected_trees
@@ -63,19 +65,18 @@ class Unrolled:
         stage_levels: int | None = None,
         wired: Mapping[type[Block], WiredLaw] = WIRED,
     ) -> None:
-        if not clock_mhz > 0:
-            raise BadOption(f"clock_mhz={clock_mhz}: must be above 0")
+        clock_mhz = clock(clock_mhz)
         choice("thresholds", thresholds, THRESHOLDS)
         for factor in reuse.values() if isinstance(reuse, Mapping) else (reuse,):
-            if factor != STREAM and (isinstance(factor, str | bool) or factor < 1):
-                raise BadOption(f"reuse={factor!r}: give whole cycles per inference, at least 1, or {STREAM!r}")
+            if isinstance(factor, str):
+                choice("reuse", factor, (STREAM,))
+            else:
+                whole("reuse", factor)
         if stage_levels is None:
             stage_levels = max(1, int(1e3 / clock_mhz / LEVEL_NS))
-        if stage_levels < 1:
-            raise BadOption(f"stage_levels={stage_levels}: give at least one adder between two registers")
         self.device = find_device(device) if isinstance(device, str) else device
         self.clock_mhz, self.reuse, self.value_aware = clock_mhz, reuse, value_aware
-        self.stage_levels, self.wired = stage_levels, wired
+        self.stage_levels, self.wired = whole("stage_levels", stage_levels), wired
         self.setting = Setting(self.device.dsp_kind, thresholds, "rtl", "shared")
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
@@ -111,6 +112,14 @@ class Unrolled:
         back = torch.tensor(order, dtype=torch.int64).argsort()
         none = torch.zeros(0, dtype=torch.float64)
         return {name: torch.cat([none, *(bill[name] for bill in bills)])[back] for name in self.resources}
+
+    def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
+        """Refuse a reuse factor for a layer that the network does not have.
+
+        Raises:
+            BadOption: names the entry.
+        """
+        check_layers("reuse", self.reuse, layers)
 
     def latency_cycles(self, placed: Sequence[Placed]) -> int:
         """Cycles of one inference through a chain of blocks: register stages, and the interval of what is reused.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from typing import Any
 
@@ -115,8 +116,10 @@ def test_dsp_help_where_luts_are_short() -> None:
     ("options", "message"),
     [
         ({"clock_mhz": 0}, "clock_mhz=0"),
-        ({"budget": {"LUTs": 5}}, "give amounts of at least 0 of LUT"),
-        ({"budget": {"LUT": -5}}, "give amounts of at least 0"),
+        ({"budget": {"LUTs": 5}}, "name any of LUT"),
+        ({"budget": {"LUT": -5}}, r"budget\['LUT'\]=-5: give a finite number of at least 0"),
+        ({"budget": {"LUT": float("inf")}}, "LUT.*=inf: give a finite number"),
+        ({"max_stream_bits": 0}, "max_stream_bits=0"),
         ({"multipliers": "auto"}, "multipliers='auto'"),
         ({"weight_memory": "auto"}, "weight_memory='auto'"),
     ],
@@ -140,9 +143,9 @@ def test_a_small_design_of_a_given_rate() -> None:
     # few LUTs and many DSPs: multipliers move
     short = least_share(chain, 20_000, device="ZCU104", budget={"LUT": 8_000, "DSP": 1_000})
     assert short.used["LUT"] <= 8_000 and short.used["DSP"] > 0
-    with pytest.raises(BadFolding, match=r"the slowest block takes \d+ at best"):
+    with pytest.raises(BadFolding, match=r"the slowest block takes at least [\d,]+ cycles"):
         least_share(chain, 50e6, device="ZCU104")
-    with pytest.raises(BadFolding, match=r"the network does not fit: it needs at least [\d,]+ LUT of 400"):
+    with pytest.raises(BadFolding, match=r"needs at least [\d,]+ LUT of 400; ask for at most [\d.]+ frames/s"):
         least_share(chain, 20_000, device="ZCU104", budget={"LUT": 400})
     with pytest.raises(BadOption, match="fps=0"):
         least_share(chain, 0, device="ZCU104")
@@ -163,3 +166,23 @@ def test_selection_by_enumeration(seed: int) -> None:
     assert found.proven and (found.picked is not None) == exists
     if found.picked is not None:
         assert (sum(rows[i] for rows, i in zip(options, found.picked, strict=True)) <= budget).all()
+
+
+NAMED_RATE = re.compile(r"ask for at most ([\d,.]+) frames/s")
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(*[st.sampled_from((4, 12, 30))] * 2, st.integers(1, 9)), min_size=1, max_size=3), st.data())
+def test_the_rate_that_a_refusal_names_works(sizes: list[tuple[int, int, int]], data: st.DataObject) -> None:
+    """Be it too fast for a block, or for what the budget has."""
+    chain = Chain(sizes)
+    largest = most_fps(chain, device="xc7z020").used["LUT"]
+    budget = {"LUT": data.draw(st.floats(0.6, 1.0)) * largest}
+    with pytest.raises(BadFolding) as refused:
+        least_share(chain, 200e6, device="xc7z020", clock_mhz=150.0, budget=budget)
+    if (named := NAMED_RATE.search(str(refused.value))) is None:
+        assert "however slow" in str(refused.value)
+        return
+    rate = float(named[1].replace(",", ""))
+    found = least_share(chain, rate, device="xc7z020", clock_mhz=150.0, budget=budget)
+    assert found.fps >= rate and found.used["LUT"] <= budget["LUT"]

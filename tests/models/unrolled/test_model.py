@@ -218,7 +218,12 @@ class Strange(Block):
         ({"reuse": "all"}, "reuse='all'"),
         ({"clock_mhz": 0}, "clock_mhz=0"),
         ({"thresholds": "magic"}, "thresholds='magic'"),
+        ({"clock_mhz": float("inf")}, "clock_mhz=inf"),
+        ({"reuse": 1.5}, "reuse=1.5"),
+        ({"reuse": {"fc": float("nan")}}, "reuse=nan"),
+        ({"reuse": True}, "reuse=True"),
         ({"stage_levels": 0}, "stage_levels=0"),
+        ({"stage_levels": 1.5}, "stage_levels=1.5"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], words: str) -> None:

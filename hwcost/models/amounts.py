@@ -1,0 +1,68 @@
+"""Check every number that enters a hardware model: whole counts, positive quantities."""
+
+from __future__ import annotations
+
+from math import isfinite
+from numbers import Integral, Real
+
+from hwcost.errors import BadOption
+
+
+def whole(option: str, value: object, least: int = 1) -> int:
+    """Accept an integer; those of numpy count, truth values and floats do not.
+
+    Args:
+        option: name of the argument, for the message.
+        value: what was given.
+        least: smallest value that is allowed.
+
+    Raises:
+        BadOption: names the option, the value and the smallest allowed value.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise BadOption(f"{option}={value!r}: give a whole number of at least {least}")
+    return int(value)
+
+
+def positive(option: str, value: object, most: float | None = None) -> float:
+    """Accept a finite number above 0, of Python or numpy.
+
+    Args:
+        option: name of the argument, for the message.
+        value: what was given.
+        most: largest value that is allowed; None if any is.
+
+    Raises:
+        BadOption: names the option, the value and the largest allowed value.
+    """
+    found = _finite(value)
+    if found is None or found <= 0 or (most is not None and found > most):
+        limit = "" if most is None else f", at most {most:g}"
+        raise BadOption(f"{option}={value!r}: give a finite number; it must be above 0{limit}")
+    return found
+
+
+def at_least_zero(option: str, value: object) -> float:
+    """Accept a finite number of at least 0, of Python or numpy.
+
+    Args:
+        option: name of the argument, for the message.
+        value: what was given.
+
+    Raises:
+        BadOption: names the option and the value.
+    """
+    found = _finite(value)
+    if found is None or found < 0:
+        raise BadOption(f"{option}={value!r}: give a finite number of at least 0")
+    return found
+
+
+def _finite(value: object) -> float | None:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:  # an integer or a fraction beyond the floats
+        return None
+    return found if isfinite(found) else None
