@@ -117,8 +117,6 @@ PENDING_PARAMETERS: set[str] = {
     "search.storage.shared.lead_study",
     "sweep.remote_worker.join",
     "train.loop.fit",
-    "zoo.cnn.cnn_recipe",
-    "zoo.floors.floor_recipe",
 }
 
 PENDING_NAMES: set[tuple[str, str]] = {
@@ -153,7 +151,6 @@ PENDING_READMES: set[str] = {
     "sweep",
     "synth",
     "train",
-    "zoo",
 }
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

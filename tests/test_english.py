@@ -49,7 +49,6 @@ PENDING: set[str] = {
     "hwcost/sweep",
     "hwcost/synth",
     "hwcost/train",
-    "hwcost/zoo",
 }
 
 # Each phrase with what to write in its place.

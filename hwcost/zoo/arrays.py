@@ -36,7 +36,7 @@ def find_arrays(where: Path) -> tuple[Path, dict[str, Array]]:
     if any(files.values()):
         missing = [IDX_FILES[array] for array, file in files.items() if file is None]
         if missing:
-            raise BadData(f"{where}: {', '.join(missing)} missing (.gz will do as well); put it beside the others")
+            raise BadData(f"{where}: {', '.join(missing)} missing (.gz works too); put it next to the others")
         return where, {array: _read_idx(file, 3 if array[0] == "X" else 1) for array, file in files.items() if file}
     archives = sorted(where.glob("*.npz"))
     if len(archives) != 1:
@@ -60,7 +60,7 @@ def _read_npz(path: Path) -> dict[str, Array]:
         raise BadData(f"{path}: not a readable npz file ({type(error).__name__})") from error
 
 
-def _four_arrays(path: Path, archive: Any) -> dict[str, Array]:
+def _four_arrays(path: Path, archive: object) -> dict[str, Array]:
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise BadData(f"{path}: a single array, no npz file; it needs {', '.join(ARRAYS)}")
     missing = [name for name in ARRAYS if name not in archive.files]

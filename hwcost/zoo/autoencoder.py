@@ -1,4 +1,4 @@
-"""The autoencoder of MLPerf Tiny: how badly it reconstructs a machine's sound tells whether the machine is ill.
+"""The autoencoder of MLPerf Tiny: its reconstruction error of a machine's sound detects faults.
 
 Source: Banbury et al., MLPerf Tiny Benchmark, arXiv:2106.07597; mlcommons/tiny, benchmark/training/anomaly_detection/
 keras_model.py: 640-128-128-128-128-8-128-128-128-128-640, 264,192 multiply-adds.
@@ -6,7 +6,6 @@ keras_model.py: 640-128-128-128-128-8-128-128-128-128-640, 264,192 multiply-adds
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import torch.nn.functional as F
@@ -14,11 +13,12 @@ from torch import Tensor, nn
 
 from hwcost.graph.ranges import unknown
 from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
+from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.train.task import RECONSTRUCTION
 from hwcost.train.task import separation as separation
 from hwcost.zoo.data import anomalies
-from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.precision import Precision
 
 FEATURES = 640
@@ -28,9 +28,9 @@ INPUT_BITS, INPUT_MAX = 8, 4.0
 
 
 class Autoencoder(nn.Sequential):
-    """(dense - batch norm - ReLU) per hidden size, then dense back to the features. Trained without labels.
+    """Dense layer, batch norm and ReLU per hidden size, then a dense layer back to the features; needs no labels.
 
-    Train it with `hwcost sweep autoencoder`, or in a loop of your own as examples/autoencoder.py does.
+    Train it with `hwcost sweep autoencoder`, or in your own loop, as examples/autoencoder.py does.
 
     Args:
         precision: of all weights and activations; None builds the network in float.
@@ -56,26 +56,23 @@ class Autoencoder(nn.Sequential):
 
 
 def reconstruction_error(net: nn.Module, x: Tensor) -> Tensor:
-    """Mean squared error of each sample, (N,); its mean is the loss, and its size how strange a sample is."""
+    """Mean squared error of each sample, (N,); its mean is the loss, and a large error marks an anomaly."""
     return F.mse_loss(net(x), x, reduction="none").mean(1)
 
 
 def reference() -> Autoencoder:
-    """At 8 bits, for `hwcost estimate autoencoder`."""
+    """Build the network at 8 bits, for `hwcost estimate autoencoder`."""
     return Autoencoder(Precision(8, 8))
 
 
-recipe = replace(
-    floor_recipe(
-        name="autoencoder",
-        network=Autoencoder,
-        data=from_path("autoencoder", "an npz file of normal (0) and strange (1) sounds, (N, 640) features", anomalies),
-        input=unknown(),
-        example=(FEATURES,),
-        lut_budget=(1_300, 5_000),
-        training=Training(epochs=12, batch=128, lr=3e-3),
-        device="PYNQ-Z1",
-        fps=10_000,
-    ),
+recipe = Recipe(
+    name="autoencoder",
     task=RECONSTRUCTION,
+    data=from_path("autoencoder", "an npz file of normal (0) and anomalous (1) sounds, (N, 640) features", anomalies),
+    input=unknown(),
+    example=(FEATURES,),
+    training=Training(epochs=12, batch=128, lr=3e-3),
+    device="PYNQ-Z1",
+    fps=10_000,
+    **floors(Autoencoder, (1_300, 5_000)),
 )

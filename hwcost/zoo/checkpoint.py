@@ -21,9 +21,9 @@ THRESHOLD = re.compile(
 )
 """The threshold of an activation, as early and later Brevitas name it; both store its logarithm to base 2."""
 OF_WEIGHTS = re.compile(r".+\.weight_quant(_proxy)?\.tensor_quant\..*parameter_list_stats\..+")
-"""Copies of a weight that its statistic keeps; here it is recomputed from the weight."""
+"""Copies of a weight that its statistic keeps; here the statistic is recomputed from the weight."""
 NAMED = 8
-"""Tensors of each fault that a message names."""
+"""Number of tensors that a message names for each fault."""
 
 
 def load_published(net: nn.Module, path: Path | str) -> None:
@@ -35,8 +35,8 @@ def load_published(net: nn.Module, path: Path | str) -> None:
         path: a file of `torch.save(state_dict)`, bare or below the key "state_dict"; nothing in it is executed.
 
     Raises:
-        BadData: not such a file.
-        BadOption: tensors missing, too many, or of another shape; all are counted, nothing is loaded.
+        BadData: the file is not a checkpoint.
+        BadOption: tensors are missing, superfluous or of another shape; all are listed, and nothing is loaded.
     """
     found = _read(Path(path))
     own = net.state_dict()
@@ -52,7 +52,7 @@ def load_published(net: nn.Module, path: Path | str) -> None:
         renamed[name] = value.reshape(own[name].shape) if single else value
     renamed |= {key: value for key, value in own.items() if key.endswith("num_batches_tracked") and key not in renamed}
     _check(net, own, renamed, Path(path))
-    net.load_state_dict(renamed, strict=False)  # a shared threshold has more names here than there
+    net.load_state_dict(renamed, strict=False)  # a shared threshold has more names here than in the file
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -60,16 +60,16 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadData(f"{path}: no checkpoint that torch.load reads: {reason}; get the file again") from error
+        raise BadData(f"{path}: torch.load cannot read it ({reason}); download the checkpoint again") from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
     if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
-        raise BadData(f"{path}: holds no state dict; give a file of torch.save(net.state_dict(), path)")
+        raise BadData(f"{path}: holds no state dict; save one with torch.save(net.state_dict(), path)")
     return found
 
 
 def _check(net: nn.Module, own: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
-    """Every tensor, and every threshold by at least one of its names."""
+    """Compare all tensors; a shared threshold needs only one of its names."""
     shared = {id(scale.value): name for name, scale in _thresholds(net) if f"{name}.value" in found}
     lost = [f"{name}.value" for name, scale in _thresholds(net) if id(scale.value) not in shared]
     faults = {
@@ -83,7 +83,9 @@ def _check(net: nn.Module, own: Mapping[str, Tensor], found: Mapping[str, Tensor
     }
     if any(faults.values()):
         listed = "; ".join(f"{len(keys)} {fault}: {_few(keys)}" for fault, keys in faults.items() if keys)
-        raise BadOption(f"{path}: is of another network: {listed}; build the network that the checkpoint was made of")
+        raise BadOption(
+            f"{path}: belongs to another network: {listed}; build the network that the checkpoint was saved from"
+        )
 
 
 def _thresholds(net: nn.Module) -> list[tuple[str, LearnedScale]]:
@@ -91,7 +93,7 @@ def _thresholds(net: nn.Module) -> list[tuple[str, LearnedScale]]:
 
 
 def _inside(key: str) -> bool:
-    """Of a quantizer: thresholds are checked apart, learned widths keep their values."""
+    """Whether a tensor belongs to a quantizer: thresholds are checked separately, learned widths keep their values."""
     return ".quant." in key or "_quant." in key or ".quants." in key
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from optuna.distributions import FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
-from hwcost.graph.ranges import Range
 from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
-from hwcost.sweep.recipe import Params, Recipe
-from hwcost.train.data import Data
-from hwcost.train.loop import Training
+from hwcost.sweep.recipe import Params
+from hwcost.zoo.floors import Searched
 from hwcost.zoo.precision import HEADROOM
 
 
@@ -78,27 +75,17 @@ def _activation(widths: Widths | None) -> IntQuantizer | None:
     return learned_activation(bits=widths.activation + HEADROOM, base=widths.activation, max_val=4.0)
 
 
-def cnn_recipe(
-    *,
-    name: str,
-    data: Callable[[Path | None], Data],
-    input: Range,
-    image: tuple[int, int, int],
-    channels: tuple[int, int],
-    classes: int,
-    lut_budget: tuple[float, float],
-    training: Training,
-    device: str,
-    fps: float,
-) -> Recipe:
-    """A sweep of `SmallCNN`: its channels, the base bit-widths per kind of tensor, and the LUT budget are explored; the
-    learned widths settle between their base and what the budget allows. The float network has the most channels.
+def cnn_search(
+    image: tuple[int, int, int], channels: tuple[int, int], classes: int, lut_budget: tuple[float, float]
+) -> Searched:
+    """Search the channels of `SmallCNN`, the floor of the widths of each kind of tensor, and the LUT budget.
+
+    The learned widths settle between their floor and what the budget allows. The float network has the most channels.
 
     Args:
-        name, data, input, training, device, fps: as in `Recipe`.
         image, classes: as in `SmallCNN`.
         channels: fewest and most of the first convolution; the second has twice, the hidden layer four times as many.
-        lut_budget: smallest and largest budget.
+        lut_budget: smallest and largest budget, in LUTs.
     """
     fewest, most = channels
     least, full = lut_budget
@@ -117,24 +104,19 @@ def cnn_recipe(
         return {"channels": first, **bases, "lut_budget": budget}
 
     middle = (least * full) ** 0.5
-    return Recipe(
-        name=name,
-        network=quantized,
-        float_network=lambda: network(most, None),
-        data=data,
-        input=input,
-        space={
+    return {
+        "network": quantized,
+        "float_network": lambda: network(most, None),
+        "space": {
             "channels": IntDistribution(fewest, most),
             "conv_base": IntDistribution(2, 5),
             "dense_base": IntDistribution(2, 5),
             "activation_base": IntDistribution(2, 5),
             "lut_budget": FloatDistribution(least, full, log=True),
         },
-        budget=lambda params: {"LUT": params["lut_budget"]},
-        training=training,
-        device=device,
-        fps=fps,
-        anchors=(anchor(most, 4, full), anchor(fewest, 2, least), anchor(most, 2, middle), anchor(fewest, 4, middle)),
-        plain=anchor(most, 2, full) | {"activation_base": 1},  # `--bits` has all the room there is
-        example=image,
-    )
+        "budget": lambda params: {"LUT": params["lut_budget"]},
+        "anchors": (
+            anchor(most, 4, full), anchor(fewest, 2, least), anchor(most, 2, middle), anchor(fewest, 4, middle)
+        ),
+        "plain": anchor(most, 2, full) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
+    }  # fmt: skip

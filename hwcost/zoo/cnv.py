@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from hwcost.graph.ranges import integers
 from hwcost.quant import BinaryQuantizer, IntQuantizer, QuantConv2d, QuantLinear, QuantReLU
+from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
-from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.pictures import cifar10
 from hwcost.zoo.precision import Precision
 
@@ -80,14 +81,13 @@ def w2a2() -> QuantCNV:
     return QuantCNV(Precision(2, 2), PADDED_CLASSES)
 
 
-recipe = floor_recipe(
+recipe = Recipe(
     name="cnv",
-    network=QuantCNV,
     data=from_path("cnv", "the folder of CIFAR-10's batches, python or binary", cifar10),
     input=integers(8, signed=False),
     example=(3, 32, 32),
-    lut_budget=(11_000, 70_000),
     training=Training(epochs=10, batch=128, lr=4e-3),
     device="ZCU104",
     fps=1_000,
+    **floors(QuantCNV, (11_000, 70_000)),
 )

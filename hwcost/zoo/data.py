@@ -1,6 +1,6 @@
-"""Data sets from what the user has: scikit-learn's digits, images in npz or idx files, tables in npz files.
+"""Data sets from local files: scikit-learn's digits, images in npz or idx files, tables in npz files.
 
-Integers stay exactly what hardware sees: each x is an integer divided by a power of two, so float32 holds it exactly.
+Integers stay exact: each x is an integer divided by a power of two, which float32 represents exactly.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def digits(*, seed: int = 0) -> Data:
 
 
 def _optdigits() -> tuple[Array, Array]:
-    """Pixels and labels, read where scikit-learn keeps them: to import it takes longer than all that a command does."""
+    """Read pixels and labels from scikit-learn's file; importing scikit-learn takes seconds."""
     file = Path(str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")))
-    if not file.is_file():  # it lies elsewhere in another version
+    if not file.is_file():  # another version keeps it elsewhere
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
@@ -66,7 +66,8 @@ def images(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Da
         x = pixel / 256, (N, C, H, W) float32: integers 0 to 255 in steps of 1/256.
 
     Raises:
-        BadData: missing, truncated, foreign, of the wrong type or shape, counts that differ, labels with holes.
+        BadData: files that are missing, truncated, of another format, or of the wrong type or shape; counts that
+            differ; labels with gaps.
     """
     path, arrays = find_arrays(Path(where))
     parts = []
@@ -89,13 +90,13 @@ def labelled_images(
     seed: int,
     classes: int | None = None,
 ) -> Data:
-    """Images in memory, from `where` for the messages: uint8 (N, C, H, W) and labels (N,) each.
+    """Data set of images in memory.
 
     Args:
-        where: what was read.
-        train, test: pixels and labels.
+        where: their origin, for messages.
+        train, test: pixels, uint8 (N, C, H, W), and labels, (N,).
         validation, seed: as in `images`.
-        classes: scores of the network, where they are more than the labels; None for as many.
+        classes: scores of the network, where there are more than labels; None for the number of labels.
 
     Raises:
         BadData: as in `images`, or more labels than `classes`.
@@ -105,12 +106,12 @@ def labelled_images(
     if classes is None or classes == data.classes:
         return data
     if data.classes > classes:
-        raise BadData(f"{where}: {data.classes} classes, but the network has {classes} scores; leave some out")
+        raise BadData(f"{where}: {data.classes} classes, but the network has {classes} scores; remove some")
     return replace(data, classes=classes)
 
 
 def spectrograms(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Data:
-    """Sounds as features over time, floating, with an official test split, e.g. of spoken digits.
+    """Spectrograms with an official test split, e.g. of spoken digits.
 
     Args:
         where: an npz file with X_train, y_train, X_test, y_test; features are (N, times, features), floating.
@@ -131,7 +132,7 @@ def spectrograms(where: Path | str, *, validation: float = 1 / 6, seed: int = 0)
 
 
 def table(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Data:
-    """A table of features with an official test split, as the UCI sets letter and dry bean.
+    """Table of features with an official test split, such as UCI's letter and dry bean.
 
     Args:
         where: an npz file with X_train, y_train, X_test, y_test; features are (N, features), whole or floating.
@@ -163,21 +164,21 @@ def table(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Dat
 
 
 def anomalies(where: Path | str, *, validation: float = 0.5, seed: int = 0) -> Data:
-    """Samples to train on that are all normal, and labelled ones to judge by, for `task.RECONSTRUCTION`.
+    """Normal samples to train on and labelled ones to evaluate, for `task.RECONSTRUCTION`.
 
     Args:
         where: an npz file with X_train, y_train, X_test, y_test; features are (N, features), floating; labels are 0
-            for normal and 1 for strange, and all 0 in training.
-        validation: share of the test samples that becomes the validation split, stratified; above 0, below 1: there
-            is nothing strange in the training samples to choose by.
+            for normal and 1 for anomalous, and all 0 in training.
+        validation: share of the test samples that becomes the validation split, stratified; above 0, below 1: the
+            training samples hold no anomaly to select by.
         seed: of that split, at least 0.
 
     Returns:
         x of shape (N, features), float32: mean 0 and deviation 1 of each feature over the training samples.
 
     Raises:
-        BadData: missing, foreign, of the wrong type or shape, not finite, a strange sample in training, or fewer than
-            two samples of either kind in the test split.
+        BadData: missing, foreign, of the wrong type or shape, not finite, an anomaly in training, or fewer than two
+            samples of either kind in the test split.
     """
     if not 0 < validation < 1:
         raise BadOption(f"validation={validation!r}: a share of the test samples, above 0 and below 1")
@@ -191,11 +192,11 @@ def anomalies(where: Path | str, *, validation: float = 0.5, seed: int = 0) -> D
     y_train = _labels(path, "y_train", arrays["y_train"], len(x_train))
     y_test = _labels(path, "y_test", arrays["y_test"], len(x_test))
     if y_train.any():
-        raise BadData(f"{path}: y_train has label {y_train.max()}; train on normal samples, label 0, alone")
+        raise BadData(f"{path}: y_train has label {y_train.max()}; train on normal samples only, with label 0")
     if (np.bincount(y_test, minlength=2)[:2] < 2).any() or y_test.max() > 1:
         raise BadData(f"{path}: y_test has labels {np.unique(y_test).tolist()}; give at least two each of 0 and 1")
     shift, width = x_train.mean(axis=0, dtype=np.float64), x_train.std(axis=0, dtype=np.float64)
-    width[width == 0] = 1.0  # a constant feature says nothing, at any scale
+    width[width == 0] = 1.0  # a constant feature carries no information at any scale
     x_train, x_test = (((x - shift) / width).astype(np.float32) for x in (x_train, x_test))
     tested, chosen = _stratified(y_test, validation, seed)
     parts = ((x_train, y_train), (x_test[chosen], y_test[chosen]), (x_test[tested], y_test[tested]))
@@ -205,7 +206,7 @@ def anomalies(where: Path | str, *, validation: float = 0.5, seed: int = 0) -> D
 def _official(
     path: Path, arrays: Mapping[str, Array], x_train: Array, x_test: Array, scale: float | None, share: float, seed: int
 ) -> Data:
-    """Check labels and shapes, set validation apart, scale; without a scale, standardise as the training part says."""
+    """Check labels and shapes, split off validation, and scale; without a scale, standardise by the training part."""
     if not 0 < share < 1:
         raise BadOption(f"validation={share!r}: a share of the training samples, above 0 and below 1")
     if x_train.shape[1:] != x_test.shape[1:]:
@@ -214,7 +215,7 @@ def _official(
     y_test = _labels(path, "y_test", arrays["y_test"], len(x_test))
     classes = int(y_train.max()) + 1
     if classes > len(y_train) or len(np.unique(y_train)) != classes:
-        raise BadData(f"{path}: y_train has labels up to {classes - 1} with holes; number the classes 0, 1, 2...")
+        raise BadData(f"{path}: y_train has labels up to {classes - 1} with gaps; number the classes 0, 1, 2...")
     if y_test.max() >= classes:
         raise BadData(f"{path}: y_test has label {y_test.max()}, but y_train only 0 to {classes - 1}")
     smallest = np.bincount(y_train).argmin()
@@ -226,7 +227,7 @@ def _official(
     if scale is None:
         seen = x_train[rows[0]].astype(np.float64)
         shift, width = seen.mean(axis=0), seen.std(axis=0)
-        width[width == 0] = 1.0  # a constant feature says nothing, at any scale
+        width[width == 0] = 1.0  # a constant feature carries no information at any scale
     if scale == 256:  # images: no detour through float64, which takes half a GB for Fashion-MNIST
         x_train, x_test = (x.astype(np.float32) / np.float32(256) for x in (x_train, x_test))
     else:
@@ -263,11 +264,11 @@ def _data(name: str, x: Array, y: Array, rows: tuple[Array, Array], x_test: Arra
 
 def _in_memory(name: str, parts: Sequence[tuple[Array, Array]], *, classes: int) -> Data:
     """Training, validation and test part as tensors, with their fingerprint."""
-    digest = sha256()
+    content = sha256()
     for part in parts:
         for array in part:
-            digest.update(f"{array.dtype} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            content.update(f"{array.dtype} {array.shape} ".encode())
+            content.update(np.ascontiguousarray(array).data)
     train, validation, test = (
         Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y))) for x, y in parts
     )
@@ -277,5 +278,5 @@ def _in_memory(name: str, parts: Sequence[tuple[Array, Array]], *, classes: int)
         validation=validation,
         test=test,
         classes=classes,
-        fingerprint=digest.hexdigest()[:16],
+        fingerprint=content.hexdigest()[:16],
     )

@@ -1,4 +1,4 @@
-"""A CNN on Fashion-MNIST, from the files that the user has (`--data DIR`, npz or idx)."""
+"""A CNN on Fashion-MNIST, from local files (`--data DIR`, npz or idx)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 from hwcost.errors import BadData
 from hwcost.graph.ranges import integers
+from hwcost.sweep.recipe import Recipe
 from hwcost.train.data import Data
 from hwcost.train.loop import Training
-from hwcost.zoo.cnn import cnn_recipe
+from hwcost.zoo.cnn import cnn_search
 from hwcost.zoo.data import images
 
 
@@ -18,15 +19,13 @@ def _data(path: Path | None) -> Data:
     return images(path)
 
 
-recipe = cnn_recipe(
+recipe = Recipe(
     name="fashion-mnist",
     data=_data,
     input=integers(8, signed=False),
-    image=(1, 28, 28),
-    channels=(4, 16),
-    classes=10,
-    lut_budget=(2_000, 36_000),
+    example=(1, 28, 28),
     training=Training(epochs=2, batch=128, lr=6e-3),
     device="PYNQ-Z1",
     fps=30_000,
+    **cnn_search(image=(1, 28, 28), channels=(4, 16), classes=10, lut_budget=(2_000, 36_000)),
 )

@@ -1,76 +1,62 @@
-"""Recipes that search the floors of the learned widths and a budget; what a network has is left as published."""
+"""Searches over the floors of the learned widths and a budget; the network itself stays as published."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypedDict
 
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import nn
 
 from hwcost.errors import BadData
-from hwcost.graph.ranges import Range
-from hwcost.sweep.recipe import Params, Recipe
+from hwcost.sweep.recipe import Params
 from hwcost.train.data import Data
-from hwcost.train.loop import Training
 from hwcost.zoo.precision import Precision
 
 LEAST, HIGHEST = 2, 5
-"""Floors of the learned widths that are tried, in bits."""
+"""Smallest and largest floor of a learned width that is tried, in bits."""
 
 
-def floor_recipe(
-    *,
-    name: str,
-    network: Callable[[Precision | None], nn.Module],
-    data: Callable[[Path | None], Data],
-    input: Range,
-    example: tuple[int, ...],
-    lut_budget: tuple[float, float],
-    training: Training,
-    device: str,
-    fps: float,
-    clock_mhz: float = 100.0,
-) -> Recipe:
-    """A sweep over the floors of weights' and activations' widths, and the LUT budget that training keeps to.
+class Searched(TypedDict):
+    """The fields of a `Recipe` that define its search: `Recipe(name=..., data=..., **floors(...))`."""
+
+    network: Callable[[Params], nn.Module]
+    float_network: Callable[[], nn.Module]
+    space: Mapping[str, BaseDistribution]
+    budget: Callable[[Params], Mapping[str, float]]
+    anchors: tuple[Params, ...]
+    plain: Params
+
+
+def floors(network: Callable[[Precision | None], nn.Module], lut_budget: tuple[float, float]) -> Searched:
+    """Search the floors of the weights' and the activations' widths, and the LUT budget that training keeps to.
 
     Args:
-        name, data, input, training, device, fps, clock_mhz, example: as in `Recipe`.
-        network: its precision, or None for float -> a fresh network.
-        lut_budget: smallest and largest budget.
+        network: precision, or None for float -> a fresh network.
+        lut_budget: smallest and largest budget, in LUTs.
     """
     least, full = lut_budget
-
-    def quantized(params: Params) -> nn.Module:
-        return network(Precision(params["weight_base"], params["activation_base"], learned=True))
 
     def anchor(base: int, budget: float) -> dict[str, float]:
         return {"weight_base": base, "activation_base": base, "lut_budget": budget}
 
-    return Recipe(
-        name=name,
-        network=quantized,
-        float_network=lambda: network(None),
-        data=data,
-        input=input,
-        space={
+    return {
+        "network": lambda params: network(Precision(params["weight_base"], params["activation_base"], learned=True)),
+        "float_network": lambda: network(None),
+        "space": {
             "weight_base": IntDistribution(LEAST, HIGHEST),
             "activation_base": IntDistribution(LEAST, HIGHEST),
             "lut_budget": FloatDistribution(least, full, log=True),
         },
-        budget=lambda params: {"LUT": params["lut_budget"]},
-        training=training,
-        device=device,
-        fps=fps,
-        clock_mhz=clock_mhz,
-        anchors=(anchor(4, full), anchor(LEAST, least), anchor(LEAST, (least * full) ** 0.5)),
-        plain=anchor(LEAST, full) | {"activation_base": 1},  # `--bits` has all the room there is
-        example=example,
-    )
+        "budget": lambda params: {"LUT": params["lut_budget"]},
+        "anchors": (anchor(4, full), anchor(LEAST, least), anchor(LEAST, (least * full) ** 0.5)),
+        "plain": anchor(LEAST, full) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
+    }
 
 
 def from_path(name: str, what: str, load: Callable[[Path], Data]) -> Callable[[Path | None], Data]:
-    """The `data` of a recipe that needs `--data`: `load` of its path.
+    """Make the `data` of a recipe that needs `--data`.
 
     Args:
         name: of the recipe, for the message.

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from hwcost.graph.ranges import unknown
 from hwcost.quant import QuantConv2d, QuantIdentity, QuantReLU, const_input
+from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.zoo.data import spectrograms
-from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.mobilenet import average, classifier, quantizer_of, weight
 from hwcost.zoo.precision import Precision
 
@@ -25,16 +26,16 @@ MAP = (25, 5)
 FIRST = (10, 4)
 """Kernel of the first convolution."""
 INPUT_BITS, INPUT_MAX = 8, 4.0
-"""Of the standardised features."""
+"""Width in bits and largest magnitude of the standardised features."""
 
 
 class DSCNN(nn.Sequential):
     """(N, 1, 49, 10) spectra -> scores.
 
-    The average is over squares of 5 x 5, so the classifier sees five windows of time where the original sees one mean.
+    The average is over squares of 5 x 5, so the classifier sees five time windows where the original sees one mean.
 
     Args:
-        precision: of all weights and activations; None builds the network in float.
+        precision: precision of all weights and activations; None builds the network in float.
         classes: scores; 12 in MLPerf Tiny.
         channels: of every convolution.
     """
@@ -69,14 +70,13 @@ class DSCNN(nn.Sequential):
         return scores
 
 
-recipe = floor_recipe(
+recipe = Recipe(
     name="ds-cnn",
-    network=lambda precision: DSCNN(precision, classes=10),
     data=from_path("ds-cnn", "an npz file of spectra (N, 49, 10), e.g. spoken digits", spectrograms),
     input=unknown(),  # floating features: the network quantizes them
     example=SPECTRUM,
-    lut_budget=(2_200, 8_000),
     training=Training(epochs=16, batch=64, lr=6e-3),
     device="PYNQ-Z1",
     fps=1_000,
+    **floors(lambda precision: DSCNN(precision, classes=10), (2_200, 8_000)),
 )

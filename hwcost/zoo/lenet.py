@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from hwcost.graph.ranges import integers
 from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
+from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
-from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.pictures import cifar10
 from hwcost.zoo.precision import HEADROOM, Precision
 
@@ -77,14 +78,13 @@ def _at_floors(precision: Precision | None) -> QuantLeNet:
     return QuantLeNet(weight + HEADROOM, activation + HEADROOM, weight, activation)
 
 
-recipe = floor_recipe(
+recipe = Recipe(
     name="lenet",
-    network=_at_floors,
     data=from_path("lenet", "the folder of CIFAR-10's batches, python or binary", cifar10),
     input=integers(8, signed=False),
     example=(3, 32, 32),
-    lut_budget=(1_200, 3_000),
     training=Training(epochs=10, batch=128, lr=4e-3),
     device="PYNQ-Z1",
     fps=1_000,
+    **floors(_at_floors, (1_200, 3_000)),
 )

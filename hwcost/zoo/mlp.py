@@ -15,11 +15,11 @@ from hwcost.quant.quantizers import Quantizer
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.zoo.data import images, table
-from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.precision import Precision
 
 TRIGGER = (64, 32, 32)
-"""Hidden layers of the 16-64-32-32-n network of particle triggers (Duarte et al., JINST 13 P07027, 2018)."""
+"""Hidden layers of the 16-64-32-32-n network for particle triggers (Duarte et al., JINST 13 P07027, 2018)."""
 FINN_HIDDEN = {"tfc": (64,) * 3, "sfc": (256,) * 3, "lfc": (1024,) * 3}
 """Hidden layers of FINN's perceptrons for MNIST: tiny, small and large (Umuroglu et al., FPGA 2017, section 5)."""
 PIXELS, DIGITS = 28 * 28, 10
@@ -31,8 +31,8 @@ class MLP(nn.Sequential):
 
     Args:
         sizes: features, hidden sizes and classes, at least 1 each.
-        precision: of the quantizers; None builds the same network in float.
-        input_quant: of the features, where they are no integers yet; None leaves them as they are.
+        precision: precision of the quantizers; None builds the same network in float.
+        input_quant: quantizer of floating features; None leaves the input unchanged.
         dropout: share of activations dropped in training behind each ReLU; 0 to below 1.
     """
 
@@ -68,7 +68,7 @@ class MLP(nn.Sequential):
 
 
 def finn_mlp(name: str, precision: Precision | None) -> MLP:
-    """TFC, SFC or LFC on (1, 28, 28) images; their input keeps its 8 bits.
+    """TFC, SFC or LFC for (1, 28, 28) images with 8-bit pixels.
 
     Args:
         name: "tfc", "sfc" or "lfc".
@@ -93,16 +93,15 @@ def lfc_w1a1() -> MLP:
 
 
 def _mnist(name: str, budget: tuple[float, float], fps: float) -> Recipe:
-    return floor_recipe(
+    return Recipe(
         name=name,
-        network=partial(finn_mlp, name),
         data=from_path(name, "the folder of MNIST's idx files, or its npz file", images),
         input=integers(8, signed=False),
         example=(1, 28, 28),
-        lut_budget=budget,
         training=Training(epochs=4, batch=128, lr=6e-3),
         device="PYNQ-Z1",
         fps=fps,
+        **floors(partial(finn_mlp, name), budget),
     )
 
 
@@ -110,30 +109,30 @@ tfc = _mnist("tfc", (2_600, 9_000), 100_000)
 sfc = _mnist("sfc", (2_700, 10_000), 20_000)
 lfc = _mnist("lfc", (4_000, 20_000), 5_000)
 
-dry_bean = floor_recipe(
+
+def _dry_bean_network(precision: Precision | None) -> MLP:
+    features = None if precision is None else const_input(bits=8, max_val=4.0, signed=True)
+    return MLP((16, *TRIGGER, 7), precision, input_quant=features)
+
+
+dry_bean = Recipe(
     name="dry-bean",
-    network=lambda precision: MLP(
-        (16, *TRIGGER, 7),
-        precision,
-        input_quant=None if precision is None else const_input(bits=8, max_val=4.0, signed=True),
-    ),
     data=from_path("dry-bean", "an npz file of 16 floating features and 7 classes, as UCI's dry bean", table),
     input=unknown(),  # floating features: the network quantizes them
     example=(16,),
-    lut_budget=(1_800, 9_000),
     training=Training(epochs=16, batch=128, lr=8e-3),
     device="PYNQ-Z1",
     fps=1_000_000,
+    **floors(_dry_bean_network, (1_800, 9_000)),
 )
 
-letter = floor_recipe(
+letter = Recipe(
     name="letter",
-    network=lambda precision: MLP((16, *TRIGGER, 26), precision),
     data=from_path("letter", "an npz file of 16 whole features below 16 and 26 classes, as UCI's letter", table),
     input=integers(4, signed=False),
     example=(16,),
-    lut_budget=(2_000, 12_000),
     training=Training(epochs=12, batch=128, lr=8e-3),
     device="PYNQ-Z1",
     fps=1_000_000,
+    **floors(lambda precision: MLP((16, *TRIGGER, 26), precision), (2_000, 12_000)),
 )

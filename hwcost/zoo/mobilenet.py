@@ -1,4 +1,4 @@
-"""MobileNet V1 on (3, 224, 224) images: depthwise and pointwise convolutions in turns.
+"""MobileNet V1 on (3, 224, 224) images: alternating depthwise and pointwise convolutions.
 
 Sources: Howard et al., MobileNets, arXiv:1704.04861, table 1 (4.2 million parameters, 569 million multiply-adds, table
 4); in few bits: Xilinx/brevitas, examples/models/mobilenetv1.py, whose names of layers these are.
@@ -18,7 +18,7 @@ from hwcost.quant import BiasQuantizer, QuantAvgPool2d, QuantConv2d, QuantLinear
 from hwcost.quant.quantizers import Quantizer
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
-from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.pictures import image_folder
 from hwcost.zoo.precision import Precision
 
@@ -26,12 +26,12 @@ STAGES = ((64,), (128, 128), (256, 256), (512,) * 6, (1024,) * 2)
 """Channels of each unit's pointwise convolution."""
 STEM = 32
 STEM_BITS = 8
-"""Of the first convolution's weights, whatever the others have."""
+"""Weight width of the first convolution, in bits, whatever the precision of the others."""
 CLASSES = 1000
 SHRINK = 32
-"""How many times smaller than the image the last map is, on each side."""
+"""Side of the image divided by the side of the last feature map."""
 ACTIVATION_MAX = 6.0
-"""Where the threshold of every activation starts, as ReLU6."""
+"""Initial threshold of every activation, as in ReLU6."""
 
 
 class MobileNetV1(nn.Module):
@@ -118,17 +118,17 @@ def _scaled(channels: int, width: float) -> int:
 
 
 def weight(precision: Precision | None) -> Quantizer | None:
-    """One scale per output channel."""
+    """Quantizer of weights with one scale per output channel; None in float."""
     return None if precision is None else precision.weight()
 
 
 def relu(precision: Precision | None, *, channels: int | None = None) -> nn.Module:
-    """With one threshold, or with one for each of `channels`."""
+    """ReLU with one threshold, or with one for each of `channels`."""
     return QuantReLU(None) if precision is None else precision.relu(max_val=ACTIVATION_MAX, channels=channels)
 
 
 def quantizer_of(activation: nn.Module) -> Quantizer | None:
-    """What makes the stream behind an activation; None in float."""
+    """Quantizer of an activation; None in float."""
     quant: Quantizer | None = activation.quant  # type: ignore[assignment] # of a QuantIdentity
     return quant
 
@@ -141,7 +141,7 @@ def conv_block(conv: QuantConv2d, name: str, activation: nn.Module, *, eps: floa
 
 
 def average(precision: Precision | None, side: int, source: Quantizer | None) -> QuantAvgPool2d:
-    """Over a map of side x side; with quantizers as wide as what enters."""
+    """Average over a map of side x side; with quantizers, its output is as wide as its input."""
     if precision is None:
         return QuantAvgPool2d(side, truncate=False)
     bits = precision.activation_bits
@@ -159,25 +159,24 @@ def classifier(precision: Precision | None, features: int, classes: int, source:
 def imagenet_recipe(
     name: str, network: Callable[[Precision | None], nn.Module], lut_budget: tuple[float, float]
 ) -> Recipe:
-    """A sweep on a folder of images, one sub-folder per class, of up to 1,000 classes."""
-    return floor_recipe(
+    """Recipe for a folder of images with one sub-folder per class, of at most 1,000 classes."""
+    return Recipe(
         name=name,
-        network=network,
         data=from_path(
             name, "a folder of images, one sub-folder per class", partial(image_folder, size=224, classes=CLASSES)
         ),
         input=integers(8, signed=False),
         example=(3, 224, 224),
-        lut_budget=lut_budget,
         training=Training(epochs=4, batch=32, lr=2e-3),
         device="Alveo-U250",
         fps=100,
         clock_mhz=200.0,
+        **floors(network, lut_budget),
     )
 
 
 def reference() -> MobileNetV1:
-    """4-bit weights, activations and average, 8-bit first weights, for `hwcost estimate mobilenet-v1`."""
+    """Build the network at 4 bits, with 8-bit first weights, for `hwcost estimate mobilenet-v1`."""
     return MobileNetV1(Precision(4, 4))
 
 

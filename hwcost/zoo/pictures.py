@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwcost.errors import BadData, BadOption
 from hwcost.train.data import Data
+from hwcost.zoo.arrays import Array
 from hwcost.zoo.data import labelled_images
-
-Array = NDArray[Any]
 
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_ROW = 1 + 3 * 32 * 32
@@ -22,15 +20,15 @@ CIFAR_TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 CIFAR_TEST = "test_batch"
 IMAGE_FILES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 MOST_BYTES = 8 * 2**30
-"""Of decoded images; they are kept in memory, as float32."""
+"""Limit on the size of the decoded images, which are kept in memory as float32."""
 
 
 def cifar10(where: Path | str, *, validation: float = 0.1, seed: int = 0) -> Data:
     """CIFAR-10 as its authors distribute it.
 
     Args:
-        where: the folder of data_batch_1 to 5 and test_batch: the python version, or the binary one (.bin). Nothing in
-            the pickles is executed. A folder with fewer training batches will do.
+        where: the folder of data_batch_1 to 5 and test_batch: the Python version or the binary one (.bin). Nothing in
+            the pickles is executed. Fewer training batches are accepted.
         validation, seed: as in `images`.
 
     Returns:
@@ -61,7 +59,9 @@ def _read_batch(path: Path) -> tuple[Array, Array]:
     if path.suffix == ".bin":
         content = np.frombuffer(path.read_bytes(), dtype=np.uint8)
         if not content.size or content.size % CIFAR_ROW:
-            raise BadData(f"{path}: {content.size} bytes, no multiple of {CIFAR_ROW}; truncated, get the file again")
+            raise BadData(
+                f"{path}: {content.size} bytes, not a multiple of {CIFAR_ROW}: the file is truncated; download it again"
+            )
         rows = content.reshape(-1, CIFAR_ROW)
         return rows[:, 1:].reshape(-1, *CIFAR_SHAPE), rows[:, 0].astype(np.int64)
     try:
@@ -69,9 +69,11 @@ def _read_batch(path: Path) -> tuple[Array, Array]:
             found = _Arrays(file, encoding="bytes").load()
         pixels, labels = np.asarray(found[b"data"]), np.asarray(found[b"labels"])
     except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise BadData(f"{path}: no CIFAR batch ({type(error).__name__}: {error}); get the file again") from error
+        raise BadData(
+            f"{path}: not a CIFAR batch ({type(error).__name__}: {error}); download the file again"
+        ) from error
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), CIFAR_ROW - 1):
-        raise BadData(f"{path}: pixels {pixels.dtype} {pixels.shape} for {len(labels)} labels; get the file again")
+        raise BadData(f"{path}: pixels {pixels.dtype} {pixels.shape} for {len(labels)} labels; download the file again")
     return pixels.reshape(-1, *CIFAR_SHAPE), labels.astype(np.int64)
 
 
@@ -81,7 +83,7 @@ class _Arrays(pickle.Unpickler):
     ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "_frombuffer"})
 
     def find_class(self, module: str, name: str) -> Any:
-        """As numpy pickles name them, of old and new versions."""
+        """Resolve the names that pickles of old and new numpy versions use."""
         if module.split(".")[0] == "numpy" and name in self.ALLOWED:
             return super().find_class(module.replace("numpy.core", "numpy._core"), name)  # where numpy 2 keeps it
         if (module, name) == ("_codecs", "encode"):  # bytes, as Python 3 writes them for Python 2

@@ -1,4 +1,4 @@
-"""What quantizers a network of the zoo gets: float, constant widths, or learned ones."""
+"""Precision of a network of the zoo: float, constant widths, or learned widths."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from hwcost.quant import (
 )
 
 HEADROOM = 3
-"""Bits above its floor from which every learned width starts."""
+"""Bits by which every learned width starts above its floor."""
 MOST = 16
-"""Bits that no learned width exceeds."""
+"""Largest learned width, in bits."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Precision:
     """Widths of weights and activations, in bits.
 
     Attributes:
-        weight_bits, activation_bits: 1 (bipolar) to 8 where constant. Floors where learned: of weights at least 2, of
-            activations at least 1 (0 and 1), which is 2 where they are signed: no integer has a sign alone.
+        weight_bits, activation_bits: 1 (bipolar) to 8 where constant. Floors where learned: at least 2 for
+            weights and 1 (values 0 and 1) for activations; signed activations start at 2.
         learned: whether the widths are learned, from `HEADROOM` above their floor.
     """
 
@@ -48,7 +48,7 @@ class Precision:
                 raise BadOption(f"precision: {name}={bits}; give {least} to 8")
 
     def weight(self, *, per_channel: bool = True) -> IntQuantizer | BinaryQuantizer:
-        """A quantizer of weights, scaled per output channel or for the whole tensor."""
+        """Quantizer of weights, scaled per output channel or for the whole tensor."""
         if self.learned:
             return learned_weight(bits=self.weight_bits + HEADROOM, base=self.weight_bits, per_channel=per_channel)
         if self.weight_bits == 1:
@@ -58,7 +58,7 @@ class Precision:
     def activation(
         self, *, max_val: float = 4.0, signed: bool = False, channels: int | None = None
     ) -> IntQuantizer | BinaryQuantizer:
-        """A quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at a constant 1 bit.
+        """Quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at a constant 1 bit.
 
         Args:
             max_val: starting threshold, above 0.
@@ -74,6 +74,6 @@ class Precision:
         return IntQuantizer(bits=bits, scale=LearnedScale(start), signed=signed)
 
     def relu(self, *, max_val: float = 4.0, channels: int | None = None) -> nn.Module:
-        """A ReLU with a quantizer; at a constant 1 bit the sign."""
+        """ReLU with a quantizer; at a constant width of 1 bit, the sign."""
         quant = self.activation(max_val=max_val, channels=channels)
         return QuantIdentity(quant) if isinstance(quant, BinaryQuantizer) else QuantReLU(quant)

@@ -1,4 +1,4 @@
-"""ProxylessNAS Mobile14 on (3, 224, 224) images: inverted bottlenecks that a search for a phone chose.
+"""ProxylessNAS Mobile14 on (3, 224, 224) images: inverted bottlenecks found by a search for phones.
 
 Sources: Cai, Zhu and Han, ProxylessNAS, ICLR 2019, arXiv:1812.00332, and its repository mit-han-lab/proxylessnas,
 README (76.7% top-1, 581 million multiply-adds); 6,857,568 parameters: osmr/imgclsmob, pytorchcv/models/proxylessnas.py;
@@ -33,7 +33,7 @@ STEM = 48
 LAST = 1792
 EPS = 1e-3
 BOTTLENECK_MAX = 10.0
-"""Where the threshold behind a linear bottleneck starts."""
+"""Initial threshold behind a linear bottleneck."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Unit:
     Attributes:
         rows: output channels.
         kernel: side of the depthwise convolution, in pixels.
-        expansion: channels of the depthwise convolution per input channel; with 1 it stands alone in front.
+        expansion: channels of the depthwise convolution per input channel; 1 omits the first pointwise convolution.
         residual: whether the input is added to the output.
     """
 
@@ -70,7 +70,7 @@ STAGES = (
 
 
 class _ProxylessUnit(nn.Module):
-    """The bottleneck, its quantizer, and the sum with the input; `grid` is shared by all that is added up."""
+    """Bottleneck, quantizer, and sum with the input; `grid` is shared by all summands."""
 
     def __init__(
         self,
@@ -119,8 +119,8 @@ class _ProxylessUnit(nn.Module):
 class ProxylessNASMobile14(nn.Module):
     """A convolution, 20 inverted bottlenecks, a pointwise convolution, an average, a classifier.
 
-    Thresholds are per channel in front of a depthwise convolution. What is added up is on one grid of steps, that of
-    the first bottleneck of a group.
+    Thresholds are per channel in front of a depthwise convolution. All summands of a group share one quantization grid,
+    that of its first bottleneck.
 
     Args:
         precision: of all but the first weights, 2 bits and more; None builds the network in float.
@@ -177,17 +177,17 @@ def _grid(precision: Precision | None) -> nn.Module:
 
 
 def reference() -> ProxylessNASMobile14:
-    """4 bits, 8-bit first weights, for `hwcost estimate proxylessnas`."""
+    """Build the network at 4 bits, with 8-bit first weights, for `hwcost estimate proxylessnas`."""
     return ProxylessNASMobile14(Precision(4, 4))
 
 
 def mixed() -> ProxylessNASMobile14:
-    """As `reference`, with 5 bits for the depthwise convolutions' inputs and weights."""
+    """Build `reference` with 5 bits for the inputs and weights of the depthwise convolutions."""
     return ProxylessNASMobile14(Precision(4, 4), depthwise=Precision(5, 5))
 
 
 def with_hadamard() -> ProxylessNASMobile14:
-    """As `reference`, with a classifier that stores no weights."""
+    """Build `reference` with a classifier that stores no weights."""
     return ProxylessNASMobile14(Precision(4, 4), hadamard=True)
 
 

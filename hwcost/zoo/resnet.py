@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from hwcost.graph.ranges import integers
 from hwcost.quant import QuantAdd, QuantAvgPool2d, QuantConv2d, QuantIdentity, QuantReLU
+from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
-from hwcost.zoo.floors import floor_recipe, from_path
+from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.mobilenet import average, classifier, quantizer_of, weight
 from hwcost.zoo.pictures import cifar10
 from hwcost.zoo.precision import Precision
 
 CHANNELS = (16, 32, 64)
 LAST_SIDE = 8
-"""Pixels per side of the last map."""
+"""Side of the last feature map, in pixels."""
 
 
 def _conv(before: int, after: int, kernel: int, stride: int, precision: Precision | None) -> QuantConv2d:
@@ -32,7 +33,7 @@ def _relu(precision: Precision | None) -> nn.Module:
 
 
 class _Stack(nn.Module):
-    """conv3x3 - conv3x3 plus the input, which a 1x1 convolution brings to the same shape where it differs.
+    """Two 3x3 convolutions plus the input, which a 1x1 convolution reshapes where the shapes differ.
 
     Both branches are quantized on one signed grid before they are added.
     """
@@ -93,14 +94,13 @@ class ResNet8(nn.Module):
         return scores
 
 
-recipe = floor_recipe(
+recipe = Recipe(
     name="resnet8",
-    network=ResNet8,
     data=from_path("resnet8", "the folder of CIFAR-10's batches, python or binary", cifar10),
     input=integers(8, signed=False),
     example=(3, 32, 32),
-    lut_budget=(4_300, 18_000),
     training=Training(epochs=10, batch=128, lr=6e-3),
     device="ZCU104",
     fps=1_000,
+    **floors(ResNet8, (4_300, 18_000)),
 )

@@ -63,7 +63,7 @@ def test_foreign_and_harmful_files_are_refused(python_version: Path, monkeypatch
     broken = python_version / "data_batch_1"
     for content in (pickle.dumps(_Harm()), b"", pickle.dumps({b"data": 1}), pickle.dumps([1])):
         broken.write_bytes(content)
-        with pytest.raises(BadData, match="data_batch_1: no CIFAR batch"):
+        with pytest.raises(BadData, match="data_batch_1: not a CIFAR batch"):
             cifar10(python_version)
     assert not Path("harm").exists()
     broken.write_bytes(pickle.dumps({b"data": np.zeros((2, 5), np.uint8), b"labels": [0, 1]}, protocol=2))
