@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import sys
 import warnings
@@ -23,8 +24,6 @@ NAMED = re.compile(r"# ([\w.]+\.py)\n")
 EXTRA = re.compile(r"# pip install 'hwcost\[(\w+)\]'\n")
 """A first line that asks for an extra of the name of its package; without it the block is reported as not run."""
 
-pytestmark = pytest.mark.slow
-
 
 def blocks(page: str) -> list[tuple[str, str]]:
     """Language and text of each block, in order."""
@@ -43,6 +42,7 @@ def run_commands(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         assert shown.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_blocks_of_a_page_run_as_they_are(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -71,6 +71,20 @@ def test_the_blocks_of_a_page_run_as_they_are(
     sys.modules.pop("_hwcost_recipe_mine", None)
     if missing:
         pytest.skip(f"{page}: all blocks were run but those that need {', '.join(missing)}")
+
+
+def test_the_reference_is_rendered_from_one_entry_for_each_parameter_and_from_examples_under_a_heading() -> None:
+    pytest.importorskip("griffe", reason="mkdocstrings is not installed; pip install 'hwcost[docs]'")
+    as_google_style = runpy.run_path(str(DOCS / "extensions" / "docstrings.py"))["as_google_style"]
+    written = (
+        "Clip.\n\nArgs:\n    x: values,\n        any shape.\n    low, high: bounds,\n        inclusive.\n\n"
+        "Raises:\n    BadOption: a, b: always.\n\n>>> clip(3, 0, 2)\n2\n"
+    )
+    assert as_google_style(written) == (
+        "Clip.\n\nArgs:\n    x: values,\n        any shape.\n    low: bounds,\n        inclusive.\n"
+        "    high: bounds,\n        inclusive.\n\n"
+        "Raises:\n    BadOption: a, b: always.\n\nExamples:\n    >>> clip(3, 0, 2)\n    2\n"
+    )
 
 
 def test_every_page_is_in_the_menu_and_every_file_it_names_exists() -> None:

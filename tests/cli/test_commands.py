@@ -433,6 +433,7 @@ def test_calibrate_checks_a_corpus_of_ones_own(hwcost: Hwcost, tmp_path: Path) -
     assert told["constants"] and all(set(flows) == {"rtl", "hls"} for flows in told["constants"].values())
 
 
+@pytest.mark.slow
 def test_a_report_for_machines(hwcost: Hwcost, study: Path) -> None:
     told = json.loads(hwcost("report", "study", "--json").out)
     assert told == {"page": "study/index.html", "tables": ["study/front.json", "study/trials.csv"]}

@@ -127,6 +127,7 @@ def completed(words: str) -> set[str]:
     return {line.partition(",")[2] for line in told.stdout.splitlines()}
 
 
+@pytest.mark.slow
 def test_tab_completes_commands_flags_and_parts() -> None:
     assert completed("hwcost s") == {"sweep"}
     assert {"--device", "--config", "--json"} <= completed("hwcost estimate --")

@@ -90,6 +90,7 @@ def agrees(
     return net
 
 
+@pytest.mark.slow
 def test_the_trigger_network() -> None:
     net = trained(MLP((16, *TRIGGER, 5), Precision(2, 2)))
     pipeline = hwcost.trace(net, torch.zeros(1, 16), input_bits=4)
@@ -117,6 +118,7 @@ def drawn(random: Random) -> nn.Sequential:
     return nn.Sequential(*layers, QuantLinear(sizes[-2], sizes[-1], bias=random.random() < 0.5, weight_quant=last))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(18))
 def test_small_networks_of_mixed_widths(seed: int) -> None:
     random = Random(seed)
@@ -247,6 +249,7 @@ recipe = replace(tiny, name="dense", network=network)
 """
 
 
+@pytest.mark.slow
 def test_the_trained_network_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
     (tmp_path / "dense.py").write_text(RECIPE)

@@ -104,6 +104,7 @@ def test_state_dict_round_trip_keeps_every_parameter_object(name: str) -> None:
 DYNAMO = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 
 
+@pytest.mark.slow
 @DYNAMO
 @EVERY
 def test_compiled_in_one_graph(name: str) -> None:

@@ -217,6 +217,7 @@ def flips(margin: float | None, steps: int = 400) -> int:
     return sum(a != b for a, b in pairwise(seen))
 
 
+@pytest.mark.slow
 def test_hysteresis_calms_a_width_under_adam() -> None:
     restless, calm = flips(None), flips(0.5)
     assert restless >= 10 and calm <= restless / 4

@@ -180,6 +180,7 @@ def overlapping(drawing: Drawing) -> list[str]:
     return [t.get_text() for i, t in enumerate(texts) if any(boxes[i].overlaps(other) for other in boxes[:i])]
 
 
+@pytest.mark.slow
 def test_no_label_lies_on_another_where_points_are_many() -> None:
     study = read_study(made_up_trials(1500), made_up_run())
     with house_style():
@@ -223,6 +224,7 @@ def test_what_many_trials_failed_of_is_told_once(tmp_path: Path) -> None:
     assert (tmp_path / "report.md").read_text().count("too high a rate") == 1
 
 
+@pytest.mark.slow
 def test_time_and_objectives_are_told_as_they_are(tmp_path: Path) -> None:
     rows = [trial(n, accuracy=0.9 + n / 100, seconds=0.4) for n in range(4)]
     page = write_report(tmp_path, pd.DataFrame(rows), made_up_run(**SINGLE)).read_text()
@@ -231,6 +233,7 @@ def test_time_and_objectives_are_told_as_they_are(tmp_path: Path) -> None:
     assert "are better in another objective\n(BRAM18)" in page
 
 
+@pytest.mark.slow
 def test_the_main_figure_shows_every_point_where_it_is() -> None:
     study = read_study(made_up_trials(), made_up_run())
     with house_style():
@@ -391,6 +394,7 @@ FIVE = {"objectives": [{"name": n, "direction": "maximize" if n == "accuracy" el
 BARE = {"device": {}, "float": {"validation": None, "test": None}, "data": {}, "versions": {}, "target_fps": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "changes", "says"),
     [
@@ -472,6 +476,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BadStudy, match="cannot be written"):
@@ -479,6 +484,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "in the way"
 
 
+@pytest.mark.slow
 def test_written_again_it_is_the_same_and_leaves_strangers_alone(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("trials")
     trials = made_up_trials(100)
@@ -492,6 +498,7 @@ def test_written_again_it_is_the_same_and_leaves_strangers_alone(tmp_path: Path)
     assert sum(len(content) for content in first.values()) < 1_000_000
 
 
+@pytest.mark.slow
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_report(tmp_path, made_up_trials(4), made_up_run())
     old = (tmp_path / "index.html").read_bytes()
@@ -506,6 +513,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_synthesized_points_stand_beside_the_estimate(tmp_path: Path) -> None:
     trials = made_up_trials()
     number = int(read_study(trials, made_up_run()).front["number"].iloc[0])
@@ -522,6 +530,7 @@ def test_synthesized_points_stand_beside_the_estimate(tmp_path: Path) -> None:
     assert "synthesized" not in plain.replace("synthesizes", "")
 
 
+@pytest.mark.slow
 def test_what_was_refit_stands_beside_the_test_accuracy(tmp_path: Path) -> None:
     trials = made_up_trials()
     number = int(read_study(trials, made_up_run()).front["number"].iloc[0])

@@ -182,6 +182,7 @@ def test_a_trial_is_repeated_from_its_record(whole: Path, tmp_path: Path) -> Non
     assert recorded == again and set(again) == {"accuracy", *RESOURCES}
 
 
+@pytest.mark.slow
 def test_the_page_is_written_again_from_what_is_on_disk(whole: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(whole, copy)
@@ -201,6 +202,7 @@ def tiny(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> S
     return Sweep(**settings | changes)
 
 
+@pytest.mark.slow
 def test_called_again_it_adds_trials_to_the_same_study(whole: Path, tmp_path: Path, undrawn: None) -> None:
     run(tiny(tmp_path), 4)
     assert table(tmp_path) != table(whole)
@@ -223,6 +225,7 @@ class _SealedSplit(Split):
         return object.__getattribute__(self, name)
 
 
+@pytest.mark.slow
 def test_the_test_split_is_sealed_until_the_search_is_over(tmp_path: Path, undrawn: None) -> None:
     class Sealed(_SealedSplit):
         opened = True
@@ -248,6 +251,7 @@ def test_the_test_split_is_sealed_until_the_search_is_over(tmp_path: Path, undra
     assert with_test_accuracy(tmp_path) == front(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_trial_that_has_left_the_front_shows_no_test_accuracy(tmp_path: Path, undrawn: None) -> None:
     run(tiny(tmp_path), 6)
     figures = json.loads((tmp_path / "test.json").read_text())
@@ -258,6 +262,7 @@ def test_a_trial_that_has_left_the_front_shows_no_test_accuracy(tmp_path: Path, 
     assert with_test_accuracy(tmp_path) == front(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_table_keeps_every_digit(tmp_path: Path, undrawn: None) -> None:
     run(tiny(tmp_path), 4)
     stored = json.loads((tmp_path / "trials.json").read_text())["trials"]
@@ -267,6 +272,7 @@ def test_the_table_keeps_every_digit(tmp_path: Path, undrawn: None) -> None:
     json.dumps(stored, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_a_new_study_takes_nothing_from_a_published_report(whole: Path, tmp_path: Path, undrawn: None) -> None:
     for name in ("float.json", "test.json"):  # published without journal and checkpoints
         figures = json.loads((whole / name).read_text())
@@ -276,12 +282,14 @@ def test_a_new_study_takes_nothing_from_a_published_report(whole: Path, tmp_path
     assert json.loads((tmp_path / "float.json").read_text()) == record(whole)["float"]
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_study(tmp_path: Path, undrawn: None) -> None:
     for seed in (0, 1):
         run(tiny(tmp_path / str(seed), seed=seed), 4)
     assert finished(tmp_path / "0") != finished(tmp_path / "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "nsga2"])
 def test_other_samplers_repeat_too(tmp_path: Path, sampler: str, undrawn: None) -> None:
     for folder in ("a", "b"):
@@ -301,6 +309,7 @@ class _Poisoned(tiny_recipe.TinyNet):
         return scores * self.factor if self.training else scores
 
 
+@pytest.mark.slow
 def test_a_diverged_trial_is_recorded_and_survived(tmp_path: Path, undrawn: None) -> None:
     def network(params: Params) -> _Poisoned:
         return _Poisoned(params["base"])
@@ -314,6 +323,7 @@ def test_a_diverged_trial_is_recorded_and_survived(tmp_path: Path, undrawn: None
         assert (row["error"] or "").startswith("DivergedTraining: epoch 1: the loss is nan") == diverged
 
 
+@pytest.mark.slow
 def test_a_trial_too_slow_for_the_frame_rate_is_survived(tmp_path: Path, undrawn: None) -> None:
     """Out of reach of one anchor, but not of the other: no reason to give up."""
 
@@ -332,6 +342,7 @@ def test_a_trial_too_slow_for_the_frame_rate_is_survived(tmp_path: Path, undrawn
         assert (row["error"] or "").startswith("BadFolding: 0: ") == slow
 
 
+@pytest.mark.slow
 def test_the_listener_hears_everything(tmp_path: Path, undrawn: None) -> None:
     heard: list[str] = []
 
@@ -354,6 +365,7 @@ def test_the_listener_hears_everything(tmp_path: Path, undrawn: None) -> None:
     assert heard == ["start 2", *epochs, "done 1 of 3"]
 
 
+@pytest.mark.slow
 def test_a_log_gets_a_line_per_trial_and_quiet_gets_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], undrawn: None
 ) -> None:
@@ -364,6 +376,7 @@ def test_a_log_gets_a_line_per_trial_and_quiet_gets_none(
         assert [line.split("  ")[0] for line in lines] == ([] if quiet else ["trial 1/2", "trial 2/2"])
 
 
+@pytest.mark.slow
 def test_verbose_tells_every_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str], undrawn: None) -> None:
     epochs = tiny_recipe.recipe.training.epochs
     with watch(2, epochs, quiet=False, verbose=True) as listener:
@@ -376,6 +389,7 @@ def test_verbose_tells_every_epoch(tmp_path: Path, capsys: pytest.CaptureFixture
     assert f"loss {record['loss']:.4f}" in row and f"{record['LUT']:,.0f} LUT" in row
 
 
+@pytest.mark.slow
 def test_interrupted_before_the_first_trial(tmp_path: Path) -> None:
     class Impatient(Listener):
         def trial_started(self, number: int) -> None:
@@ -389,6 +403,7 @@ def test_interrupted_before_the_first_trial(tmp_path: Path) -> None:
     assert finished(tmp_path) == finished(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_a_study_in_use_is_left_alone(tmp_path: Path, undrawn: None) -> None:
     sweep = tiny(tmp_path)
     run(sweep, 1)
@@ -401,6 +416,7 @@ def test_a_study_in_use_is_left_alone(tmp_path: Path, undrawn: None) -> None:
     assert run(sweep, 1, Second()).finished == 2
 
 
+@pytest.mark.slow
 def test_a_recipe_without_anchors(tmp_path: Path, undrawn: None) -> None:
     recipe = replace(tiny_recipe.recipe, anchors=())
     assert run(tiny(tmp_path, recipe), 3).finished == 3
@@ -409,6 +425,7 @@ def test_a_recipe_without_anchors(tmp_path: Path, undrawn: None) -> None:
         run(tiny(tmp_path, narrow), 1)
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_shows_bar_time_left_and_front(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
 ) -> None:
@@ -422,6 +439,7 @@ def test_a_narrow_terminal_shows_bar_time_left_and_front(
     assert re.search(r"\nfront \d: best [\d.]+% at [\d,]+ LUT, cheapest [\d.]+% at [\d,]+ LUT", shown), shown
 
 
+@pytest.mark.slow
 def test_a_watched_page_grows_and_then_rests(tmp_path: Path) -> None:
     """What a browser would see: after every trial one more, reloading until the end; and no test figure before it."""
     pages: list[str] = []
@@ -438,6 +456,7 @@ def test_a_watched_page_grows_and_then_rests(tmp_path: Path) -> None:
     assert with_test_accuracy(tmp_path / "study")
 
 
+@pytest.mark.slow
 def test_a_trial_that_chose_its_hardware_comes_out_again_and_another_choice_is_another_study(
     tmp_path: Path, undrawn: None
 ) -> None:

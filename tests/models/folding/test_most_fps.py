@@ -75,6 +75,7 @@ def fastest_by_trying(chain: Chain, budget: dict[str, float], part: str) -> int 
     return best
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     st.lists(st.tuples(st.just(2), st.sampled_from((3, 4)), st.sampled_from((1, 2))), min_size=1, max_size=2),

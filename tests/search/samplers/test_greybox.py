@@ -183,6 +183,7 @@ def test_what_runs_is_expected_to_give_the_mean_and_leaves_less_to_learn_around_
     np.testing.assert_array_equal(untouched.predict(others)[1], deviation)
 
 
+@pytest.mark.slow
 def test_it_finds_the_front_that_brute_force_finds() -> None:
     """Within 30 of 2,401 trainings; half of them would not help a random search."""
     every = [dict(zip(BITS, bits, strict=True)) for bits in product(range(2, 9), repeat=4)]
@@ -194,6 +195,7 @@ def test_it_finds_the_front_that_brute_force_finds() -> None:
     assert hypervolume(found, corner, ways) > 0.99 * best > hypervolume(chance, corner, ways)
 
 
+@pytest.mark.slow
 def test_it_repeats_from_its_seed_and_keeps_nothing_between_trials() -> None:
     once = [trial.params for trial in explore(GreyBoxSampler(BITS, price, {1: "LUT"}, seed=5), 8).trials]
     again = [trial.params for trial in explore(GreyBoxSampler(BITS, price, {1: "LUT"}, seed=5), 8).trials]
@@ -208,6 +210,7 @@ def test_it_repeats_from_its_seed_and_keeps_nothing_between_trials() -> None:
     assert proposals[0] == proposals[1]
 
 
+@pytest.mark.slow
 def test_limits_are_kept_by_every_trial() -> None:
     limits = {"LUT": 180.0, "DSP": 0.0}
     study = explore(GreyBoxSampler(BITS, price, {1: "LUT"}, limits=limits, seed=0), 15)
@@ -236,6 +239,7 @@ def test_limits_that_nothing_keeps_are_refused() -> None:
         explore(sampler, 1)
 
 
+@pytest.mark.slow
 def test_one_objective_under_limits() -> None:
     study = optuna.create_study(sampler=GreyBoxSampler(BITS, price, {}, limits={"LUT": 200.0}, seed=0))
     for _ in range(20):
@@ -246,6 +250,7 @@ def test_one_objective_under_limits() -> None:
     assert study.best_value <= 1.05 * best
 
 
+@pytest.mark.slow
 def test_two_known_costs() -> None:
     costs = {1: "LUT", 2: "BRAM18"}
     study = explore(GreyBoxSampler(BITS, price, costs, seed=0), 12, costs=("LUT", "BRAM18"))
@@ -253,6 +258,7 @@ def test_two_known_costs() -> None:
     assert len(study.best_trials) >= 9
 
 
+@pytest.mark.slow
 def test_workers_in_parallel_propose_different_things() -> None:
     study = explore(GreyBoxSampler(BITS, price, {1: "LUT"}, seed=0), 16, batch=8)
     params = [tuple(trial.params.values()) for trial in study.trials]
@@ -272,6 +278,7 @@ def test_a_small_space_is_exhausted_then_repeated() -> None:
     assert set(seen[:6]) == set(product((2, 3, 4), "xy"))
 
 
+@pytest.mark.slow
 def test_in_a_study_of_anybody() -> None:
     """optimize(), a parameter of its own, enqueued and failing trials, an infinite value."""
     study = optuna.create_study(

@@ -72,6 +72,7 @@ def figures(study: Any) -> list[tuple[int, int, float]]:
     return sorted((row["seed"], row["params"]["x"], row["loss"]) for row in rows.to_dict("records"))
 
 
+@pytest.mark.slow
 def test_a_led_study_has_the_trials_of_one_in_a_folder(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=4)
@@ -82,6 +83,7 @@ def test_a_led_study_has_the_trials_of_one_in_a_folder(tmp_path: Path) -> None:
         assert figures(alone) == found and len(found) == 6
 
 
+@pytest.mark.slow
 def test_a_silent_trial_is_planned_again_and_its_late_result_dropped(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=1)
@@ -101,6 +103,7 @@ def test_a_silent_trial_is_planned_again_and_its_late_result_dropped(tmp_path: P
         assert rows["seed"][1] == rows["seed"][2] and rows["params"][1] == rows["params"][2]
 
 
+@pytest.mark.slow
 def test_no_planned_trial_goes_to_two(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=1)
