@@ -57,20 +57,27 @@ class Finding:
 
 
 @click.command("doctor")
+@click.argument("study", required=False, type=click.Path(path_type=Path))
 @click.option("--try", "start", is_flag=True, help="Also train one step and look for an accelerator and a synthesizer.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def doctor_command(start: bool, as_json: bool) -> None:
-    """Say what works on this machine, and how to get what does not.
+def doctor_command(study: Path | None, start: bool, as_json: bool) -> None:
+    """Say what works on this machine, and how to get what does not; or repair the journal of the folder STUDY.
 
     The packages are looked up, and a study's database is written. Nothing heavy is imported; --try also starts
     PyTorch and the synthesizer, each in a process of its own, which takes some seconds.
 
     The exit status is 2 where something fails that nothing runs without; a missing extra is only reported.
 
+    A repair drops the damaged lines of the journal, says what each of them costs, and keeps the damaged file.
+
     \b
     Example:
       hwcost doctor --try
+      hwcost doctor reports/digits
     """
+    if study is not None:
+        _repair(study, as_json)
+        return
     found = list(examine(start=start))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
@@ -82,6 +89,21 @@ def doctor_command(start: bool, as_json: bool) -> None:
     broken = [finding for finding in found if finding.needed and not finding.works]
     if broken:
         raise BadOption(f"{broken[0].name}: {broken[0].detail}; {broken[0].remedy}")
+
+
+def _repair(study: Path, as_json: bool) -> None:
+    from hwcost.search.storage.repair import repair_journal  # with Optuna, which only this needs
+
+    repair = repair_journal(study)
+    if as_json:
+        found = None if repair is None else {"backup": str(repair.backup), "dropped": repair.dropped}
+        click.echo(json.dumps({"study": str(study), "repair": found}, indent=2))
+    elif repair is None:
+        click.echo(f"{study}: every line of the journal is sound")
+    else:
+        for line in repair.dropped:
+            click.echo(f"dropped {line}")
+        click.echo(f"repaired; the damaged journal is kept as {repair.backup}")
 
 
 def _tell(finding: Finding) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hwcost.errors import BadStudy
+from hwcost.files import replace
 from hwcost.report.front_figures import front_figure, resource_figures
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
 from hwcost.report.page import html, markdown
@@ -65,7 +65,7 @@ def replace_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             (folder / name).parent.mkdir(exist_ok=True)
-            _replace(folder / name, content)
+            replace(folder / name, content)
     except OSError as error:
         raise BadStudy(f"report: {folder} cannot be written ({error.strerror}); give a folder that can") from error
     return folder / "index.html"
@@ -156,16 +156,3 @@ def _plain(value: Any) -> Any:
 
 def _json(value: Any) -> bytes:
     return (json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the target and rename: a reader, or a kill, never meets half a file."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from hwcost.code_digest import digest
+from hwcost.files import code_hash
 from hwcost.models import AREAS
 from hwcost.models.calibration.error_band import BANDS
 from hwcost.sweep.recipe import Recipe
@@ -51,7 +51,7 @@ def _code(recipe: Recipe) -> str:
     """Of hwcost and of the recipe's own file, with the packages that compute."""
     source = inspect.getsourcefile(inspect.unwrap(recipe.network)) if inspect.isroutine(recipe.network) else None
     packages = (f"{name} {version(name)}" for name in ("torch", "numpy", "optuna"))
-    return f"{digest(*([Path(source)] if source else []))[:16]}, {', '.join(packages)}"
+    return f"{code_hash(*([Path(source)] if source else []))[:16]}, {', '.join(packages)}"
 
 
 def _chosen(sweep: Sweep) -> dict[str, str]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadStudy
+from hwcost.files import parse_json, replace
 
 
 def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path:
@@ -65,12 +66,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside, then rename: a file is there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        replace(path, content)
     except OSError as error:
         raise BadStudy(f"{path}: cannot be written ({error.strerror}); mend that, or give another --out") from error
 
@@ -87,7 +85,7 @@ def read_json(path: Path) -> dict[str, Any]:
         BadStudy: the file is missing or broken.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadStudy(f"{path}: cannot be read ({error}); restore it, or start a study in another folder") from error
     if not isinstance(content, dict):

@@ -17,8 +17,8 @@ from tempfile import TemporaryFile
 
 from platformdirs import user_cache_path
 
-from hwcost.code_digest import digest
 from hwcost.errors import BadOption, HwcostError
+from hwcost.files import code_hash, parse_json, replace
 from hwcost.models.calibration.corpus import Measured, Unit
 from hwcost.models.resources import AREAS
 from hwcost.synth.yosys import Yosys, chains
@@ -153,7 +153,7 @@ def _in_dsp(unit: Unit) -> bool:
 @cache
 def _source() -> str:
     """Everything that decides what RTL a unit is: our own source and the version of Amaranth."""
-    return f"{digest()} {version('amaranth')}"
+    return f"{code_hash()} {version('amaranth')}"
 
 
 LARGEST_BATCH = 32
@@ -176,7 +176,7 @@ def label(unit: Unit) -> str:
 def _remembered(path: Path) -> dict[str, int] | None:
     """A result, unless there is none or what lies there is damaged."""
     try:
-        amounts = json.loads(path.read_text(encoding="utf-8"))["amounts"]
+        amounts = parse_json(path.read_text(encoding="utf-8"))["amounts"]
         return {name: int(amounts[name]) for name in AREAS}
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -199,6 +199,4 @@ def _writable(folder: Path) -> None:
 def _remember(path: Path, record: dict[str, object]) -> None:
     """Whole or not at all, whoever else writes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.{id(record)}.partial")
-    partial.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    partial.replace(path)
+    replace(path, (json.dumps(record) + "\n").encode())

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import requires
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from packaging.requirements import Requirement
+from toy_study import finished, grown
 
 from hwcost.cli import cli, doctor
 from hwcost.errors import BadOption
+from hwcost.search import JOURNAL
 
 
 def test_it_names_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,3 +60,26 @@ def test_it_says_how_to_get_what_is_missing(
     with pytest.raises(BadOption, match=r"packages: numpy>=99 wanted.*pip install -U hwcost"):
         cli.commands["doctor"].main([], standalone_mode=False)
     assert "broken" in capsys.readouterr().out
+
+
+def test_a_damaged_journal_is_repaired_and_what_was_dropped_is_said(tmp_path: Path) -> None:
+    grown(tmp_path, 3)
+    whole, path = finished(tmp_path), tmp_path / JOURNAL
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:6], lines[6].replace(b"op", b"0p"), *lines[7:]]))
+    damaged = path.read_bytes()
+
+    ended = CliRunner().invoke(cli, ["doctor", str(tmp_path)])
+    assert ended.exit_code == 0, ended.output
+    assert "dropped line 7: damaged" in ended.output and "trial 0: not complete" in ended.output
+    assert (tmp_path / f"{JOURNAL}.damaged-1").read_bytes() == damaged
+    grown(tmp_path, 3)
+    assert sorted(map(str, finished(tmp_path))) == sorted(map(str, whole))
+
+    ended = CliRunner().invoke(cli, ["doctor", str(tmp_path), "--json"])
+    assert json.loads(ended.output) == {"study": str(tmp_path), "repair": None}
+
+
+def test_a_folder_without_a_study_is_one_line(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["doctor", str(tmp_path / "missing")])
+    assert ended.exit_code == 2 and ended.output.startswith("hwcost: error: ") and ended.output.count("\n") == 1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from optuna import Study, Trial
-from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore, download_artifact, upload_artifact
+from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore, upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from hwcost.errors import BadOption, BadStudy
+from hwcost.files import replace
 
 
 class Weights:
@@ -61,13 +61,11 @@ class Weights:
         Raises:
             BadStudy: it is not there, or cannot be read or written.
         """
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            download_artifact(artifact_store=self._store, file_path=str(partial), artifact_id=identifier)
-            partial.replace(path)
+            with self._store.open_reader(identifier) as reader:
+                replace(path, reader.read())
         except self._failures as error:
-            partial.unlink(missing_ok=True)
             raise BadStudy(
                 f"artifacts {self.where}: no weights for {path.name}; give --artifacts, the folder or bucket of "
                 "the sweep, as this machine reaches it"

@@ -14,6 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 
 from hwcost.errors import BadStudy
+from hwcost.files import clear_drafts
 from hwcost.search.protocol import Objective
 from hwcost.search.samplers.choose import Prices
 from hwcost.search.storage.identity import compare, identity_of
@@ -97,6 +98,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
+        for part in (folder, folder / "checkpoints"):
+            clear_drafts(part)
     except filelock.Timeout as error:
         raise BadStudy(f"{folder}: in use by another process; wait for it, or give another --out") from error
     except OSError as error:

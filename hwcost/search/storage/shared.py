@@ -15,6 +15,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import RDBStorage
 
 from hwcost.errors import BadStudy
+from hwcost.files import parse_json, replace
 from hwcost.search.protocol import Objective
 from hwcost.search.samplers.choose import Prices
 from hwcost.search.storage.artifacts import Weights
@@ -181,9 +182,10 @@ def _mark(folder: Path, study: optuna.Study) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists() and (folder / "checkpoints").exists():
             raise BadStudy(f"{folder}: holds weights of another study; give another --out")
-        if path.exists() and json.loads(path.read_text(encoding="utf-8")) != mark:
+        if not path.exists():
+            replace(path, json.dumps(mark).encode())  # all workers that start together write the same
+        elif parse_json(path.read_text(encoding="utf-8")) != mark:
             raise BadStudy(f"{folder}: belongs to another shared study; give another --out")
-        path.write_text(json.dumps(mark), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise BadStudy(f"{path}: cannot be used ({error}); give another --out") from error
 
