@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class HwcostError(Exception):
     """Root of the tree; the command line prints it as one line and exits with status 2."""
@@ -57,3 +59,8 @@ class OutOfMemory(HwcostError):
 
 class DivergedTraining(HwcostError):
     """The loss became NaN or infinite."""
+
+
+def together(faults: Sequence[HwcostError]) -> HwcostError:
+    """One error with a line for each of several, of the class of the first."""
+    return type(faults[0])("\n".join(str(fault) for fault in faults))

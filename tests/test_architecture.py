@@ -71,7 +71,14 @@ INNER_ARROWS: dict[str, set[str]] = {
     },
     "models.calibration": {"models.formulas", "models.unrolled", "models.resources"},
     "quant.kernels": set(),
-    "quant.layers": {"quant.kernels", "quant.quantizers", "quant.bits", "quant.precision", "quant.tensor"},
+    "quant.layers": {
+        "quant.kernels",
+        "quant.quantizers",
+        "quant.measured_scale",
+        "quant.bits",
+        "quant.precision",
+        "quant.tensor",
+    },
     "search.samplers": set(),
     "search.storage": {"search.samplers", "search.study", "search.protocol", "search.trial_plan"},
 }

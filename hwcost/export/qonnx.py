@@ -12,7 +12,7 @@ from hwcost.errors import BadOption, HwcostError, UnknownOperation
 from hwcost.export.graph import Graph, Plain
 from hwcost.export.places import Place, Stream, Writer, on_grid
 from hwcost.export.writers import WRITERS
-from hwcost.graph.rules import Call
+from hwcost.graph.rules import Call, entry
 from hwcost.graph.trace import Pipeline
 from hwcost.integer import IntegerNetwork
 from hwcost.integer.meaning import Meaning
@@ -89,9 +89,9 @@ def _meanings(
 
 
 def _writer(call: Call, kind: str) -> Writer:
-    for key in (kind,) if call.module is None else type(call.module).__mro__:
-        if key in WRITERS:
-            return WRITERS[key]
-    raise UnknownOperation(
-        f"{kind} has no nodes in QONNX; choose one of those that `hwcost.export.writers.WRITERS` has"
-    )
+    writer = entry(WRITERS, call)
+    if writer is None:
+        raise UnknownOperation(
+            f"{kind} has no nodes in QONNX; choose one of those that `hwcost.export.writers.WRITERS` has"
+        )
+    return writer

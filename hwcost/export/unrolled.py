@@ -14,8 +14,9 @@ from hwcost.export.netlist import Netlist, Port, Stream
 from hwcost.graph.ranges import between
 from hwcost.graph.spec import Layer, MatVec, Pool, Window
 from hwcost.graph.trace import Pipeline, Step
-from hwcost.integer import LOWERINGS, IntegerNetwork, IntegerStep
-from hwcost.integer.grids import Encode
+from hwcost.integer import LOWERINGS, IntegerNetwork
+from hwcost.integer.grids import Encode, Outside
+from hwcost.integer.meaning import Meaning
 from hwcost.integer.network import lowering_of
 from hwcost.integer.operations import Chain, Comparators, Flat, Meet, Multiply, Operation, Register, Sums, Wire
 from hwcost.synth.circuit import Circuit
@@ -48,7 +49,7 @@ def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresho
         raise UnknownOperation(
             f"{len(network.inputs)} inputs, {len(network.outputs)} outputs: give a network with one of each"
         )
-    last = _last(network)
+    meaning = _left(network)
     netlist, (source,) = Netlist(structure=thresholds), network.inputs
     count = source.signal.channels * source.signal.positions
     streams = [Stream([], 0)]
@@ -67,22 +68,25 @@ def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresho
     return Design(
         rtlil=_finished(netlist, netlist.x, y, stream.cycles, name),
         entering=netlist.entered,
-        leaving=Port(count=len(bounds), wire=wire, meaning=last.meaning),
+        leaving=Port(count=len(bounds), wire=wire, meaning=meaning),
         cycles=stream.cycles,
     )
 
 
-def _last(network: IntegerNetwork) -> IntegerStep:
+def _left(network: IntegerNetwork) -> Meaning:
+    """What the integers that leave the network stand for."""
     place = network.outputs[0] - len(network.inputs)
     if place < 0:
         raise UnknownOperation("the input leaves as it is; there is nothing to build")
     last = network.steps[place]
+    if last.meaning is None:
+        raise UnknownPrecision(f"{last.name}: floats leave the network; put a QuantIdentity behind it")
     if last.meaning.maps:
         raise UnknownPrecision(
             f"{last.name}: a batch norm or ReLU that leaves the network has no integers; put a QuantIdentity or "
             "QuantReLU behind it, or end the network in front of it"
         )
-    return last
+    return last.meaning
 
 
 def _refuse(pipeline: Pipeline) -> None:
@@ -139,7 +143,7 @@ class _Layer:
         if isinstance(operation, Meet):
             return self._met(operation, streams)
         (stream,) = streams
-        if isinstance(operation, Wire | Flat):
+        if isinstance(operation, Wire | Flat | Outside):
             return stream
         if isinstance(operation, Encode):
             return self.netlist.enter(self.count, operation.range, operation.meaning)

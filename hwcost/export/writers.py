@@ -7,13 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import nn
 
 from hwcost.errors import UnknownOperation
 from hwcost.export.places import Place, Stream, Writer, quantized, step_of
 from hwcost.export.products import product, scale_bias
 from hwcost.graph.ranges import bits_for, widest
-from hwcost.graph.rules import Call, RuleKey
+from hwcost.graph.rules import MAX_POOLS, NORMS, RELUS, RESHAPES, WIRES, Call, RuleKey, max_pool_window
 from hwcost.quant import (
     HadamardClassifier,
     QuantAdd,
@@ -23,8 +22,10 @@ from hwcost.quant import (
     QuantConv1d,
     QuantConv2d,
     QuantConvTranspose2d,
+    QuantHardTanh,
     QuantIdentity,
     QuantLinear,
+    QuantReLU,
     QuantScaleBias,
     QuantSigmoid,
     QuantTanh,
@@ -126,37 +127,31 @@ def _wire(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 
 
 def _max_pool(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
-    dimensions = len(streams[0].signal.shape) - 1
-
-    def each(value: Any) -> list[int]:
-        return [value] * dimensions if isinstance(value, int) else list(value)
-
-    kernel = each(call.argument(1, "kernel_size"))
-    stride = call.argument(2, "stride")
+    window = max_pool_window(call, streams[0].signal, place.output.shape[1:])
     return place.graph.add(
         "MaxPool",
         streams[0].tensor,
         layer=place.layer,
-        kernel_shape=kernel,
-        strides=kernel if stride is None else each(stride),
-        pads=each(call.argument(3, "padding", 0)) * 2,
-        dilations=each(call.argument(4, "dilation", 1)),
+        kernel_shape=list(window.kernel),
+        strides=list(window.stride),
+        pads=[before for before, _ in window.padding] + [after for _, after in window.padding],
+        dilations=list(window.dilation),
     )
 
 
 WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
     {
         **dict.fromkeys((QuantLinear, QuantConv1d, QuantConv2d, QuantConvTranspose2d), product),
-        QuantIdentity: _activation,
+        **dict.fromkeys((QuantIdentity, QuantReLU, QuantHardTanh, QuantSigmoid, QuantTanh, QuantAffine), _activation),
         QuantAvgPool2d: _average,
         QuantScaleBias: scale_bias,
         HadamardClassifier: _hadamard,
         **dict.fromkeys((QuantAdd, QuantConcat), _merge),
-        **dict.fromkeys((nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, "dropout", "contiguous"), _wire),
-        **dict.fromkeys((nn.Flatten, "flatten", "view", "reshape"), _flat),
-        **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), _norm),
-        **dict.fromkeys((nn.ReLU, "relu"), _relu),
-        **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, "max_pool1d", "max_pool2d"), _max_pool),
+        **dict.fromkeys(WIRES, _wire),
+        **dict.fromkeys(RESHAPES, _flat),
+        **dict.fromkeys(NORMS, _norm),
+        **dict.fromkeys(RELUS, _relu),
+        **dict.fromkeys(MAX_POOLS, _max_pool),
     }
 )
-"""How layers (by class) and functions (by name) become nodes; the keys are those of `hwcost.integer.LOWERINGS`."""
+"""Class, function or name of a tensor method -> what writes its nodes."""

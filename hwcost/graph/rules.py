@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,12 @@ from torch import nn
 
 from hwcost.errors import UnknownOperation
 from hwcost.graph.ranges import between, widest
-from hwcost.graph.spec import LabelSelect, LayerSpec, Pool, Signal, Window
+from hwcost.graph.spec import Form, LabelSelect, LayerSpec, Pool, Signal, Window
 
 RuleKey = type[nn.Module] | Callable[..., Any] | str
+"""A class of modules, a function, or the name of a tensor method."""
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +28,12 @@ class Call:
 
     Attributes:
         module: the called module, or None for a function or a tensor method.
+        target: the called function, or the name of the method; None for a module.
         args, kwargs: as called; tensors are those of the example.
     """
 
     module: nn.Module | None
+    target: Callable[..., Any] | str | None = None
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
 
@@ -39,6 +44,48 @@ class Call:
         return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
 
+def entry(table: Mapping[RuleKey, Entry], call: Call) -> Entry | None:
+    """The entry for a call: that of its function, or of the class of its module.
+
+    The entry of a class also serves its subclasses, but none that replaces a method of that class: it computes
+    something else.
+
+    Args:
+        table: `RULES`, or another table with the same kind of keys.
+        call: whose target or module is looked up.
+
+    Returns:
+        The entry, or None if there is none.
+
+    Raises:
+        UnknownOperation: the module's class replaces a method of the class that has an entry.
+    """
+    if call.module is None:
+        return None if call.target is None else table.get(call.target)
+    kind = type(call.module)
+    key = next((each for each in kind.__mro__ if each in table), None)
+    if key is None:
+        return None
+    replaced = _replaced(kind, key)
+    if replaced:
+        raise UnknownOperation(
+            f"{kind.__name__} replaces {', '.join(replaced)} of {key.__name__}, so it cannot be treated as one"
+        )
+    return table[key]
+
+
+def _replaced(kind: type[nn.Module], key: type[nn.Module]) -> list[str]:
+    """Methods of `key` that classes between it and `kind` define again; bookkeeping of nn.Module does not count."""
+    between_them = kind.__mro__[: kind.__mro__.index(key)]
+    names = {name for each in between_them for name in vars(each) if hasattr(key, name)}
+    return sorted(
+        name
+        for name in names
+        if name in ("forward", "__call__")
+        or not (name == "describe" or name.startswith("__") or hasattr(nn.Module, name))
+    )
+
+
 class Rule(Protocol):
     """Describes one call: ranges and blocks from the signals that enter."""
 
@@ -46,7 +93,7 @@ class Rule(Protocol):
 
 
 def wire(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Nothing is built: the stream passes as it is (dropout in eval mode, identity, contiguous)."""
+    """Nothing is built: the stream passes unchanged (dropout in eval mode, identity, contiguous)."""
     (signal,) = signals
     return LayerSpec(output=replace(signal, shape=shape))
 
@@ -63,41 +110,77 @@ def reshape(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpe
     return LayerSpec(output=replace(signal, shape=shape, range=signal.range if same else widest(signal.range)))
 
 
-def absorbed(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """A monotone map per channel (batch norm, float ReLU): the thresholds of the next activation absorb it."""
+def norm(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+    """Batch norm in evaluation: an affine map per channel, which the thresholds of the next activation absorb."""
     (signal,) = signals
-    name = type(call.module).__name__ if call.module is not None else "relu"
-    return LayerSpec(output=replace(signal, shape=shape, affine=name))
+    module: Any = call.module
+    if module.running_mean is None or module.running_var is None:
+        raise UnknownOperation(
+            "batch norm with track_running_stats=False has no constant factors: hardware would have to measure each "
+            "batch; use track_running_stats=True"
+        )
+    form = Form.AFFINE if signal.affine is None else max(signal.form, Form.AFFINE)
+    return LayerSpec(output=replace(signal, shape=shape, affine=type(module).__name__, form=form))
+
+
+def relu(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+    """Float ReLU: a monotone map, which the thresholds of the next activation absorb."""
+    (signal,) = signals
+    return LayerSpec(output=replace(signal, shape=shape, affine="ReLU", form=Form.MONOTONE))
 
 
 def _per_dimension(value: int | tuple[int, ...], dimensions: int) -> tuple[int, ...]:
     return (value,) * dimensions if isinstance(value, int) else tuple(value)
 
 
-def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Max pooling: a sliding window and comparators; the range does not change."""
-    (signal,) = signals
+def max_pool_window(call: Call, signal: Signal, output: tuple[int, ...]) -> Window:
+    """The sliding window of a max pooling; rows and columns that only ceil_mode reaches count as padding behind.
+
+    Args:
+        call: of the pooling.
+        signal: what enters.
+        output: spatial shape of what leaves.
+    """
     image = signal.shape[1:]
     dimensions = len(image)
-    if call.argument(6, "return_indices", False):
-        raise UnknownOperation("max pooling with return_indices=True has no hardware; drop the indices")
     kernel = _per_dimension(call.argument(1, "kernel_size"), dimensions)
-    stride = call.argument(2, "stride")
-    padding = _per_dimension(call.argument(3, "padding", 0), dimensions)
-    element = widest(signal.range)
-    window = Window(
+    given = call.argument(2, "stride")
+    stride = kernel if given is None else _per_dimension(given, dimensions)
+    dilation = _per_dimension(call.argument(4, "dilation", 1), dimensions)
+    before = _per_dimension(call.argument(3, "padding", 0), dimensions)
+    needed = [
+        (pixels - 1) * step + (size - 1) * apart + 1 - length - first
+        for pixels, step, size, apart, length, first in zip(
+            output, stride, kernel, dilation, image, before, strict=True
+        )
+    ]
+    return Window(
         channels=signal.channels,
         image=image,
         kernel=kernel,
-        stride=_per_dimension(stride, dimensions) if stride is not None else kernel,
-        dilation=_per_dimension(call.argument(4, "dilation", 1), dimensions),
-        padding=tuple((pixels, pixels) for pixels in padding),
-        output=shape[1:],
-        input=element,
+        stride=stride,
+        dilation=dilation,
+        padding=tuple((first, max(first, last)) for first, last in zip(before, needed, strict=True)),
+        output=output,
+        input=widest(signal.range),
         depthwise=True,
     )
+
+
+def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+    """Max pooling: a sliding window and comparators; the range does not change."""
+    (signal,) = signals
+    if call.argument(6, "return_indices", False):
+        raise UnknownOperation("max pooling with return_indices=True has no hardware; drop the indices")
+    window = max_pool_window(call, signal, shape[1:])
+    element = window.input
     pool = Pool(
-        kind="max", channels=signal.channels, kernel=kernel, vectors=prod(shape[1:]), input=element, output=element
+        kind="max",
+        channels=signal.channels,
+        kernel=window.kernel,
+        vectors=prod(shape[1:]),
+        input=element,
+        output=element,
     )
     return LayerSpec(output=replace(signal, shape=shape), blocks=(window, pool))
 
@@ -112,7 +195,7 @@ def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec
         )
     if signal.affine is not None:
         raise UnknownOperation(
-            f"argmax behind {signal.affine}: scales per channel change which element is the largest; quantize in front "
+            f"argmax behind {signal.affine}: a map per channel changes which element is the largest; quantize in front "
             "of it"
         )
     (labels,) = signal.shape
@@ -121,33 +204,21 @@ def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec
     return LayerSpec(output=Signal(range=index, shape=()), blocks=(block,))
 
 
+WIRES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, F.dropout, "contiguous")
+RESHAPES = (nn.Flatten, torch.flatten, torch.reshape, "flatten", "view", "reshape")
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+RELUS = (nn.ReLU, F.relu, torch.relu, "relu")
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
+ARGMAXES = (torch.argmax, "argmax")
+
 RULES: Mapping[RuleKey, Rule] = MappingProxyType(
     {
-        nn.Identity: wire,
-        nn.Dropout: wire,
-        nn.Dropout1d: wire,
-        nn.Dropout2d: wire,
-        F.dropout: wire,
-        "contiguous": wire,
-        nn.Flatten: reshape,
-        torch.flatten: reshape,
-        torch.reshape: reshape,
-        "flatten": reshape,
-        "view": reshape,
-        "reshape": reshape,
-        nn.BatchNorm1d: absorbed,
-        nn.BatchNorm2d: absorbed,
-        nn.ReLU: absorbed,
-        F.relu: absorbed,
-        torch.relu: absorbed,
-        "relu": absorbed,
-        nn.MaxPool1d: max_pool,
-        nn.MaxPool2d: max_pool,
-        F.max_pool1d: max_pool,
-        F.max_pool2d: max_pool,
-        torch.max_pool1d: max_pool,
-        torch.max_pool2d: max_pool,
-        torch.argmax: argmax,
-        "argmax": argmax,
+        **dict.fromkeys(WIRES, wire),
+        **dict.fromkeys(RESHAPES, reshape),
+        **dict.fromkeys(NORMS, norm),
+        **dict.fromkeys(RELUS, relu),
+        **dict.fromkeys(MAX_POOLS, max_pool),
+        **dict.fromkeys(ARGMAXES, argmax),
     }
 )
+"""How `trace` describes foreign modules (by class), functions, and tensor methods (by name)."""

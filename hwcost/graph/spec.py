@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from math import prod
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from hwcost.graph.ranges import Range
+
+
+class Form(IntEnum):
+    """Map from the integers of a channel to its values; each form includes those before it.
+
+    SCALE: a step of its own. AFFINE: a step and an offset (batch norm, float bias). MONOTONE: any monotone function.
+    """
+
+    SCALE = 1
+    AFFINE = 2
+    MONOTONE = 3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,13 +31,15 @@ class Signal:
     Attributes:
         range: the integers on the wire.
         shape: of one sample, without the batch: (features,), (channels, length), (channels, height, width).
-        affine: name of a layer whose per-channel affine map (batch norm, float bias) is still to be absorbed by
-            the thresholds of the next activation; None on a plain integer wire.
+        affine: name of a layer whose map per channel (batch norm, float bias) is still to be absorbed by the
+            thresholds of the next activation; None where one common step turns integers into values.
+        form: kind of that map; without meaning where `affine` is None.
     """
 
     range: Range
     shape: tuple[int, ...]
     affine: str | None = None
+    form: Form = Form.AFFINE
 
     @property
     def channels(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, UntraceableNetwork
-from hwcost.graph.ranges import Range, integers, unknown
-from hwcost.graph.rules import RULES, Call, Rule, RuleKey
+from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, UntraceableNetwork, together
+from hwcost.graph.ranges import Range, between, integers, unknown
+from hwcost.graph.remedies import remedy
+from hwcost.graph.rules import RULES, Call, Rule, RuleKey, entry
 from hwcost.graph.spec import Describes, Layer, LayerSpec, Signal
+
+_TRACING = threading.RLock()
+"""One trace at a time: torch.fx patches nn.Module for the whole process while it traces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,27 +65,23 @@ class Pipeline:
             One Layer per step; its ranges carry gradients to the learned widths.
 
         Raises:
-            UnknownPrecision, UnknownOperation: all layers that cannot be described, at once.
+            UnknownPrecision, UnknownOperation, BadOption: all layers that cannot be described, at once.
         """
-        signals: list[Signal | None] = list(self.inputs)
+        signals: list[Signal] = list(self.inputs)
         layers: list[Layer] = []
         faults: list[HwcostError] = []
         for step in self.steps:
-            inputs = [signals[position] for position in step.inputs]
-            known = [signal for signal in inputs if signal is not None]
-            if len(known) < len(inputs):  # the cause stands upstream and is already among the faults
-                signals.append(None)
-                continue
+            inputs = tuple(signals[position] for position in step.inputs)
             try:
-                spec = _describe(step, known)
-            except (UnknownPrecision, UnknownOperation) as fault:
+                spec = _describe(step, inputs)
+            except HwcostError as fault:
                 faults.append(type(fault)(f"{step.name}: {fault}"))
-                signals.append(None)
-                continue
-            layers.append(Layer(name=step.name, kind=step.kind, inputs=tuple(known), spec=spec))
+                # zeros stand in for what could not be described, so that faults of their own show further on
+                spec = LayerSpec(output=Signal(range=between(0, 0), shape=step.shape))
+            layers.append(Layer(name=step.name, kind=step.kind, inputs=inputs, spec=spec))
             signals.append(spec.output)
         if faults:
-            raise type(faults[0])("\n".join(str(fault) for fault in faults))
+            raise together(faults)
         return tuple(layers)
 
 
@@ -95,16 +97,29 @@ def _describe(step: Step, signals: Sequence[Signal]) -> LayerSpec:
 
 
 class _Tracer(fx.Tracer):
-    """Layers that can describe themselves, or that have a rule, are leaves."""
+    """Layers that can describe themselves, or that have a rule, are leaves; other threads are left alone."""
 
     def __init__(self, rules: Mapping[RuleKey, Rule]) -> None:
         super().__init__()
         self._ruled = tuple(key for key in rules if isinstance(key, type))
+        self._thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return (
             isinstance(m, (Describes, *self._ruled)) or super().is_leaf_module(m, module_qualified_name)
         ) and not isinstance(m, (nn.Sequential, nn.ModuleList))
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 class _Shapes(fx.Interpreter):
@@ -117,13 +132,17 @@ class _Shapes(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         try:
             return super().run_node(n)
-        except HwcostError:
-            raise
+        except HwcostError as fault:
+            raise type(fault)(f"{_name(n)}: {fault}") from fault
         except Exception as error:
             raise UntraceableNetwork(
-                f"{n.target if n.op == 'call_module' else n.name}: running the example failed: {error}; "
-                "check the shape of the example"
+                f"{_name(n)}: running the example failed: {error}; check the shape of the example"
             ) from error
+
+
+def _name(node: fx.Node) -> str:
+    """Qualified name of the module, or name of the function in the graph."""
+    return str(node.target) if node.op == "call_module" else node.name
 
 
 def trace(
@@ -156,19 +175,67 @@ def trace(
     """
     wire = _input_range(input_bits, input_range)
     examples = example if isinstance(example, tuple) else (example,)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        graph = _graph(model, rules)
-        values = _Shapes(graph)
-        with torch.no_grad():
-            values.run(*examples)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    pipeline = _assemble(graph, values.env, wire, rules)
+    _refuse_wrappers(model)
+    with _TRACING:
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            graph = _graph(model, rules)
+            values = _run(graph, examples, rules)
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+    pipeline = _assemble(graph, values, wire, rules)
     pipeline.layers()  # refuse now, not at the first training step
     return pipeline
+
+
+WRAPPERS = {
+    "OptimizedModule": "_orig_mod",
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "FullyShardedDataParallel": "module",
+    "AveragedModel": "module",
+}
+"""Classes of torch around a network -> attribute that holds the network."""
+
+
+def _refuse_wrappers(model: nn.Module) -> None:
+    faults = []
+    for name, module in model.named_modules():
+        inner = WRAPPERS.get(type(module).__name__)
+        if inner is not None and hasattr(module, inner):
+            path = ".".join(part for part in ("model", name, inner) if part)
+            faults.append(
+                UntraceableNetwork(
+                    f"trace: {name or 'model'} is a {type(module).__name__}; pass the inner module, {path}"
+                )
+            )
+    if faults:
+        raise together(faults)
+
+
+def _run(graph: fx.GraphModule, examples: tuple[Tensor, ...], rules: Mapping[RuleKey, Rule]) -> dict[fx.Node, Any]:
+    """The value of every node on the example."""
+    values = _Shapes(graph)
+    try:
+        with torch.no_grad():
+            values.run(*examples)
+    except HwcostError as fault:
+        raise together([fault, *_without_rule(graph, rules)]) from fault
+    return values.env
+
+
+def _without_rule(graph: fx.GraphModule, rules: Mapping[RuleKey, Rule]) -> list[HwcostError]:
+    """Modules that will be refused even once the example runs."""
+    faults: list[HwcostError] = []
+    for node in graph.graph.nodes:
+        if node.op == "call_module":
+            try:
+                _describe_of(Call(module=graph.get_submodule(str(node.target)), args=(), kwargs={}), "", rules)
+            except UnknownOperation as fault:
+                faults.append(UnknownOperation(f"{node.target}: {fault}"))
+    return faults
 
 
 def _input_range(bits: int | None, wire: Range | None) -> Range:
@@ -243,33 +310,69 @@ def _step(
     names: dict[str, int],
 ) -> Step:
     module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-    name = str(node.target) if module is not None else node.name
+    name = _name(node)
     names[name] = names.get(name, 0) + 1
     if names[name] > 1:  # one module called twice is two pieces of hardware
         name = f"{name}@{names[name]}"
-    streams = tuple(positions[leaf] for leaf in node.all_input_nodes if leaf in positions)
+    streams = tuple(positions[leaf] for leaf in _leaves(node, module) if leaf in positions)
     call = Call(
         module=module,
+        target=None if module is not None else node.target,
         args=tuple(fx.node.map_arg(node.args, lambda leaf: values[leaf])),
         kwargs=dict(fx.node.map_arg(node.kwargs, lambda leaf: values[leaf])),
     )
     kind = type(module).__name__ if module is not None else str(getattr(node.target, "__name__", node.target))
-    describe = module.describe if isinstance(module, Describes) else _ruled(call, node, kind, rules)
+    describe = _refused_later(call, kind, rules)
     shape = tuple(values[node].shape[1:])
     return Step(name=name, kind=kind, describe=describe, inputs=streams, shape=shape, call=call)
 
 
-def _ruled(call: Call, node: fx.Node, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
-    rule = rules.get(node.target) if call.module is None else None
-    if call.module is not None:
-        rule = next((rules[key] for key in type(call.module).__mro__ if key in rules), None)
+def _leaves(node: fx.Node, module: nn.Module | None) -> list[fx.Node]:
+    """The nodes that enter, in the order of forward's arguments; one that enters twice stands there twice."""
+    arguments: Any = (node.args, node.kwargs)
+    if module is not None and node.kwargs:
+        arguments = tuple(inspect.signature(module.forward).bind(*node.args, **node.kwargs).arguments.values())
+    leaves: list[fx.Node] = []
+    fx.node.map_arg(arguments, leaves.append)
+    return leaves
+
+
+def _refused_later(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
+    """How a call is described; one that cannot be is refused by `Pipeline.layers`, together with all others."""
+    try:
+        return _describe_of(call, kind, rules)
+    except UnknownOperation as fault:
+        text = str(fault)
 
     def describe(*signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-        if rule is None:
-            raise UnknownOperation(
-                f"{kind} has no rule and no describe(); use its hwcost.quant counterpart, "
-                "or pass trace(..., rules=RULES | {op: rule})"
-            )
-        return rule(call, *signals, shape=shape)
+        raise UnknownOperation(text)
 
     return describe
+
+
+def _describe_of(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
+    """How a call is described: by its own module, or by a rule.
+
+    Raises:
+        UnknownOperation: neither exists, or the module's class inherits a description of another forward.
+    """
+    module = call.module
+    if isinstance(module, Describes):
+        _refuse_other_forward(type(module))
+        return module.describe
+    rule = entry(rules, call)
+    if rule is None:
+        raise UnknownOperation(f"{kind or type(module).__name__} has no rule and no describe(); {remedy(call)}")
+    return lambda *signals, shape: rule(call, *signals, shape=shape)
+
+
+def _refuse_other_forward(kind: type[nn.Module]) -> None:
+    for each in kind.__mro__:
+        if "describe" in vars(each):
+            return
+        if "forward" in vars(each) or "__call__" in vars(each):
+            parent = next(base for base in kind.__mro__ if "describe" in vars(base))
+            raise UnknownOperation(
+                f"{kind.__name__} has a forward of its own, but inherits the describe() of {parent.__name__}, which "
+                "says what another forward does; give it a describe() too"
+            )

@@ -15,7 +15,7 @@ from hwcost.graph.ranges import Range
 from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning, comparators
-from hwcost.integer.operations import Operation
+from hwcost.integer.operations import Chain, Multiply, Operation
 from hwcost.quant import StatScale
 
 
@@ -27,7 +27,8 @@ class Stream:
     meaning: Meaning | None
 
 
-Lowered = tuple[Operation, Meaning]
+Lowered = tuple[Operation, Meaning | None]
+"""What a layer does, and what its integers stand for; None where floats leave, in front of the first quantizer."""
 
 
 class Lowering(Protocol):
@@ -56,6 +57,19 @@ class Encode:
         return self.codes(x)
 
 
+@dataclass(frozen=True, eq=False)
+class Outside:
+    """A layer in front of the first quantizer: floats to floats, where the data comes from."""
+
+    function: Callable[[Tensor], Tensor]
+
+    def __call__(self, *streams: Tensor) -> Tensor:
+        """Float values -> float values."""
+        (x,) = streams
+        with torch.no_grad():
+            return self.function(x)
+
+
 def meaning_of(stream: Stream) -> Meaning:
     """What the integers stand for.
 
@@ -81,8 +95,13 @@ def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | 
     shape, zero = stream.signal.shape, torch.zeros((), dtype=torch.float64)
     still = copy.deepcopy(quantizer).eval()  # running statistics must not run on
     twin = exact(quantizer)
-    step = still.step(torch.zeros(1, *shape, dtype=_dtype(quantizer))).detach().double()
-    made = Meaning(step=step.reshape(()) if step.numel() == 1 else step.reshape(-1), offset=zero)
+    x = torch.zeros(1, *shape, dtype=_dtype(quantizer))
+    own = still.step(x).detach().double()
+    common = still.common_step(x).detach().double() if hasattr(still, "common_step") else own
+    step = _along_channels(common, shape)
+    unit = _along_channels(torch.round(own / common), shape)  # of widths that differ per channel
+    made = Meaning(step=step, offset=zero)
+    shifted = None if bool((unit == 1).all()) else Multiply(factor=unit.to(torch.int64), addend=None)
 
     def codes(x: Tensor) -> Tensor:
         whole: Tensor = twin.integers(x if function is None else function(x))
@@ -90,11 +109,12 @@ def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | 
 
     def encoded(x: Tensor) -> Tensor:
         whole: Tensor = still.integers(x if function is None else function(x))
-        return whole
+        return whole if shifted is None else shifted(whole)
 
     if stream.meaning is None:
-        return Encode(encoded, quantizer.range(), made), made
-    found = comparators(
+        wire = quantizer.range() if shifted is None else quantizer.common_range()
+        return Encode(encoded, wire, made), made
+    found: Operation = comparators(
         stream.meaning,
         stream.signal.range,
         codes,
@@ -102,7 +122,23 @@ def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | 
         channels=stream.signal.channels,
         rank=len(shape) + 1,
     )
-    return found, made
+    return found if shifted is None else Chain((found, shifted)), made
+
+
+def _along_channels(number: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """() or (channels,), of a number that broadcasts against (1, *shape).
+
+    Raises:
+        UnknownPrecision: it differs along another dimension than that of the channels.
+    """
+    if number.numel() == 1:
+        return number.reshape(())
+    full = (1,) * (1 + len(shape) - number.ndim) + tuple(number.shape)
+    if full[1] != number.numel() or full[1] != shape[0]:
+        raise UnknownPrecision(
+            f"its scale has the shape {tuple(number.shape)} for samples of {shape}; give one in all or one per channel"
+        )
+    return number.reshape(-1)
 
 
 def entering(layer: Any, stream: Stream) -> tuple[tuple[Operation, ...], Stream]:
@@ -110,7 +146,9 @@ def entering(layer: Any, stream: Stream) -> tuple[tuple[Operation, ...], Stream]
     if layer.input_quant is None:
         return (), stream
     first, meaning = grid(stream, layer.input_quant)
-    behind = replace(stream.signal, range=layer.input_quant.range(), affine=None)
+    quantizer = layer.input_quant
+    wire = quantizer.common_range() if hasattr(quantizer, "common_range") else quantizer.range()
+    behind = replace(stream.signal, range=wire, affine=None)
     return (first,), Stream(signal=behind, meaning=meaning)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 from torch import Tensor
@@ -40,17 +41,41 @@ class Meaning:
         return replace(self, maps=(*self.maps, map))
 
     def plain_step(self) -> Tensor:
-        """The step, where integers are values but for one common factor.
+        """The step, (), where integers are values but for one common factor.
 
         Raises:
             UnknownPrecision: they are not.
         """
-        if self.maps or self.step.numel() != 1 or bool((self.offset != 0).any()):
+        step = self.channel_step()
+        if step.numel() != 1:
             raise UnknownPrecision(
-                "a float map (bias, batch norm, one scale per channel) stands between the integers and the next layer; "
-                "put an activation in between"
+                "the channels of its input have scales of their own, which no sum over channels can factor out; put an "
+                "activation with one scale in between"
             )
-        return self.step.reshape(())
+        return step.reshape(())
+
+    def channel_step(self) -> Tensor:
+        """The step, () or (channels,), where integers are values but for one factor per channel.
+
+        Raises:
+            UnknownPrecision: they are not.
+        """
+        if self.maps or bool((self.offset != 0).any()):
+            raise UnknownPrecision(
+                "a float map (bias, batch norm, ReLU) stands between the integers and the next layer; put an "
+                "activation in between"
+            )
+        return self.step
+
+    def flattened(self, shape: tuple[int, ...]) -> Meaning:
+        """Of the features that remain of samples of this shape, (channels, ...), once they are flattened."""
+        step, offset = (x if x.ndim == 0 else x.repeat_interleave(prod(shape[1:])) for x in (self.step, self.offset))
+        return Meaning(step=step, offset=offset, maps=tuple(_on_features(each, shape) for each in self.maps))
+
+
+def _on_features(map: Map, shape: tuple[int, ...]) -> Map:
+    """A map of samples of this shape, as one of flat samples."""
+    return lambda x: map(x.reshape(-1, *shape)).reshape(x.shape)
 
 
 def _along(number: Tensor, rank: int) -> Tensor:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hwcost.errors import BadOption, BrokenRange, HwcostError, UnknownOperation
+from hwcost.errors import BadOption, BrokenRange, HwcostError, UnknownOperation, together
 from hwcost.graph.ranges import Range
-from hwcost.graph.rules import Call, RuleKey
+from hwcost.graph.rules import Call, RuleKey, entry
 from hwcost.graph.trace import Pipeline, Step
 from hwcost.integer.grids import Lowering, Stream
 from hwcost.integer.lowering import LOWERINGS
 from hwcost.integer.meaning import Meaning
-from hwcost.integer.operations import Operation
+from hwcost.integer.operations import Operation, Wire
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,14 +27,14 @@ class IntegerStep:
         operation: int64 tensors to one; a quantizer at a float input takes floats.
         inputs: positions in the list of streams: first the inputs, then each step's output.
         range: what the layer's description promises.
-        meaning: what the integers that leave stand for.
+        meaning: what the integers that leave stand for; None where floats leave, in front of the first quantizer.
     """
 
     name: str
     operation: Operation
     inputs: tuple[int, ...]
     range: Range
-    meaning: Meaning
+    meaning: Meaning | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,7 +72,7 @@ class IntegerNetwork:
             lowerings: how to run foreign modules; extend with `LOWERINGS | {key: lowering}`.
 
         Raises:
-            UnknownOperation, UnknownPrecision: a layer that cannot run on integers.
+            UnknownOperation, UnknownPrecision: all layers that cannot run on integers, at once.
         """
         known = [signal.range.known for signal in pipeline.inputs]
         if any(known) and not (input_step is not None and input_step > 0):
@@ -85,18 +85,28 @@ class IntegerNetwork:
         ]
         entered = tuple(streams)
         steps: list[IntegerStep] = []
+        faults: list[HwcostError] = []
+        failed: set[int] = set()
         for step, layer in zip(pipeline.steps, pipeline.layers(), strict=True):
+            operation: Operation = Wire()
+            meaning: Meaning | None = None
             try:
                 lowering, call = lowering_of(step, lowerings)
-                operation, meaning = lowering(call, *(streams[place] for place in step.inputs), output=layer.output)
+                if failed.isdisjoint(step.inputs):
+                    operation, meaning = lowering(call, *(streams[place] for place in step.inputs), output=layer.output)
+                else:  # the cause stands upstream and is already among the faults
+                    failed.add(len(streams))
             except HwcostError as fault:
-                raise type(fault)(f"{step.name}: {fault}") from fault
+                faults.append(type(fault)(f"{step.name}: {fault}"))
+                failed.add(len(streams))
             streams.append(Stream(signal=layer.output, meaning=meaning))
             steps.append(
                 IntegerStep(
                     name=step.name, operation=operation, inputs=step.inputs, range=layer.output.range, meaning=meaning
                 )
             )
+        if faults:
+            raise together(faults)
         return cls(inputs=entered, steps=tuple(steps), outputs=pipeline.outputs)
 
     def codes(self, x: Tensor) -> Tensor:
@@ -128,7 +138,7 @@ class IntegerNetwork:
             inputs: int64 codes (batch, ...), or floats where a quantizer takes them.
 
         Returns:
-            int64 by name of the step.
+            int64 by name of the step; steps in front of the first quantizer, which pass floats, are left out.
 
         Raises:
             BrokenRange: an integer outside of what its layer describes.
@@ -137,15 +147,21 @@ class IntegerNetwork:
         found: dict[str, Tensor] = {}
         for step in self.steps:
             whole = step.operation(*(streams[place] for place in step.inputs))
-            _inside(whole, step)
             streams.append(whole)
-            found[step.name] = whole
+            if step.meaning is not None:
+                _inside(whole, step)
+                found[step.name] = whole
         return found
 
     def values(self, *inputs: Tensor) -> Tensor:
-        """float64 values of the (only) output; inputs as in `run`."""
-        (place,) = self.outputs
-        step = self.steps[place - len(self.inputs)]
+        """float64 values of the (only) output; inputs as in `run`.
+
+        Raises:
+            BadOption: several outputs, or one that no layer makes integers of.
+        """
+        step = self.steps[self.outputs[0] - len(self.inputs)] if len(self.outputs) == 1 else None
+        if step is None or self.outputs[0] < len(self.inputs) or step.meaning is None:
+            raise BadOption("IntegerNetwork.values: give a network with one output, made of integers by a layer")
         return step.meaning.value(self.run(*inputs)[step.name])
 
 
@@ -157,11 +173,14 @@ def lowering_of(step: Step, lowerings: Mapping[RuleKey, Lowering]) -> tuple[Lowe
     """
     if step.call is None:
         raise UnknownOperation("a step built by hand has no call; trace() the network instead")
-    module = step.call.module
-    for key in (step.kind,) if module is None else type(module).__mro__:
-        if key in lowerings:
-            return lowerings[key], step.call
-    raise UnknownOperation(f"{step.kind} does not run on integers; pass lowerings=LOWERINGS | {{key: lowering}}")
+    remedy = f"pass lowerings=LOWERINGS | {{{step.kind}: lowering}}"
+    try:
+        lowering = entry(lowerings, step.call)
+    except UnknownOperation as fault:
+        raise UnknownOperation(f"{fault} on integers; {remedy}") from fault
+    if lowering is None:
+        raise UnknownOperation(f"{step.kind} does not run on integers; {remedy}")
+    return lowering, step.call
 
 
 def _inside(whole: Tensor, step: IntegerStep) -> None:

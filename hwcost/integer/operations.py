@@ -121,6 +121,16 @@ class Largest:
         return _taps(padded, self.kernel, self.stride, self.dilation).amax(-1) * sign
 
 
+@dataclass(frozen=True, eq=False)
+class IndexOfLargest:
+    """Label select: the place of the largest of a vector, the first of equals."""
+
+    def __call__(self, *streams: Tensor) -> Tensor:
+        """(batch, labels) -> (batch,)."""
+        (x,) = streams
+        return x.argmax(1)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Total:
     """Average pooling: the sum of a window, shifted right.

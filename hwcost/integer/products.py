@@ -21,7 +21,12 @@ def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     (stream,) = streams
     layer: Any = call.module
     before, stream = entering(layer, stream)
-    step = meaning_of(stream).plain_step()
+    meaning = meaning_of(stream)
+    if layer.channels_apart():
+        step = meaning.channel_step()
+        step = step if step.ndim == 0 else step.repeat_interleave(layer.out_channels // layer.in_channels)
+    else:
+        step = meaning.plain_step()
     weight, unit = _weight(layer)
     total = step * unit
     offset = torch.zeros((), dtype=torch.float64)
@@ -97,7 +102,9 @@ def scale_bias(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     (stream,) = streams
     layer: Any = call.module
     before, stream = entering(layer, stream)
-    step = meaning_of(stream).plain_step() * layer.weight_quant.step(layer.weight).detach().double().squeeze()
+    meaning = meaning_of(stream)
+    entered = meaning.channel_step() if layer.bias_quant is None else meaning.plain_step()
+    step = entered * layer.weight_quant.step(layer.weight).detach().double().squeeze()
     offset, addend = torch.zeros((), dtype=torch.float64), None
     if layer.bias is not None and layer.bias_quant is None:
         offset = layer.bias.detach().double()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import hwcost
-from hwcost.errors import BadOption, BrokenRange, UnknownOperation, UnknownPrecision
+from hwcost.errors import BadOption, BrokenRange, UnknownOperation
 from hwcost.graph.ranges import between
 from hwcost.integer import LOWERINGS, IntegerNetwork
 from hwcost.quant import (
@@ -17,6 +17,7 @@ from hwcost.quant import (
     BiasQuantizer,
     BinaryQuantizer,
     BoundedQuantizer,
+    ConstScale,
     IntQuantizer,
     LearnedBits,
     LearnedScale,
@@ -121,6 +122,31 @@ def _up(*shape: Any, **options: Any) -> Callable[[IntQuantizer], nn.Module]:
     return always(lambda: QuantConvTranspose2d(*shape, weight_quant=weight(per_channel=False), **options))
 
 
+def _steps(channels: int) -> IntQuantizer:
+    return IntQuantizer(bits=4, scale=ConstScale(torch.linspace(0.1, 0.4, channels).reshape(1, -1, 1, 1)), signed=False)
+
+
+def _unequal() -> IntQuantizer:
+    """2 to 5 bits, by channel."""
+    bits = LearnedBits(5, base=2, shape=(1, 4, 1, 1))
+    bits.offset.data = torch.tensor([0.0, 1.0, 2.0, 3.0]).reshape(1, 4, 1, 1)
+    return IntQuantizer(bits=bits, scale=ConstScale(1.0, domain=POW2), signed=False)
+
+
+def _input_quantized(quantizer: IntQuantizer) -> nn.Module:
+    return QuantConv2d(4, 3, 2, bias=False, weight_quant=weight(), input_quant=quantizer)
+
+
+def _depthwise(channels: int, multiplier: int = 1, **options: Any) -> Callable[[IntQuantizer], nn.Module]:
+    def build(source: IntQuantizer) -> nn.Module:
+        made = {name: part() for name, part in options.items()}
+        return QuantConv2d(
+            channels, channels * multiplier, 3, padding=1, groups=channels, bias=False, weight_quant=weight(), **made
+        )
+
+    return build
+
+
 def _relu(source: IntQuantizer) -> nn.Module:
     return QuantReLU(act())
 
@@ -215,6 +241,58 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (2, 5, 5),
     ),
     "concatenated": (Chained, (2, 5, 5)),
+    "a mean of a batch norm": (
+        sequence(_conv(2, 4, 1), always(lambda: _turned(4)), always(lambda: QuantAvgPool2d(2, truncate=False)), _relu),
+        (2, 6, 6),
+    ),
+    "a batch norm, flattened": (
+        sequence(_conv(2, 4, 2), always(lambda: _turned(4)), always(nn.ReLU), always(nn.Flatten), _relu, linear(36, 3)),
+        (2, 4, 4),
+    ),
+    "steps per channel, depthwise": (
+        sequence(_conv(2, 4, 1), always(lambda: QuantReLU(_steps(4))), _depthwise(4), _depthwise(4, 2)),
+        (2, 6, 6),
+    ),
+    "steps per channel, input quantizer": (
+        sequence(_conv(2, 4, 1), _depthwise(4, 1, input_quant=lambda: _steps(4))),
+        (2, 6, 6),
+    ),
+    "steps per channel, pooled, scaled, flattened": (
+        sequence(
+            _conv(2, 4, 1),
+            always(lambda: QuantReLU(_steps(4))),
+            always(lambda: nn.MaxPool2d(2)),
+            always(lambda: QuantAvgPool2d(3, truncate=False)),
+            always(lambda: QuantScaleBias(4, weight_quant=weight())),
+            always(nn.Flatten),
+            _relu,
+        ),
+        (2, 6, 6),
+    ),
+    "steps per channel, transposed": (
+        sequence(
+            _conv(2, 4, 1),
+            always(lambda: QuantReLU(_steps(4))),
+            always(
+                lambda: QuantConvTranspose2d(
+                    4, 4, 3, 2, 1, 1, groups=4, bias=False, weight_quant=weight(per_channel=False)
+                )
+            ),
+        ),
+        (2, 3, 3),
+    ),
+    "widths per channel": (
+        sequence(_conv(2, 4, 1), always(lambda: QuantReLU(_unequal())), _conv(4, 3, 2, padding=1)),
+        (2, 5, 5),
+    ),
+    "widths per channel, input quantizer": (
+        sequence(_conv(2, 4, 1), always(lambda: _input_quantized(_unequal()))),
+        (2, 5, 5),
+    ),
+    "ceil mode": (
+        sequence(_conv(2, 4, 2), always(lambda: _turned(4)), always(lambda: nn.MaxPool2d(2, ceil_mode=True)), _relu),
+        (2, 6, 5),
+    ),
     "dropout and flatten": (sequence(_conv(2, 3, 2), always(nn.Flatten), always(nn.Dropout), _relu), (2, 4, 4)),
 }
 
@@ -250,14 +328,54 @@ def test_refusals() -> None:
     for wrong in (torch.full((1, 6), 1 / 32), torch.ones(1, 6), -torch.ones(1, 6) / 16):
         with pytest.raises(BadOption, match="multiple"):
             integer.codes(wrong)
-    dynamic = sequence(
-        linear(6, 5), always(lambda: QuantReLU(IntQuantizer(bits=4, scale=StatScale(abs_max), signed=False)))
-    )()
-    with pytest.raises(UnknownPrecision, match=r"2: its scale is a statistic of the data"):
-        IntegerNetwork.of(hwcost.trace(dynamic, x))
+    without = {key: lowering for key, lowering in LOWERINGS.items() if key not in (QuantIdentity, QuantReLU)}
     with pytest.raises(UnknownOperation, match="2: QuantReLU does not run on integers"):
-        without = {key: lowering for key, lowering in LOWERINGS.items() if key is not QuantIdentity}
         IntegerNetwork.of(hwcost.trace(plain_behind_conv(), x, input_bits=4), input_step=1, lowerings=without)
+    with pytest.raises(UnknownOperation, match=r"(?s)2: QuantReLU does not .*3: QuantReLU does not"):
+        twice = nn.Sequential(*plain_behind_conv(), QuantReLU(act()))
+        IntegerNetwork.of(hwcost.trace(twice, x, input_bits=4), input_step=1, lowerings=without)
+
+
+def test_floats_may_pass_layers_in_front_of_the_first_quantizer() -> None:
+    net = nn.Sequential(
+        nn.BatchNorm2d(2), nn.Flatten(), nn.Dropout(), QuantIdentity(act()), QuantLinear(18, 3, weight_quant=weight())
+    )
+    x = torch.rand(20, 2, 3, 3, dtype=torch.float64)
+    net = net.double()
+    net.train()(x)
+    net.eval()
+    integer = IntegerNetwork.of(hwcost.trace(net, x))
+    assert torch.allclose(integer.values(x), net(x).detach(), rtol=0, atol=1e-12)
+    assert list(integer.run(x)) == ["3", "4"]
+    ends = hwcost.trace(nn.Sequential(nn.Flatten()), x, input_bits=4)
+    with pytest.raises(BadOption, match="give a network with one output"):
+        IntegerNetwork.of(hwcost.trace(nn.Sequential(nn.Flatten()), x)).values(x)
+    assert IntegerNetwork.of(ends, input_step=0.25).values(torch.ones(1, 2, 3, 3, dtype=torch.int64)).unique() == 0.25
+
+
+def test_a_label_is_the_first_of_the_largest() -> None:
+    class Label(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = QuantLinear(6, 5, bias=False, weight_quant=weight(per_channel=False))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x).argmax(1)
+
+    net, x = Label().double(), torch.randint(0, 16, (200, 6)).double() / 16
+    integer = IntegerNetwork.of(hwcost.trace(net, x[:1], input_bits=4), input_step=1 / 16)
+    assert torch.equal(integer.run(integer.codes(x))["argmax"], net(x))
+
+
+def test_a_subclass_with_a_function_of_its_own_needs_a_lowering() -> None:
+    class Square(QuantReLU):
+        def function(self, x: Tensor) -> Tensor:
+            return x * x
+
+    net = nn.Sequential(QuantLinear(6, 5, weight_quant=weight()), Square(act()))
+    pipeline = hwcost.trace(net, torch.rand(1, 6), input_bits=4)
+    with pytest.raises(UnknownOperation, match=r"1: Square replaces function of QuantReLU.* lowerings=LOWERINGS"):
+        IntegerNetwork.of(pipeline, input_step=1 / 16)
 
 
 def plain_behind_conv() -> nn.Module:
@@ -270,6 +388,7 @@ def test_a_description_that_promises_too_little_is_found_out() -> None:
             return between(-1, 1)
 
     net = nn.Sequential(Liar(6, 5, bias=False, weight_quant=weight()))
-    integer = IntegerNetwork.of(hwcost.trace(net, torch.rand(1, 6), input_bits=4), input_step=1 / 16)
+    pipeline = hwcost.trace(net, torch.rand(1, 6), input_bits=4)
+    integer = IntegerNetwork.of(pipeline, input_step=1 / 16, lowerings={**LOWERINGS, Liar: LOWERINGS[QuantLinear]})
     with pytest.raises(BrokenRange, match=r"0: an integer of .* leaves the described range"):
         integer.run(torch.full((1, 6), 15))

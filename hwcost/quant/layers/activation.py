@@ -10,19 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.graph.ranges import Range
 from hwcost.graph.spec import LayerSpec, Signal
-from hwcost.quant.layers.signals import thresholds
+from hwcost.quant.layers.signals import quantized, thresholds
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
-
-
-def _per_channel(wire: Range) -> Range:
-    """() or (channels,), of a range that broadcasts against a stream."""
-    if wire.low.ndim == 0:
-        return wire
-    shape = () if wire.low.numel() == 1 else (-1,)
-    return Range(wire.low.reshape(shape), wire.high.reshape(shape), wire.bits.reshape(shape))
 
 
 class QuantIdentity(nn.Module):
@@ -78,16 +69,15 @@ class QuantIdentity(nn.Module):
         """Thresholds, which also absorb a monotone function and the affine map in front of them.
 
         Raises:
-            UnknownPrecision: no quantizer.
+            UnknownPrecision: no quantizer, or one whose scale depends on the data.
         """
         (signal,) = signals
         if self.quant is None:
             raise UnknownPrecision("a float activation has no bit-width; give the layer a quantizer")
-        wire = _per_channel(self.quant.range())
-        output = Signal(range=wire, shape=shape)
+        codes, output = quantized(self.quant, shape)
         if not signal.range.known:
             return LayerSpec(output=output)
-        return LayerSpec(output=output, blocks=(thresholds(signal, wire),))
+        return LayerSpec(output=output, blocks=(thresholds(signal, codes),))
 
 
 class QuantReLU(QuantIdentity):

@@ -70,6 +70,10 @@ class Convolution(Product):
     def _pads_any(self, signal: Signal) -> bool:
         return any(pixels for pair in self.pads(signal.shape[1:]) for pixels in pair)
 
+    def channels_apart(self) -> bool:
+        """Depthwise, with neither bias nor accumulator in the unit of one common scale."""
+        return self.groups == self.in_channels and self.bias_quant is None and self.accumulator is None
+
     def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
         """A sliding window, unless 1x1 with stride 1 needs none."""
         if prod(self.kernel_size) == 1 and prod(self.stride) == 1 and not self._pads_any(signal):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, add, join, widest
 from hwcost.graph.spec import Adder, Block, Concat, LayerSpec, Signal
-from hwcost.quant.layers.signals import thresholds
+from hwcost.quant.layers.signals import quantized, thresholds
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
 
@@ -55,11 +55,16 @@ class _Merge(nn.Module):
         wires: list[Range] = []
         blocks: list[Block] = []
         for place, signal in enumerate(signals):
-            wire = self.quantizer(place, len(signals)).range()
-            wires.append(widest(wire))
+            codes, stream = quantized(self.quantizer(place, len(signals)), signal.shape)
+            if stream.affine is not None:
+                raise UnknownPrecision(
+                    f"{type(self).__name__}: the quantizer of stream {place} has one scale per channel; streams meet "
+                    "on one common scale, so give it a scale for all channels"
+                )
+            wires.append(widest(stream.range))
             if place not in self.ready:
-                blocks.append(thresholds(signal, wire))
-            elif signal.affine is not None or not _inside(signal.range, wire):
+                blocks.append(thresholds(signal, codes))
+            elif signal.affine is not None or not _inside(signal.range, stream.range):
                 raise UnknownPrecision(
                     f"stream {place} is declared ready, but is not what its quantizer makes; drop it from ready="
                 )

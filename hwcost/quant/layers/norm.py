@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, add, between, widest
-from hwcost.graph.spec import LayerSpec, Signal
+from hwcost.graph.spec import Form, LayerSpec, Signal
 from hwcost.graph.spec import ScaleBias as ScaleBiasBlock
 from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.signals import entering
@@ -180,6 +180,8 @@ class QuantScaleBias(ScaleBias):
             )
         if self.input_quant is not None:
             x = self.input_quant.tensor(x.value)
+        if x.scale.numel() != 1:
+            raise BadOption("QuantScaleBias: bias_quant needs one step for all channels; give source= such a scale")
         step = x.scale.reshape(()) * self.weight_quant.step(self.weight)
         product = self.product_range(x.range)
         bias = None
@@ -203,7 +205,7 @@ class QuantScaleBias(ScaleBias):
         (outer,) = signals
         if self.weight_quant is None:
             raise UnknownPrecision("its factors are float; give the layer a weight_quant=")
-        signal, before = entering(outer, self.input_quant)
+        signal, before = entering(outer, self.input_quant, apart=self.bias_quant is None)
         product = self.product_range(signal.range)
         bias = None if self.bias_quant is None else self.bias_quant.range(product)
         output = product if bias is None else add(product, bias)
@@ -217,9 +219,13 @@ class QuantScaleBias(ScaleBias):
         )
         floating = self.bias is not None and self.bias_quant is None
         per_channel = self.weight_quant.scale.channel_dim is not None
-        affine = "a float bias (QuantScaleBias)" if floating else None
-        affine = "one weight scale per channel (QuantScaleBias)" if per_channel and affine is None else affine
-        return LayerSpec(output=Signal(range=widest(output), shape=shape, affine=affine), blocks=(*before, block))
+        affine, form = signal.affine, Form.SCALE
+        if floating:
+            affine, form = "a float bias (QuantScaleBias)", Form.AFFINE
+        elif per_channel:
+            affine = "one weight scale per channel (QuantScaleBias)"
+        left = Signal(range=widest(output), shape=shape, affine=affine, form=form)
+        return LayerSpec(output=left, blocks=(*before, block))
 
 
 def _times(a: Range, b: Range) -> Range:

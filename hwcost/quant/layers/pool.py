@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, between, widest
-from hwcost.graph.spec import LayerSpec, Pool, Signal, Window
+from hwcost.graph.spec import Form, LayerSpec, Pool, Signal, Window
 from hwcost.graph.ste import floor_ste, round_ste
 from hwcost.quant.layers.signals import integer
 from hwcost.quant.quantizers import Quantizer, checked
@@ -101,10 +101,19 @@ class QuantAvgPool2d(nn.Module):
         return QuantTensor(floor_ste(total / unit) * scale, scale, self._result(x.range))
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-        """A window and an adder tree per channel; the shift is wiring."""
+        """A window and an adder tree per channel; the shift is wiring.
+
+        Raises:
+            UnknownPrecision: a map in front that does not commute with what happens here.
+        """
         (signal,) = signals
         if self.truncate:
             integer(signal)
+        elif signal.affine is not None and signal.form is Form.MONOTONE:
+            raise UnknownPrecision(
+                f"averages a stream whose {signal.affine} is still to be absorbed by an activation, but no mean of "
+                "integers gives the mean of its values; put a QuantReLU or QuantIdentity in front"
+            )
         element = widest(signal.range)
         kernel, stride = (self.kernel_size,) * 2, (self.stride,) * 2
         window = Window(

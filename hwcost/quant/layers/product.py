@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, add, between, dot, widest
-from hwcost.graph.spec import Block, LayerSpec, MatVec, Signal
+from hwcost.graph.spec import Block, Form, LayerSpec, MatVec, Signal
 from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.signals import entering
@@ -222,7 +222,7 @@ class Product(nn.Module):
             UnknownPrecision: float weights, an input of no width, or one with an unabsorbed affine map.
         """
         (outer,) = signals
-        signal, before = entering(outer, self.input_quant)
+        signal, before = entering(outer, self.input_quant, apart=self.channels_apart())
         geometry, acc = self.geometry(), self.products(signal)
         bias = None if self.bias_quant is None else self.bias_quant.range(acc)
         if bias is not None:
@@ -243,7 +243,12 @@ class Product(nn.Module):
         if self.accumulator is not None:
             blocks += self.accumulator.blocks(acc, channels=shape[0], vectors=prod(shape[1:]))
             result = self.accumulator.range(acc)
-        return LayerSpec(output=Signal(range=result, shape=shape, affine=self._affine()), blocks=blocks)
+        affine, form = self._open(signal)
+        return LayerSpec(output=Signal(range=result, shape=shape, affine=affine, form=form), blocks=blocks)
+
+    def channels_apart(self) -> bool:
+        """Whether every sum stays within one input channel and in float, so that channels may have their own scales."""
+        return False
 
     def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
         """The sliding window in front, if there is one."""
@@ -255,13 +260,13 @@ class Product(nn.Module):
             return self._weight_step().numel() > 1
         return bool(per_channel)
 
-    def _affine(self) -> str | None:
-        """What stands between the accumulator and the value and is no common scale; None if nothing does."""
+    def _open(self, signal: Signal) -> tuple[str | None, Form]:
+        """The map per channel from the accumulator to the value, by name; None where one common step does."""
         if self.bias is not None and self.bias_quant is None:
-            return f"a float bias ({type(self).__name__})"
+            return f"a float bias ({type(self).__name__})", Form.AFFINE
         if self._steps_per_channel():
-            return f"one weight scale per channel ({type(self).__name__})"
-        return None
+            return f"one weight scale per channel ({type(self).__name__})", Form.SCALE
+        return signal.affine, Form.SCALE
 
 
 def _within(acc: Range, element: Range, positive: int, negative: int, total: int) -> Range:

@@ -3,41 +3,96 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range
-from hwcost.graph.spec import Block, Signal, Thresholds
+from hwcost.graph.spec import Block, Form, Signal, Thresholds
+from hwcost.quant.measured_scale import StatScale
 from hwcost.quant.quantizers import Quantizer
 
 
-def entering(signal: Signal, input_quant: Quantizer | None) -> tuple[Signal, tuple[Block, ...]]:
-    """The signal that reaches the multipliers: behind the input quantizer, if there is one, with its thresholds.
+def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Signal]:
+    """The codes that a quantizer of a stream makes, and the stream that they become.
+
+    Where widths differ from channel to channel, the stream counts in the finest of their steps.
+
+    Args:
+        quantizer: of the stream.
+        shape: of one sample.
 
     Raises:
-        UnknownPrecision: no width, or an affine map that nothing has absorbed.
+        UnknownPrecision: a scale that depends on the data, for which no constant thresholds exist.
+    """
+    scale = getattr(quantizer, "scale", None)
+    if isinstance(scale, StatScale) and not scale.over:
+        raise UnknownPrecision(
+            "its scale is a statistic of the data, so it has no constant thresholds; use a RunningScale or LearnedScale"
+        )
+    codes = _per_channel(quantizer.range())
+    common: Any = getattr(quantizer, "common_range", None)
+    stream = Signal(range=codes if common is None else _per_channel(common()), shape=shape)
+    if _steps_per_channel(quantizer):
+        stream = replace(stream, affine="one scale per channel of a quantizer", form=Form.SCALE)
+    return codes, stream
+
+
+def _per_channel(wire: Range) -> Range:
+    """() or (channels,), of a range that broadcasts against a stream."""
+    if wire.low.ndim == 0:
+        return wire
+    shape = () if wire.low.numel() == 1 else (-1,)
+    return Range(wire.low.reshape(shape), wire.high.reshape(shape), wire.bits.reshape(shape))
+
+
+def _steps_per_channel(quantizer: Quantizer) -> bool:
+    known = getattr(quantizer, "per_channel", None)
+    if known is not None:
+        return bool(known)
+    with torch.no_grad():  # a quantizer of the user's own
+        return quantizer.step().numel() > 1
+
+
+def entering(signal: Signal, input_quant: Quantizer | None, *, apart: bool = False) -> tuple[Signal, tuple[Block, ...]]:
+    """The signal that reaches the multipliers: behind the input quantizer, if there is one, with its thresholds.
+
+    Args:
+        signal: in front of the layer.
+        input_quant: of the layer.
+        apart: whether the layer keeps channels apart, so that each may have a scale of its own.
+
+    Raises:
+        UnknownPrecision: no width, or a map per channel that nothing has absorbed.
     """
     if input_quant is not None:
-        wire = input_quant.range()
-        inner = Signal(range=wire, shape=signal.shape)
+        codes, inner = quantized(input_quant, signal.shape)
+        integer(inner, apart=apart)
         if not signal.range.known:  # quantized where the data comes from
             return inner, ()
-        return inner, (thresholds(signal, wire),)
+        return inner, (thresholds(signal, codes),)
     if not signal.range.known:
         raise UnknownPrecision(
             f"the input of shape {signal.shape} has no bit-width; give the layer an input_quant=, put a QuantIdentity "
             "in front, or pass input_bits= to trace()"
         )
-    return integer(signal), ()
+    return integer(signal, apart=apart), ()
 
 
-def integer(signal: Signal) -> Signal:
-    """The signal, if it is one of integers of one scale.
+def integer(signal: Signal, *, apart: bool = False) -> Signal:
+    """The signal, if it is one of integers of one scale; with `apart`, of one scale for each channel.
 
     Raises:
-        UnknownPrecision: an affine map that nothing has absorbed.
+        UnknownPrecision: a map per channel that nothing has absorbed.
     """
+    if signal.affine is not None and signal.form is Form.SCALE:
+        if apart:
+            return signal
+        raise UnknownPrecision(
+            f"the input has {signal.affine}, which no sum over channels can factor out; put a QuantReLU or "
+            "QuantIdentity with one scale for all channels in between, or give the layer an input_quant="
+        )
     if signal.affine is not None:
         raise UnknownPrecision(
             f"the input still carries the float map of {signal.affine}, so it is no integer; put a QuantReLU or "

@@ -1,0 +1,61 @@
+"""Advice for operations that have no rule: the layer of hwcost.quant to write instead, where there is one."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.graph.rules import Call, RuleKey
+
+RULE = "pass trace(..., rules=RULES | {op: rule})"
+
+MEAN = "use QuantAvgPool2d with a window of the map's size"
+NORM = "use nn.BatchNorm1d or nn.BatchNorm2d, which thresholds absorb"
+CURVE = "use QuantReLU, QuantHardTanh, QuantSigmoid or QuantTanh"
+SCORE = "leave it out of the network: the largest score is found without it, and the loss may compute it"
+LARGER = "use QuantConvTranspose2d with a stride"
+
+ADVICE: Mapping[RuleKey, str] = MappingProxyType(
+    {
+        **dict.fromkeys((nn.Linear, F.linear), "use QuantLinear"),
+        **dict.fromkeys((nn.Conv1d, F.conv1d), "use QuantConv1d"),
+        **dict.fromkeys((nn.Conv2d, F.conv2d), "use QuantConv2d"),
+        **dict.fromkeys((nn.ConvTranspose2d, F.conv_transpose2d), "use QuantConvTranspose2d"),
+        **dict.fromkeys((nn.ReLU6, F.relu6), "use QuantReLU with a threshold of 6"),
+        **dict.fromkeys((nn.Hardtanh, F.hardtanh), "use QuantHardTanh"),
+        **dict.fromkeys((nn.Sigmoid, torch.sigmoid, F.sigmoid, "sigmoid"), "use QuantSigmoid"),
+        **dict.fromkeys((nn.Tanh, torch.tanh, F.tanh, "tanh"), "use QuantTanh"),
+        **dict.fromkeys((nn.AvgPool2d, F.avg_pool2d), "use QuantAvgPool2d"),
+        **dict.fromkeys((nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, torch.mean, "mean"), MEAN),
+        **dict.fromkeys((nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d), NORM),
+        **dict.fromkeys((nn.SyncBatchNorm, nn.RMSNorm, F.layer_norm, F.batch_norm), NORM),
+        **dict.fromkeys((nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.LeakyReLU, nn.PReLU), CURVE),
+        **dict.fromkeys((nn.Hardswish, nn.Hardsigmoid, nn.Softplus, F.gelu, F.silu, F.leaky_relu), CURVE),
+        **dict.fromkeys((nn.Softmax, nn.LogSoftmax, F.softmax, F.log_softmax), SCORE),
+        **dict.fromkeys((torch.softmax, torch.log_softmax, "softmax", "log_softmax"), SCORE),
+        **dict.fromkeys((nn.Upsample, F.interpolate), LARGER),
+        **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), "use QuantConcat, a layer that joins streams"),
+    }
+)
+SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
+PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
+
+
+def remedy(call: Call) -> str:
+    """What to do about a call that has no rule, as the second half of a sentence."""
+    key: RuleKey | None = type(call.module) if call.module is not None else call.target
+    if key is not None and key in ADVICE:
+        return f"{ADVICE[key]}, or {RULE}"
+    streams = sum(isinstance(value, Tensor) for value in (*call.args, *call.kwargs.values()))
+    if key in SUMS and streams > 1:
+        return f"use QuantAdd, a layer that brings both streams onto one grid, or {RULE}"
+    if key in SUMS:
+        return f"make the constant a bias of the layer in front, or {RULE}"
+    if key in PRODUCTS and streams == 1:
+        return f"use QuantScaleBias, which has one factor per channel, or {RULE}"
+    return f"nothing in hwcost.quant does the same; give it a describe() method in a module of its own, or {RULE}"
