@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +84,37 @@ def _replaced(kind: type[nn.Module], key: type[nn.Module]) -> list[str]:
         if name in ("forward", "__call__")
         or not (name == "describe" or name.startswith("__") or hasattr(nn.Module, name))
     )
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A module that can be priced: everything `trace` asks of a layer."""
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """Integer ranges and hardware blocks, from the live bit-widths, without data.
+
+        Args:
+            signals: what enters, in the order of forward's tensor arguments.
+            shape: of one output sample, without the batch.
+        """
+        ...
+
+
+def refuse_other_forward(kind: type[nn.Module]) -> None:
+    """Refuse a class that replaces `forward`, but not the `describe` that it inherits.
+
+    Raises:
+        UnknownOperation: it does.
+    """
+    for each in kind.__mro__:
+        if "describe" in vars(each):
+            return
+        if "forward" in vars(each) or "__call__" in vars(each):
+            parent = next(base for base in kind.__mro__ if "describe" in vars(base))
+            raise UnknownOperation(
+                f"{kind.__name__} has a forward of its own, but inherits the describe() of {parent.__name__}, which "
+                "says what another forward does; give it a describe() too"
+            )
 
 
 class Rule(Protocol):

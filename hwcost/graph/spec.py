@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from math import prod
-from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -69,8 +68,7 @@ class MatVec(Block):
         weight: range of the weights; () or (rows * groups,) or (rows * groups, cols).
         input: range of an input element; () .
         acc: range of the accumulator; () or (rows * groups,).
-        integers: the integer weights now, int64 (rows * groups, cols), or a function that gives them, so that only
-            a model that asks pays for them; None if they change at run time.
+        integers: the current weights, int64 (rows * groups, cols), or a function of none; None if they may change.
         bias: range of an integer bias that is added, already part of acc; () or (rows * groups,); None without one.
     """
 
@@ -85,7 +83,7 @@ class MatVec(Block):
     bias: Range | None = None
 
     def constants(self) -> Tensor | None:
-        """The integer weights of this moment, int64 (rows * groups, cols); None if they change at run time."""
+        """The current integer weights, int64 (rows * groups, cols); None if they change at run time."""
         return self.integers() if callable(self.integers) else self.integers
 
     @property
@@ -150,7 +148,7 @@ class Pool(Block):
         channels: of the image.
         kernel: elements per window, as one number per spatial dimension.
         vectors: output pixels per inference.
-        input, output: range of an element before and after; ().
+        input, output: range of an element; ().
     """
 
     kind: str
@@ -198,9 +196,8 @@ class ScaleBias(Block):
 
     Attributes:
         channels, vectors: geometry of the stream.
-        input: range of an element; ().
+        input, output: range of an element; ().
         weight, bias: ranges of the factor and the addend; () or (channels,); bias None without one.
-        output: range of the result; ().
     """
 
     channels: int
@@ -213,7 +210,7 @@ class ScaleBias(Block):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Block):
-    """Joins streams along their channels: a multiplexer that takes from one after the other.
+    """Joins streams along their channels: a multiplexer.
 
     Attributes:
         streams: channels of each stream, in order.
@@ -238,8 +235,7 @@ class LabelSelect(Block):
     Attributes:
         channels: elements to compare.
         vectors: per inference.
-        input: range of an element; () or (channels,).
-        output: range of the index; ().
+        input, output: range of an element, () or (channels,), and of the index, ().
     """
 
     channels: int
@@ -283,8 +279,7 @@ class Layer:
     """One layer of a traced network with its live description.
 
     Attributes:
-        name: qualified module name, or the name of the function in the graph; unique.
-        kind: class or function name, for tables.
+        name, kind: unique name of the module or function in the graph; name of its class or function.
         inputs: the signals that enter.
         spec: what `describe` returned.
     """
@@ -303,17 +298,3 @@ class Layer:
     def blocks(self) -> tuple[Block, ...]:
         """The hardware of this layer."""
         return self.spec.blocks
-
-
-@runtime_checkable
-class Describes(Protocol):
-    """A module that can be priced: everything `trace` asks of a layer."""
-
-    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-        """Integer ranges and hardware blocks, from the live bit-widths, without data.
-
-        Args:
-            signals: what enters, in the order of forward's tensor arguments.
-            shape: of one output sample, without the batch.
-        """
-        ...

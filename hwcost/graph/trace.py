@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, UntraceableNetwork, together
+from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, together
+from hwcost.graph.fx_graph import TRACING, Shapes, graph_of, leaves_of, name_of, refuse_wrappers
 from hwcost.graph.ranges import Range, between, integers, unknown
 from hwcost.graph.remedies import remedy
-from hwcost.graph.rules import RULES, Call, Rule, RuleKey, entry
-from hwcost.graph.spec import Describes, Layer, LayerSpec, Signal
-
-_TRACING = threading.RLock()
-"""One trace at a time: torch.fx patches nn.Module for the whole process while it traces."""
+from hwcost.graph.rules import RULES, Call, Describes, Rule, RuleKey, entry, refuse_other_forward
+from hwcost.graph.spec import Layer, LayerSpec, Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,55 +90,6 @@ def _describe(step: Step, signals: Sequence[Signal]) -> LayerSpec:
     return spec
 
 
-class _Tracer(fx.Tracer):
-    """Layers that can describe themselves, or that have a rule, are leaves; other threads are left alone."""
-
-    def __init__(self, rules: Mapping[RuleKey, Rule]) -> None:
-        super().__init__()
-        self._ruled = tuple(key for key in rules if isinstance(key, type))
-        self._thread = threading.get_ident()
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return (
-            isinstance(m, (Describes, *self._ruled)) or super().is_leaf_module(m, module_qualified_name)
-        ) and not isinstance(m, (nn.Sequential, nn.ModuleList))
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if threading.get_ident() != self._thread:
-            return forward(*args, **kwargs)
-        return super().call_module(m, forward, args, kwargs)
-
-    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
-        if threading.get_ident() != self._thread:
-            return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
-
-
-class _Shapes(fx.Interpreter):
-    """Runs the graph once on the example and keeps every value."""
-
-    def __init__(self, graph: fx.GraphModule) -> None:
-        super().__init__(graph, garbage_collect_values=False)
-        self.extra_traceback = False  # our own message names the node
-
-    def run_node(self, n: fx.Node) -> Any:
-        try:
-            return super().run_node(n)
-        except HwcostError as fault:
-            raise type(fault)(f"{_name(n)}: {fault}") from fault
-        except Exception as error:
-            raise UntraceableNetwork(
-                f"{_name(n)}: running the example failed: {error}; check the shape of the example"
-            ) from error
-
-
-def _name(node: fx.Node) -> str:
-    """Qualified name of the module, or name of the function in the graph."""
-    return str(node.target) if node.op == "call_module" else node.name
-
-
 def trace(
     model: nn.Module,
     example: Tensor | tuple[Tensor, ...],
@@ -175,12 +120,12 @@ def trace(
     """
     wire = _input_range(input_bits, input_range)
     examples = example if isinstance(example, tuple) else (example,)
-    _refuse_wrappers(model)
-    with _TRACING:
+    refuse_wrappers(model)
+    with TRACING:
         modes = {module: module.training for module in model.modules()}
         model.eval()
         try:
-            graph = _graph(model, rules)
+            graph = graph_of(model, rules)
             values = _run(graph, examples, rules)
         finally:
             for module, mode in modes.items():
@@ -190,34 +135,9 @@ def trace(
     return pipeline
 
 
-WRAPPERS = {
-    "OptimizedModule": "_orig_mod",
-    "DataParallel": "module",
-    "DistributedDataParallel": "module",
-    "FullyShardedDataParallel": "module",
-    "AveragedModel": "module",
-}
-"""Classes of torch around a network -> attribute that holds the network."""
-
-
-def _refuse_wrappers(model: nn.Module) -> None:
-    faults = []
-    for name, module in model.named_modules():
-        inner = WRAPPERS.get(type(module).__name__)
-        if inner is not None and hasattr(module, inner):
-            path = ".".join(part for part in ("model", name, inner) if part)
-            faults.append(
-                UntraceableNetwork(
-                    f"trace: {name or 'model'} is a {type(module).__name__}; pass the inner module, {path}"
-                )
-            )
-    if faults:
-        raise together(faults)
-
-
 def _run(graph: fx.GraphModule, examples: tuple[Tensor, ...], rules: Mapping[RuleKey, Rule]) -> dict[fx.Node, Any]:
     """The value of every node on the example."""
-    values = _Shapes(graph)
+    values = Shapes(graph)
     try:
         with torch.no_grad():
             values.run(*examples)
@@ -232,7 +152,7 @@ def _without_rule(graph: fx.GraphModule, rules: Mapping[RuleKey, Rule]) -> list[
     for node in graph.graph.nodes:
         if node.op == "call_module":
             try:
-                _describe_of(Call(module=graph.get_submodule(str(node.target)), args=(), kwargs={}), "", rules)
+                described_by(Call(module=graph.get_submodule(str(node.target)), args=(), kwargs={}), "", rules)
             except UnknownOperation as fault:
                 faults.append(UnknownOperation(f"{node.target}: {fault}"))
     return faults
@@ -248,36 +168,6 @@ def _input_range(bits: int | None, wire: Range | None) -> Range:
     if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
         raise BadOption(f"trace: input_bits={bits!r}; give a whole number of at least 1")
     return integers(bits, signed=False)
-
-
-def _graph(model: nn.Module, rules: Mapping[RuleKey, Rule]) -> fx.GraphModule:
-    if isinstance(model, (Describes, *(key for key in rules if isinstance(key, type)))):
-        model = nn.Sequential(model)  # a single layer is a network too
-    tracer = _Tracer(rules)
-    try:
-        return fx.GraphModule(tracer.root if hasattr(tracer, "root") else model, tracer.trace(model))
-    except HwcostError:
-        raise
-    except Exception as error:
-        reason = next(iter(str(error).splitlines()), repr(error))
-        raise UntraceableNetwork(
-            f"{_user_line(error)}: torch.fx cannot follow this: {reason}; "
-            "put the part into one module with a describe() method, or build the hwcost.Pipeline by hand"
-        ) from error
-
-
-def _user_line(error: Exception) -> str:
-    """File, line and source of the innermost frame outside of torch and hwcost."""
-    libraries = (Path(torch.__file__).parent, Path(__file__).parents[1])
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not any(Path(frame.filename).is_relative_to(library) for library in libraries)
-    ]
-    if not frames:
-        return "forward"
-    frame = frames[-1]
-    return f"{frame.filename}:{frame.lineno}: `{frame.line}`"
 
 
 def _assemble(
@@ -310,11 +200,11 @@ def _step(
     names: dict[str, int],
 ) -> Step:
     module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-    name = _name(node)
+    name = name_of(node)
     names[name] = names.get(name, 0) + 1
     if names[name] > 1:  # one module called twice is two pieces of hardware
         name = f"{name}@{names[name]}"
-    streams = tuple(positions[leaf] for leaf in _leaves(node, module) if leaf in positions)
+    streams = tuple(positions[leaf] for leaf in leaves_of(node, module) if leaf in positions)
     call = Call(
         module=module,
         target=None if module is not None else node.target,
@@ -327,20 +217,10 @@ def _step(
     return Step(name=name, kind=kind, describe=describe, inputs=streams, shape=shape, call=call)
 
 
-def _leaves(node: fx.Node, module: nn.Module | None) -> list[fx.Node]:
-    """The nodes that enter, in the order of forward's arguments; one that enters twice stands there twice."""
-    arguments: Any = (node.args, node.kwargs)
-    if module is not None and node.kwargs:
-        arguments = tuple(inspect.signature(module.forward).bind(*node.args, **node.kwargs).arguments.values())
-    leaves: list[fx.Node] = []
-    fx.node.map_arg(arguments, leaves.append)
-    return leaves
-
-
 def _refused_later(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
     """How a call is described; one that cannot be is refused by `Pipeline.layers`, together with all others."""
     try:
-        return _describe_of(call, kind, rules)
+        return described_by(call, kind, rules)
     except UnknownOperation as fault:
         text = str(fault)
 
@@ -350,7 +230,7 @@ def _refused_later(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Call
     return describe
 
 
-def _describe_of(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
+def described_by(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
     """How a call is described: by its own module, or by a rule.
 
     Raises:
@@ -358,21 +238,9 @@ def _describe_of(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callab
     """
     module = call.module
     if isinstance(module, Describes):
-        _refuse_other_forward(type(module))
+        refuse_other_forward(type(module))
         return module.describe
     rule = entry(rules, call)
     if rule is None:
         raise UnknownOperation(f"{kind or type(module).__name__} has no rule and no describe(); {remedy(call)}")
     return lambda *signals, shape: rule(call, *signals, shape=shape)
-
-
-def _refuse_other_forward(kind: type[nn.Module]) -> None:
-    for each in kind.__mro__:
-        if "describe" in vars(each):
-            return
-        if "forward" in vars(each) or "__call__" in vars(each):
-            parent = next(base for base in kind.__mro__ if "describe" in vars(base))
-            raise UnknownOperation(
-                f"{kind.__name__} has a forward of its own, but inherits the describe() of {parent.__name__}, which "
-                "says what another forward does; give it a describe() too"
-            )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation
-from hwcost.graph.spec import Describes
+from hwcost.graph.rules import Describes
 from hwcost.quant.counterparts import COUNTERPARTS, PASSING
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.presets import (

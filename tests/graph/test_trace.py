@@ -155,7 +155,7 @@ class Met(nn.Module):
 
     def __init__(self, twice: bool) -> None:
         super().__init__()
-        self.grid, self.other = learned_activation(bits=5), learned_activation(bits=3)
+        self.grid = learned_activation(bits=5)
         self.first, self.add = QuantReLU(self.grid), QuantAdd([self.grid, self.grid], ready=(1,))
         self.twice = twice
 
