@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from test_report import made_up_run, made_up_trials
+from made_up_study import made_up_run, made_up_trials
 
 from hwcost.report import read_study, write_comparison, write_report
 

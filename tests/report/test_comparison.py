@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_report import made_up_run, made_up_trials
+from made_up_study import made_up_run, made_up_trials
 
 from hwcost.errors import BadStudy
 from hwcost.report import Study, read_study, write_comparison
