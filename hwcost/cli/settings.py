@@ -12,6 +12,7 @@ import click
 import tomli_w
 
 from hwcost.errors import BadOption
+from hwcost.search.storage.masking import masked, masked_if_url
 
 CONFIG = "config"
 
@@ -97,14 +98,13 @@ def resolved(ctx: click.Context) -> str:
     Returns:
         TOML; given again by --config it is the same call.
     """
-    from hwcost.search import masked  # imports Optuna, which no other command line needs
-
     table = {}
     for key, option in keys(ctx.command).items():
         value = ctx.params.get(str(option.name))
         if value is None or value == () or value == {}:
             continue
-        table[key] = masked(value) if key == "storage" else _told(value)  # no password in a file that is published
+        shown = masked(value) if key == "storage" else _told(value)
+        table[key] = masked_if_url(shown) if isinstance(shown, str) else shown  # published, unlike passwords
     return tomli_w.dumps({str(ctx.command.name): table})
 
 

@@ -8,11 +8,12 @@ from .samplers.choose import NSGA2_POPULATION as NSGA2_POPULATION
 from .samplers.choose import Prices as Prices
 from .samplers.choose import check_limits as check_limits
 from .samplers.greybox import GreyBoxSampler as GreyBoxSampler
-from .storage.database import masked as masked
 from .storage.journal import STUDY_NAME as STUDY_NAME
 from .storage.local import JOURNAL as JOURNAL
 from .storage.local import LOCK as LOCK
 from .storage.local import open_study as open_study
+from .storage.masking import masked as masked
+from .storage.masking import masked_command as masked_command
 from .storage.shared import MARK as MARK
 from .storage.shared import join_study as join_study
 from .storage.shared import lead_study as lead_study

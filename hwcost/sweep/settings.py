@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from torch import nn
 from hwcost.errors import BadOption, BadRecipe
 from hwcost.models import RESOURCES, Device
 from hwcost.models.device import device
-from hwcost.search import Objective, Share, masked
+from hwcost.search import Objective, Share, masked_command
 from hwcost.sweep.recipe import Params, Recipe, ask
 from hwcost.sweep.torch_device import accelerator
 from hwcost.sweep.width_space import fix_widths
@@ -67,7 +66,7 @@ class Sweep:
     clock_mhz: float | None = None
     accelerator: str = "cpu"
     share: Share | None = None
-    command: str = field(default_factory=lambda: masked(shlex.join(["hwcost", *sys.argv[1:]])))
+    command: str = field(default_factory=lambda: masked_command(["hwcost", *sys.argv[1:]]))
     configuration: str = ""
 
     def __post_init__(self) -> None:

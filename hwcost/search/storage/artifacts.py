@@ -10,6 +10,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from hwcost.errors import BadOption, BadStudy
 from hwcost.files import replace
+from hwcost.search.storage.masking import masked_if_url
 
 
 class Weights:
@@ -33,7 +34,7 @@ class Weights:
             self._store, failures = _bucket(bucket.strip("/"))
             self._failures += failures
         else:
-            raise BadOption(f"artifacts {where}: neither a folder nor s3://BUCKET; give one of them")
+            raise BadOption(f"artifacts {masked_if_url(where)}: neither a folder nor s3://BUCKET; give one of them")
 
     def keep(self, path: Path, of: Trial | Study) -> str:
         """Send a file there.
@@ -52,7 +53,7 @@ class Weights:
             return upload_artifact(artifact_store=self._store, file_path=str(path), study_or_trial=of)
         except self._failures as error:
             raise BadStudy(
-                f"artifacts {self.where}: cannot be written ({_reason(error)}); mend that and run again"
+                f"artifacts {masked_if_url(self.where)}: cannot be written ({_reason(error)}); mend that and run again"
             ) from error
 
     def fetch(self, identifier: str, path: Path) -> None:
@@ -67,8 +68,8 @@ class Weights:
                 replace(path, reader.read())
         except self._failures as error:
             raise BadStudy(
-                f"artifacts {self.where}: no weights for {path.name}; give --artifacts, the folder or bucket of "
-                "the sweep, as this machine reaches it"
+                f"artifacts {masked_if_url(self.where)}: no weights for {path.name}; give --artifacts, the folder "
+                "or bucket of the sweep, as this machine reaches it"
             ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from hwcost.errors import BadStudy
+from hwcost.search.storage.masking import masked, without_secrets
 
 SILENT_BEATS = 4
 """Heartbeats that a process may miss before it counts as dead: one is lost easily, four are not."""
@@ -26,11 +26,6 @@ _DRIVERS = {
     "mariadb": ("mariadb+pymysql", "mysql"),
 }
 """Kind of a URL -> the driver that it means, and our extra that installs it; a URL may name its own (kind+driver)."""
-
-
-def masked(text: str) -> str:
-    """Without the password of any URL in it: reports and settings are published, passwords are not."""
-    return re.sub(r"(://[^:@/\s]*):[^@/\s]+@", r"\1:***@", text)
 
 
 def connect(url: str, heartbeat_s: int) -> RDBStorage:
@@ -62,10 +57,12 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
         return storage
     except ImportError as error:
         remedy = f"pip install 'hwcost[{extra}]'" if extra else "install it with pip"
-        raise BadStudy(f"storage {masked(url)}: no driver ({error.__cause__ or error}); {remedy}") from error
+        raise BadStudy(
+            f"storage {masked(url)}: no driver ({_reason(error.__cause__ or error, url)}); {remedy}"
+        ) from error
     except (SQLAlchemyError, StorageInternalError, ValueError) as error:
         raise BadStudy(
-            f"storage {masked(url)}: cannot be opened ({_first_line(error)}); start the database, or mend the URL"
+            f"storage {masked(url)}: cannot be opened ({_reason(error, url)}); start the database, or mend the URL"
         ) from error
 
 
@@ -90,11 +87,13 @@ def told_in_one_line(url: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:
         raise BadStudy(
-            f"storage {masked(url)}: lost ({_first_line(error)}); what is finished is kept, run the command again"
+            f"storage {masked(url)}: lost ({_reason(error, url)}); what is finished is kept, run the command again"
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException, url: str) -> str:
+    """The first line of an error, without secrets; only its kind where the URL hides them too well."""
     while isinstance(error, StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
-    return masked(next(iter(str(error).splitlines()), type(error).__name__))
+    line = next(iter(str(error).splitlines()), "")
+    return without_secrets(line, url) or type(error).__name__

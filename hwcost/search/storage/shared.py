@@ -19,9 +19,10 @@ from hwcost.files import parse_json, replace
 from hwcost.search.protocol import Objective
 from hwcost.search.samplers.choose import Prices
 from hwcost.search.storage.artifacts import Weights
-from hwcost.search.storage.database import connect, masked, told_in_one_line
+from hwcost.search.storage.database import connect, told_in_one_line
 from hwcost.search.storage.identity import compare, identity_of
 from hwcost.search.storage.local import JOURNAL, sole_writer
+from hwcost.search.storage.masking import masked
 from hwcost.search.storage.shared_study import Share, SharedStudy
 
 MARK = "shared.json"
