@@ -58,7 +58,7 @@ class OutOfMemory(HwcostError):
 
 
 class DivergedTraining(HwcostError):
-    """The loss became NaN or infinite."""
+    """A training whose loss, or a network whose weights became NaN or infinite."""
 
 
 def together(faults: Sequence[HwcostError]) -> HwcostError:

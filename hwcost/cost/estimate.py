@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, widest
+from hwcost.graph.soundness import check_weights
 from hwcost.graph.spec import Layer, MatVec
 from hwcost.models import Dataflow, Device, Fold, HardwareModel, Placed, place
 from hwcost.models.calibration.error_band import BANDS
@@ -206,13 +207,15 @@ def estimate(pipeline: HasLayers, model: Dataflow, *, shell: Shell = NO_SHELL) -
         An Estimate; its totals, without the shell, equal `hardware_cost` to the last bit.
 
     Raises:
-        BadOption: a model without part, folding and clock. Else as `price`.
+        BadOption: a model without part, folding and clock. DivergedTraining: weights that are NaN or infinite. Else as
+            `price`.
     """
     if not isinstance(model, Dataflow):
         raise BadOption(
             f"estimate: {type(model).__name__} has no part, folding and clock to estimate on; give a Dataflow, or "
             "price with hardware_cost"
         )
+    check_weights(pipeline)
     with torch.no_grad():
         bill = price(pipeline, model)
     folds = _folds(bill, model)

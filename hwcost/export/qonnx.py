@@ -13,6 +13,7 @@ from hwcost.export.graph import Graph, Plain
 from hwcost.export.places import Place, Stream, Writer, on_grid
 from hwcost.export.writers import WRITERS
 from hwcost.graph.rules import Call, entry
+from hwcost.graph.soundness import check_weights
 from hwcost.graph.trace import Pipeline
 from hwcost.integer import IntegerNetwork
 from hwcost.integer.meaning import Meaning
@@ -45,6 +46,7 @@ def plain_onnx(pipeline: Pipeline, *, input_step: float | None = None) -> onnx.M
 
 
 def _written(graph: Graph, pipeline: Pipeline, input_step: float | None) -> onnx.ModelProto:
+    check_weights(pipeline)
     entering, meanings = _meanings(pipeline, input_step)
     streams: list[Stream] = []
     ports: dict[str, tuple[int, ...]] = {}

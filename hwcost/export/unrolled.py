@@ -12,6 +12,7 @@ from torch import Tensor
 from hwcost.errors import HwcostError, UnknownOperation, UnknownPrecision
 from hwcost.export.netlist import Netlist, Port, Stream
 from hwcost.graph.ranges import between
+from hwcost.graph.soundness import check_weights
 from hwcost.graph.spec import Layer, MatVec, Pool, Window
 from hwcost.graph.trace import Pipeline, Step
 from hwcost.integer import LOWERINGS, IntegerNetwork
@@ -91,6 +92,7 @@ def _left(network: IntegerNetwork) -> Meaning:
 
 def _refuse(pipeline: Pipeline) -> None:
     """All layers that cannot be built, at once."""
+    check_weights(pipeline)
     faults = []
     for step, layer in zip(pipeline.steps, pipeline.layers(), strict=True):
         why = _fault(step, layer)
