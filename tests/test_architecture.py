@@ -126,9 +126,6 @@ PENDING_PARAMETERS: set[str] = {
 }
 
 PENDING_NAMES: set[tuple[str, str]] = {
-    ("cli.calibrate", "cli.calibration"),
-    ("cli.calibrate", "models.calibration"),
-    ("cli.devices", "models.device"),
     ("export.products", "quant.layers.product"),
     ("integer.grids", "search.samplers.grid"),
     ("integer.products", "quant.layers.product"),

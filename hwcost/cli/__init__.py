@@ -1,4 +1,4 @@
-"""The command line; its exit statuses are those of `STATUSES`."""
+"""Command line of hwcost; `STATUSES` lists its exit statuses."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from hwcost.cli.group import Group, Lazy, complain
 
 STATUSES = {
     0: "done",
-    1: "a fault of hwcost (a traceback says where), or nobody reads the output any more",
-    2: "bad input, one line says what and how to mend it",
-    130: "interrupted, all saved",
+    1: "a fault of hwcost (the traceback shows where), or the reader of the output is gone",
+    2: "bad input; one line names the cause and the remedy",
+    130: "interrupted; everything finished is saved",
 }
 """Exit status -> what it means."""
 
 COMMANDS = {
     "estimate": Lazy("hwcost.cli.estimate:estimate_command", "Price NETWORK on a part, layer by layer."),
-    "train": Lazy("hwcost.cli.train:train_command", "Train one trial of a study again, and compare."),
-    "sweep": Lazy("hwcost.cli.sweep:sweep_command", "Search bit-widths and budgets for RECIPE; write a Pareto report."),
-    "worker": Lazy("hwcost.cli.worker:worker_command", "Train trials of STUDY, which a sweep elsewhere leads."),
+    "train": Lazy("hwcost.cli.train:train_command", "Train one trial of a study again and compare."),
+    "sweep": Lazy(
+        "hwcost.cli.sweep:sweep_command", "Search bit-widths and budgets for RECIPE and write a Pareto report."
+    ),
+    "worker": Lazy("hwcost.cli.worker:worker_command", "Train trials of STUDY for a sweep on another machine."),
     "report": Lazy("hwcost.cli.report:report_command", "Write the report of a STUDY folder again."),
-    "verify": Lazy("hwcost.cli.verify:verify_command", "Synthesize the blocks of TARGET and compare."),
-    "calibrate": Lazy("hwcost.cli.calibrate:calibrate_command", "Fit the models' constants to synthesized units."),
+    "verify": Lazy(
+        "hwcost.cli.verify:verify_command", "Synthesize the blocks of TARGET and compare with the estimate."
+    ),
+    "calibrate": Lazy("hwcost.cli.law_constants:calibrate_command", "Fit the models' constants to synthesized units."),
     "export": Lazy("hwcost.cli.export:export_command", "Write NETWORK for other tools: FINN, QONNX, Verilog."),
-    "devices": Lazy("hwcost.cli.devices:devices_command", "List the FPGA parts that --device can name."),
-    "doctor": Lazy("hwcost.cli.doctor:doctor_command", "Say what works here, and how to get what does not."),
+    "devices": Lazy("hwcost.cli.device_table:devices_command", "List the FPGA parts that --device can name."),
+    "doctor": Lazy("hwcost.cli.doctor:doctor_command", "Report what works on this machine and how to get the rest."),
     "completion": Lazy("hwcost.cli.completion:completion_command", "Print the completion script of a shell."),
 }
 
@@ -35,8 +39,6 @@ COMMANDS = {
 @click.group(
     cls=Group,
     lazy=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    invoke_without_command=True,
     epilog=f"Exit status: {'; '.join(f'{status} {meaning}' for status, meaning in STATUSES.items())}. "
     "Every command takes --config FILE.toml.",
 )

@@ -1,8 +1,6 @@
-"""An estimate as tables, for people."""
+"""Estimate as tables."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rich.console import Console
 
@@ -20,11 +18,11 @@ SHORT = {
     "multiplexers": "mux",
     "reduction": "pool",
 }
-"""Parts of a bill as columns of a table that fits a terminal."""
+"""Parts of a bill, abbreviated so that the table fits a terminal."""
 
 
 def show(result: Estimate, *, explain: bool) -> None:
-    """The table of layers, then the totals against the part."""
+    """Print the table of layers, then the totals against the part."""
     names = {"weight_bits": "W", "input_bits": "A", "acc_bits": "acc", "output_bits": "out", "share": "part"}
     columns = [name for name in result.layers.columns if name not in ("DSP", "URAM") or result.layers[name].any()]
     layers = table(*(names.get(column, column) for column in columns))
@@ -64,7 +62,7 @@ def _totals(result: Estimate, out: Console) -> None:
 
 
 def _explain(result: Estimate, out: Console) -> None:
-    """Where the LUTs go; what one bit less of each width saves."""
+    """Print where the LUTs go, and the savings of one bit less of each width."""
     parts = result.breakdown.loc[:, result.breakdown.any()]
     where = table("LUT of", *(SHORT.get(str(name), str(name)) for name in parts.columns), "sum")
     for header in where.columns[1:]:
@@ -85,14 +83,14 @@ def _explain(result: Estimate, out: Console) -> None:
     out.print(prices)
     if best := max(result.shadow_prices, key=lambda price: price.saves["LUT"], default=None):
         out.print(
-            f"the bit that saves most LUTs: {best.layer}, {best.stream}, {best.bits} -> {best.bits - 1}. A bit less of "
-            "weights or inputs also makes the accumulator behind a bit narrower: add its row"
+            f"the bit that saves most LUTs: {best.layer}, {best.stream}, {best.bits} -> {best.bits - 1}. One bit less "
+            "of weights or inputs also narrows the accumulator by one bit: add its row"
         )
 
 
-def _cell(column: str, value: Any) -> str:
+def _cell(column: str, value: object) -> str:
     if value is None:
         return "-"
-    if column == "share":
-        return f"{value:.1%}"
-    return value if isinstance(value, str) else f"{value:,.0f}"
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.1%}" if column == "share" else f"{value:,.0f}"

@@ -1,4 +1,4 @@
-"""hwcost completion: what makes Tab complete commands, flags, parts, networks and recipes."""
+"""`hwcost completion`: Tab completes commands, flags, and names of parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command builds a network on a part: folding, styles, shell."""
+"""Hardware of a network as the command line describes it: folding, styles, shell."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
-from hwcost.cli.options import Command
+from hwcost.cli.network import Defaults
+from hwcost.cli.options import Target, gathered
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, Device, Fold, target_fps
+from hwcost.models.device import device
 from hwcost.models.folding.most_fps import Design, least_share, most_fps
 from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS
@@ -24,37 +26,37 @@ SHELL_NAMES = [one.name for one in SHELLS]
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """The options of `on_a_design`, as given.
+    """Options of a design, as given.
 
     Attributes:
-        folding: a file with PE and SIMD by unit; fastest: whether to fill the part instead.
-        multipliers, weight_memory: a style, or "any" to choose per layer by what the part has of each.
-        weight_banks, thresholds, flow, writable: as `Dataflow`.
-        shell: name of what the board adds.
+        folding: a file with PE and SIMD of every unit; fastest: whether to fill the part instead.
+        multipliers, weight_memory: a style, or "any" to choose one for each layer by the resources of the part.
+        weight_banks, thresholds, flow, writable: as in `Dataflow`.
+        shell: name of the shell that the board adds.
     """
 
-    folding: Path | None
-    fastest: bool
-    multipliers: str
-    weight_memory: str
-    weight_banks: str
-    thresholds: str
-    flow: str
-    writable: bool
-    shell: str
+    folding: Path | None = None
+    fastest: bool = False
+    multipliers: str = "lut"
+    weight_memory: str = "auto"
+    weight_banks: str = "shared"
+    thresholds: str = "search"
+    flow: str = "rtl"
+    writable: bool = False
+    shell: str = "none"
 
-    def model(
-        self, pipeline: Pipeline, part: Device, clock_mhz: float, fps: float | None, default_fps: float
-    ) -> Dataflow:
-        """The pipeline on a part.
+    def model(self, pipeline: Pipeline, target: Target, defaults: Defaults) -> Dataflow:
+        """Fold the pipeline on a part, and leave room for the shell where the part is to be filled.
 
         Args:
             pipeline: the network.
-            part: with everything on it; the shell is left room for where the part is to be filled.
-            clock_mhz: of the fabric.
-            fps: frames per second that were asked for; None for `default_fps`, or for what a folding gives.
+            target: part, frame rate and clock, as given.
+            defaults: what replaces those that were not given.
         """
-        if sum((self.folding is not None, self.fastest, fps is not None)) > 1:
+        part = device(defaults.device if target.part is None else target.part)
+        clock_mhz = defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz
+        fps = defaults.fps if target.fps is None else target.fps
+        if sum((self.folding is not None, self.fastest, target.fps is not None)) > 1:
             raise BadOption("--folding, --fastest and --fps exclude each other; give one")
         shared: dict[str, Any] = {"weight_banks": self.weight_banks, "thresholds": self.thresholds, "flow": self.flow}
         styles: dict[str, Any] = {"multipliers": self.multipliers, "weight_memory": self.weight_memory}
@@ -63,7 +65,7 @@ class Build:
             folding = read_folding(self.folding)
             self._no_choice("--folding")
         elif self.fastest or "any" in styles.values():
-            design = self._chosen(pipeline, part, clock_mhz, None if self.fastest else fps or default_fps)
+            design = self._chosen(pipeline, part, clock_mhz, None if self.fastest else fps)
             folding, styles = (
                 design.folding,
                 {
@@ -72,11 +74,11 @@ class Build:
                 },
             )
         else:
-            folding = target_fps(pipeline, fps or default_fps, clock_mhz=clock_mhz, **styles, **shared)
+            folding = target_fps(pipeline, fps, clock_mhz=clock_mhz, **styles, **shared)
         return Dataflow(device=part, folding=folding, clock_mhz=clock_mhz, writable=self.writable, **styles, **shared)
 
     def around(self) -> Shell:
-        """What the board adds."""
+        """Shell that the board adds."""
         return shell(self.shell)
 
     def _chosen(self, pipeline: Pipeline, part: Device, clock_mhz: float, fps: float | None) -> Design:
@@ -97,14 +99,14 @@ class Build:
     def _no_choice(self, why: str) -> None:
         for name, value in (("--multipliers", self.multipliers), ("--weight-memory", self.weight_memory)):
             if value == "any":
-                raise BadOption(f"{name} any chooses foldings too, but {why} gives them; name a style")
+                raise BadOption(f"{name} any also chooses the folding, which {why} gives; name a style")
 
 
 def read_folding(path: Path) -> dict[str, Fold]:
-    """PE and SIMD by unit, from JSON: {"conv1": {"PE": 16, "SIMD": 3}, ...}; "Defaults" of a FINN file is left out.
+    """Read PE and SIMD of every unit from JSON: {"conv1": {"PE": 16, "SIMD": 3}, ...}; "Defaults" is skipped.
 
     Raises:
-        BadOption: a file that cannot be read or says something else; names the entry.
+        BadOption: the file cannot be read, or an entry has another form; the message names it.
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -123,25 +125,24 @@ def read_folding(path: Path) -> dict[str, Fold]:
     return folds
 
 
-def on_a_design(command: Command) -> Command:
-    """The options of `Build`."""
-    for option in (
-        click.option("--shell", type=click.Choice(SHELL_NAMES), default="none", show_default=True,
-                     help="What the board adds."),
-        click.option("--writable", is_flag=True, help="Weights and thresholds can be exchanged at run time."),
-        click.option("--flow", type=click.Choice(FLOWS), default="rtl", show_default=True,
-                     help="How units are written."),
-        click.option("--thresholds", type=click.Choice(THRESHOLDS), default="search", show_default=True,
-                     help="Comparators of an activation."),
-        click.option("--weight-banks", type=click.Choice(BANKS), default="shared", show_default=True,
-                     help="One weight memory per unit or per PE."),
-        click.option("--weight-memory", type=click.Choice((*MEMORIES, "any")), default="auto", show_default=True,
-                     help="Of all units; any: chosen per layer by what the part has."),
-        click.option("--multipliers", type=click.Choice((*MULTIPLIERS, "any")), default="lut", show_default=True,
-                     help="Of all units; any: chosen per layer by what the part has."),
-        click.option("--fastest", is_flag=True, help="Fold for most frames/s within what the part digests."),
-        click.option("--folding", type=click.Path(path_type=Path), metavar="FILE",
-                     help="JSON with PE and SIMD of every unit."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+with_design = gathered(
+    Build,
+    "design",
+    click.option("--folding", type=click.Path(path_type=Path), metavar="FILE",
+                 help="JSON file with PE and SIMD of every unit."),
+    click.option("--fastest", is_flag=True, help="Fold for the highest frame rate that place and route can fit."),
+    click.option("--multipliers", type=click.Choice((*MULTIPLIERS, "any")), default="lut", show_default=True,
+                 help="Multipliers of all units; any chooses for each layer."),
+    click.option("--weight-memory", type=click.Choice((*MEMORIES, "any")), default="auto", show_default=True,
+                 help="Weight memory of all units; any chooses for each layer."),
+    click.option("--weight-banks", type=click.Choice(BANKS), default="shared", show_default=True,
+                 help="One weight memory per unit or per PE."),
+    click.option("--thresholds", type=click.Choice(THRESHOLDS), default="search", show_default=True,
+                 help="Comparators of an activation."),
+    click.option("--flow", type=click.Choice(FLOWS), default="rtl", show_default=True,
+                 help="Design entry of the units."),
+    click.option("--writable", is_flag=True, help="Make weights and thresholds exchangeable at run time."),
+    click.option("--shell", type=click.Choice(SHELL_NAMES), default="none", show_default=True,
+                 help="Shell that the board adds."),
+)  # fmt: skip
+"""Add the options of `Build`; the command takes them as `design`."""

@@ -1,4 +1,4 @@
-"""hwcost doctor: what works on this machine, and how to get what does not."""
+"""`hwcost doctor`: report what works on this machine and how to get the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from hwcost.errors import BadOption
 
 TRY_S = 120
-"""Seconds that one trial of `--try` may take."""
+"""Time limit of one process of --try, in seconds."""
 
 TRAIN = """
 import os, torch
@@ -36,17 +36,17 @@ print(f"{torch.cuda.get_device_name(0)}; hwcost sweep --accelerator cuda")
 """
 
 SYNTHESIZE = "from hwcost.synth.yosys import find; print(find(None).name)"
-"""The synthesizer that `hwcost verify` would take."""
+"""Start of the synthesizer that `hwcost verify` would use."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried.
+    """Result of one check.
 
     Attributes:
-        name: what; detail: what was found; works: whether it can be used.
+        name: name of what was checked; works: whether it can be used; detail: version, or the failure.
         remedy: how to get it; empty where it works.
-        needed: whether nothing runs without it.
+        needed: whether hwcost cannot run without it.
     """
 
     name: str
@@ -59,16 +59,16 @@ class Finding:
 @click.command("doctor")
 @click.argument("study", required=False, type=click.Path(path_type=Path))
 @click.option("--try", "start", is_flag=True, help="Also train one step and look for an accelerator and a synthesizer.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor_command(study: Path | None, start: bool, as_json: bool) -> None:
-    """Say what works on this machine, and how to get what does not; or repair the journal of the folder STUDY.
+    """Report what works on this machine and how to get the rest, or repair the journal of the folder STUDY.
 
-    The packages are looked up, and a study's database is written. Nothing heavy is imported; --try also starts
-    PyTorch and the synthesizer, each in a process of its own, which takes some seconds.
+    The versions of all packages are compared with the requirements, and a database is written to the current folder.
+    --try also starts PyTorch and the synthesizer, each in its own process, which takes some seconds.
 
-    The exit status is 2 where something fails that nothing runs without; a missing extra is only reported.
+    The exit status is 2 if something fails that hwcost cannot run without; a missing extra is only reported.
 
-    A repair drops the damaged lines of the journal, says what each of them costs, and keeps the damaged file.
+    A repair drops the damaged lines of the journal, reports what each of them costs, and keeps the damaged file.
 
     \b
     Example:
@@ -83,7 +83,7 @@ def doctor_command(study: Path | None, start: bool, as_json: bool) -> None:
         click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
     else:
         for finding in found:
-            _tell(finding)
+            _print(finding)
         if not start:
             click.echo("training, accelerator and synthesizer were not tried; hwcost doctor --try starts them")
     broken = [finding for finding in found if finding.needed and not finding.works]
@@ -92,7 +92,7 @@ def doctor_command(study: Path | None, start: bool, as_json: bool) -> None:
 
 
 def _repair(study: Path, as_json: bool) -> None:
-    from hwcost.search.storage.repair import repair_journal  # with Optuna, which only this needs
+    from hwcost.search.storage.repair import repair_journal  # imports Optuna, which nothing else here needs
 
     repair = repair_journal(study)
     if as_json:
@@ -106,8 +106,8 @@ def _repair(study: Path, as_json: bool) -> None:
         click.echo(f"repaired; the damaged journal is kept as {repair.backup}")
 
 
-def _tell(finding: Finding) -> None:
-    """One finding; a line of its own for the remedy, so that it can be copied."""
+def _print(finding: Finding) -> None:
+    """Print one finding; the remedy has its own line, so that it can be copied."""
     mark, colour = (
         ("works", "green") if finding.works else ("broken", "red") if finding.needed else ("missing", "yellow")
     )
@@ -117,7 +117,7 @@ def _tell(finding: Finding) -> None:
 
 
 def examine(*, start: bool) -> Iterator[Finding]:
-    """Look at everything, the needed first.
+    """Check everything, the needed first.
 
     Args:
         start: whether to start PyTorch and the synthesizer too.
@@ -132,7 +132,7 @@ def examine(*, start: bool) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """The requirements of hwcost as it is installed: a line each for the needed ones and for every extra."""
+    """Compare the requirements of the installed hwcost: one finding for the needed ones and one for each extra."""
     extras: dict[str, list[Requirement]] = {}
     for text in requires("hwcost") or []:
         requirement = Requirement(text)
@@ -156,28 +156,30 @@ def _extras() -> list[str]:
 
 
 def _lacking(requirement: Requirement) -> str:
-    """What is wrong with an installed package; empty where nothing is."""
+    """Fault of an installed package, empty if there is none."""
     try:
         have = version(requirement.name)
     except PackageNotFoundError:
         return f"no {requirement.name}"
-    return "" if requirement.specifier.contains(have, prereleases=True) else f"{requirement} wanted, {have} is here"
+    return "" if requirement.specifier.contains(have, prereleases=True) else f"{requirement} required, {have} installed"
 
 
 def _storage() -> Finding:
-    """A database like those that studies are kept in, in a folder like theirs."""
+    """Write a database like that of a study in the current folder."""
     try:
         with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
             with sqlite3.connect(Path(folder) / "try.db") as connection:
                 mode = connection.execute("pragma journal_mode=wal").fetchone()[0]
             connection.close()
     except (OSError, sqlite3.Error) as error:
-        return Finding("storage", False, f"{Path.cwd()}: {error}", "go to a folder you may write to", needed=True)
+        return Finding(
+            "storage", False, f"{Path.cwd()}: {error}", "change to a folder that you may write to", needed=True
+        )
     return Finding("storage", True, f"SQLite {sqlite3.sqlite_version} here, journal mode {mode}", needed=True)
 
 
 def _started(name: str, script: str, remedy: str, *, needed: bool = False) -> Finding:
-    """Run a script in a process of its own, which may crash; what it prints last is what was found."""
+    """Run a script in its own process, which may crash; its last line of output becomes the detail."""
     try:
         ended = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, text=True, timeout=TRY_S, check=False

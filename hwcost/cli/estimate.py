@@ -5,48 +5,44 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas as pd
 
 from hwcost.cli.bill import show
-from hwcost.cli.design import Build, on_a_design
+from hwcost.cli.design import Build, with_design
 from hwcost.cli.network import pipeline_of
-from hwcost.cli.options import on_a_part
+from hwcost.cli.options import Target, with_target
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadOption
-from hwcost.models.device import device
 
 
 @click.command("estimate")
 @click.argument("network", default="lenet")
-@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
-@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
-@on_a_part
-@on_a_design
-@click.option("--explain", is_flag=True, help="Also where the LUTs go, and what one bit less would save.")
+@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
+@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
+@with_target
+@with_design
+@click.option("--explain", is_flag=True, help="Show where the LUTs go and what one bit less would save.")
 @click.option("--corrections", "factors", type=click.Path(path_type=Path), help="corrections.json of `hwcost verify`.")
-@click.option("--json", "as_json", is_flag=True, help="For machines: everything as JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="For machines: the layers as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the layers as CSV.")
 def estimate_command(
     network: str,
     shape: str | None,
     input_bits: int | None,
-    part: str | None,
-    fps: float | None,
-    clock_mhz: float | None,
+    target: Target,
+    design: Build,
     explain: bool,
     factors: Path | None,
     as_json: bool,
     as_csv: bool,
-    **build: Any,
 ) -> None:
     """Price NETWORK on a part, layer by layer, at its current bit-widths.
 
-    NETWORK is lenet (default), cnv-w1a1, cnv-w2a2, a recipe (at its first anchor), or package.module:factory or
-    file.py:factory, a function without arguments that returns the network; then --input gives the shape of a sample.
-    A QONNX file, mynet.onnx, says all of that itself.
+    NETWORK is lenet (default), cnv-w1a1, cnv-w2a2, a recipe (at its first anchor), or a function without arguments that
+    returns the network, as package.module:factory or file.py:factory; --input then gives the shape of a sample. A QONNX
+    file, mynet.onnx, needs no --input.
 
     \b
     Example:
@@ -54,11 +50,8 @@ def estimate_command(
     """
     if as_json and as_csv:
         raise BadOption("--json and --csv both given; give one")
-    design = Build(**build)
     pipeline, defaults = pipeline_of(network, shape, input_bits)
-    clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
-    target = device(defaults.device if part is None else part)
-    result = estimate(pipeline, design.model(pipeline, target, clock, fps, defaults.fps), shell=design.around())
+    result = estimate(pipeline, design.model(pipeline, target, defaults), shell=design.around())
     if factors is not None:
         result = _corrected(result, factors)
     if as_json:
@@ -70,7 +63,7 @@ def estimate_command(
 
 
 def _corrected(result: Estimate, path: Path) -> Estimate:
-    """The LUTs of every layer times measured / estimated, as `hwcost verify` found them for this network."""
+    """Scale the LUTs of every layer by measured / estimated, as `hwcost verify` found for this network."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         layers = result.layers.copy()

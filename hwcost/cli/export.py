@@ -1,45 +1,48 @@
-"""hwcost export: a network as files for other tools."""
+"""`hwcost export`: a network as files for other tools."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from hwcost.cli.design import Build, on_a_design
+from hwcost.cli.design import Build, with_design
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import on_a_part
+from hwcost.cli.options import Target, with_target
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
 from hwcost.graph.trace import Pipeline
-from hwcost.models.device import device
 from hwcost.sweep.recipe import load_recipe
 
 FORMS = ("finn", "qonnx", "onnx", "verilog")
+HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
+"""Options that only a folding file has a use for."""
 
 
 @click.command("export")
 @click.argument("network", default="lenet")
 @click.option("--to", "form", type=click.Choice(FORMS), default="finn", show_default=True, help="Kind of file.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
-@click.option("--trial", type=click.IntRange(min=0), help="Of a study: its network as the trial left it; not for finn.")
-@click.option("--refit", is_flag=True, help="With --trial: the network as `hwcost sweep --refit` left it.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the study's data set.")
-@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
-@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
+@click.option(
+    "--trial", type=click.IntRange(min=0), help="Export the trained network of this trial of a study; not for finn."
+)
+@click.option("--refit", is_flag=True, help="With --trial: the network after `hwcost finish --refit`.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the data set of the study.")
+@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
+@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @click.option(
     "--input-step",
     type=float,
-    help="Value of one integer that enters; not for finn.  [default: 2^-input bits; of a study none]",
+    help="Value of one integer step of the input; not for finn.  [default: 2^-input bits; none for a study]",
 )
-@click.option("--json", "as_json", is_flag=True, help="For machines: the files written, and what is in them.")
-@on_a_part
-@on_a_design
+@click.option("--json", "as_json", is_flag=True, help="Print the written files and their content as JSON.")
+@with_target
+@with_design
 def export_command(
     network: str,
     form: str,
@@ -50,19 +53,17 @@ def export_command(
     shape: str | None,
     input_bits: int | None,
     input_step: float | None,
-    part: str | None,
-    fps: float | None,
-    clock_mhz: float | None,
     as_json: bool,
-    **build: Any,
+    target: Target,
+    design: Build,
 ) -> None:
     """Write NETWORK for other tools.
 
     finn is FINN's folding configuration (JSON). qonnx is the network with Quant nodes, for FINN, hls4ml and the qonnx
     package; onnx is the same in standard nodes (QCDQ), for onnxruntime. verilog is a network of dense layers, fully
-    unrolled, with its interface beside it (JSON). NETWORK and the options of its design, which only finn takes, are
-    those of `hwcost estimate`. A network by its name has untrained weights: name the folder of a study with --trial,
-    or from a script use hwcost.export.qonnx or .verilog on your own.
+    unrolled, with its interface in a JSON file next to it. NETWORK is as in `hwcost estimate`, and so are the
+    options of its design, which only finn takes. A named network has untrained weights: for trained ones name the
+    folder of a study with --trial, or call hwcost.export.qonnx or hwcost.export.verilog from a script.
 
     \b
     Example:
@@ -70,32 +71,29 @@ def export_command(
       hwcost export cnv-w2a2 --to qonnx -o cnv.onnx
       hwcost export letter --to verilog -o letter.v
     """
-    design = Build(**build)
     if trial is not None or refit or data is not None:
         if form == "finn":
-            raise BadOption("--to finn: a folding holds no weights; leave --trial, --refit and --data out")
-        _only_the_network(form, {"part", "fps", "clock_mhz", "shape", "input_bits", *build})
+            raise BadOption("--to finn: a folding holds no weights; omit --trial, --refit and --data")
+        _only_the_network(form, [*HARDWARE, "shape", "input_bits"])
         pipeline = _of_a_study(network, trial, data, refit=refit)
         if pipeline.inputs[0].range.known and input_step is None:
-            raise BadOption(f"{network}: what one integer of its data stands for is not recorded; give --input-step")
+            raise BadOption(f"{network}: the value of one integer step of its data is not recorded; give --input-step")
         _say(form, _network(pipeline, form, out, input_step), as_json)
         return
     pipeline, defaults = pipeline_of(network, shape, input_bits)
     if form != "finn":
-        _only_the_network(form, {"part", "fps", "clock_mhz", *build})
+        _only_the_network(form, HARDWARE)
         _say(form, _network(pipeline, form, out, input_step), as_json)
         return
     if input_step is not None:
-        raise BadOption("--input-step: a folding has no values; leave it out")
-    clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
-    target = device(defaults.device if part is None else part)
-    nodes = finn_folding(pipeline, design.model(pipeline, target, clock, fps, defaults.fps))
+        raise BadOption("--input-step: a folding file has no values; omit it")
+    nodes = finn_folding(pipeline, design.model(pipeline, target, defaults))
     _write(out, (json.dumps(nodes, indent=2) + "\n").encode())
     _say(form, {out: f"{len(nodes) - 1} nodes"}, as_json)
 
 
 def _say(form: str, written: Mapping[Path, str], as_json: bool) -> None:
-    """What was written: file -> what is in it."""
+    """Print the files that were written: file -> content."""
     if as_json:
         files = [{"file": str(file), "holds": holds} for file, holds in written.items()]
         click.echo(json.dumps({"form": form, "files": files}, indent=2))
@@ -104,12 +102,12 @@ def _say(form: str, written: Mapping[Path, str], as_json: bool) -> None:
         click.echo(f"{file}: {holds}")
 
 
-def _only_the_network(form: str, others: set[str]) -> None:
-    """Nothing was said about hardware that the file cannot hold."""
+def _only_the_network(form: str, others: Sequence[str]) -> None:
+    """Refuse options of hardware, which the file cannot hold."""
     context = click.get_current_context()
     given = [name for name in sorted(others) if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if given:
-        raise BadOption(f"--to {form}: holds a network without its folding; leave {', '.join(given)} out")
+        raise BadOption(f"--to {form}: the file holds no folding; omit {', '.join(given)}")
 
 
 def _of_a_study(folder: str, trial: int | None, data: Path | None, *, refit: bool) -> Pipeline:
@@ -117,13 +115,13 @@ def _of_a_study(folder: str, trial: int | None, data: Path | None, *, refit: boo
 
     if trial is None:
         raise BadOption(
-            f"{folder}: --data and --refit are of a study; give --trial, the number of one of its trials, too"
+            f"{folder}: --data and --refit apply to a study; also give --trial, the number of one of its trials"
         )
     return recall(Path(folder), trial, lambda name: load_recipe(name, RECIPES), data, refit=refit).pipeline
 
 
 def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> dict[Path, str]:
-    """Writes it; file -> what is in it."""
+    """Write the network; returns file -> content."""
     (entering,) = pipeline.inputs
     if entering.range.known and input_step is None:
         input_step = 2.0 ** -float(entering.range.bits.detach())
@@ -146,11 +144,11 @@ def _verilog(pipeline: Pipeline, out: Path, input_step: float | None) -> dict[Pa
     name = re.sub(r"\W", "_", out.stem, flags=re.ASCII)
     made = verilog(pipeline, input_step=input_step, name=name if name[:1].isalpha() else f"net_{name}")
     cycles = made.interface["latency_cycles"]
-    beside = out.with_suffix(".json")
+    interface = out.with_suffix(".json")
     _write(out, made.text.encode())
-    _write(beside, (json.dumps(made.interface, indent=2) + "\n").encode())
-    told = f"module {made.interface['module']}, {cycles} clock cycles to a result"
-    return {out: told, beside: "what its integers are"}
+    _write(interface, (json.dumps(made.interface, indent=2) + "\n").encode())
+    summary = f"module {made.interface['module']}, {cycles} clock cycles to a result"
+    return {out: summary, interface: "meaning of its integers"}
 
 
 def _write(out: Path, content: bytes) -> None:

@@ -1,11 +1,11 @@
-"""The group of all commands: each is imported when it is called; an error raised on purpose is one line, status 2."""
+"""Group of all commands: each is imported when it is called; a deliberate error is one line and exit status 2."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -15,7 +15,7 @@ from hwcost.errors import HwcostError
 
 
 class Lazy(NamedTuple):
-    """A command that is not imported yet.
+    """Command that is not imported yet.
 
     Attributes:
         where: package.module:name.
@@ -27,21 +27,41 @@ class Lazy(NamedTuple):
 
 
 def complain(message: str) -> None:
-    """One line on standard error, whatever the message holds."""
+    """Print a message as one line on standard error."""
     lines = (line.strip().removesuffix(";") for line in message.splitlines())
     click.echo(f"hwcost: error: {'; '.join(line for line in lines if line)}", err=True)
 
 
 class Group(click.Group):
-    """Turns every error raised on purpose into one line and exit status 2.
+    """Group that turns every deliberate error into one line and exit status 2.
 
     Args:
+        name: of the program.
+        callback: the function without a command.
         lazy: name -> command; in the order of the help.
-        options: as `click.Group`.
+        epilog: last paragraph of the help.
+        params, help: as in `click.Group`.
     """
 
-    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        lazy: Mapping[str, Lazy],
+        callback: Callable[..., object] | None = None,
+        params: list[click.Parameter] | None = None,
+        help: str | None = None,
+        epilog: str | None = None,
+    ) -> None:
+        super().__init__(
+            name,
+            callback=callback,
+            params=params,
+            help=help,
+            epilog=epilog,
+            invoke_without_command=True,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -64,7 +84,7 @@ class Group(click.Group):
         name = args[0] if args else ""
         if name and name not in self.lazy and not name.startswith("-"):
             near = difflib.get_close_matches(name, self.lazy, n=1)
-            known = f"do you mean {near[0]}?" if near else f"known: {', '.join(self.lazy)}"
+            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(self.lazy)}"
             raise click.UsageError(f"no command {name!r}; {known}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -81,7 +101,7 @@ class Group(click.Group):
             if name.startswith(incomplete)
         ]
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except HwcostError as error:

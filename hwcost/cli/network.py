@@ -1,8 +1,9 @@
-"""The networks that a command can name: built-in ones, recipes, and factories of the user."""
+"""Networks that a command can name: built-in networks, recipes, and factories of the user."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -10,8 +11,6 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.importers.qonnx import from_qonnx
-from hwcost.models import Dataflow, target_fps
-from hwcost.models.device import device
 from hwcost.sweep.recipe import Recipe, ask, load_object, load_recipe
 
 RECIPES = {
@@ -34,22 +33,41 @@ RECIPES = {
 
 
 def find_recipe(reference: str) -> Recipe:
-    """A recipe as the command line names it."""
+    """Load a recipe by the name that the command line gives it."""
     return load_recipe(reference, RECIPES)
+
+
+class Defaults(Protocol):
+    """Part, target frame rate and clock where none is given; a `Recipe` has its own."""
+
+    @property
+    def device(self) -> str:
+        """Part or board, by name."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Target frame rate, frames/s."""
+        ...
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of the fabric, in MHz."""
+        ...
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A bare network, and what `hwcost estimate` assumes of it.
+    """A bare network, and the defaults for its hardware.
 
     Attributes:
         factory: `package.module:name` of a function without arguments.
-        shape: of one sample.
+        shape: shape of one sample; empty if unknown.
         device, fps, clock_mhz: part, target frame rate and clock where none is given.
     """
 
-    factory: str
-    shape: str
+    factory: str = ""
+    shape: str = ""
     device: str = "xc7z020"
     fps: float = 1_000.0
     clock_mhz: float = 100.0
@@ -70,81 +88,52 @@ NETWORKS = {
     "proxylessnas-4b5b": Reference("hwcost.zoo.proxylessnas:mixed", IMAGENET, "xczu7ev", 100.0, 200.0),
     "proxylessnas-hadamard": Reference("hwcost.zoo.proxylessnas:with_hadamard", IMAGENET, "xczu7ev", 100.0, 200.0),
 }
-"""Networks as published, for `estimate` and `verify`; a name that is also a recipe is swept by that recipe."""
+"""Networks as published, for `estimate`, `export` and `verify`; `sweep` takes the recipe of the same name."""
 
 
-class Defaults:
-    """What `hwcost estimate` assumes of a network of the user's."""
-
-    device, fps, clock_mhz = "xc7z020", 1_000.0, 100.0
-
-
-def pipeline_of(
-    network: str, shape: str | None, input_bits: int | None
-) -> tuple[Pipeline, Recipe | Reference | type[Defaults]]:
-    """The traced network that a command names, and what to price it with where nothing else is said.
+def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tuple[Pipeline, Defaults]:
+    """Trace the network that a command names; the defaults for its hardware come with it.
 
     Args:
         network: a name of RECIPES or NETWORKS, package.module:name or file.py:name, or a QONNX file.
-        shape: of one sample, e.g. "3,32,32"; None for a recipe or a file.
-        input_bits: of the unsigned input; None for a recipe, or for 8.
+        shape: shape of one sample, e.g. "3,32,32"; None for a recipe or a file.
+        input_bits: width of the unsigned input; None for a recipe, or for 8.
 
     Raises:
-        BadOption, BadRecipe: what is wrong with the name or with what it leads to.
+        BadOption, BadRecipe: the name, or the object that it leads to, is wrong.
     """
     if network.endswith(".onnx"):
-        return _from_file(network, shape, input_bits), Defaults
+        return _from_file(network, shape, input_bits), Reference()
     built_in = RECIPES | {name: reference.factory for name, reference in NETWORKS.items()}
     found = load_object(built_in.get(network, network), built_in)
     if isinstance(found, Recipe):
         if shape is not None or input_bits is not None:
-            raise BadOption(f"{network}: a recipe says itself what enters; leave --input and --input-bits out")
+            raise BadOption(f"{network}: a recipe defines its own input; omit --input and --input-bits")
         if found.example is None:
             raise BadOption(f"{network}: the recipe has no example; add example=, the shape of one sample")
         net = ask(f"{network}: its network()", found.network, found.first_tries[0])
         return trace(net, torch.zeros(1, *found.example), input_range=found.input), found
     if not callable(found):
-        raise BadOption(f"{network}: {type(found).__name__} is no function that returns a network")
+        raise BadOption(
+            f"{network}: a {type(found).__name__}, not a function that returns a network; name such a function"
+        )
     net = ask(network, found)
     if not isinstance(net, torch.nn.Module):
-        raise BadOption(f"{network}: returned {type(net).__name__}, not a torch.nn.Module")
-    known = NETWORKS.get(network)
-    if known is not None:
-        shape = shape or known.shape
-    if shape is None:
+        raise BadOption(f"{network}: returned {type(net).__name__}, not a torch.nn.Module; return the network")
+    known = NETWORKS.get(network, Reference())
+    shape = shape or known.shape
+    if not shape:
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
     example = torch.zeros(1, *_parse_shape(shape))
-    return trace(
-        net, example, input_range=integers(8 if input_bits is None else input_bits, signed=False)
-    ), known or Defaults
+    entering = integers(8 if input_bits is None else input_bits, signed=False)
+    return trace(net, example, input_range=entering), known
 
 
 def _from_file(file: str, shape: str | None, input_bits: int | None) -> Pipeline:
     if shape is not None or input_bits is not None:
-        raise BadOption(f"{file}: the file says itself what enters; leave --input and --input-bits out")
+        raise BadOption(f"{file}: the file defines its own input; omit --input and --input-bits")
     net = from_qonnx(file)
     return trace(net, torch.zeros(1, *net.shape))
-
-
-def folded(
-    network: str,
-    shape: str | None,
-    input_bits: int | None,
-    part: str | None,
-    fps: float | None,
-    clock_mhz: float | None,
-) -> tuple[Pipeline, Dataflow]:
-    """A named network and its hardware: the options, or what the network says itself.
-
-    Args:
-        network, shape, input_bits: as in `pipeline_of`.
-        part, fps, clock_mhz: the options of a part; None where not given.
-    """
-    pipeline, defaults = pipeline_of(network, shape, input_bits)
-    clock = defaults.clock_mhz if clock_mhz is None else clock_mhz
-    folding = target_fps(pipeline, defaults.fps if fps is None else fps, clock_mhz=clock)
-    target = device(defaults.device if part is None else part)
-    return pipeline, Dataflow(device=target, folding=folding, clock_mhz=clock)
 
 
 def _parse_shape(text: str) -> tuple[int, ...]:

@@ -1,12 +1,11 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how a command takes several options as one object."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import wraps
 from math import isfinite
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,62 +13,115 @@ from click.shell_completion import CompletionItem
 from hwcost.errors import BadOption
 from hwcost.models.device import devices
 
-Command = Callable[..., Any]
+Command = Callable[..., object]
+Decorator = Callable[[Command], Command]
 
 
-@dataclass(frozen=True)
-class Telling:
-    """How much a command says on standard error while it works; what it came to is said in any case."""
-
-    quiet: bool = False
-    verbose: bool = False
-
-
-def that_tells(each: str) -> Callable[[Command], Command]:
-    """--quiet and --verbose, for a command that shows progress: it gets them as `telling`, a `Telling`.
+def gathered(kind: type, name: str, *options: Decorator) -> Decorator:
+    """Give a command several options as one object.
 
     Args:
-        each: what --verbose gives a line to, e.g. "epoch".
+        kind: a dataclass; each of its fields is the parameter of one option.
+        name: of the command's parameter that takes the object.
+        options: `click.option` decorators, in the order of the help.
     """
+    names = [field.name for field in fields(kind)]
 
     def with_options(command: Command) -> Command:
         @wraps(command)
-        def telling(*given: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
-            if quiet and verbose:
-                raise BadOption("--quiet and --verbose both given; give one")
-            return command(*given, telling=Telling(quiet, verbose), **options)
+        def called(*given: object, **values: object) -> object:
+            made = kind(**{one: values.pop(one) for one in names})
+            return command(*given, **values, **{name: made})
 
-        said = click.option("--verbose", is_flag=True, help=f"A line for each {each}.")(telling)
-        return click.option("--quiet", is_flag=True, help="No progress display.")(said)
+        result: Command = called
+        for option in reversed(options):
+            result = option(result)
+        return result
 
     return with_options
 
 
-def _positive(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    """Refuses 0, negative numbers, NaN and infinities."""
+@dataclass(frozen=True)
+class Verbosity:
+    """Amount of progress that a command reports on standard error; its result is printed in any case.
+
+    Raises:
+        BadOption: both flags are given.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise BadOption("--quiet and --verbose both given; give one")
+
+
+def with_verbosity(each: str, name: str = "verbosity") -> Decorator:
+    """Add --quiet and --verbose to a command that shows progress; it takes them as `verbosity`.
+
+    Args:
+        each: what --verbose prints a line for, e.g. "epoch".
+    """
+    return gathered(
+        Verbosity,
+        name,
+        click.option("--quiet", is_flag=True, help="No progress display."),
+        click.option("--verbose", is_flag=True, help=f"Print a line for each {each}."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The options of everything that is priced on a part; None where not given.
+
+    Attributes:
+        part: name of the part or board.
+        fps: target frame rate, frames/s.
+        clock_mhz: clock of the fabric.
+    """
+
+    part: str | None
+    fps: float | None
+    clock_mhz: float | None
+
+    @property
+    def given(self) -> bool:
+        """Whether any option was given."""
+        return (self.part, self.fps, self.clock_mhz) != (None, None, None)
+
+
+def positive(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Refuse 0, negative numbers, NaN and infinities."""
     if value is not None and not (isfinite(value) and value > 0):
-        raise click.BadParameter(f"{value:g} is no finite number above 0.", ctx, param)
+        raise click.BadParameter(f"{value:g} is not a finite number above 0.", ctx, param)
     return value
 
 
 def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of parts and boards, for Tab."""
+    """Complete names of parts and boards."""
     named = [(name, part) for part in devices() for name in (part.name, *part.aliases)]
     return [CompletionItem(name, help=part.family) for name, part in named if name.startswith(incomplete)]
 
 
+DEVICE = click.option(
+    "--device", "part", metavar="NAME", shell_complete=_parts, help="FPGA part or board; `hwcost devices` lists them."
+)
+FPS = click.option("--fps", type=float, callback=positive, help="Target frame rate, frames/s.")
+CLOCK = click.option("--clock", "clock_mhz", type=float, callback=positive, help="Clock in MHz.")
+
+with_target = gathered(Target, "target", DEVICE, FPS, CLOCK)
+"""Add --device, --fps and --clock; the command takes them as `target`."""
+
+
 def on_a_part(command: Command) -> Command:
-    """The options of everything that is priced on a part."""
-    for option in (
-        click.option("--clock", "clock_mhz", type=float, callback=_positive, help="Clock in MHz."),
-        click.option("--fps", type=float, callback=_positive, help="Target frame rate, frames/s."),
-        click.option(
-            "--device",
-            "part",
-            metavar="NAME",
-            shell_complete=_parts,
-            help="FPGA part or board; see `hwcost devices`.",
-        ),
-    ):
-        command = option(command)
-    return command
+    """Add --device, --fps and --clock as three parameters."""
+    return DEVICE(FPS(CLOCK(command)))
+
+
+def that_tells(each: str) -> Decorator:
+    """Add --quiet and --verbose as `telling`."""
+    return with_verbosity(each, "telling")
+
+
+Telling = Verbosity

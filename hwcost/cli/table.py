@@ -1,4 +1,4 @@
-"""Tables on standard output, for people."""
+"""Tables on standard output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDEST_TABLE = 132  # characters
 
 
 def table(*headers: str) -> Table:
-    """A table that loses nothing: its columns are as wide as what they hold."""
+    """Table whose columns are as wide as their content, so that nothing is cut off."""
     made = Table(*headers, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in made.columns:
         column.no_wrap = True
@@ -18,6 +18,6 @@ def table(*headers: str) -> Table:
 
 
 def console() -> Console:
-    """Standard output; never narrower than our widest table, on a terminal or in a pipe."""
+    """Standard output, at least as wide as the widest table, on a terminal and in a pipe."""
     found = Console()
     return found if found.width >= WIDEST_TABLE else Console(width=WIDEST_TABLE)

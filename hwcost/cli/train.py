@@ -1,4 +1,4 @@
-"""hwcost train: one trial again, from its record."""
+"""`hwcost train`: one trial trained again from its record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import RECIPES
-from hwcost.cli.options import Telling, that_tells
+from hwcost.cli.options import Verbosity, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.sweep.progress import watch
@@ -20,9 +20,9 @@ from hwcost.sweep.replay import reproduce
 @click.option("--from", "study", type=click.Path(path_type=Path), required=True, help="Study folder.")
 @click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
-@click.option("--json", "as_json", is_flag=True, help="For machines: both rows of figures.")
-@that_tells("epoch")
-def train_command(study: Path, trial: int, data: Path | None, as_json: bool, telling: Telling) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print both rows of figures as JSON.")
+@with_verbosity("epoch")
+def train_command(study: Path, trial: int, data: Path | None, as_json: bool, verbosity: Verbosity) -> None:
     """Train one trial of a study again from its record, and compare.
 
     \b
@@ -34,7 +34,7 @@ def train_command(study: Path, trial: int, data: Path | None, as_json: bool, tel
         trial,
         lambda where: load_recipe(where, RECIPES),
         data,
-        lambda epochs: watch(1, epochs, quiet=telling.quiet, verbose=telling.verbose),
+        lambda epochs: watch(1, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose),
     )
     if as_json:
         click.echo(json.dumps({"recorded": recorded, "again": again}, indent=2))
@@ -45,5 +45,5 @@ def train_command(study: Path, trial: int, data: Path | None, as_json: bool, tel
         console().print(compared)
     if recorded != again:
         raise BadOption(
-            f"trial {trial}: the figures differ from the record: code or packages differ from those that made it"
+            f"trial {trial}: the figures differ from the record; use the code and the packages that run.json names"
         )

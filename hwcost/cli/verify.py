@@ -1,18 +1,17 @@
-"""hwcost verify: what an open synthesizer counts, beside the estimate."""
+"""`hwcost verify`: resources that an open synthesizer counts, next to the estimate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
 
-from hwcost.cli.laboratory import in_the_laboratory, laboratory, progress_bar
-from hwcost.cli.network import RECIPES, folded
-from hwcost.cli.options import Telling, on_a_part, that_tells
+from hwcost.cli.design import Build
+from hwcost.cli.laboratory import Tools, progress_bar, with_tools
+from hwcost.cli.network import RECIPES, pipeline_of
+from hwcost.cli.options import CLOCK, DEVICE, FPS, Target, Verbosity, gathered, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
@@ -21,43 +20,40 @@ from hwcost.models import AREAS, Dataflow, place
 from hwcost.sweep.recipe import load_recipe
 from hwcost.sweep.replay import best, recall
 
-if TYPE_CHECKING:
-    from hwcost.synth.measure import Laboratory
-
 
 @click.command("verify")
 @click.argument("target", default="lenet")
-@click.option("--top", type=click.IntRange(min=1), help="Points of a study's front, the knee first.  [default: 1]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set; for a study.")
-@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32; for a network of your own.")
-@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input.  [default: 8]")
-@on_a_part
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: STUDY/verify]")
+@click.option(
+    "--top", type=click.IntRange(min=1), help="Number of front points to verify, the knee first.  [default: 1]"
+)
+@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the data set of a study.")
+@click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
+@click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
+@gathered(Target, "hardware", DEVICE, FPS, CLOCK)  # `target` is the argument
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: STUDY/verify]")
 @click.option(
     "--import", "report", type=click.Path(path_type=Path), help="Utilisation report of Vivado to compare with."
 )
-@click.option("--json", "as_json", is_flag=True, help="For machines: every part, by network or trial.")
-@that_tells("unit")
-@in_the_laboratory
+@click.option("--json", "as_json", is_flag=True, help="Print every part, by network or trial, as JSON.")
+@with_verbosity("unit")
+@with_tools
 def verify_command(
     target: str,
     top: int | None,
     data: Path | None,
     shape: str | None,
     input_bits: int | None,
-    part: str | None,
-    fps: float | None,
-    clock_mhz: float | None,
+    hardware: Target,
     out: Path | None,
     report: Path | None,
     as_json: bool,
-    telling: Telling,
-    **tools: Any,
+    verbosity: Verbosity,
+    tools: Tools,
 ) -> None:
     """Synthesize the blocks of TARGET and compare with the estimate.
 
-    TARGET is the folder of a study (the best points of its front), or a network as in `hwcost estimate`. Results, a
-    picture and corrections.json for `hwcost estimate --corrections` go to the folder of --out.
+    TARGET is the folder of a study, whose best front points are verified, or a network as in `hwcost estimate`. The
+    results, a picture, and corrections.json for `hwcost estimate --corrections` are written to --out.
 
     \b
     Example:
@@ -66,24 +62,27 @@ def verify_command(
     study = Path(target) if (Path(target) / "run.json").is_file() else None
     folder = out
     if study is None and Path(target).is_dir():
-        raise BadStudy(f"{target}: no study there (no run.json); name a folder that `hwcost sweep` wrote")
+        raise BadStudy(f"{target}: not a study (it has no run.json); name a folder that `hwcost sweep` wrote")
     if study is not None:
-        if any(option is not None for option in (shape, input_bits, part, fps, clock_mhz)):
-            raise BadOption(f"{target}: a study says itself what it is priced on; leave the options of the part out")
+        if hardware.given or shape is not None or input_bits is not None:
+            raise BadOption(
+                f"{target}: a study defines network and part; omit --input, --input-bits, --device, --fps and --clock"
+            )
         if report is not None and (top or 1) > 1:
-            raise BadOption("--import: a report is of one network; leave --top out")
+            raise BadOption("--import: a report describes one network; omit --top")
         points = {f"trial {number}": recall(study, number, lambda name: load_recipe(name, RECIPES), data)
                   for number in best(study, top or 1)}  # fmt: skip
         designs = {name: (point.pipeline, point.model) for name, point in points.items()}
         folder = study / "verify" if out is None else out
     else:
         if top is not None or data is not None:
-            raise BadOption(f"{target}: no study; leave --top and --data out")
-        designs = {target: folded(target, shape, input_bits, part, fps, clock_mhz)}
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name, (pipeline, model) in designs.items():
-        rows = _imported(pipeline, model, report) if report is not None else _measured(pipeline, model, tools, telling)
-        found[name] = json.loads(rows.to_json(orient="records"))  # pandas turns what is not there into null
+            raise BadOption(f"{target}: not a study; omit --top and --data")
+        pipeline, defaults = pipeline_of(target, shape, input_bits)
+        designs = {target: (pipeline, Build().model(pipeline, hardware, defaults))}
+    found: dict[str, object] = {}
+    for name, (network, model) in designs.items():
+        rows = _imported(network, model, report) if report is not None else _measured(network, model, tools, verbosity)
+        found[name] = json.loads(rows.to_json(orient="records"))  # pandas writes missing values as null
         if not as_json:
             _show(name, rows)
         if folder is not None:
@@ -93,13 +92,13 @@ def verify_command(
         click.echo(json.dumps(found, indent=2))
 
 
-def _measured(pipeline: Pipeline, model: Dataflow, tools: Mapping[str, Any], telling: Telling) -> pd.DataFrame:
+def _measured(pipeline: Pipeline, model: Dataflow, tools: Tools, verbosity: Verbosity) -> pd.DataFrame:
     family = "xc7" if model.device.dsp_kind == "DSP48E1" else "xcup"
-    lab: Laboratory = laboratory(family=family, **tools)
+    lab = tools.laboratory(family)
     from hwcost.synth.verify import verify
 
-    with progress_bar("units", telling) as told:
-        return verify(place(pipeline.layers()), model, lab, told)
+    with progress_bar("units", verbosity) as progress:
+        return verify(place(pipeline.layers()), model, lab, progress)
 
 
 def _imported(pipeline: Pipeline, model: Dataflow, report: Path) -> pd.DataFrame:
@@ -112,7 +111,7 @@ def _imported(pipeline: Pipeline, model: Dataflow, report: Path) -> pd.DataFrame
 
 
 def _show(name: str, rows: pd.DataFrame) -> None:
-    """Parts with their residuals, then the totals."""
+    """Print the parts with their residuals, then the totals."""
     shown = table(name, "block", "part", "LUT est.", "measured", "residual", "BRAM18", "measured", "DSP", "measured")
     for column in shown.columns[3:]:
         column.justify = "right"
@@ -123,7 +122,7 @@ def _show(name: str, rows: pd.DataFrame) -> None:
     shown.add_row("total", "", "", *_figures(total), style="bold")
     console().print(shown)
     if len(known) < len(rows):
-        console().print(f"{len(rows) - len(known)} blocks have no RTL here; they are in neither total.")
+        console().print(f"{len(rows) - len(known)} blocks have no RTL here and are left out of both totals.")
 
 
 def _figures(row: pd.Series[float]) -> list[str]:
@@ -145,7 +144,7 @@ def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> Path:
         table, picture = folder / stem / "verify.csv", folder / stem / "verify.png"
         text = rows.to_csv(index=False, lineterminator="\n")
         if not (picture.is_file() and table.is_file() and table.read_text(encoding="utf-8") == text):
-            table.unlink(missing_ok=True)  # never beside a picture of other rows
+            table.unlink(missing_ok=True)  # never next to a picture of other rows
             picture.write_bytes(_picture(rows, name))
             table.write_text(text, encoding="utf-8")
         found = {"part": part, "layers": corrections(rows)}
@@ -156,7 +155,7 @@ def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> Path:
 
 
 def _picture(rows: pd.DataFrame, name: str) -> bytes:
-    """Drawn only where the figures are new: it takes longer than to look them up."""
+    """Draw the picture; called only for new figures, because drawing takes longer than looking them up."""
     from hwcost.report.verify_figure import verify_picture
     from hwcost.synth.verify import by_layer
 

@@ -1,4 +1,4 @@
-"""hwcost worker: join a sweep that another machine leads."""
+"""`hwcost worker`: trials of a sweep that another machine leads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import find_recipe
-from hwcost.cli.options import Telling, that_tells
+from hwcost.cli.options import Verbosity, with_verbosity
 from hwcost.sweep.progress import Trained
 from hwcost.sweep.remote_worker import join
 
@@ -17,12 +17,14 @@ from hwcost.sweep.remote_worker import join
 @click.command("worker")
 @click.argument("study")
 @click.option("--storage", required=True, envvar="HWCOST_STORAGE", metavar="URL", help="Database of the sweep.")
-@click.option("--artifacts", metavar="WHERE", help="Weights, as this machine reaches them.  [default: the sweep's]")
+@click.option(
+    "--artifacts", metavar="WHERE", help="Folder or bucket of the weights on this machine.  [default: the sweep's]"
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Working folder.  [default: workers/STUDY]")
-@click.option("--recipe", metavar="RECIPE", help="The recipe, as this machine finds it.  [default: the sweep's]")
+@click.option("--recipe", metavar="RECIPE", help="The recipe on this machine.  [default: the sweep's]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
-@click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
-@that_tells("epoch")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@with_verbosity("epoch")
 def worker_command(
     study: str,
     storage: str,
@@ -31,18 +33,18 @@ def worker_command(
     recipe: str | None,
     data: Path | None,
     as_json: bool,
-    telling: Telling,
+    verbosity: Verbosity,
 ) -> None:
-    """Train trials of STUDY, which `hwcost sweep --storage URL` leads from this machine or another.
+    """Train trials of STUDY for a sweep that shares its study in a database.
 
-    STUDY is the name of the sweep's folder. Start as many as there are cores, on any machine, at any time;
-    they end with the sweep. Code, packages and data must be those of the sweep. Killed at any time, no trial is lost.
+    STUDY is the name of the sweep's folder. Start one worker per core, on any machine, at any time; all end with the
+    sweep. Code, packages and data must be those of the sweep. A worker may be killed at any time: no trial is lost.
 
     \b
     Example:
       hwcost worker digits --storage postgresql://me@dbhost/hwcost
     """
-    listener = Trained(quiet=telling.quiet, verbose=telling.verbose)
+    listener = Trained(quiet=verbosity.quiet, verbose=verbosity.verbose)
     end = join(
         storage,
         study,
@@ -59,5 +61,5 @@ def worker_command(
     else:
         click.echo(f"{end.done} trial{'s' * (end.done != 1)} trained for {study}")
     if end.interrupted:
-        click.echo("interrupted; the trial it was at is given back", err=True)
+        click.echo("interrupted; its trial is returned to the study", err=True)
         sys.exit(130)

@@ -1,17 +1,16 @@
-"""hwcost calibrate: constants of the laws from synthesized units, and how wrong the laws are on any units."""
+"""`hwcost calibrate`: constants of the laws, fitted to synthesized units, and the errors of the laws."""
 
 from __future__ import annotations
 
 import json
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas as pd
 
-from hwcost.cli.laboratory import in_the_laboratory, laboratory, progress_bar
-from hwcost.cli.options import Telling, that_tells
+from hwcost.cli.laboratory import Tools, progress_bar, with_tools
+from hwcost.cli.options import Verbosity, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Measured, read, write
@@ -21,10 +20,10 @@ from hwcost.models.formulas.coefficients import with_values
 SEED = 2026
 
 EVERY = 8
-"""Of so many units one is measured on the older family too: its carry chains and LUTs are the same."""
+"""Every how many units one is also measured on the older family, whose carry chains and LUTs are the same."""
 
 SYNTHESIZED = "Yosys"
-"""How the source of a row begins that this command measured itself."""
+"""Prefix of the source of rows that this command measured."""
 
 
 @click.command("calibrate")
@@ -33,19 +32,23 @@ SYNTHESIZED = "Yosys"
     type=click.Path(path_type=Path),
     default=Path("reports/calibration/corpus.csv"),
     show_default=True,
-    help="Measured units.",
+    help="CSV file of measured units.",
 )
-@click.option("--synthesize", is_flag=True, help="Measure the designed units anew; rows of other sources are kept.")
-@click.option("--seed", type=int, default=SEED, show_default=True, help="Of the draw of the designed units.")
+@click.option("--synthesize", is_flag=True, help="Measure the designed units again; keep the rows of other sources.")
+@click.option("--seed", type=int, default=SEED, show_default=True, help="Seed of the draw of the designed units.")
 @click.option(
-    "--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Of the designed units."
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of the designed units to measure.",
 )
-@click.option("--constants", type=click.Path(path_type=Path), help="JSON file that the constants are written to.")
-@click.option("--report", type=click.Path(path_type=Path), help="Folder of error.md and its pictures.")
-@click.option("--check", type=click.Path(path_type=Path), help="Price the units of this file, fit nothing.")
-@click.option("--json", "as_json", is_flag=True, help="For machines: constants and errors.")
-@that_tells("unit")
-@in_the_laboratory
+@click.option("--constants", type=click.Path(path_type=Path), help="JSON file to write the constants to.")
+@click.option("--report", type=click.Path(path_type=Path), help="Folder for error.md and its pictures.")
+@click.option("--check", type=click.Path(path_type=Path), help="Price the units of this file without fitting.")
+@click.option("--json", "as_json", is_flag=True, help="Print constants and errors as JSON.")
+@with_verbosity("unit")
+@with_tools
 def calibrate_command(
     corpus: Path,
     synthesize: bool,
@@ -55,13 +58,13 @@ def calibrate_command(
     report: Path | None,
     check: Path | None,
     as_json: bool,
-    telling: Telling,
-    **tools: Any,
+    verbosity: Verbosity,
+    tools: Tools,
 ) -> None:
     """Fit the constants of the hardware models to a corpus of synthesized units.
 
-    The columns of a corpus are documented in hwcost/models/calibration/corpus.py. Nothing is changed without
-    --constants.
+    The columns of a corpus are documented in hwcost/models/calibration/corpus.py. No constants are written
+    without --constants.
 
     \b
     Example:
@@ -70,10 +73,10 @@ def calibrate_command(
     """
     if check is not None:
         if synthesize or constants is not None or report is not None:
-            raise BadOption("--check fits nothing; leave --synthesize, --constants and --report out")
+            raise BadOption("--check fits nothing; omit --synthesize, --constants and --report")
         _say({}, errors(priced(_rows(check))), as_json)
         return
-    rows = _measure(corpus, seed, share, tools, telling) if synthesize else _rows(corpus)
+    rows = _measure(corpus, seed, share, tools, verbosity) if synthesize else _rows(corpus)
     found = fit(rows)
     fitted = {flow: dict(with_values(found, flow)) for flow in ("rtl", "hls")}
     names = sorted(set(found.get("rtl", {})) | set(found.get("hls", {})))
@@ -82,7 +85,7 @@ def calibrate_command(
     if constants is not None:
         _write_constants(constants, found)
     if report is not None:
-        from hwcost.cli.calibration import write_calibration
+        from hwcost.cli.error_page import write_calibration
 
         click.echo(write_calibration(report, rows), err=as_json)
 
@@ -90,22 +93,22 @@ def calibrate_command(
 def _rows(path: Path) -> list[Measured]:
     rows = read(path)
     if not rows:
-        raise BadOption(f"{path}: no units in it; hwcost calibrate --synthesize measures some")
+        raise BadOption(f"{path}: it holds no units; hwcost calibrate --synthesize measures some")
     return rows
 
 
-def _measure(corpus: Path, seed: int, share: float, tools: dict[str, Any], telling: Telling) -> list[Measured]:
-    """The designed units, and what the file held of other sources."""
-    lab, older = (laboratory(family=family, **tools) for family in ("xcup", "xc7"))
+def _measure(corpus: Path, seed: int, share: float, tools: Tools, verbosity: Verbosity) -> list[Measured]:
+    """Measure the designed units; rows of other sources that the file holds are kept."""
+    lab, older = (tools.laboratory(family) for family in ("xcup", "xc7"))
     from hwcost.synth.design import COUNTS
     from hwcost.synth.design import corpus as designed
 
     kept = [row for row in read(corpus) if not row.source.startswith(SYNTHESIZED)] if corpus.exists() else []
     units = designed({name: ceil(share * count) for name, count in COUNTS.items()}, seed)
-    with progress_bar("units", telling) as told:
-        found = lab.measure(units, told)
-    with progress_bar(f"units of {older.family}", telling) as told:
-        again = older.measure([unit for unit in units[::EVERY] if unit.structure != "uram"], told)  # it has none
+    with progress_bar("units", verbosity) as report:
+        found = lab.measure(units, report)
+    with progress_bar(f"units of {older.family}", verbosity) as report:
+        again = older.measure([unit for unit in units[::EVERY] if unit.structure != "uram"], report)  # it has none
     rows = [*(found[unit] for unit in units), *again.values(), *kept]
     try:
         corpus.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ def _measure(corpus: Path, seed: int, share: float, tools: dict[str, Any], telli
 
 
 def _say(constants: dict[str, dict[str, float]], found: pd.DataFrame, as_json: bool) -> None:
-    """Fitted constants, if any, and the errors."""
+    """Print the fitted constants, if any, and the errors."""
     if as_json:
         rows = json.loads(found.to_json(orient="records"))  # NaN, which JSON lacks, as null
         click.echo(json.dumps({"constants": constants, "errors": rows}, indent=2))
@@ -141,7 +144,7 @@ def _show(found: pd.DataFrame) -> None:
 
 
 def _write_constants(path: Path, found: dict[str, dict[str, float]]) -> None:
-    """Values into a table of constants that has the form of hwcost/models/coefficients.json."""
+    """Write values into a table of constants in the form of hwcost/models/coefficients.json."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         for flow, constants in found.items():
@@ -152,10 +155,10 @@ def _write_constants(path: Path, found: dict[str, dict[str, float]]) -> None:
         lines = [f"  {json.dumps(name)}: {_row(row)}" for name, row in rows.items()]
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadOption(f"--constants {path}: no table of constants ({error}); give coefficients.json") from error
+        raise BadOption(f"--constants {path}: not a table of constants ({error}); give coefficients.json") from error
 
 
 def _row(row: dict[str, object]) -> str:
-    """One constant in two lines: what it is, and where it comes from."""
+    """Format one constant in two lines: its values, and its source."""
     text = json.dumps(row, ensure_ascii=False)
     return text.replace(', "source"', ',\n    "source"', 1)

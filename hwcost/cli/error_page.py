@@ -1,4 +1,4 @@
-"""The error page of the hardware models: error.md with its pictures, from a corpus and what lies beside it."""
+"""Error page of the hardware models: error.md with its pictures, from a corpus and the tables next to it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ geometry). What has a constant that nothing else has, the product of two bipolar
 
 ![error by width and shape](error-width.png)
 
-## Beside other predictors, on the same {matvec} matrix-vector units
+## Compared with other predictors on the same {matvec} matrix-vector units
 
 Each of the others gets the one scale (LUT+55*DSP: of its LUTs) that suits these rows best.
 

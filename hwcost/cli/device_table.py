@@ -1,4 +1,4 @@
-"""hwcost devices: what can be built on."""
+"""`hwcost devices`: the parts and boards of the device table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwcost.models.device import devices
 
 
 @click.command("devices")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def devices_command(as_json: bool) -> None:
     """List the FPGA parts that can be named with --device.
 
