@@ -11,9 +11,9 @@ from hwcost.cli.group import Group, Lazy, complain
 
 STATUSES = {
     0: "done",
-    1: "a fault of hwcost (the traceback shows where), or the reader of the output is gone",
-    2: "bad input; one line names the cause and the remedy",
-    130: "interrupted; everything finished is saved",
+    1: "a fault of hwcost (the traceback shows where), or nothing reads the output any more",
+    2: "bad input, reported in one line with its remedy",
+    130: "interrupted, everything finished is saved",
 }
 """Exit status -> what it means."""
 
@@ -58,7 +58,9 @@ def main() -> None:
             prog_name="hwcost", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
         )
     except click.ClickException as error:
-        complain(error.format_message())
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        remedy = f"; see `{context.command_path} --help`" if context else ""
+        complain(error.format_message().rstrip(".") + remedy)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("hwcost: interrupted", err=True)

@@ -54,10 +54,10 @@ def test_it_says_how_to_get_what_is_missing(
     wanted = ["numpy>=99", "nothing-of-that-name; extra == 'synth'"]
     monkeypatch.setattr(doctor, "requires", lambda name: wanted)
     _, packages, synth, _ = doctor.examine(start=False)
-    assert (packages.works, packages.needed) == (False, True) and "numpy>=99 wanted" in packages.detail
+    assert (packages.works, packages.needed) == (False, True) and "numpy>=99 required" in packages.detail
     assert (synth.works, synth.needed) == (False, False)
     assert synth.detail == "no nothing-of-that-name" and synth.remedy == "pip install 'hwcost[synth]'"
-    with pytest.raises(BadOption, match=r"packages: numpy>=99 wanted.*pip install -U hwcost"):
+    with pytest.raises(BadOption, match=r"packages: numpy>=99 required.*pip install -U hwcost"):
         cli.commands["doctor"].main([], standalone_mode=False)
     assert "broken" in capsys.readouterr().out
 

@@ -1,11 +1,8 @@
-"""Settings files and completion."""
+"""Settings files."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -15,7 +12,6 @@ import pytest
 from hwcost.cli import COMMANDS, cli
 from hwcost.cli.settings import keys, resolved, settings
 from hwcost.errors import BadOption
-from hwcost.models import devices
 
 
 def written(folder: Path, text: str) -> Path:
@@ -108,37 +104,3 @@ def test_a_list_of_studies(tmp_path: Path) -> None:
         path = written(tmp_path, f"[report]\nstudies = {given}\n")
         with command("report").make_context("report", ["--config", str(path)], parent=click.Context(cli)) as found:
             assert [str(study) for study in found.params["studies"]] == studies
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["completion", shell], standalone_mode=False)
-    assert "_HWCOST_COMPLETE" in capsys.readouterr().out
-
-
-def completed(words: str) -> set[str]:
-    environment = os.environ | {
-        "_HWCOST_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split(" ")) - 1),
-    }
-    hwcost = Path(sys.executable).with_name("hwcost")
-    told = subprocess.run([hwcost], env=environment, capture_output=True, text=True, check=True)
-    return {line.partition(",")[2] for line in told.stdout.splitlines()}
-
-
-@pytest.mark.slow
-def test_tab_completes_commands_flags_and_parts() -> None:
-    assert completed("hwcost s") == {"sweep"}
-    assert {"--device", "--config", "--json"} <= completed("hwcost estimate --")
-    parts = {name for part in devices() for name in (part.name, *part.aliases)}
-    assert completed("hwcost estimate --device ZC") == {name for name in parts if name.startswith("ZC")}
-
-
-def test_listing_the_commands_imports_none() -> None:
-    asked = (
-        "import sys, click, hwcost.cli as c; print(c.cli.get_help(click.Context(c.cli))); "
-        "print({one.where.partition(':')[0] for one in c.COMMANDS.values()} & set(sys.modules))"
-    )
-    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
-    assert told.endswith("set()\n") and all(name in told for name in COMMANDS)

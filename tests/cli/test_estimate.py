@@ -1,0 +1,130 @@
+"""hwcost estimate: what it prints for people and machines, and one line for everything that can be wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from command_line import ROOT, Hwcost, refused
+
+
+def test_estimate_for_people(hwcost: Hwcost) -> None:
+    ended = hwcost("estimate")
+    assert (ended.status, ended.err) == (0, "")
+    for layer in ("conv1", "relu1", "max_pool2d", "conv2", "fc1", "fc2", "fc3"):
+        assert layer in ended.out
+    assert "frames/s" in ended.out and "initiation interval" in ended.out and "fits PYNQ-Z1" in ended.out
+    assert "…" not in ended.out  # nothing was cut off
+
+
+def test_estimate_that_does_not_fit(hwcost: Hwcost) -> None:
+    assert "does NOT fit PYNQ-Z1: too many LUT" in hwcost("estimate", "--fps", 90_000).out
+
+
+def test_estimate_as_json_and_csv_are_the_same_numbers(hwcost: Hwcost) -> None:
+    record = json.loads(hwcost("estimate", "--json", "--device", "zcu104", "--fps", 2000, "--clock", 200).out)
+    assert record["device"] == "ZCU104"
+    assert record["clock_mhz"] == 200
+    assert record["fps"] == 200e6 / record["interval_cycles"] >= 2000
+    table = hwcost("estimate", "--csv", "--device", "zcu104", "--fps", 2000, "--clock", 200).out
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len(rows) == len(record["layers"]) == 11
+    for row, layer in zip(rows, record["layers"], strict=True):
+        assert row.keys() == layer.keys()
+        for name, value in layer.items():
+            assert row[name] == ("" if value is None else str(value))
+    for name, total in record["total"].items():
+        assert total == sum(layer[name] for layer in record["layers"])
+
+
+def test_estimate_explains(hwcost: Hwcost) -> None:
+    shown = hwcost("estimate", "--explain").out
+    assert "LUT of" in shown and "mult" in shown and "all layers" in shown
+    assert "one bit less of" in shown and "8 -> 7" in shown and "the bit that saves most LUTs: " in shown
+    assert "error band" in shown and "latency" in shown
+    assert "LUT of" not in hwcost("estimate").out
+
+
+def test_estimate_says_how_sure_it_is(hwcost: Hwcost) -> None:
+    record = json.loads(hwcost("estimate", "--json").out)
+    for name in ("LUT", "FF", "BRAM18"):
+        low, high = record["bands"][name]
+        assert low <= record["total"][name] <= high and low < high
+    assert record["bands"]["DSP"] is None and record["bands"]["cycles"][1] > record["interval_cycles"]
+    prices = {(row["layer"], row["stream"]): row for row in record["shadow_prices"]}
+    assert prices["conv2", "weights"]["bits"] == 8 and prices["conv2", "weights"]["saves"]["LUT"] > 0
+
+
+def test_estimate_with_a_shell(hwcost: Hwcost) -> None:
+    bare, around = (json.loads(hwcost("estimate", "--json", *more).out) for more in ((), ("--shell", "pynq")))
+    assert bare["shell"]["LUT"] == 0 < around["shell"]["LUT"]
+    for name in bare["total"]:
+        assert around["total"][name] == bare["total"][name] + around["shell"][name]
+    assert "of that the shell pynq: " in hwcost("estimate", "--shell", "pynq").out
+
+
+CNV = ROOT / "reports" / "calibration" / "cnv-w1a1.folding.json"
+
+
+def test_estimate_with_a_published_folding(hwcost: Hwcost) -> None:
+    options = ["--flow", "hls", "--thresholds", "parallel", "--weight-banks", "per_pe", "--writable", "--shell", "pynq"]
+    record = json.loads(hwcost("estimate", "cnv-w1a1", "--folding", CNV, *options, "--json").out)
+    assert record["interval_cycles"] == 32_768
+    for name, measured in (("LUT", 26_072), ("FF", 41_312), ("BRAM18", 248)):
+        low, high = record["bands"][name]
+        assert low < measured < high or abs(record["total"][name] / measured - 1) < 0.3
+
+
+def test_estimate_fills_a_part_or_picks_styles(hwcost: Hwcost) -> None:
+    fastest = json.loads(hwcost("estimate", "--fastest", "--json").out)
+    assert fastest["fps"] > 1_000 and fastest["fits"]
+    mixed = json.loads(hwcost("estimate", "--multipliers", "any", "--fps", 60_000, "--json").out)
+    plain = json.loads(hwcost("estimate", "--fps", 60_000, "--json").out)
+    assert mixed["fps"] >= 60_000 and mixed["total"]["LUT"] < plain["total"]["LUT"]
+    in_dsp = json.loads(hwcost("estimate", "--multipliers", "dsp", "--fps", 60_000, "--json").out)
+    assert in_dsp["total"]["DSP"] > 0 and in_dsp["total"]["LUT"] < mixed["total"]["LUT"]
+
+
+def test_estimate_of_a_recipe_and_of_ones_own_network(hwcost: Hwcost) -> None:
+    assert "520,833 frames/s" in hwcost("estimate", "tiny.py:recipe").out
+    own = hwcost("estimate", "nets.py:fine", "--input", "4", "--json")
+    wide = hwcost("estimate", "nets:fine", "--input", "4", "--input-bits", 12, "--json")
+    bits = [json.loads(ended.out)["layers"][0]["input_bits"] for ended in (own, wide)]
+    assert bits == [8, 12]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["estimate", "--device", "xc7z999"], ["xc7z999"]),
+        (["estimate", "--fastest", "--fps", "100"], ["--fastest", "give one"]),
+        (["estimate", "--folding", "nowhere.json"], ["--folding nowhere.json", "No such file"]),
+        (["estimate", "--folding", "odd.json"], ["conv1", '{"PE": 16, "SIMD": 3}']),
+        (["estimate", "--folding", "odd.json", "--multipliers", "any"], ["odd.json"]),
+        (["estimate", "--json", "--csv"], ["--json", "--csv"]),
+        (["estimate", "--fps", "1e9"], ["conv1", "frames/s"]),
+        (["estimate", "--input", "3,x"], ["--input", "3,x"]),
+        (["estimate", "--input", "3,0,32"], ["--input", "3,0,32"]),
+        (["estimate", "--input", "1,32,32"], ["conv1", "example"]),
+        (["estimate", "--input-bits", "0"], ["--input-bits"]),
+        (["estimate", "tiny.py:recipe", "--input", "1,4,4"], ["--input", "omit"]),
+        (["estimate", "tiny.py:recipe", "--input-bits", "8"], ["--input-bits", "omit"]),
+        (["estimate", "nets.py:fine"], ["nets.py:fine", "--input"]),
+        (["estimate", "nets.py:number"], ["nets.py:number", "int"]),
+        (["estimate", "nets.py:nothing", "--input", "4"], ["NoneType", "torch.nn.Module"]),
+        (["estimate", "nets.py:broken", "--input", "4"], ["NameError", "missing_name", "nets.py:45"]),
+        (["estimate", "nets.py:needs", "--input", "4"], ["nets.py:needs", "argument"]),
+        (["estimate", "nets.py:branches", "--input", "4"], ["nets.py:15", "if x.sum() > 0:"]),
+        (["estimate", "nets.py:floating", "--input", "1,4,4"], ["0: Conv2d", "rules="]),
+        (["estimate", "nets.py:widthless", "--input", "4"], ["0: its weights are float", "weight_quant="]),
+        (["estimate", "nets.py:fine", "--input", "4", "--corrections", "tiny.py"], ["--corrections", "tiny.py"]),
+    ],
+    ids=lambda value: "_".join(value),
+)
+def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    refused(hwcost(*arguments), *parts)
+    assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before

@@ -1,0 +1,48 @@
+"""hwcost report: one study, several, single figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Hwcost, refused
+
+
+@pytest.mark.slow
+def test_a_report_for_machines(hwcost: Hwcost, study: Path) -> None:
+    told = json.loads(hwcost("report", "study", "--json").out)
+    assert told == {"page": "study/index.html", "tables": ["study/front.json", "study/trials.csv"]}
+    assert json.loads((study / "front.json").read_text())["points"]
+    assert json.loads(hwcost("report", "study", "--json").out) == told
+    assert hwcost("sweep", "tiny.py:recipe", "--trials", 3, "--out", "other", "--seed", 1, "--quiet").status == 0
+    told = json.loads(hwcost("report", "study", "other", "--out", "study", "--json").out)
+    assert told == {"page": "study/index.html", "tables": []}  # those beside it are of the study
+
+
+def test_every_figure_of_the_page_can_be_had_by_itself(hwcost: Hwcost, study: Path) -> None:
+    assert hwcost("report", "study", "--figures").status == 0
+    pictures = {path.name: path.read_bytes() for path in (study / "figures").iterdir()}
+    names = {name.partition(".")[0] for name in pictures}
+    assert set(pictures) == {f"{name}.{kind}" for name in names for kind in ("svg", "png")} and len(names) > 5
+    assert all(
+        content.startswith(b"\x89PNG" if name.endswith("png") else b"<?xml") for name, content in pictures.items()
+    )
+    page = (study / "index.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == len(names) + 2  # the front stands there twice: wide and narrow
+    refused(hwcost("report", "study", "study", "--figures"), "--figures is for one study")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["report", "nowhere"], ["nowhere", "no study"]),
+        (["report", "tiny.py"], ["tiny.py", "no study"]),
+        (["report"], ["STUDIES"]),
+    ],
+    ids=lambda value: "_".join(value),
+)
+def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    refused(hwcost(*arguments), *parts)
+    assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before

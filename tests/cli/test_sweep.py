@@ -1,0 +1,193 @@
+"""hwcost sweep: bad input trains and writes nothing; a study that is another one, or corrupt, is refused."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import ROOT, TINY, Ended, Hwcost, refused
+
+from hwcost.cli import sweep as sweep_module
+from hwcost.search import JOURNAL
+from hwcost.sweep.run import Listener
+
+
+def test_an_accelerator_that_is_not_there(hwcost: Hwcost, tmp_path: Path) -> None:
+    refused(hwcost("sweep", "--accelerator", "cuda:99", "--out", "study"), "accelerator 'cuda:99'", "cpu")
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["sweep", "--trails", "4"], ["--trails"]),
+        (["sweep", "--trials", "0"], ["--trials", "0"]),
+        (["sweep", "--trials", "many"], ["--trials", "many"]),
+        (["sweep", "--seed", "-1"], ["--seed"]),
+        (["sweep", "--seed", str(2**64)], ["--seed"]),
+        (["sweep", "tiny.py:recipe", "--sampler", "magic"], ["magic", "tpe", "nsga2", "random"]),
+        (["sweep", "tiny.py:recipe", "--device", "xc7z999"], ["xc7z999", "xc7z020"]),
+        (["sweep", "tiny.py:recipe", "--device", ""], ["''"]),
+        (["sweep", "tiny.py:recipe", "--fps", "1e9"], ["frames/s"]),
+        (["sweep", "tiny.py:recipe", "--fps", "0"], ["--fps", "0"]),
+        (["sweep", "tiny.py:recipe", "--fps", "nan"], ["--fps", "nan"]),
+        (["sweep", "tiny.py:recipe", "--clock", "inf"], ["--clock", "inf"]),
+        (["sweep", "--data", "tiny.py"], ["--data", "omit"]),
+        (["sweep", "fashion-mnist"], ["--data"]),
+        (["sweep", "fashion-mnist", "--data", "nowhere"], ["nowhere", "no such file or folder"]),
+    ],
+    ids=lambda value: "_".join(value),
+)
+def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    refused(hwcost(*arguments), *parts)
+    assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+# What is wrong with a recipe as a whole: the tiny one, with something replaced.
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ("network=lambda params: nets.branches()", ["nets.py:15", "if x.sum() > 0:"]),
+        ("network=lambda params: nets.floating()", ["0: Conv2d"]),
+        ("network=lambda params: nets.broken()", ["network()", "NameError", "nets.py:45"]),
+        ("network=lambda params: None", ["network()", "NoneType"]),
+        ("network=lambda params: tiny.TinyNet(params['bass'])", ["KeyError", "bass"]),
+        ("float_network=lambda: 1 / 0", ["float_network()", "ZeroDivisionError"]),
+        ("data=lambda path: [][0]", ["data()", "IndexError"]),
+        ("data=lambda path: 3", ["data()", "int"]),
+        ("data=lambda path: replace(tiny.made(path), classes=4)", ["(3,)", "4 classes"]),
+        ("budget=lambda params: {'LUTs': 300}", ["'LUTs'", "LUT, FF"]),
+        ("budget=lambda params: {}", ["budget"]),
+        ("budget=lambda params: {'LUT': -3}", ["LUT", "-3"]),
+        ("objectives=('accuracy', 'LUTs')", ["'LUTs'", "BRAM18"]),
+        ("objectives=('LUT',)", ["accuracy"]),
+        ("device='xc7z999'", ["xc7z999"]),
+        ("fps=1e9", ["frames/s"]),
+        ("anchors=({'base': 5},)", ["anchor"]),
+        ("anchors=({'base': 9, 'lut_budget': 500.0},)", ["anchor", "outside"]),
+        ("name='a/b'", ["'a/b'"]),
+        ("training=Training(epochs=0)", ["epochs=0"]),
+        ("training=Training(epochs=1.5)", ["epochs=1.5"]),
+        ("training=Training(budget_strength=0.0)", ["strength=0.0"]),
+    ],
+)
+def test_a_bad_recipe_trains_and_writes_nothing(hwcost: Hwcost, tmp_path: Path, change: str, parts: list[str]) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\n"
+        "import nets, tiny\n"
+        "from hwcost.train.loop import Training\n"
+        f"recipe = replace(tiny.recipe, {change})\n"
+    )
+    refused(hwcost("sweep", "mine.py:recipe"), *parts)
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("out", ["tiny.py", "tiny.py/study"])
+def test_a_file_in_the_way_of_the_study(hwcost: Hwcost, tmp_path: Path, out: str) -> None:
+    refused(hwcost("sweep", "tiny.py:recipe", "--trials", 1, "--out", out), out, "--out")
+    assert (tmp_path / "tiny.py").read_text() == TINY.read_text()
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "run.json"])
+def test_something_in_the_way_inside_the_study(hwcost: Hwcost, tmp_path: Path, name: str) -> None:
+    (tmp_path / "study").mkdir()
+    if name == "checkpoints":
+        (tmp_path / "study" / name).touch()
+    else:
+        (tmp_path / "study" / name).mkdir()
+    refused(hwcost("sweep", "tiny.py:recipe", "--trials", 1, "--out", "study"), name)
+
+
+def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:
+    again = ("sweep", "tiny.py:recipe", "--trials", 1, "--out", "study", "--quiet")
+    whole = {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()}
+
+    for changed, parts in (
+        (("--seed", 1), ["seed", "was 0, now 1"]),
+        (("--sampler", "random"), ["sampler"]),
+        (("--device", "ZCU104"), ["device", "ZCU104"]),
+        (("--fps", 1000), ["fps", "1000"]),
+        (("--clock", 200), ["clock_mhz"]),
+    ):
+        refused(hwcost(*again, *changed), "another study", *parts)
+    source = tmp_path / "tiny.py"
+    text = source.read_text()
+    source.write_text(text.replace("epochs=6", "epochs=7"))
+    refused(hwcost(*again), "another study", "epochs=6", "epochs=7")
+    refused(hwcost("train", "--from", "study", "--trial", 1), "training", "changed")
+    source.write_text(text.replace("between(0, 15)", "between(0, 14)"))
+    refused(hwcost(*again), "another study", "input")
+    source.write_text(text)
+
+    (study / JOURNAL).write_bytes(b"SQLite format 3\0" + bytes(100))
+    refused(hwcost(*again), JOURNAL, "not a study")
+    lines = whole[JOURNAL].splitlines(keepends=True)
+    (study / JOURNAL).write_bytes(b"".join([*lines[:5], b"{torn\n", *lines[6:]]))
+    refused(hwcost(*again), JOURNAL, "line 6", "corrupt")
+    (study / JOURNAL).write_bytes(whole[JOURNAL])
+
+    for name in ("run.json", "trials.json"):
+        for content in (b"", b"[]", b"{}", b'{"trials": 3}', b'{"trials": [3]}', b'{"recipe": 3}', b"\xff\xfe"):
+            (study / name).write_bytes(content)
+            refused(hwcost("report", "study"))
+            refused(hwcost("train", "--from", "study", "--trial", 1))
+        (study / name).write_bytes(whole[name])
+    (study / "trials.json").unlink()
+    refused(hwcost("report", "study"), "trials.json", "hwcost sweep")
+    (study / "trials.json").write_bytes(whole["trials.json"])
+
+    refused(hwcost("train", "--from", "study", "--trial", 99), "no trial 99")
+    (study / "float.json").write_bytes(b"{")
+    refused(hwcost(*again), "float.json")
+    (study / "float.json").write_bytes(whole["float.json"])
+
+    (study / "test.json").unlink()
+    checkpoint = next((study / "checkpoints").glob("trial-*.pt"))
+    for broken in (study / "checkpoints").glob("trial-*.pt"):
+        broken.write_bytes(b"PK\x03\x04")
+    refused(hwcost(*again), "checkpoints", checkpoint.suffix)
+
+
+def test_a_real_process_ends_with_status_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from hwcost.cli import COMMANDS, main; main()", "sweep", "--device", "xc7z999"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    refused(Ended(ended.returncode, ended.stdout, ended.stderr), "xc7z999")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_time_left_of_a_warm_sweep_is_of_its_own_epochs(hwcost: Hwcost, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    @contextmanager
+    def watched(trials: int, epochs: int, **_: Any) -> Iterator[Listener]:
+        asked.append(epochs)
+        yield Listener()
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep_module, "watch", watched)
+    monkeypatch.setattr(sweep_module, "run", stopped)
+    assert hwcost("sweep", "--bits", "2:8", "--warm", "3").status == 130
+    assert asked == [3]
+
+
+def test_the_files_of_a_study_are_those_that_the_documentation_names(study: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.partition("## front.json")[0].splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    named -= {
+        "verify/",
+        "figures/",
+        "ramp.json",
+        "repeats.json",
+        "refit.json",
+    }  # made by another command, or by another flag
+    assert len(named) > 9 and {name for name in named if not (study / name).exists()} == set()

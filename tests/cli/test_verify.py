@@ -1,0 +1,66 @@
+"""hwcost verify: front points against synthesis."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from command_line import Hwcost, refused
+
+from hwcost.sweep.study_files import read_measured
+
+
+@pytest.mark.slow
+def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) -> None:
+    if find_spec("pyosys") is None:  # never imported here: in one process with it, compiled PyTorch crashes
+        pytest.skip("pyosys is not installed: no study was verified; pip install 'hwcost[synth]'")
+    ended = hwcost("verify", "study", "--cache", "cache", "--jobs", 1)
+    assert (ended.status, ended.err) == (0, "")
+    (folder,) = (study / "verify").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"verify.csv", "verify.png", "corrections.json"}
+    rows = list(csv.DictReader(io.StringIO((folder / "verify.csv").read_text())))
+    assert sum(float(row["LUT_measured"] or 0) for row in rows) > 0
+    (_, counted), *_ = read_measured(study).items()
+    assert counted["LUT"] == sum(float(row["LUT_measured"]) for row in rows)
+    page = hwcost("report", "study")
+    assert page.status == 0 and "LUT synthesized" in (study / "index.html").read_text()
+    told = hwcost("verify", "study", "--cache", "cache", "--json")
+    ((name, parts),) = json.loads(told.out).items()
+    assert name == folder.name.replace("-", " ") and len(parts) == len(rows)
+    assert sum(part["LUT_measured"] or 0 for part in parts) == counted["LUT"]
+    whole = (folder / "verify.csv").read_text()
+    (folder / "verify.csv").write_text("torn")
+    refused(hwcost("report", "study"), "verify.csv", "hwcost verify")
+    (folder / "verify.csv").write_text(whole)
+    number = int(folder.name.removeprefix("trial-"))
+    trial = json.loads((study / "trials.json").read_text())["trials"][number]
+    assert sum(float(row["LUT"]) for row in rows) == trial["LUT"]
+    corrected = hwcost("estimate", "tiny.py:recipe", "--corrections", folder / "corrections.json", "--json")
+    found = json.loads((folder / "corrections.json").read_text())
+    factors = found["layers"]
+    other = hwcost("estimate", "tiny.py:recipe", "--corrections", folder / "corrections.json", "--device", "ZCU104")
+    refused(other, "--corrections", found["part"], "ZCU104")
+    plain = json.loads(hwcost("estimate", "tiny.py:recipe", "--json").out)["layers"]
+    for layer, before in zip(json.loads(corrected.out)["layers"], plain, strict=True):
+        assert layer["LUT"] == round(before["LUT"] * factors.get(layer["layer"], 1.0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["verify", "nowhere"], ["nowhere"]),
+        (["verify", "nets.py:fine", "--input", "4", "--top", "2"], ["--top"]),
+        (["verify", "nets.py:fine", "--input", "4", "--synthesizer", "vivado"], ["vivado", "pyosys"]),
+        (["verify", "nets.py:fine", "--input", "4", "--import", "tiny.py"], ["tiny.py", "report_utilization"]),
+        (["verify", "."], ["not a study"]),
+    ],
+    ids=lambda value: "_".join(value),
+)
+def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    refused(hwcost(*arguments), *parts)
+    assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
