@@ -109,7 +109,7 @@ def read_folding(path: Path) -> dict[str, Fold]:
         BadOption: the file cannot be read, or an entry has another form; the message names it.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise BadOption(f"--folding {path}: {error}") from error
     if not isinstance(table, dict):

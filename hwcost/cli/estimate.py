@@ -65,7 +65,7 @@ def estimate_command(
 def _corrected(result: Estimate, path: Path) -> Estimate:
     """Scale the LUTs of every layer by measured / estimated, as `hwcost verify` found for this network."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
         layers = result.layers.copy()
         part, known = found["part"], {str(name): float(factor) for name, factor in found["layers"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -146,7 +146,7 @@ def _show(found: pd.DataFrame) -> None:
 def _write_constants(path: Path, found: dict[str, dict[str, float]]) -> None:
     """Write values into a table of constants in the form of hwcost/models/coefficients.json."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = json.loads(path.read_text(encoding="utf-8-sig"))
         for flow, constants in found.items():
             for name, value in constants.items():
                 rows[name][flow] = value

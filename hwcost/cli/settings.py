@@ -57,7 +57,7 @@ def settings(path: Path, command: click.Command, commands: Iterable[str]) -> dic
         BadOption: no such file, no TOML, an unknown table or key.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadOption(f"--config {path}: cannot be read ({error.strerror})") from None
     except ValueError as error:  # no UTF-8, or no TOML

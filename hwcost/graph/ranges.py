@@ -29,6 +29,10 @@ class Range:
     high: Tensor
     bits: Tensor
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Range:
+        """Copy the numbers without their history, as pickling does; torch itself copies no tensor that has one."""
+        return Range(*(number.detach().clone() for number in (self.low, self.high, self.bits)))
+
     @property
     def known(self) -> bool:
         """Whether the wire has a width at all; see `unknown`."""

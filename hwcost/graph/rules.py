@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.nn.functional as F
+from immutabledict import immutabledict
 from torch import nn
 
 from hwcost.errors import UnknownOperation
@@ -242,7 +242,7 @@ RELUS = (nn.ReLU, F.relu, torch.relu, "relu")
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
 ARGMAXES = (torch.argmax, "argmax")
 
-RULES: Mapping[RuleKey, Rule] = MappingProxyType(
+RULES: Mapping[RuleKey, Rule] = immutabledict(
     {
         **dict.fromkeys(WIRES, wire),
         **dict.fromkeys(RESHAPES, reshape),

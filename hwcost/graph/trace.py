@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -243,4 +244,4 @@ def described_by(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callab
     rule = entry(rules, call)
     if rule is None:
         raise UnknownOperation(f"{kind or type(module).__name__} has no rule and no describe(); {remedy(call)}")
-    return lambda *signals, shape: rule(call, *signals, shape=shape)
+    return partial(rule, call)  # and no closure: a Pipeline can be pickled

@@ -119,16 +119,28 @@ class IntegerNetwork:
             int64, like x.
 
         Raises:
-            BadOption: a value that is no whole multiple of the step, or out of range.
+            BadOption: a value that is off the grid by more than the rounding of its own type, or out of range; names
+                the worst one.
         """
         (stream,) = self.inputs
         if stream.meaning is None:
             raise BadOption("IntegerNetwork.codes: floats enter this network, and its first layer quantizes them")
-        scaled = x.double() / stream.meaning.step
+        step, wire = stream.meaning.step, stream.signal.range
+        scaled = x.double() / step
         whole = torch.round(scaled)
-        wire = stream.signal.range
-        if not torch.equal(whole, scaled) or bool(((whole < wire.low) | (whole > wire.high)).any()):
-            raise BadOption("IntegerNetwork.codes: a value is no multiple of input_step inside the input range")
+        off = (scaled - whole).abs()
+        # a multiple of the step is rounded once or twice: pixels / 255, or pixels * (1 / 255)
+        eps = max(torch.finfo(kind).eps for kind in (x.dtype, torch.float64) if kind.is_floating_point)
+        rounding = 2 * eps * whole.abs()
+        beyond = torch.maximum(wire.low - whole, whole - wire.high).clamp(min=0)
+        good = ((off == 0) | ((off <= rounding) & (rounding < 0.5))) & (beyond == 0)
+        if not bool(good.all()):
+            stray = torch.where(good, -1.0, (off + beyond).nan_to_num(torch.inf)).flatten()
+            raise BadOption(
+                f"IntegerNetwork.codes: {float(x.flatten()[stray.argmax()])!r} ({x.dtype}) is no multiple of "
+                f"input_step={float(step):.9g} from {float(wire.low):g} to {float(wire.high):g} steps; scale the input "
+                "to that grid, in a type that resolves it"
+            )
         return whole.to(torch.int64)
 
     def run(self, *inputs: Tensor) -> dict[str, Tensor]:

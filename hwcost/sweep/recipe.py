@@ -27,6 +27,10 @@ _Given = ParamSpec("_Given")
 _Got = TypeVar("_Got")
 
 
+def _no_choice(params: Params) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One network, its data, how it is trained, and what the search may choose.
@@ -65,7 +69,7 @@ class Recipe:
     task: Task = CLASSIFICATION
     training: Training = field(default_factory=Training)
     clock_mhz: float = 100.0
-    hardware: Callable[[Params], Mapping[str, Any]] = lambda params: {}
+    hardware: Callable[[Params], Mapping[str, Any]] = _no_choice
     objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
     anchors: tuple[Params, ...] = ()
     plain: Params | None = None

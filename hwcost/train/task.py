@@ -46,26 +46,51 @@ def separation(strange: Tensor, normal: Tensor) -> float:
     return float((below + not_above).double().mean()) / (2 * len(normal))
 
 
-def _squares(out: Tensor, x: Tensor) -> Tensor:
+def _squares(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Mean squared error of each sample, (N,)."""
     return F.mse_loss(out, x, reduction="none").flatten(1).mean(1)
 
 
-CLASSIFICATION = Task(
-    name="accuracy",
-    loss=lambda out, x, y: F.cross_entropy(out, y),
-    judge=lambda out, x, y: out.argmax(1) == y,
-    score=lambda right, y: int(right.sum()) / len(right),
-    outputs=lambda data: (data.classes,),
+def _cross_entropy(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(out, y)
+
+
+def _right(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return out.argmax(1) == y
+
+
+def _share_right(right: Tensor, y: Tensor) -> float:
+    return int(right.sum()) / len(right)
+
+
+def _one_per_class(data: Data) -> tuple[int, ...]:
+    return (data.classes,)
+
+
+CLASSIFICATION = Task(  # no lambdas: a task can be pickled
+    name="accuracy", loss=_cross_entropy, judge=_right, score=_share_right, outputs=_one_per_class
 )
 """Labels from scores: cross-entropy, and the share of samples whose label has the largest score."""
 
+
+def _reconstruction_loss(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return F.mse_loss(out, x)
+
+
+def _separated(errors: Tensor, y: Tensor) -> float:
+    return separation(errors[y == 1], errors[y == 0])
+
+
+def _one_per_input(data: Data) -> tuple[int, ...]:
+    return tuple(data.train.x.shape[1:])
+
+
 RECONSTRUCTION = Task(
     name="area under ROC",
-    loss=lambda out, x, y: F.mse_loss(out, x),
-    judge=lambda out, x, y: _squares(out, x),
-    score=lambda errors, y: separation(errors[y == 1], errors[y == 0]),
-    outputs=lambda data: tuple(data.train.x.shape[1:]),
+    loss=_reconstruction_loss,
+    judge=_squares,
+    score=_separated,
+    outputs=_one_per_input,
 )
 """An autoencoder that finds what is strange (label 1): the squared error trains it on normal samples (label 0), and the
 score is how well the error tells the two apart. Source: MLPerf Tiny, Banbury et al., arXiv:2106.07597."""

@@ -10,8 +10,10 @@ import click
 import pytest
 
 from hwcost.cli import COMMANDS, cli
+from hwcost.cli.design import read_folding
 from hwcost.cli.settings import keys, resolved, settings
 from hwcost.errors import BadOption
+from hwcost.models import Fold
 
 
 def written(folder: Path, text: str) -> Path:
@@ -104,3 +106,13 @@ def test_a_list_of_studies(tmp_path: Path) -> None:
         path = written(tmp_path, f"[report]\nstudies = {given}\n")
         with command("report").make_context("report", ["--config", str(path)], parent=click.Context(cli)) as found:
             assert [str(study) for study in found.params["studies"]] == studies
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """Editors on Windows write one in front of UTF-8."""
+    config = tmp_path / "hwcost.toml"
+    config.write_text("\ufeff[estimate]\nfps = 5\n", encoding="utf-8")
+    assert settings(config, command("estimate"), COMMANDS) == {"fps": "5"}
+    folding = tmp_path / "folding.json"
+    folding.write_text('\ufeff{"conv1": {"PE": 2, "SIMD": 3}}', encoding="utf-8")
+    assert read_folding(folding) == {"conv1": Fold(2, 3)}

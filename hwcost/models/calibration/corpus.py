@@ -152,7 +152,7 @@ def read(path: Path) -> list[Measured]:
         BadData: what is wrong, with file and line.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             missing = set(COLUMNS) - set(table.fieldnames or ())
             if missing:

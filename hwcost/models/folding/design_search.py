@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
-from types import MappingProxyType
 
 import numpy as np
 import torch
+from immutabledict import immutabledict
 from numpy.typing import NDArray
 
 from hwcost.errors import BadFolding, BadOption
@@ -215,10 +215,10 @@ class DesignSearch:
 
         jobs = Chooser(_formula, folds, make, self._setting.fused).jobs(self._placed, interval)
         return Design(
-            folding=Folding(MappingProxyType({self._names[index]: fold for index, fold in folds.items()}), interval),
-            multipliers=MappingProxyType(ways),
-            weight_memory=MappingProxyType(memories),
-            used=MappingProxyType(dict(zip(AREAS, map(float, self._areas(jobs)), strict=True))),
+            folding=Folding(immutabledict({self._names[index]: fold for index, fold in folds.items()}), interval),
+            multipliers=immutabledict(ways),
+            weight_memory=immutabledict(memories),
+            used=immutabledict(dict(zip(AREAS, map(float, self._areas(jobs)), strict=True))),
             fps=frames_per_second(interval, clock_mhz),
             optimal=False,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+
+from immutabledict import immutabledict
 
 from hwcost.errors import BadFolding
 from hwcost.graph.spec import Link, MatVec
@@ -109,7 +110,7 @@ def fold_blocks(
     # the slice does not touch what is compared: LUT and BRAM18
     setting = Setting("DSP48E2", thresholds, flow, weight_banks)
     around = Surroundings(placed, setting, interval, make)
-    return Folding(MappingProxyType(_settled(around, legal, names)), interval)
+    return Folding(immutabledict(_settled(around, legal, names)), interval)
 
 
 def _settled(around: Surroundings, legal: Mapping[int, list[Fold]], names: Mapping[int, str]) -> dict[str, Fold]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import TypeAlias
 
+from immutabledict import immutabledict
 from torch import Tensor
 
 from hwcost.graph.spec import (
@@ -31,7 +31,7 @@ from hwcost.models.formulas.window import PoolFormula, WindowFormula
 BlockPrice: TypeAlias = Callable[[Sequence[Job], Setting], dict[str, Tensor]]
 """(jobs of one kind, what they share) -> every resource of RESOURCES, (len(jobs),) float64."""
 
-FORMULAS: Mapping[type[Block], BlockPrice] = MappingProxyType(
+FORMULAS: Mapping[type[Block], BlockPrice] = immutabledict(
     {
         MatVec: MatVecFormula(),
         Window: WindowFormula(),
