@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -48,11 +47,12 @@ class Bill:
     placed: tuple[Placed, ...]
     amounts: dict[str, Tensor]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Bill:
-        """Copy the amounts without their history, as pickling does; torch itself copies no tensor that has one."""
-        layers, placed = deepcopy((self.layers, self.placed), memo)
-        amounts = {resource: amount.detach().clone() for resource, amount in self.amounts.items()}
-        return Bill(layers=layers, placed=placed, amounts=amounts)
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and deep-copied: the amounts without their gradient, which PyTorch refuses to copy."""
+        return vars(self) | {"amounts": {resource: amount.detach() for resource, amount in self.amounts.items()}}
+
+    def __copy__(self) -> Bill:
+        return replace(self)
 
     def total(self) -> dict[str, Tensor]:
         """Resource -> () float64: sums of areas; "cycles" is the slowest block's."""

@@ -6,7 +6,7 @@ kept on the CPU wherever the network is: they are a handful of numbers, and grad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,9 +29,12 @@ class Range:
     high: Tensor
     bits: Tensor
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Range:
-        """Copy the numbers without their history, as pickling does; torch itself copies no tensor that has one."""
-        return Range(*(number.detach().clone() for number in (self.low, self.high, self.bits)))
+    def __getstate__(self) -> dict[str, Tensor]:
+        """What is pickled and deep-copied: the numbers without their gradient, which PyTorch refuses to copy."""
+        return {name: number.detach() for name, number in vars(self).items()}
+
+    def __copy__(self) -> Range:
+        return replace(self)
 
     @property
     def known(self) -> bool:
