@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from math import prod
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -36,6 +37,20 @@ class Call:
     target: Callable[..., Any] | str | None = None
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Name a function that pickle takes for a local one, as it does PyTorch's own F.max_pool2d."""
+        target = self.target
+        if "<locals>" in getattr(target, "__qualname__", ""):
+            place = (str(target.__module__), str(getattr(target, "__name__", "")))
+            if getattr(import_module(place[0]), place[1], None) is target:
+                return vars(self) | {"target": place}
+        return vars(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        target = state["target"]
+        found = getattr(import_module(target[0]), target[1]) if isinstance(target, tuple) else target
+        vars(self).update(state | {"target": found})
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument by position (the tensor is 0) or name; of a module, its attribute."""
@@ -242,14 +257,13 @@ RELUS = (nn.ReLU, F.relu, torch.relu, "relu")
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
 ARGMAXES = (torch.argmax, "argmax")
 
-RULES: Mapping[RuleKey, Rule] = immutabledict(
-    {
-        **dict.fromkeys(WIRES, wire),
-        **dict.fromkeys(RESHAPES, reshape),
-        **dict.fromkeys(NORMS, norm),
-        **dict.fromkeys(RELUS, relu),
-        **dict.fromkeys(MAX_POOLS, max_pool),
-        **dict.fromkeys(ARGMAXES, argmax),
-    }
-)
+_TABLE: dict[RuleKey, Rule] = {
+    **dict.fromkeys(WIRES, wire),
+    **dict.fromkeys(RESHAPES, reshape),
+    **dict.fromkeys(NORMS, norm),
+    **dict.fromkeys(RELUS, relu),
+    **dict.fromkeys(MAX_POOLS, max_pool),
+    **dict.fromkeys(ARGMAXES, argmax),
+}
+RULES: Mapping[RuleKey, Rule] = immutabledict(_TABLE)
 """How `trace` describes foreign modules (by class), functions, and tensor methods (by name)."""
