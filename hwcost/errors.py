@@ -1,4 +1,4 @@
-"""Every error that hwcost raises on purpose: each names the place, the value and the remedy."""
+"""Deliberate errors of hwcost: each message names the place, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ class HwcostError(Exception):
 
 
 class BadOption(HwcostError, ValueError):
-    """An argument has a value or a type that makes no sense here."""
+    """An argument has an invalid value or type."""
 
 
 class UnknownPrecision(HwcostError):
-    """A signal, weight or accumulator has no bit-width, so no hardware can be built for it."""
+    """A signal, weight or accumulator has no bit-width, so that no hardware can be built for it."""
 
 
 class UnknownOperation(HwcostError):
-    """The network calls something that has no rule: it can be neither ranged nor priced."""
+    """The network calls an operation that has no rule, so that it has neither a range nor a price."""
 
 
 class BrokenRange(HwcostError):
-    """An integer left the range that its layer describes: the hardware would overflow."""
+    """An integer leaves the range that its layer describes: the hardware would overflow."""
 
 
 class UntraceableNetwork(HwcostError):
-    """`torch.fx` cannot follow the network: it is no static pipeline."""
+    """`torch.fx` cannot trace the network: it is not a static pipeline."""
 
 
 class UnknownBlock(HwcostError):
@@ -34,27 +34,27 @@ class UnknownBlock(HwcostError):
 
 
 class UnknownDevice(HwcostError):
-    """No FPGA part or board of that name is in the device table."""
+    """The device table has no FPGA part or board of that name."""
 
 
 class BadFolding(HwcostError):
-    """A PE or SIMD that does not divide its layer, or a frame rate that no folding reaches."""
+    """A PE or SIMD does not divide its layer, or no folding reaches a frame rate."""
 
 
 class BadRecipe(HwcostError):
-    """A recipe that cannot be imported, or that is not a `Recipe`."""
+    """A recipe cannot be imported, or is not a `Recipe`."""
 
 
 class BadData(HwcostError):
-    """A data set that is missing, incomplete, of the wrong shape, or not finite."""
+    """A data set is missing, incomplete, of the wrong shape, or not finite."""
 
 
 class BadStudy(HwcostError):
-    """A study folder that is corrupt, belongs to another recipe, is in use, or cannot be written."""
+    """A study folder is corrupt, belongs to another recipe, is in use, or cannot be written."""
 
 
 class OutOfMemory(HwcostError):
-    """A training that asked for more memory than there is."""
+    """A training ran out of memory."""
 
 
 class DivergedTraining(HwcostError):

@@ -1,4 +1,4 @@
-"""Fronts: the non-dominated set, its hypervolume, its knee, and the cheapest point of a given accuracy."""
+"""Pareto fronts: the non-dominated set, its hypervolume, its knee, and the cheapest point of a given accuracy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROUNDING = 1e-9
 
 
 def _losses(points: ArrayLike, directions: Sequence[str]) -> Floats:
-    """Rows of objectives, all of them to be minimized."""
+    """Table of objectives, all of them to be minimized."""
     table = np.asarray(points, dtype=np.float64)
     if table.size == 0:
         table = table.reshape(0, len(directions))
@@ -34,10 +34,10 @@ def _losses(points: ArrayLike, directions: Sequence[str]) -> Floats:
 
 
 def non_dominated(points: ArrayLike, directions: Sequence[str]) -> NDArray[np.bool_]:
-    """Which points no other point beats: as good in every objective, and better in at least one.
+    """Mask of the points that no other point dominates: as good in every objective, and better in at least one.
 
-    Equal points do not beat each other: all copies of a front point stay. A row with a NaN is never on the front
-    and beats nothing.
+    Equal points do not dominate each other: all copies of a front point stay. A row with a NaN is never on the
+    front and dominates nothing.
 
     Args:
         points: (points, objectives), any unit; infinities are allowed.
@@ -59,20 +59,20 @@ def non_dominated(points: ArrayLike, directions: Sequence[str]) -> NDArray[np.bo
         own = losses[index]
         as_good = (rivals <= own).all(axis=1)
         mask[index] = not (rivals[as_good] < own).any()
-        if not mask[index]:  # what it beats, its own conqueror beats too
+        if not mask[index]:  # whatever it dominates, the point that dominates it dominates too
             rivals = rivals[(rivals != own).any(axis=1)]
     return mask
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike, directions: Sequence[str]) -> float:
-    """The volume between the front and a reference point: one number for how good a front is.
+    """Volume between the front and a reference point, a measure of the quality of a front.
 
     Exact: slices along the last objective, down to a sum of rectangles; about n^(objectives - 1) steps for n points.
 
     Args:
         points: (points, objectives); rows with a NaN, and rows not better than the reference in every objective,
             add nothing.
-        reference: (objectives,), a finite point worse than all that should count.
+        reference: (objectives,), a finite point that is worse than every point that should count.
         directions: "maximize" or "minimize", one per objective.
 
     Returns:
@@ -120,9 +120,9 @@ def _pairs(accuracy: ArrayLike, cost: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def knee(accuracy: ArrayLike, cost: ArrayLike) -> int | None:
-    """The point behind which accuracy becomes dear.
+    """Front point beyond which accuracy becomes expensive.
 
-    Definition: take the front in (accuracy, log cost), scale both axes so that it runs from (0, 0), its cheapest
+    Definition: take the front in (accuracy, log cost) and scale both axes so that it runs from (0, 0), its cheapest
     point, to (1, 1), its most accurate one; the knee is the point farthest above that chord.
 
     Args:
@@ -130,8 +130,8 @@ def knee(accuracy: ArrayLike, cost: ArrayLike) -> int | None:
         cost: (points,), above 0, smaller is better; any unit.
 
     Returns:
-        Index into the points given (a copy further on is never chosen); None where no front point lies above the
-        chord, as with fewer than three points. Points with a NaN are ignored.
+        Index into the points, the first of equal ones; None if no front point lies above the chord, as with fewer
+        than three points. Points with a NaN are ignored.
 
     Raises:
         BadOption: shapes that differ, or a cost that is not above 0.
@@ -154,17 +154,17 @@ def knee(accuracy: ArrayLike, cost: ArrayLike) -> int | None:
 
 
 def cheapest_within(accuracy: ArrayLike, cost: ArrayLike, best_accuracy: float, drop: float) -> int | None:
-    """The cheapest point that loses at most `drop` of the best accuracy.
+    """Cheapest point that loses at most `drop` of the best accuracy.
 
     Args:
         accuracy: (points,), larger is better; any unit.
         cost: (points,), smaller is better; any unit.
-        best_accuracy: what to compare with, e.g. of the float network; in the unit of accuracy.
+        best_accuracy: accuracy to compare with, e.g. that of the float network; in the unit of accuracy.
         drop: allowed loss, at least 0, in the unit of accuracy (0.01 is one point of an accuracy in 0..1).
 
     Returns:
-        Index into the points given; of equally cheap ones the most accurate, then the first; None where none is
-        accurate enough. Points with a NaN are ignored.
+        Index into the points; of equally cheap ones the most accurate, then the first; None if none is accurate
+        enough. Points with a NaN are ignored.
 
     Raises:
         BadOption: shapes that differ, a drop below 0, or a best accuracy that is not finite.

@@ -24,7 +24,6 @@ PENDING: set[str] = {
     "docs",
     "README.md",
     "docs/how-to",
-    "hwcost",
     "hwcost/cli",
     "hwcost/cost",
     "hwcost/export",

@@ -1,0 +1,58 @@
+"""The figures of the front: every point where it is, labels apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_up_study import made_up_run, made_up_trials
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from hwcost.report import read_study
+from hwcost.report.front_figures import front_figure, resource_figures
+from hwcost.report.style import Drawing, house_style, inline_svg
+
+
+def overlapping(drawing: Drawing) -> list[str]:
+    """Words of a figure that lie on other words."""
+    canvas = FigureCanvasAgg(drawing.figure)
+    canvas.draw()
+    texts = drawing.figure.axes[0].texts
+    boxes = [Text.get_window_extent(text, canvas.get_renderer()) for text in texts]  # without their leaders
+    return [t.get_text() for i, t in enumerate(texts) if any(boxes[i].overlaps(other) for other in boxes[:i])]
+
+
+@pytest.mark.slow
+def test_no_label_lies_on_another_where_points_are_many() -> None:
+    study = read_study(made_up_trials(1500), made_up_run())
+    with house_style():
+        assert not overlapping(front_figure(study, height=5.0))
+
+
+@pytest.mark.slow
+def test_the_main_figure_shows_every_point_where_it_is() -> None:
+    study = read_study(made_up_trials(), made_up_run())
+    with house_style():
+        drawing = front_figure(study)
+        axes = drawing.figure.axes[0]
+        filled = {line.get_gid(): line for line in axes.lines if line.get_gid()}
+        assert len(filled) == len(study.front) == len(drawing.points)
+        for row, trial in study.front.iterrows():
+            x, y = filled[f"point-{row}"].get_data()
+            assert (float(x[0]), float(y[0])) == (trial["LUT"], 100 * trial["accuracy"])
+            assert axes.get_xlim()[0] <= x[0] <= axes.get_xlim()[1]
+            assert axes.get_ylim()[0] <= y[0] <= axes.get_ylim()[1]
+            assert str(trial["number"]) in inline_svg(drawing)
+        assert len(axes.texts) == len(study.marks) + 2  # and the float line and the part
+        assert not overlapping(drawing)
+
+
+def test_one_small_figure_for_each_resource_that_varies() -> None:
+    with house_style():
+        names = [drawing.name for drawing in resource_figures(read_study(made_up_trials(), made_up_run()))]
+    assert names == ["by-FF", "by-BRAM18", "by-cycles"]
+
+
+def trial(number: float, **values: Any) -> dict[str, Any]:
+    return {"number": number, "state": "COMPLETE", "accuracy": 0.9, "LUT": 100.0, "BRAM18": 3.0} | values
