@@ -1,4 +1,4 @@
-"""Axes for accuracies and costs, and labels that keep out of each other's way."""
+"""Axes for accuracies and costs, and labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ACCURACIES = (0, 20, 40, 50, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 
 
 
 def short(value: float) -> str:
-    """A count in at most five characters.
+    """Count in at most five characters.
 
     >>> short(950), short(1250), short(20000), short(3.5)
     ('950', '1.25k', '20k', '3.5')
@@ -85,7 +85,7 @@ def accuracy_axis(axes: Axes, values: Sequence[float] | Floats, focus: Sequence[
 
 
 def percent_ticks(axes: Axes, most: int) -> None:
-    """Round numbers on the y axis, none above 100: the axis ends higher only so that a point there is drawn whole."""
+    """Set round ticks on the y axis, none above 100, where the axis continues only to draw a point at 100 whole."""
     low, high = axes.get_ylim()
     ticks = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
     axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= min(high, 100.0)]))
@@ -115,7 +115,7 @@ def cost_axis(axes: Axes, values: Sequence[float] | Floats, name: str) -> None:
 
 
 def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float, str]], avoid: Floats) -> None:
-    """Write a label beside each point where it hides neither another label nor a point, with a thin leader.
+    """Write a label near each point where it hides neither another label nor a point, with a thin leader.
 
     Args:
         figure, axes: to draw into; axis limits must be final.

@@ -68,7 +68,7 @@ def error_picture(columns: dict[str, tuple[list[float], list[float]]]) -> bytes:
 
 
 def gradient_picture(rows: pd.DataFrame) -> bytes:
-    """What a bit less saves, estimated against synthesized again; one colour per network.
+    """Savings of one bit less, estimated against a second synthesis; one colour per network.
 
     Args:
         rows: network, LUT and LUT_measured.

@@ -1,4 +1,4 @@
-"""What the record of a study must hold beside its numbers; a file edited by hand is an error here, not in a figure."""
+"""Checks of a study's record besides its numbers: a file edited by hand is an error here, not in a figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAYER_NUMBERS = ("weight_bits", "input_bits", "activation_bits", "pe", "simd", 
 
 
 def check_details(run: Mapping[str, Any]) -> None:
-    """Refuses a run whose optional or nested entries have the wrong type.
+    """Refuse a run whose optional or nested entries have the wrong type.
 
     Raises:
         BadStudy: names the entry and its value.
@@ -30,7 +30,7 @@ def check_details(run: Mapping[str, Any]) -> None:
 
 
 def nested(name: str, number: object, value: object) -> Any:
-    """The entry of a trial in column `name`: params as a mapping, layers, epochs and repeats as lists of mappings.
+    """Entry of a trial in column `name`: params as a mapping, layers, epochs and repeats as lists of mappings.
 
     Args:
         name: params, layers, epochs or repeats.
@@ -92,7 +92,7 @@ def _wrong(number: object, where: str, value: object, wanted: str) -> BadStudy:
 
 
 def _number(value: object) -> bool:
-    """A number or NaN, which says that it is not known."""
+    """Whether a value is a finite number, or NaN if unknown."""
     return isinstance(value, int | float | np.number) and not isinstance(value, bool) and not math.isinf(value)
 
 
@@ -105,7 +105,7 @@ def _text(value: object) -> bool:
 
 
 def _ratio(value: object) -> bool:
-    """From 0 to 1; NaN where it is not known."""
+    """Whether a value is a ratio from 0 to 1, or NaN if unknown."""
     return isinstance(value, int | float | np.number) and _number(value) and not (value < 0 or value > 1)
 
 

@@ -176,7 +176,7 @@ def front_figure(study: Study, *, name: str = "front", width: float = 11.0, heig
                       xycoords=axes.get_yaxis_transform(), textcoords="offset points")  # fmt: skip
     _label_marks(figure, axes, study, cost, narrow=width < 6)
     hidden = int((shown & ~visible).sum())
-    return Drawing(name=name, figure=figure, alternative=_told(study, hidden), points=words)
+    return Drawing(name=name, figure=figure, alternative=_summary(study, hidden), points=words)
 
 
 def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow: bool) -> None:
@@ -209,7 +209,7 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
     place_labels(figure, axes, labels, avoid[np.isfinite(avoid).all(axis=1)])
 
 
-def _told(study: Study, hidden: int) -> str:
+def _summary(study: Study, hidden: int) -> str:
     front = study.front
     parts = [
         f"Validation accuracy against {UNITS.get(study.cost or '', study.cost or 'cost')}: {len(study.complete)} "
@@ -248,6 +248,6 @@ def resource_figures(study: Study) -> list[Drawing]:
             )
             points[str(row)] = (int(study.complete["number"][row]), f"{_words(study, int(row))}, {costs[row]:g} {name}")
         ends = f"from {short(costs[shown].min())} to {short(costs[shown].max())}"
-        told = f"Validation accuracy against {UNITS[name]}, {ends}."
-        drawings.append(Drawing(name=f"by-{name}", figure=figure, alternative=told, points=points))
+        summary = f"Validation accuracy against {UNITS[name]}, {ends}."
+        drawings.append(Drawing(name=f"by-{name}", figure=figure, alternative=summary, points=points))
     return drawings

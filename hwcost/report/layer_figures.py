@@ -1,11 +1,10 @@
-"""Layer by layer: the bit-width map, where the LUTs go, and how the widths moved while training."""
+"""Figures by layer: the map of bit-widths, the LUTs, and the widths during a training."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from hwcost.pareto import Floats
 from hwcost.report.axes import percent_ticks, short
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, RAMP, SERIES, Drawing, quiet, readable_on
@@ -23,7 +23,7 @@ _BARS = 8  # front points in the LUT bars
 _NAMED = len(SERIES) - 2  # layers with a colour of their own; the last greyish colour is for the rest
 
 
-def _value(entry: Mapping[str, Any], key: str) -> float:
+def _value(entry: Mapping[str, object], key: str) -> float:
     value = entry.get(key)
     return float(value) if isinstance(value, int | float | np.number) else math.nan
 
@@ -47,7 +47,7 @@ def _layers_with(front: pd.DataFrame, key: str) -> list[str]:
     return list(names)
 
 
-def _matrix(front: pd.DataFrame, names: list[str], key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _matrix(front: pd.DataFrame, names: list[str], key: str) -> Floats:
     table = np.full((len(names), len(front)), np.nan)
     for column, layers in enumerate(front["layers"]):
         for entry in layers:
@@ -77,14 +77,14 @@ def bit_width_figure(study: Study) -> Drawing | None:
         _map(axes, _matrix(front, names, key), names, (low, high))
         axes.set_title(f"bits of {title}", color=INK, fontsize=9, pad=4)
     _column_heads(grid[-1], study, front)
-    told = (
+    summary = (
         f"Bit-widths of {rows} weight and activation tensors in {len(front)} front points, "
         f"from {low:g} to {high:g} bits; the numbers are in the cells and in the table of front points."
     )
-    return Drawing(name="bits", figure=figure, alternative=told)
+    return Drawing(name="bits", figure=figure, alternative=summary)
 
 
-def _map(axes: Axes, bits: np.ndarray[Any, np.dtype[np.float64]], names: list[str], ends: tuple[float, float]) -> None:
+def _map(axes: Axes, bits: Floats, names: list[str], ends: tuple[float, float]) -> None:
     low, high = ends
     for (row, column), value in np.ndenumerate(bits):
         if not math.isfinite(value):
@@ -151,22 +151,22 @@ def lut_figure(study: Study) -> Drawing | None:
     quiet(axes)
     figure.legend(loc="outside upper left", ncols=len(stacks), frameon=False, fontsize=7.5, labelcolor=INK,
                   handlelength=0.9, handleheight=0.9, columnspacing=1.2, handletextpad=0.4)  # fmt: skip
-    told = "LUTs per layer: " + "; ".join(
+    summary = "LUTs per layer: " + "; ".join(
         f"trial {t['number']}: {short(amount)} in total, most in {names[int(np.argmax(table[:, column]))]}"
         for column, ((_, t), amount) in enumerate(zip(front.iterrows(), total, strict=True))
     )
-    return Drawing(name="layers", figure=figure, alternative=f"{told}.")
+    return Drawing(name="layers", figure=figure, alternative=f"{summary}.")
 
 
 def training_trial(study: Study) -> int | None:
-    """The row whose training is shown: the knee, else the most accurate front point; None without epochs."""
+    """Row whose training is shown: the knee, else the most accurate front point; None without epochs."""
     rows = [mark.row for mark in study.marks if "knee" in mark.names]
     rows += list(study.front.sort_values("accuracy", ascending=False).index)
     return next((row for row in rows if len(study.complete["epochs"][row]) > 1), None)
 
 
 def training_figure(study: Study) -> Drawing | None:
-    """How widths and validation accuracy moved while `training_trial` trained; None without epochs."""
+    """Widths and validation accuracy during the training of `training_trial`; None without epochs."""
     row = training_trial(study)
     if row is None:
         return None
@@ -186,14 +186,14 @@ def training_figure(study: Study) -> Drawing | None:
     grid[-1].set_xlabel("epoch")
     grid[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     moved = [f"{n} {c[0]:.3g} to {c[-1]:.3g}" for n, c in curves.items() if len(c) and c[0] != c[-1]]
-    told = f"Training of trial {study.complete['number'][row]} over {len(epochs)} epochs. " + (
+    summary = f"Training of trial {study.complete['number'][row]} over {len(epochs)} epochs. " + (
         f"Widths that moved, in bits: {', '.join(moved)}." if moved else "No width moved."
     )
-    return Drawing(name="training", figure=figure, alternative=told)
+    return Drawing(name="training", figure=figure, alternative=summary)
 
 
-def _width_lines(axes: Axes, steps: list[float], curves: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]) -> None:
-    """A step line per width, slightly apart so that equal widths stay countable, named at its right end."""
+def _width_lines(axes: Axes, steps: list[float], curves: Mapping[str, Floats]) -> None:
+    """Draw a step line per width, shifted so that equal widths stay countable, and name it at its right end."""
     known = np.concatenate(list(curves.values()))
     low, high = float(np.nanmin(known)), float(np.nanmax(known))
     shift = min(0.07, 0.55 / len(curves))

@@ -14,15 +14,15 @@ from hwcost.report.axes import short
 from hwcost.report.study import COSTS, Study
 from hwcost.report.style import ACCENT, INK, MUTED, Drawing, quiet, sheet
 
-_PARAMETERS = 10  # axes that a page has room for, beside costs and accuracy
-_BEHIND = 300  # dominated trials drawn; more would be a grey wall
+_PARAMETERS = 10  # axes that a page has room for, besides costs and accuracy
+_BEHIND = 300  # dominated trials drawn; more would be a solid grey area
 _LETTERS = 24  # of a name
 _FAINTEST = 0.35  # opacity of the least accurate line; a ramp of colours would not read on dark and light pages alike
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Axis:
-    """One upright axis: where each finished trial meets it, from 0 to 1, and what stands at its ends."""
+    """Vertical axis: where each finished trial crosses it, from 0 to 1, and the labels of its ends."""
 
     name: str
     heights: Floats
@@ -33,14 +33,14 @@ class _Axis:
 def parallel_figure(study: Study) -> Drawing | None:
     """Lines of the front in colour, stronger for more accurate ones, the dominated trials grey behind them.
 
-    The axes are the parameters that differ between trials (the ten that go most with accuracy, by rank correlation,
-    where there are more), the costs that differ, and accuracy.
+    The axes are the parameters that differ between trials (if there are more than ten, the ten with the highest rank
+    correlation to accuracy), the costs that differ, and accuracy.
 
     Args:
         study: to draw.
 
     Returns:
-        The drawing; None with fewer than two finished trials, or with nothing beside accuracy that differs.
+        The drawing; None with fewer than two finished trials, or if nothing but accuracy differs.
     """
     axes = [*_parameters(study), *_costs(study)]
     accuracy = study.column("accuracy")
@@ -72,11 +72,11 @@ def parallel_figure(study: Study) -> Drawing | None:
     sheet_axes.tick_params(axis="x", pad=14)
     sheet_axes.set_yticks([])
     sheet_axes.set(xlim=(-0.45, len(drawn) - 0.55), ylim=(0, 1))
-    told = (
+    summary = (
         f"Parallel coordinates of {ahead.sum()} front points, with {len(shown)} of {len(behind)} dominated trials "
         f"behind: {', '.join(axis.name for axis in drawn)}."
     )
-    return Drawing(name="parallel", figure=figure, alternative=told, points=points)
+    return Drawing(name="parallel", figure=figure, alternative=summary, points=points)
 
 
 def _parameters(study: Study) -> list[_Axis]:
@@ -85,11 +85,11 @@ def _parameters(study: Study) -> list[_Axis]:
     if len(found) <= _PARAMETERS:
         return found
     accuracy = pd.Series(study.column("accuracy"))
-    ranked = sorted(found, key=lambda axis: -_going_together(pd.Series(axis.heights), accuracy))[:_PARAMETERS]
+    ranked = sorted(found, key=lambda axis: -_correlation(pd.Series(axis.heights), accuracy))[:_PARAMETERS]
     return [axis for axis in found if axis in ranked]
 
 
-def _going_together(one: pd.Series[float], other: pd.Series[float]) -> float:
+def _correlation(one: pd.Series[float], other: pd.Series[float]) -> float:
     """Absolute rank correlation, 0 where it is not defined."""
     found = one.rank().corr(other.rank())
     return abs(found) if math.isfinite(found) else 0.0
@@ -107,7 +107,7 @@ def _costs(study: Study) -> list[_Axis]:
 
 
 def _axis(name: str, values: pd.Series[Any]) -> _Axis | None:
-    """Of a parameter; choices that are no numbers stand in the order of their names."""
+    """Axis of a parameter; choices other than numbers are in the order of their names."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return _numbers(name, values.to_numpy(dtype=float))
     words = values.map(str).where(values.notna())
@@ -118,7 +118,7 @@ def _axis(name: str, values: pd.Series[Any]) -> _Axis | None:
 
 
 def _numbers(name: str, values: Floats, *, logarithmic: bool = False) -> _Axis | None:
-    """From the least to the most of the known values; None where they do not differ."""
+    """Axis from the least to the greatest known value; None if all are equal."""
     known = values[np.isfinite(values)]
     if len(known) < 2 or known.min() == known.max():
         return None

@@ -1,4 +1,4 @@
-"""How good the front had become by when: hypervolume against finished trials and against seconds."""
+"""Progress of the front: hypervolume against finished trials and against seconds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hwcost.report.style import ACCENT, INK, Drawing, sheet
 def scaled_objectives(study: Study) -> Floats:
     """Objectives of the finished trials from 0, the worst value any of them reached, to 1, the best.
 
-    Minimized objectives that are never negative are scaled as log(1 + value), because a design twice as large is as
-    much worse at 500 LUTs as it is at 50,000; an objective that never varies is 1 throughout.
+    Minimized objectives that are never negative are scaled as log(1 + value), because doubling a design matters as
+    much at 500 LUTs as at 50,000; an objective that never varies is 1 throughout.
 
     Returns:
         (finished trials, objectives), all to be maximized.
@@ -67,9 +67,9 @@ def progress_figures(study: Study) -> list[Drawing]:
         axes.annotate(f"{course[-1]:.3f}", (xs[-1], course[-1]), (0, 4), textcoords="offset points", ha="center",
                       fontsize=8, color=INK)  # fmt: skip
         half = int(np.argmax(course >= 0.95 * course[-1]))
-        told = (
+        summary = (
             f"Normalised hypervolume rises to {course[-1]:.3f} over {len(course)} finished trials; 95 % of that was "
             f"reached after {short(float(xs[half]))} {label}."
         )
-        drawings.append(Drawing(name=f"hypervolume-{name}", figure=figure, alternative=told))
+        drawings.append(Drawing(name=f"hypervolume-{name}", figure=figure, alternative=summary))
     return drawings

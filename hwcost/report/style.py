@@ -1,4 +1,4 @@
-"""Ink and paper: figures whose colours follow the reader's light or dark page, and whose text stays text."""
+"""Style of the figures: colours follow the light or dark page of the reader, and text stays text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 # unique, because the swap finds it by its value.
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#5b6571", "#d5dae0", "#fefefe"
 ACCENT, FITS = "#0a67b1", "#eaf3ea"
-# Okabe and Ito's palette, told apart by the colour-blind; its black and yellow do not read on both pages.
+# Okabe and Ito's palette, distinguishable with colour blindness; its black and yellow are not legible on both pages.
 SERIES = ("#0171b1", "#e59e01", "#019e72", "#cb78a6", "#55b3e8", "#d45d01", "#8a8f98", "#a59a00")
 # One hue, light to dark: BRAM18 and bit-widths. Text on it is ink below the middle and paper above.
 RAMP = ("#dfe9f5", "#bcd3ea", "#8fb7dc", "#5c96c8", "#2f74ae", "#145390", "#08366b")
@@ -40,7 +40,7 @@ _CELL_DARK, _CELL_LIGHT = "#12171d", "#fcfdff"  # on a coloured cell, the same o
 
 
 def readable_on(color: str) -> str:
-    """Dark or light text, whichever is told apart better on a colour (WCAG relative luminance).
+    """Dark or light text, whichever has more contrast on a colour (WCAG relative luminance).
 
     >>> readable_on("#ffffff") < readable_on("#08366b")
     True
@@ -51,12 +51,12 @@ def readable_on(color: str) -> str:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Drawing:
-    """A figure ready for the page.
+    """Figure ready for the page.
 
     Attributes:
         name: unique on the page.
         figure: the matplotlib figure.
-        alternative: the same in words.
+        alternative: text alternative of the figure.
         points: trial number and words of every marker with the group id "point-<key>".
     """
 
@@ -68,7 +68,7 @@ class Drawing:
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """The look of every figure, for the time of the block; matplotlib's settings are as before behind it."""
+    """Apply the style of every figure within the block; matplotlib's settings are restored after it."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_RC)
@@ -76,13 +76,13 @@ def house_style() -> Iterator[None]:
 
 
 def sheet(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of width x height inches with one axes."""
+    """Create a figure of width x height inches with one axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def quiet(axes: Axes) -> None:
-    """No frame, no ticks: for maps and bars that carry their own labels."""
+    """Remove frame and ticks, for maps and bars that carry their own labels."""
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
 

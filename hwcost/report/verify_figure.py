@@ -8,7 +8,7 @@ from hwcost.report.style import ACCENT, MUTED, SERIES, Drawing, house_style, pic
 
 
 def verify_picture(layers: pd.DataFrame, name: str) -> bytes:
-    """A PNG: two bars per layer, with the residual beside them.
+    """PNG with two bars per layer and the residual next to them.
 
     Args:
         layers: layer, LUT and LUT_measured, in the order of the stream.
