@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -17,6 +17,11 @@ USABLE = {"LUT": 0.70, "FF": 0.50, "DSP": 0.80, "BRAM18": 0.80, "URAM": 0.80}
 (dev 73ba5ed)."""
 
 
+PACKAGE = re.compile(r"(-\d)?-?[a-z]{3,4}\d{3,4}\D?(-.*)?")
+"""Package and speed grade behind a die in a part number, as tools write them or as they are ordered: clg400-1,
+-1clg400c, -ffvc1156-2-e."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """An FPGA part, as the data sheet counts it.
@@ -27,8 +32,10 @@ class Device:
         part: full part number.
         family: marketing name of the family.
         LUT, FF, BRAM18, URAM, DSP: what is on the die; BRAM18 in 18-kbit blocks.
+        LUTRAM: those of the LUTs that can be RAM or shift registers, in slices of type M; a ROM can be in any.
         dsp_kind: "DSP48E1", "DSP48E2" or "DSP58".
-        source: where the figures come from, and how sure they are.
+        source: where the figures come from.
+        unconfirmed: resources whose figure has not been checked against a public document.
     """
 
     name: str
@@ -36,15 +43,17 @@ class Device:
     part: str
     family: str
     LUT: int
+    LUTRAM: int
     FF: int
     BRAM18: int
     URAM: int
     DSP: int
     dsp_kind: str
     source: str
+    unconfirmed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for resource in USABLE:
+        for resource in (*USABLE, "LUTRAM"):
             object.__setattr__(self, resource, whole(f"{self.name}: {resource}", getattr(self, resource), 0))  # frozen
 
     @property
@@ -60,8 +69,8 @@ class Device:
     @property
     def die(self) -> str:
         """The part number without package and speed grade, e.g. xc7z020."""
-        stem = self.part.split("-", maxsplit=1)[0]
-        return re.sub(r"(clg|ffg|csg)\d+$", "", stem)  # 7-series writes the package without a dash
+        seven_series = re.match(r"xc7[a-z]+\d+[ts]?", self.part)  # writes the package without a dash
+        return seven_series[0] if seven_series else self.part.split("-", maxsplit=1)[0]
 
 
 @cache
@@ -78,12 +87,14 @@ def devices() -> tuple[Device, ...]:
                 part=row["part"],
                 family=row["family"],
                 LUT=int(row["LUT"]),
+                LUTRAM=int(row["LUTRAM"]),
                 FF=int(row["FF"]),
                 BRAM18=int(row["BRAM18"]),
                 URAM=int(row["URAM"]),
                 DSP=int(row["DSP"]),
                 dsp_kind=row["dsp_kind"],
                 source=row["source"],
+                unconfirmed=tuple(row["unconfirmed"].split()),
             )
         )
     return tuple(found)
@@ -93,7 +104,8 @@ def device(name: str) -> Device:
     """The part of that name.
 
     Args:
-        name: board, die or full part number, in any case: "PYNQ-Z1", "xc7z020", "xc7z020clg400-1".
+        name: board, die or part number, in any case: "PYNQ-Z1", "xc7z020", "xc7z020clg400-1". A die of the table is
+            found in any package, "xc7z020-2clg484i" for instance; the part then bears the name of its die.
 
     Raises:
         UnknownDevice: not in the table; the message lists close names, or says where all are.
@@ -108,6 +120,9 @@ def device(name: str) -> Device:
             known.setdefault(alias.lower(), part)
     if wanted in known:
         return known[wanted]
+    for part in devices():
+        if PACKAGE.fullmatch(wanted.removeprefix(part.die)) and wanted.startswith(part.die):
+            return replace(part, name=part.die, aliases=(), part=wanted)
     close = get_close_matches(wanted, known, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(close)}?" if close else "`hwcost devices` lists what is."
     raise UnknownDevice(f"device {name!r} is not in the table; {hint} Or pass a Device(...)")

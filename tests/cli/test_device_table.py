@@ -18,3 +18,6 @@ def test_devices(hwcost: Hwcost) -> None:
         assert entry["LUT"] == part.LUT and entry["source"]
         assert part.name in table.out and f"{part.LUT:,}" in table.out
         assert all(alias in table.out for alias in part.aliases)
+        assert entry["unconfirmed"] == list(part.unconfirmed)
+        assert all(f"{getattr(part, name):,}?" in table.out for name in part.unconfirmed)
+    assert "?: not checked against a public document" in table.out

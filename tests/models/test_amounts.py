@@ -52,6 +52,6 @@ def test_amounts_are_finite_and_at_least_zero(value: Any) -> None:
 
 @pytest.mark.parametrize("amount", [-1, 1.5, float("nan"), True])
 def test_a_device_counts_in_whole_numbers(amount: Any) -> None:
-    amounts: dict[str, Any] = {"LUT": amount, "FF": 1, "BRAM18": 1, "URAM": 0, "DSP": 1}
+    amounts: dict[str, Any] = {"LUT": amount, "LUTRAM": 0, "FF": 1, "BRAM18": 1, "URAM": 0, "DSP": 1}
     with pytest.raises(BadOption, match=r"mine: LUT=.*: give a whole number of at least 0"):
         Device(name="mine", part="xc7mine-1", family="mine", dsp_kind="DSP48E2", source="made up", **amounts)

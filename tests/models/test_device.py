@@ -16,6 +16,7 @@ def test_every_part_is_complete() -> None:
         assert part.LUT > 0 and part.FF >= 2 * part.LUT * 0.99 and part.DSP > 0 and part.BRAM18 > 0 and part.URAM >= 0
         assert part.dsp_kind in DSP_KINDS
         assert part.source
+        assert 0 < part.LUTRAM < part.LUT and set(part.unconfirmed) <= {*AREAS, "LUTRAM"}
         assert set(part.capacity) == set(AREAS) == set(USABLE)
 
 
@@ -37,6 +38,15 @@ def test_every_name_finds_its_part() -> None:
         ("xcu250", 1728000),
         ("xc7k325t", 203800),
         ("kcu105", 242400),
+        ("Basys3", 20800),
+        ("Arty-A7-35T", 20800),
+        ("Cmod-A7", 20800),
+        ("Zybo-Z7-10", 17600),
+        ("zybo-z7-20", 53200),
+        ("zedboard", 53200),
+        ("nexys-video", 134600),
+        ("KR260", 117120),
+        ("VCK5000", 899840),
     ],
 )
 def test_known_parts(name: str, lut: int) -> None:
@@ -53,3 +63,46 @@ def test_unknown_part_lists_close_names() -> None:
 def test_usable_is_a_fraction() -> None:
     part = device("xc7z020")
     assert part.usable["LUT"] == pytest.approx(0.7 * 53200)
+
+
+@pytest.mark.parametrize(
+    ("name", "lutram"),
+    [("xc7z010", 6000), ("xc7z020", 17400), ("xc7z045", 70400), ("xczu7ev", 101760), ("vu9p", 591840)],
+)
+def test_luts_that_can_be_ram(name: str, lutram: int) -> None:
+    assert device(name).LUTRAM == lutram
+
+
+@pytest.mark.parametrize(
+    "name", ["xc7z020clg484", "xc7z020clg484-1", "XC7Z020-2CLG484I", "xc7z020-1clg400c", "xc7z020clg400-3"]
+)
+def test_a_part_number_finds_its_die_in_any_package(name: str) -> None:
+    found = device(name)
+    assert found.capacity == device("xc7z020").capacity and found.part == name.lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "die"),
+    [
+        ("xczu7ev-fbvb900-1-i", "xczu7ev"),
+        ("xc7a35tftg256-1", "xc7a35t"),
+        ("xc7a35ticsg324-1L", "xc7a35t"),
+        ("xcku5p-sfvb784-1-e", "xcku5p"),
+        ("xcvu9p-fsgd2104-2L-e", "xcvu9p"),
+        ("xcvc1902-viva1596-2MP-e-S", "xcvc1902"),
+    ],
+)
+def test_other_packages(name: str, die: str) -> None:
+    assert device(name).die == die and device(name).LUT == device(die).LUT
+
+
+@pytest.mark.parametrize("name", ["xc7z0201", "xc7z020x", "xc7z02", "xczu7", "xc7a35", "xczu7e-ffvc1156-2-e"])
+def test_a_longer_or_shorter_number_is_another_part(name: str) -> None:
+    with pytest.raises(UnknownDevice):
+        device(name)
+
+
+def test_rows_of_one_die_agree() -> None:
+    for part in devices():
+        twin = device(part.die)
+        assert (part.capacity, part.LUTRAM, part.family) == (twin.capacity, twin.LUTRAM, twin.family)
