@@ -236,14 +236,8 @@ def estimate(pipeline: HasLayers, model: Dataflow, *, shell: Shell = NO_SHELL) -
         breakdown=_breakdown(bill, model),
         shell=shell,
         shadow_prices=tuple(shadow_prices(model, bill.placed)),
-        notes=(*_notes(bill), *_doubts(model.device)),
+        notes=(*_notes(bill), *model.device.doubts),
     )
-
-
-def _doubts(part: Device) -> Iterator[str]:
-    """What is not known for sure of the part."""
-    if part.unconfirmed:
-        yield f"{part.name}: {', '.join(part.unconfirmed)} of the part are not checked against a public document"
 
 
 def _notes(bill: Bill) -> Iterator[str]:

@@ -67,6 +67,12 @@ class Device:
         return {resource: amount * USABLE[resource] for resource, amount in self.capacity.items()}
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What an estimate on this part should say of its figures."""
+        names = ", ".join(self.unconfirmed)
+        return (f"{self.name}: figures not checked against a public document: {names}",) if names else ()
+
+    @property
     def die(self) -> str:
         """The part number without package and speed grade, e.g. xc7z020."""
         seven_series = re.match(r"xc7[a-z]+\d+[ts]?", self.part)  # writes the package without a dash
