@@ -25,9 +25,9 @@ from unrolled_cases import cases, threshold_cases, width
 
 from hwcost.graph.ranges import Range, between, dot, integers
 from hwcost.graph.spec import MatVec, Thresholds
-from hwcost.models import Generic, Placed, Unrolled
+from hwcost.models import Generic, Job, Placed, Unrolled
 from hwcost.models.calibration.corpus import Unit
-from hwcost.models.unrolled.blocks import WIRED, Wired
+from hwcost.models.unrolled.blocks import WIRED
 from hwcost.synth.design import matrix
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.yosys import find
@@ -212,7 +212,7 @@ def threshold_table(rows: list[dict[str, Any]]) -> list[str]:
             acc, out = integers(row["acc_bits"], signed=True), integers(row["bits"], signed=False)
             block = Thresholds(channels=1, vectors=1, input=acc, output=out)
             setting = Unrolled(device="xczu3eg", thresholds=structure).setting
-            modelled = float(WIRED[Thresholds].price([Wired("layer", block, 1)], setting)["LUT"])
+            modelled = float(WIRED[Thresholds]([Job("layer", block)], setting)["LUT"])
             seen.append(abs(modelled / row[structure] - 1))
             cells.append(f"| {row[structure]:.1f} | {modelled:.1f} ")
         lines.append("".join(cells) + "|")

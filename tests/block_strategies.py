@@ -89,8 +89,7 @@ def build(g: dict[str, Any], widths: list[Tensor]) -> Block:
     if kind in ("max", "sum"):
         return Pool(**stream, kind=kind, kernel=(g["kernel"],) * 2, input=wire(next(width)), output=wire(next(width)))
     if kind == "adder":
-        fixed = wire(bits(4))
-        return Adder(**stream, left=fixed, right=fixed, output=wire(next(width)))
+        return Adder(**stream, left=wire(bits(4)), right=wire(bits(4)), output=wire(next(width)))
     if kind == "concat":
         streams = (g["channels"], 2 * g["channels"], g["channels"])[: 1 + g["kernel"] % 3]
         return Concat(streams=streams, vectors=g["vectors"], output=wire(next(width)))

@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
 # Inside a room: what a sub-folder may import of its own room. A loose file of the room may import any sub-folder, as
 # long as no circle results (tested below).
 INNER_ARROWS: dict[str, set[str]] = {
-    "models.formulas": {"models.amounts", "models.resources"},
+    "models.formulas": {"models.amounts", "models.memo", "models.resources"},
     "models.unrolled": {
         "models.amounts",
         "models.rates",

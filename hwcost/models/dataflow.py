@@ -162,8 +162,7 @@ class Dataflow:
             for job in self.plan(placed):
                 formula = self._formula(job.layer, job.block)
                 if isinstance(formula, Formula):
-                    named = formula.parts([job], self.setting)
-                    named = {name.partition(":")[2]: part for name, part in named.items() if name.startswith("LUT:")}
+                    named = formula.parts([job], self.setting).LUT
                 else:
                     named = {"other": self._price_kind(type(job.block), [job])[:, RESOURCES.index("LUT")]}
                 found.append({name: float(part) for name, part in named.items()})

@@ -16,6 +16,9 @@ AREAS = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 RESOURCES = (*AREAS, "cycles")
 """What `Dataflow` prices. Cycles per inference do not add up: the largest is the initiation interval."""
 
+LARGEST = ("cycles", "levels")
+"""Figures of which a block has the largest of its parts, not the sum."""
+
 
 @dataclass(frozen=True, eq=False)
 class Placed:

@@ -26,7 +26,7 @@ from hwcost.graph.spec import (
 from hwcost.models import Dataflow
 from hwcost.models.calibration.corpus import Measured, Unit, name_of, wire
 from hwcost.models.formulas.dsp import WEIGHT_PORT_BITS
-from hwcost.models.formulas.formula import Adapter, Formula, Job
+from hwcost.models.formulas.formula import Adapter, Formula, Job, Parts
 from hwcost.models.formulas.memory import FEW_WORDS, STYLES, style_index
 from hwcost.models.formulas.streams import MOST_SRL
 from hwcost.models.resources import AREAS, Placed
@@ -81,31 +81,31 @@ def parts(placed: Sequence[Placed], model: Dataflow) -> list[Part]:
             found.append(Part(layer=job.layer, block=type(job.block).__name__, name="all", estimate={}, terms=None))
             continue
         with torch.no_grad():
-            bill = {name: float(part) for name, part in formula.parts([job], model.setting).items()}
-        found += _parts(job, bill, model)
+            found += _parts(job, formula.parts([job], model.setting), model)
     return found
 
 
-def _parts(job: Job, bill: Mapping[str, float], model: Dataflow) -> list[Part]:
+ARITHMETIC = ("multipliers", "adders", "accumulators")
+"""LUTs of a matrix-vector unit that are synthesized as its lanes."""
+
+
+def _parts(job: Job, bill: Parts, model: Dataflow) -> list[Part]:
+    amounts = {name: float(amount) for name, amount in bill.total(AREAS).items()}
     if not isinstance(job.block, MatVec):
-        return [_part(job, "all", _sum(bill), _terms(job, model))]
-    arithmetic = ("LUT:multipliers", "LUT:adders", "LUT:accumulators", "DSP")
-    memory = ("LUT:weights", "BRAM18", "URAM")
-    rest = [name for name in bill if name not in (*arithmetic, *memory, "cycles")]
-    groups = {"arithmetic": arithmetic, "weights": memory, "control": rest}
+        return [_part(job, "all", amounts, _terms(job, model))]
+    arithmetic, weights = sum(float(bill.LUT[name]) for name in ARITHMETIC), float(bill.LUT["weights"])
+    none = dict.fromkeys(AREAS, 0.0)
+    estimates = {
+        "arithmetic": none | {"LUT": arithmetic, "DSP": amounts["DSP"]},
+        "weights": none | {"LUT": weights, "BRAM18": amounts["BRAM18"], "URAM": amounts["URAM"]},
+        "control": none | {"LUT": amounts["LUT"] - arithmetic - weights, "FF": amounts["FF"]},
+    }
     terms = _matvec_terms(job, job.block, model)
-    return [_part(job, name, _sum({key: bill[key] for key in keys}), terms[name]) for name, keys in groups.items()]
+    return [_part(job, name, estimate, terms[name]) for name, estimate in estimates.items()]
 
 
 def _part(job: Job, name: str, estimate: Mapping[str, float], terms: tuple[Term, ...] | None) -> Part:
     return Part(layer=job.layer, block=type(job.block).__name__, name=name, estimate=estimate, terms=terms)
-
-
-def _sum(bill: Mapping[str, float]) -> dict[str, float]:
-    return {
-        resource: sum(amount for name, amount in bill.items() if name.split(":", maxsplit=1)[0] == resource)
-        for resource in AREAS
-    }
 
 
 def _matvec_terms(job: Job, block: MatVec, model: Dataflow) -> dict[str, tuple[Term, ...]]:

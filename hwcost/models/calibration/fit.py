@@ -19,6 +19,7 @@ from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Measured, Unit
 from hwcost.models.calibration.unit_prices import group_of, price
 from hwcost.models.formulas.coefficients import values, with_values
+from hwcost.models.formulas.dual_numbers import Slope
 from hwcost.models.resources import AREAS
 
 Array = NDArray[np.float64]
@@ -75,13 +76,11 @@ STAGES: tuple[Stage, ...] = (
 
 def columns(rows: Sequence[Measured], stage: Stage, held: Mapping[str, float]) -> tuple[Array, Array]:
     """What one of every fitted constant adds to the LUTs of every unit, (units, constants); and the rest, (units,)."""
-    zero = dict(held) | dict.fromkeys(stage.names, 0.0)
-    rest = np.array([price(row.unit, row.family, zero)["LUT"] for row in rows])
-    each = [
-        np.array([price(row.unit, row.family, zero | {name: 1.0})["LUT"] for row in rows]) - rest
-        for name in stage.names
-    ]
-    return np.stack(each, axis=1), rest
+    count = len(stage.names)
+    constants = {name: Slope(value, (0.0,) * count) for name, value in held.items()}
+    constants |= {name: Slope(0.0, tuple(np.eye(count)[i].tolist())) for i, name in enumerate(stage.names)}
+    found = [price(row.unit, row.family, constants)["LUT"] for row in rows]
+    return np.array([lut.parts for lut in found]), np.array([lut.value for lut in found])
 
 
 def solve(terms: Array, rest: Array, measured: Array) -> Array:
@@ -198,7 +197,7 @@ def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]
     for row in rows:
         group = group_of(row.unit)
         flow = "hls" if group == "unit hls" else "rtl"
-        amounts = price(row.unit, row.family, values(flow) if constants is None else constants[flow], whole=True)
+        amounts = price(row.unit, row.family, values(flow) if constants is None else constants[flow])
         table.append(
             {"group": group, "weight": row.unit.weight, "input": row.unit.input, "simd": row.unit.simd}
             | {name: amounts.get(name) for name in AREAS}
@@ -242,4 +241,4 @@ def spread(ours: Array, measured: Array, resource: str = "LUT") -> dict[str, flo
 
 def price_of(unit: Unit, family: str = "xcup") -> dict[str, float]:
     """Resources of a unit as the models price it today, in flow "rtl"."""
-    return price(unit, family, values("rtl"), whole=True)
+    return price(unit, family, values("rtl"))

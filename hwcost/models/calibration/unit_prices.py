@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 
@@ -24,58 +24,33 @@ from hwcost.graph.spec import (
     Window,
 )
 from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.formulas.arithmetic import EXACT, Quantity
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
-from hwcost.models.formulas.formula import Adapter, Fold, Formula, Job, Setting
+from hwcost.models.formulas.formula import Adapter, Fold, Job, Law, Parts, Setting
 from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.formulas.memory import bank_select, distributed_ram, log_repeated, memory, rom
-from hwcost.models.formulas.relax import PLAIN, Arithmetic, Plain, Quantity
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.formulas.thresholds import ThresholdsFormula
 from hwcost.models.formulas.window import PoolFormula, WindowFormula
-from hwcost.models.resources import Placed
+from hwcost.models.resources import AREAS, Placed
 from hwcost.models.unrolled.blocks import WIRED
 from hwcost.models.unrolled.constant_product import actual_trees
 
 DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
-ARITHMETIC_PARTS = ("LUT:multipliers", "LUT:adders", "LUT:accumulators", "DSP")
-"""What a matvec of a corpus holds; its weights and its input come from ports."""
+B = TypeVar("B", bound=Block)
 
-
-STORED = (
-    "LUT:thresholds",
-    "LUT:lines",
-    "LUT:weights",
-    "LUT:replay",
-    "LUT:fifos",
-    "LUT:multiplexers",
-    "BRAM18",
-    "URAM",
-    "DSP",
-)
-"""Parts in which no constant stands: always rounded."""
-
-
-class Unrounded(Plain):
-    """Python numbers without the rounding of a sum of parts: what is linear in the constants stays so."""
-
-    def ceil(self, x: Quantity) -> Quantity:
-        return x
-
-    def floor(self, x: Quantity) -> Quantity:
-        return x - 0.5  # a half was added to round to the nearest
-
-
-UNROUNDED = Unrounded()
+ARITHMETIC = ("multipliers", "adders", "accumulators")
+"""LUTs that a matvec of a corpus holds; its weights and its input come from ports."""
 
 
 @dataclass(frozen=True)
 class _Given(Setting):
     """A setting with constants of its own."""
 
-    given: Mapping[str, float] = field(default_factory=dict)
+    given: Mapping[str, Quantity] = field(default_factory=dict)
 
     @property
-    def constants(self) -> Mapping[str, float]:
+    def constants(self) -> Mapping[str, Quantity]:
         return self.given
 
 
@@ -90,23 +65,22 @@ def group_of(unit: Unit) -> str:
     return unit.kind
 
 
-def price(unit: Unit, family: str, constants: Mapping[str, float], *, whole: bool = False) -> dict[str, float]:
+def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[str, Quantity]:
     """Resources of a unit.
 
     Args:
         unit: what is priced.
         family: "xcup" or "xc7".
-        constants: of the laws, by name.
-        whole: round as the models do; else linear in the constants.
+        constants: of the laws, by name. Where a constant is a `Slope`, what it enters is not rounded, so that the price
+            stays linear in it.
 
     Returns:
         Resource -> amount; only those that the law of a unit knows.
     """
-    ops: Arithmetic = PLAIN if whole else UNROUNDED
     flow = unit.structure if unit.kind == "unit" else "rtl"
     thresholds = unit.structure if unit.kind == "thresholds" else "search"
     setting = _Given(DSP_KINDS[family], thresholds, flow, "per_pe", given=constants)
-    return PRICES[unit.kind](unit, ops, setting)
+    return PRICES[unit.kind](unit, setting)
 
 
 def block_of(unit: Unit) -> Window:
@@ -128,52 +102,32 @@ def block_of(unit: Unit) -> Window:
     )
 
 
-def _law(
-    formula: Formula,
-    block: Block,
-    fold: Fold,
-    ops: Arithmetic,
-    setting: Setting,
-    *,
-    dsp: bool = False,
-    adapter: Adapter | None = None,
-) -> dict[str, Any]:
-    multipliers = "dsp" if dsp else "lut"
-    job = Job(layer="unit", block=block, fold=fold, multipliers=multipliers, weight_memory="external", adapter=adapter)
-    widths = [int(bits) for bits in formula.widths(block)]
-    geometry = {name: int(v) if float(v).is_integer() else v for name, v in formula.geometry(job, setting).items()}
-    found = formula.law(ops, widths, SimpleNamespace(**geometry), setting)
-    whole = formula.law(PLAIN, widths, SimpleNamespace(**geometry), setting)
-    return found | {name: whole[name] for name in STORED if name in whole}
+def _law(formula: Law[B], setting: Setting, block: B, fold: Fold, *, multipliers: str = "lut") -> Parts:
+    job = Job(layer="unit", block=block, fold=fold, multipliers=multipliers, weight_memory="external")
+    return formula.exact(job, setting)
 
 
-def _sums(parts: Mapping[str, Any]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, amount in parts.items():
-        resource = name.split(":", maxsplit=1)[0]
-        found[resource] = found.get(resource, 0.0) + float(amount)
-    found.pop("cycles", None)
-    return found
+def _areas(parts: Parts) -> dict[str, Quantity]:
+    return parts.total(AREAS)
 
 
-def _matvec(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _matvec(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     block = MatVec(
         rows=unit.pe, cols=unit.simd, weight=wire(unit.weight), input=wire(unit.input), acc=wire(unit.output)
     )
-    dsp = unit.structure == "dsp"
-    parts = _law(MatVecFormula(), block, Fold(unit.pe, unit.simd), ops, setting, dsp=dsp)
-    sums = _sums({name: parts[name] for name in ARITHMETIC_PARTS})
-    return {"DSP": sums["DSP"]} if dsp else sums  # what corrects packed products is in no law
+    parts = _law(MatVecFormula(), setting, block, Fold(unit.pe, unit.simd), multipliers=unit.structure)
+    if unit.structure == "dsp":
+        return {"DSP": parts.DSP}  # what corrects packed products is in no law
+    return {"LUT": sum(parts.LUT[name] for name in ARITHMETIC), "DSP": parts.DSP}
 
 
-def _whole_unit(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _whole_unit(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     ((cols, rows),) = unit.numbers
     block = MatVec(rows=rows, cols=cols, weight=wire(unit.weight), input=wire(unit.input), acc=wire(unit.output))
-    sums = _sums(_law(MatVecFormula(), block, Fold(unit.pe, unit.simd), ops, setting))
-    return {name: sums[name] for name in ("LUT", "FF", "DSP")}
+    return _law(MatVecFormula(), setting, block, Fold(unit.pe, unit.simd)).total(("LUT", "FF", "DSP"))
 
 
-def _constant(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _constant(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     matrix = torch.tensor(unit.constants)
     inputs, rows = wire(unit.input), matrix.shape[0]
     largest = max(1, int(matrix.abs().max()))
@@ -184,43 +138,42 @@ def _constant(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]
     return {"LUT": setting.constants["constant_adder_bit"] * bits}
 
 
-def _thresholds(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _thresholds(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     channels = unit.numbers[0][0]
     block = Thresholds(channels=channels, vectors=1, input=wire(unit.input), output=wire(unit.output))
     if not unit.matrix:
-        return _sums(_law(ThresholdsFormula(), block, Fold(unit.pe), ops, setting))
-    widths = [int(block.input.bits), int(block.output.bits)]
-    found = WIRED[Thresholds].law(ops, widths, SimpleNamespace(), setting)
-    return {"LUT": channels * float(found["LUT"])}
+        return _areas(_law(ThresholdsFormula(), setting, block, Fold(unit.pe)))
+    one = WIRED[Thresholds].exact(Job("unit", block), setting)
+    return {"LUT": channels * one.total(("LUT",))["LUT"]}
 
 
-def _window(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _window(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     fold = Fold(simd=unit.simd, parallel_window=unit.structure == "parallel")
-    return _sums(_law(WindowFormula(), block_of(unit), fold, ops, setting))
+    return _areas(_law(WindowFormula(), setting, block_of(unit), fold))
 
 
 PORTS = {"ram": 2, "spram": 1}
 STYLES = {"bram18": 1, "uram": 2}
 
 
-def _memory(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _memory(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     ((depth, bits),) = unit.numbers
     if unit.structure == "rom":
-        return {"LUT": float(rom(PLAIN, bits, depth, log_repeated(depth)))}
+        return {"LUT": float(rom(EXACT, bits, depth, log_repeated(depth)))}
     if unit.structure in PORTS:
-        return {"LUT": float(distributed_ram(PLAIN, bits, depth, PORTS[unit.structure]))}
-    _, bram18, uram = memory(PLAIN, bits, depth, STYLES[unit.structure])
+        return {"LUT": float(distributed_ram(EXACT, bits, depth, PORTS[unit.structure]))}
+    _, bram18, uram = memory(EXACT, bits, depth, STYLES[unit.structure])
     luts = bank_select(bits, depth, unit.structure)
     return {"LUT": float(luts), "BRAM18": float(bram18), "URAM": float(uram)}
 
 
-def _control(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _control(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     bits = sum((size - 1).bit_length() for size in unit.numbers[0])
     constants = setting.constants
-    return {"LUT": float(ops.ceil_fixed(constants["mvu_control"] + constants["mvu_counter_bit"] * bits))}
+    return {"LUT": EXACT.ceil_fixed(constants["mvu_control"] + constants["mvu_counter_bit"] * bits)}
 
 
-def _pool(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _pool(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     block = Pool(
         kind=unit.structure,
         channels=unit.pe,
@@ -229,54 +182,54 @@ def _pool(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
         input=wire(unit.input),
         output=wire(unit.output),
     )
-    return _sums(_law(PoolFormula(), block, Fold(unit.pe, unit.simd), ops, setting))
+    return _areas(_law(PoolFormula(), setting, block, Fold(unit.pe, unit.simd)))
 
 
-def _adder(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _adder(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     left, right = wire(unit.input), wire(unit.output)
     block = Adder(channels=unit.pe, vectors=1, left=left, right=right, output=add(left, right))
-    return _sums(_law(AdderFormula(), block, Fold(unit.pe), ops, setting))
+    return _areas(_law(AdderFormula(), setting, block, Fold(unit.pe)))
 
 
-def _stream_between(unit: Unit, ops: Arithmetic, setting: Setting, adapter: Adapter, bits: int) -> dict[str, float]:
+def _stream_between(setting: Setting, adapter: Adapter, bits: int) -> dict[str, Quantity]:
     element = integers(bits, signed=False)
     link = Link(source=None, sink=Concat(streams=(1,), vectors=1, output=element), wire=element)
-    return _sums(_law(LinkFormula(), link, Fold(), ops, setting, adapter=adapter))
+    return _areas(LinkFormula().exact(Job("unit", link, Fold(), adapter=adapter), setting))
 
 
-def _converter(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _converter(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     ((words, bits),) = unit.numbers
-    return _stream_between(unit, ops, setting, Adapter(1, words) if unit.structure == "up" else Adapter(words, 1), bits)
+    return _stream_between(setting, Adapter(1, words) if unit.structure == "up" else Adapter(words, 1), bits)
 
 
-def _fifo(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _fifo(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     ((depth, bits),) = unit.numbers
-    return _stream_between(unit, ops, setting, Adapter(depth=depth), bits)
+    return _stream_between(setting, Adapter(depth=depth), bits)
 
 
-def _copy(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
-    each = _stream_between(unit, ops, setting, Adapter(copied=True), 1)
+def _copy(unit: Unit, setting: Setting) -> dict[str, Quantity]:
+    each = _stream_between(setting, Adapter(copied=True), 1)
     return {name: unit.numbers[0][0] * amount for name, amount in each.items()}
 
 
-def _concat(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _concat(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     block = Concat(streams=(unit.pe,) * unit.numbers[0][0], vectors=1, output=wire(unit.input))
-    return _sums(_law(ConcatFormula(), block, Fold(unit.pe), ops, setting))
+    return _areas(_law(ConcatFormula(), setting, block, Fold(unit.pe)))
 
 
-def _label(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _label(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     channels = unit.numbers[0][0]
     output = between(0, channels - 1)
     block = LabelSelect(channels=channels, vectors=1, input=wire(unit.input), output=output)
-    return _sums(_law(LabelSelectFormula(), block, Fold(unit.pe), ops, setting))
+    return _areas(_law(LabelSelectFormula(), setting, block, Fold(unit.pe)))
 
 
-def _saturate(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _saturate(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     block = Saturate(channels=unit.pe, vectors=1, input=wire(unit.input), output=wire(unit.output))
-    return _sums(_law(SaturateFormula(), block, Fold(unit.pe), ops, setting))
+    return _areas(_law(SaturateFormula(), setting, block, Fold(unit.pe)))
 
 
-def _scale_bias(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, float]:
+def _scale_bias(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     output = wire(unit.output)
     block = ScaleBias(
         channels=unit.pe,
@@ -286,10 +239,10 @@ def _scale_bias(unit: Unit, ops: Arithmetic, setting: Setting) -> dict[str, floa
         bias=None if unit.structure == "scale" else output,
         output=output,
     )
-    return _sums(_law(ScaleBiasFormula(), block, Fold(unit.pe), ops, setting))
+    return _areas(_law(ScaleBiasFormula(), setting, block, Fold(unit.pe)))
 
 
-PRICES: Mapping[str, Callable[[Unit, Arithmetic, Setting], dict[str, float]]] = MappingProxyType(
+PRICES: Mapping[str, Callable[[Unit, Setting], dict[str, Quantity]]] = MappingProxyType(
     {
         "matvec": _matvec,
         "unit": _whole_unit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hwcost.graph.spec import Block, Link, MatVec, Thresholds, Window
 from hwcost.models.folding.fifo_depths import adapters
@@ -69,7 +70,7 @@ class _Neighbours:
         self._behind = {id(link.source): link.sink for link in links if id(link.sink) in units}
         self._units, self._fused = units, fused
 
-    def fold(self, block: Block, formula: Formula, interval: int | None) -> Fold | None:
+    def fold(self, block: Block, formula: Formula[Any], interval: int | None) -> Fold | None:
         """A window gives words as its unit takes them; a fused activation is as parallel as its unit."""
         wanted: Fold | None = None
         if isinstance(block, Window) and isinstance(unit := self._behind.get(id(block)), MatVec):

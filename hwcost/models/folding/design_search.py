@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 import torch
@@ -243,7 +244,7 @@ class DesignSearch:
         )
 
 
-def _formula(item: Placed) -> Formula:
+def _formula(item: Placed) -> Formula[Any]:
     formula = FORMULAS.get(type(item.block))
     if not isinstance(formula, Formula):
         raise BadOption(f"{item.layer}: most_fps cannot fold a {type(item.block).__name__} block; use target_fps")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hwcost.errors import BadFolding
 from hwcost.graph.spec import Block, MatVec
@@ -50,7 +51,7 @@ def unit_names(placed: Sequence[Placed]) -> dict[int, str]:
     return names
 
 
-def keep_up(layer: str, block: Block, formula: Formula, interval_cycles: int | None) -> Fold:
+def keep_up(layer: str, block: Block, formula: Formula[Any], interval_cycles: int | None) -> Fold:
     """The least parallelism of a block that meets an interval; None asks for the least of all.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwcost.models.formulas.relax import Arithmetic, Quantity
+from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
 
 DSP_KINDS = ("DSP48E1", "DSP48E2", "DSP58")
 WEIGHT_PORT_BITS = {"DSP48E1": 25, "DSP48E2": 27, "DSP58": 27}
@@ -36,14 +36,13 @@ def multipliers(
     dot product), this law takes the cheaper of both packings.
     Source: lanes of finn-rtllib/mvu/mvu.sv, FINN dev 73ba5ed.
     """
-    weight = ops.where(ops.special(weight_bits < 2), 2.0 + 0.0 * weight_bits, weight_bits)
-    inputs = ops.where(ops.special(input_bits < 2), 2.0 + 0.0 * input_bits, input_bits)
+    weight = ops.where(ops.special(weight_bits < 2), 2.0, weight_bits)
+    inputs = ops.where(ops.special(input_bits < 2), 2.0, input_bits)
     port = WEIGHT_PORT_BITS[kind]
-    one = 1.0 + 0.0 * weight
-    lanes = ops.maximum(1 + ops.floor((port - (1 - narrow) - weight) / (weight + inputs - 1)), one)
-    pieces = ops.maximum(ops.ceil(weight / port), one) * ops.maximum(ops.ceil(inputs / INPUT_PORT_BITS[kind]), one)
+    lanes = ops.maximum(1 + ops.floor((port - (1 - narrow) - weight) / (weight + inputs - 1)), 1.0)
+    pieces = ops.maximum(ops.ceil(weight / port), 1.0) * ops.maximum(ops.ceil(inputs / INPUT_PORT_BITS[kind]), 1.0)
     slices = ops.ceil(pe / lanes) * simd * pieces
     if kind == "DSP58":
         short = ops.special((weight <= 8) & (inputs <= 8))
-        slices = ops.where(short, ops.minimum(slices, pe * ops.ceil_fixed(simd / 3) * one), slices)
+        slices = ops.where(short, ops.minimum(slices, pe * ops.ceil_fixed(simd / 3)), slices)
     return slices

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,12 +10,12 @@ from torch import Tensor
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Adder, Saturate, ScaleBias
 from hwcost.models.formulas import dsp, lut
-from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
+from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import memory, style_index
-from hwcost.models.formulas.relax import Arithmetic, Quantity
 
 
-class AdderFormula(Formula):
+class AdderFormula(Formula[Adder]):
     """Sum of two streams: one carry chain per channel in parallel.
 
     Above the narrower of two unsigned operands there is only the carry; a sign is extended, and takes LUTs.
@@ -41,23 +40,22 @@ class AdderFormula(Formula):
         assert isinstance(block, Adder)
         return {"pe": fold.pe, "signed": float(adds_signed(block)), "cycles": self.cycles(block, fold)}
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         left, right, outputs = widths
         word = g.pe * outputs
         added = ops.where(g.signed == 1, ops.maximum(left, right), ops.minimum(left, right))
-        return {
-            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
-            "LUT:adders": ops.ceil(c["adder_bit"] * g.pe * added),
-            "FF": ops.ceil(c["stream_ff_bit"] * word),
-            "DSP": 0 * g.pe,
-            "BRAM18": 0 * g.pe,
-            "URAM": 0 * g.pe,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                "control": ops.ceil_fixed(c["stream_control"]),
+                "adders": ops.ceil(c["adder_bit"] * g.pe * added),
+            },
+            FF=ops.ceil(c["stream_ff_bit"] * word),
+            cycles=g.cycles,
+        )
 
 
-class SaturateFormula(Formula):
+class SaturateFormula(Formula[Saturate]):
     """Clip of a stream: do the bits above the result all agree, and if not, select the nearest bound.
 
     Error: LUT of 38 synthesized units: MAPE 28.7%, worst 550% (one bit cut off an unsigned result, which takes one LUT
@@ -79,17 +77,16 @@ class SaturateFormula(Formula):
         assert isinstance(block, Saturate)
         return {"pe": fold.pe, "signed": float(clips_signed(block)), "cycles": self.cycles(block, fold)}
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
-        return {
-            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
-            "LUT:adders": ops.ceil(g.pe * clip(ops, widths[0], widths[1], g.signed, c)),
-            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * widths[1]),
-            "DSP": 0 * g.pe,
-            "BRAM18": 0 * g.pe,
-            "URAM": 0 * g.pe,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                "control": ops.ceil_fixed(c["stream_control"]),
+                "adders": ops.ceil(g.pe * clip(ops, widths[0], widths[1], g.signed, c)),
+            },
+            FF=ops.ceil(c["stream_ff_bit"] * g.pe * widths[1]),
+            cycles=g.cycles,
+        )
 
 
 def adds_signed(block: Adder) -> bool:
@@ -124,7 +121,7 @@ def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, 
     return c["saturate_bit"] * (result - signed + (LOOK + LOOK * signed) * upper)
 
 
-class ScaleBiasFormula(Formula):
+class ScaleBiasFormula(Formula[ScaleBias]):
     """Per-channel multiply and add, with the factors in a memory of channels / PE words.
 
     Error: LUT of 24 synthesized units: MAPE 6.5%, worst 15%; FF as of an adder (reports/calibration/error.md).
@@ -156,21 +153,23 @@ class ScaleBiasFormula(Formula):
             "cycles": self.cycles(block, fold),
         }
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         inputs, weight, bias, outputs = widths
         in_lut, in_bram, in_uram = memory(ops, g.pe * (weight + g.biased * bias), g.depth, g.style)
         # neighbours multiply different inputs by different factors, so no two products share a slice
-        slices = dsp.multipliers(ops, weight, inputs, 1 + 0 * g.pe, g.pe, narrow=0 * g.pe, kind=setting.dsp_kind)
+        slices = dsp.multipliers(ops, weight, inputs, 1, g.pe, narrow=0, kind=setting.dsp_kind)
         lane = lut.multiplier(ops, weight, inputs, g.signed_input, c)
-        return {
-            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
-            "LUT:multipliers": ops.ceil(g.pe * lane * (1 - g.in_dsp)),
-            "LUT:adders": ops.ceil(c["adder_bit"] * g.pe * outputs * g.biased),
-            "LUT:weights": in_lut,
-            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
-            "DSP": slices * g.in_dsp,
-            "BRAM18": in_bram,
-            "URAM": in_uram,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                "control": ops.ceil_fixed(c["stream_control"]),
+                "multipliers": ops.ceil(g.pe * lane * (1 - g.in_dsp)),
+                "adders": ops.ceil(c["adder_bit"] * g.pe * outputs * g.biased),
+                "weights": in_lut,
+            },
+            FF=ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            DSP=slices * g.in_dsp,
+            BRAM18=in_bram,
+            URAM=in_uram,
+            cycles=g.cycles,
+        )

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
+from functools import reduce
+from operator import add
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from hwcost.graph.spec import Block
 from hwcost.models.amounts import whole
+from hwcost.models.formulas.arithmetic import EXACT, SMOOTH, Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.coefficients import values
-from hwcost.models.formulas.relax import EXACT, PLAIN, Arithmetic, Quantity, relax
-from hwcost.models.resources import RESOURCES
+from hwcost.models.formulas.dual_numbers import Slope
+from hwcost.models.formulas.relax import relax, stacked
+from hwcost.models.resources import LARGEST, RESOURCES
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,16 @@ class Job:
         multipliers: "lut" or "dsp".
         weight_memory: "auto", "lutram", "bram18", "uram" or "external".
         adapter: of a link; None for every other block.
+        copies: vectors (pixels) at once, of a block that is built as a whole, as unrolled ones are.
     """
 
     layer: str
     block: Block
-    fold: Fold | None
-    multipliers: str
-    weight_memory: str
+    fold: Fold | None = None
+    multipliers: str = "lut"
+    weight_memory: str = "auto"
     adapter: Adapter | None = None
+    copies: int = 1
 
     @property
     def parallel(self) -> Fold:
@@ -112,43 +117,121 @@ class Job:
         return self.fold
 
 
-class Formula(ABC):
-    """The price of one kind of block. A subclass says what is known; the evaluation is here.
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The terms of a price, in whatever arithmetic the law was evaluated with.
 
-    Parts of a law are named "LUT:adders"; they sum up to "LUT". Every resource of RESOURCES must have a part.
+    Attributes:
+        LUT: by what they build: "adders", "control" and so on.
+        FF, DSP, BRAM18, URAM: counts; a block that never has any of one kind leaves it out.
+        cycles: per inference.
+        levels: adders one after the other; of unrolled blocks only.
     """
 
-    @abstractmethod
-    def folds(self, block: Any) -> list[Fold]:
-        """Every legal parallelism, the cheapest first."""
+    LUT: Mapping[str, Quantity]
+    FF: Quantity
+    DSP: Quantity = 0.0
+    BRAM18: Quantity = 0.0
+    URAM: Quantity = 0.0
+    cycles: Quantity
+    levels: Quantity = 0.0
+
+    def total(self, resources: Sequence[str] = RESOURCES) -> dict[str, Quantity]:
+        """One quantity per resource: the parts of the LUTs summed up."""
+        return {name: reduce(add, self.LUT.values()) if name == "LUT" else getattr(self, name) for name in resources}
+
+
+B = TypeVar("B", bound=Block)
+
+
+class Law(ABC, Generic[B]):
+    """The price of one kind of block. A subclass says what is known; the evaluation is here.
+
+    Attributes:
+        resources: what it prices.
+    """
+
+    resources: tuple[str, ...] = RESOURCES
 
     @abstractmethod
-    def cycles(self, block: Any, fold: Fold) -> int:
-        """Cycles per inference."""
-
-    @abstractmethod
-    def widths(self, block: Any) -> tuple[Tensor, ...]:
-        """The widths that the law depends on: () each, at least 1 bit."""
+    def widths(self, block: B) -> tuple[Tensor, ...]:
+        """The widths that the law depends on, at least 1 bit: () each, or one per channel."""
 
     @abstractmethod
     def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         """Everything else that the law depends on, as numbers (flags are 0 or 1)."""
 
     @abstractmethod
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         """Parts, from widths (in the order of `widths`) and geometry `g` (by attribute)."""
 
-    def parts(self, jobs: Sequence[Job], setting: Setting) -> dict[str, Tensor]:
-        """Every part of every job, differentiable; float64 (len(jobs),) each."""
-        return relax(self._on(self._columns(jobs, setting), setting, sums=False), self._widths(jobs))
+    def elements(self, job: Job) -> float:
+        """How often the block has what the law prices; spread evenly over the channels of its widths."""
+        return 1.0
+
+    def parts(self, jobs: Sequence[Job], setting: Setting) -> Parts:
+        """Every part of every job; float64 (len(jobs),) each, differentiable."""
+        bill = self(jobs, setting)
+        luts = self._evaluated(jobs, setting, lambda parts: dict(parts.LUT))
+        return Parts(LUT=luts, **{name: bill[name] for name in self.resources if name != "LUT"})
 
     def __call__(self, jobs: Sequence[Job], setting: Setting) -> dict[str, Tensor]:
-        """Every resource of every job, differentiable; float64 (len(jobs),) each."""
-        return relax(self._on(self._columns(jobs, setting), setting, sums=True), self._widths(jobs))
+        """Every resource of every job; float64 (len(jobs),) each.
 
-    def total(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
-        """The law with its parts summed up: one quantity per resource."""
-        return _total(self.law(ops, widths, g, setting))
+        Exact at whole widths; the gradient is that of the law without its roundings, so it never dies.
+        """
+        return self._evaluated(jobs, setting, lambda parts: parts.total(self.resources))
+
+    def exact(self, job: Job, setting: Setting) -> Parts:
+        """The parts of one job at whole widths, () each, in python numbers.
+
+        Raises:
+            ValueError: a width is no whole number.
+        """
+        widths = [float(w.detach()) for w in self.widths(cast(B, job.block))]
+        if any(w != int(w) for w in widths):
+            raise ValueError(f"{job.layer}: the reference takes whole widths only, got {widths}")
+        numbers = {name: int(v) if float(v).is_integer() else v for name, v in self.geometry(job, setting).items()}
+        return self.law(EXACT, [int(w) for w in widths], Geometry(**numbers), setting)
+
+    def _evaluated(
+        self, jobs: Sequence[Job], setting: Setting, chosen: Callable[[Parts], dict[str, Quantity]]
+    ) -> dict[str, Tensor]:
+        columns: dict[int, Tensor] = {}
+        for job in jobs:
+            if id(job.block) not in columns:
+                columns[id(job.block)] = _column(self.widths(cast(B, job.block)))
+        entries = [columns[id(job.block)].shape[1] for job in jobs]
+        table = _columns([self.geometry(job, setting) for job in jobs], entries)
+        found = relax(
+            lambda ops, widths: chosen(self.law(ops, list(widths), table, setting)),
+            torch.cat([columns[id(job.block)] for job in jobs], dim=1),
+        )
+        elements = [self.elements(job) for job in jobs]
+        if sum(entries) == len(jobs) and elements == [1.0] * len(jobs):
+            return found
+        repeats = torch.tensor(entries)
+        owner = torch.arange(len(jobs)).repeat_interleave(repeats)
+        count = (torch.tensor(elements, dtype=torch.float64) / repeats).repeat_interleave(repeats)
+        none = torch.zeros(len(jobs), dtype=torch.float64)
+        return {
+            name: none.scatter_reduce(0, owner, amount, "amax")
+            if name in LARGEST
+            else none.index_add(0, owner, amount * count)
+            for name, amount in found.items()
+        }
+
+
+class Formula(Law[B]):
+    """The price of a block of which a part is built and used again, and what parallelism it may have."""
+
+    @abstractmethod
+    def folds(self, block: B) -> list[Fold]:
+        """Every legal parallelism, the cheapest first."""
+
+    @abstractmethod
+    def cycles(self, block: B, fold: Fold) -> int:
+        """Cycles per inference."""
 
     def at(self, jobs: Sequence[Job], setting: Setting, widths: Tensor) -> dict[str, Tensor]:
         """Every resource at other widths than the blocks have; without gradient.
@@ -162,9 +245,9 @@ class Formula(ABC):
             Resource -> float64 (..., len(jobs)).
         """
         with torch.no_grad():
-            found = self.total(EXACT, widths, self._columns(jobs, setting), setting)
-            shape = widths.shape[1:]
-            return {name: torch.as_tensor(value, dtype=torch.float64).expand(shape) for name, value in found.items()}
+            table = _columns([self.geometry(job, setting) for job in jobs], [1] * len(jobs))
+            found = self.law(EXACT, list(widths), table, setting).total()
+            return dict(zip(found, stacked(found, widths.shape[1:]), strict=True))
 
     def reference(self, job: Job, setting: Setting) -> dict[str, int]:
         """One job at whole widths, in python numbers.
@@ -172,44 +255,40 @@ class Formula(ABC):
         Raises:
             ValueError: a width is no whole number.
         """
-        widths = [float(w.detach()) for w in self.widths(job.block)]
-        if any(w != int(w) for w in widths):
-            raise ValueError(f"{job.layer}: the reference takes whole widths only, got {widths}")
-        geometry = {name: _plain(value) for name, value in self.geometry(job, setting).items()}
-        found = self.law(PLAIN, [int(w) for w in widths], SimpleNamespace(**geometry), setting)
-        return {name: int(value) for name, value in _total(found).items()}
+        return {name: int(value) for name, value in self.exact(job, setting).total().items()}
 
-    def _widths(self, jobs: Sequence[Job]) -> Tensor:
-        found: dict[int, tuple[Tensor, ...]] = {}
-        for job in jobs:
-            if id(job.block) not in found:
-                found[id(job.block)] = self.widths(job.block)
-        flat = [width for job in jobs for width in found[id(job.block)]]
-        return torch.stack(flat).to(torch.float64).reshape(len(jobs), -1).T
+    def slopes(
+        self, widths: Sequence[float], geometry: Mapping[str, float], setting: Setting
+    ) -> dict[str, tuple[float, ...]]:
+        """Derivatives of the smooth law of one block to its widths.
 
-    def _columns(self, jobs: Sequence[Job], setting: Setting) -> SimpleNamespace:
-        rows = [self.geometry(job, setting) for job in jobs]
-        table = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64).T
-        return SimpleNamespace(**dict(zip(rows[0], table, strict=True)))
+        Args:
+            widths: whole, in bits.
+            geometry: of the job.
+            setting: what all blocks share.
 
-    def _on(self, geometry: SimpleNamespace, setting: Setting, *, sums: bool) -> Any:
-        def law(ops: Arithmetic, widths: Any) -> dict[str, Quantity]:
-            found = self.law(ops, widths, geometry, setting)
-            return _total(found) if sums else found
-
-        return law
+        Returns:
+            Resource -> one derivative per width; equal to autograd but for the order of float additions.
+        """
+        count = len(widths)
+        axes = [Slope(width, tuple([float(i == j) for j in range(count)])) for i, width in enumerate(widths)]
+        found = self.law(SMOOTH, axes, Geometry(**geometry), setting).total()
+        none = (0.0,) * count
+        return {name: quantity.parts if isinstance(quantity, Slope) else none for name, quantity in found.items()}
 
 
-def _plain(value: float) -> float:
-    return int(value) if float(value).is_integer() else value
+def _column(widths: Sequence[Tensor]) -> Tensor:
+    """(k, entries): the widths of one block, one entry per channel where one has a width per channel."""
+    flat = [bits.to(torch.float64).reshape(-1) for bits in widths]
+    entries = max(len(bits) for bits in flat)
+    return torch.stack([bits.expand(entries) for bits in flat])
 
 
-def _total(parts: Mapping[str, Quantity]) -> dict[str, Quantity]:
-    sums: dict[str, Quantity] = {}
-    for name, value in parts.items():
-        resource = name.split(":", maxsplit=1)[0]
-        sums[resource] = sums[resource] + value if resource in sums else value
-    return {resource: sums[resource] for resource in RESOURCES}
+def _columns(rows: Sequence[dict[str, float]], entries: Sequence[int]) -> Geometry:
+    table = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64).T
+    if sum(entries) > len(entries):
+        table = table.repeat_interleave(torch.tensor(entries), dim=1)
+    return Geometry(**dict(zip(rows[0], table, strict=True)))
 
 
 def divisors(number: int) -> list[int]:

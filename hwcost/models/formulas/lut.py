@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hwcost.models.formulas.relax import Arithmetic, Quantity
+from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
 
 Constants = Mapping[str, float]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -11,7 +10,8 @@ from hwcost.errors import BadFolding
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import MatVec
 from hwcost.models.formulas import dsp, lut
-from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
+from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import (
     MOST_STEPS,
     STYLES,
@@ -23,7 +23,6 @@ from hwcost.models.formulas.memory import (
     rom,
     style_index,
 )
-from hwcost.models.formulas.relax import Arithmetic, Quantity
 
 MAX_STREAM_BITS = 8191
 """Widest stream that HLS units accept (ap_int); FINN keeps it for all. Source: finn-hlslib, FINN dev 73ba5ed."""
@@ -80,7 +79,7 @@ def _streams(block: MatVec, fold: Fold) -> dict[str, int]:
     }
 
 
-class MatVecFormula(Formula):
+class MatVecFormula(Formula[MatVec]):
     """A folded matrix-vector unit, RTL style: replay buffer, multipliers, adder tree, accumulators, weight memory.
 
     A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit.
@@ -137,7 +136,7 @@ class MatVecFormula(Formula):
             "streamed": float(setting.weight_banks == "shared" and depth > 1 and STYLES[style] != "external"),
         }
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         weight, inputs, acc = widths
         lane, product = _lane(ops, weight, inputs, g, setting)
@@ -161,27 +160,27 @@ class MatVecFormula(Formula):
             + c["ff_weight_stream_bit"] * weight_word
         )
         slices = dsp.multipliers(ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, kind=setting.dsp_kind)
-        return {
-            # to the nearest: three parts that are all rounded up would add a LUT or two to each small unit
-            "LUT:multipliers": ops.floor(g.pe * g.simd * lane * (1 - g.in_dsp) + 0.5),
-            "LUT:adders": ops.floor(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product) + 0.5),
-            "LUT:accumulators": ops.floor(
-                g.pe * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed)) + 0.5
-            ),
-            "LUT:replay": replay_lut,
-            "LUT:inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
-            "LUT:weights": g.banks * weight_lut
-            + ops.ceil(g.banks * _bank_select(ops, weight, g) + c["weight_stream_bit"] * weight_word),
-            "LUT:control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits + 0 * g.pe),
-            "FF": ops.ceil(ff),
-            "DSP": slices * g.in_dsp,
-            "BRAM18": g.banks * weight_bram + replay_bram,
-            "URAM": g.banks * weight_uram,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                # to the nearest: three parts that are all rounded up would add a LUT or two to each small unit
+                "multipliers": ops.round(g.pe * g.simd * lane * (1 - g.in_dsp)),
+                "adders": ops.round(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product)),
+                "accumulators": ops.round(g.pe * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed))),
+                "replay": replay_lut,
+                "inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
+                "weights": g.banks * weight_lut
+                + ops.ceil(g.banks * _bank_select(ops, weight, g) + c["weight_stream_bit"] * weight_word),
+                "control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits),
+            },
+            FF=ops.ceil(ff),
+            DSP=slices * g.in_dsp,
+            BRAM18=g.banks * weight_bram + replay_bram,
+            URAM=g.banks * weight_uram,
+            cycles=g.cycles,
+        )
 
 
-def _replay(ops: Arithmetic, word: Quantity, g: Any, setting: Setting) -> tuple[Quantity, Quantity]:
+def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> tuple[Quantity, Quantity]:
     """LUT and BRAM18 of the buffer that shows an input vector again for every fold of the outputs.
 
     RTL passes a word on while it is stored, so that one address serves both. An HLS unit pays per bit.
@@ -197,7 +196,7 @@ def _replay(ops: Arithmetic, word: Quantity, g: Any, setting: Setting) -> tuple[
     )
 
 
-def _bank_select(ops: Arithmetic, weight: Quantity, g: Any) -> Quantity:
+def _bank_select(ops: Arithmetic, weight: Quantity, g: Geometry) -> Quantity:
     """LUTs behind one memory of weights that choose between its banks: step by step, as `bank_steps` says."""
     steps = [getattr(g, f"bank_step{bit}") for bit in range(1, MOST_STEPS + 1)]
     whole = sum(steps)
@@ -206,7 +205,9 @@ def _bank_select(ops: Arithmetic, weight: Quantity, g: Any) -> Quantity:
     return ops.where(ops.special(weight <= MOST_STEPS), risen, mean)
 
 
-def _lane(ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Any, setting: Setting) -> tuple[Quantity, Quantity]:
+def _lane(
+    ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Geometry, setting: Setting
+) -> tuple[Quantity, Quantity]:
     """LUTs of one multiplier lane and the width of its product.
 
     A bipolar weight chooses between an input and its negative; Yosys builds the negative once for all PE, the vendor's

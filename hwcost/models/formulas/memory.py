@@ -6,7 +6,7 @@ from functools import cache
 from itertools import pairwise
 from math import ceil, log2
 
-from hwcost.models.formulas.relax import Arithmetic, Quantity
+from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
 
 BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
 """(width in bits, depth in words) of one RAMB18 in simple dual port. Source: UG573 table 1-10."""
@@ -53,7 +53,7 @@ def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quanti
     Error: reports/calibration/error.md, "memory rom"; its contents are random, as trained weights nearly are.
     Source: counting; Yosys 0.70.
     """
-    functions = ops.exp2(ops.minimum(depth, FEW_WORDS + 0 * depth))
+    functions = ops.exp2(ops.minimum(depth, FEW_WORDS))
     built = functions - 2 - ops.ceil_log2(depth)
     few = ops.ceil(built * (1 - ops.exp2(repeated * width_bits)))
     return ops.where(depth <= FEW_WORDS, few, lutram(ops, width_bits, depth))

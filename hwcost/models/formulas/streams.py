@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import gcd, lcm
-from typing import Any
 
 from torch import Tensor
 
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Concat, LabelSelect, Link
-from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
+from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import bram18
-from hwcost.models.formulas.relax import Arithmetic, Quantity
 
 SRL_DEPTH = 32
 """Words of a shift register in one LUT. Source: UG574, SRLC32E."""
@@ -36,7 +36,7 @@ def shift_registers(depth: int) -> int:
     return count + (count > JOINED)
 
 
-class LinkFormula(Formula):
+class LinkFormula(Formula[Link]):
     """A stream between two blocks: control of a copy, a converter of word widths, a FIFO.
 
     A converter collects words up to the least common multiple of both widths (flip-flops), and shifts them out (a load
@@ -76,28 +76,27 @@ class LinkFormula(Formula):
             "copied": float(adapter.copied),
         }
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         (bits,) = widths
-        none = 0 * g.word
-        deep = ops.where(g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1 + none)), 0.0 * g.word * bits)
+        deep = ops.where(g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1)), 0.0 * g.word * bits)
         registers = (g.collected + g.shifted) * bits + g.fifo * g.word * bits
-        return {
-            "LUT:converters": ops.ceil(c["converter_bit"] * g.loaded * bits)
-            + ops.ceil_fixed(c["converter_control"] * g.converters + c["converter_counter_bit"] * g.counters),
-            "LUT:fifos": g.srl * g.word * bits,
-            "LUT:control": ops.ceil(
-                c["copy_control"] * g.copied + c["fifo_control"] * g.fifo + c["fifo_pointer_bit"] * g.pointer
-            ),
-            "FF": ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters + g.copied),
-            "DSP": none,
-            "BRAM18": deep,
-            "URAM": none,
-            "cycles": none,
-        }
+        return Parts(
+            LUT={
+                "converters": ops.ceil(c["converter_bit"] * g.loaded * bits)
+                + ops.ceil_fixed(c["converter_control"] * g.converters + c["converter_counter_bit"] * g.counters),
+                "fifos": g.srl * g.word * bits,
+                "control": ops.ceil(
+                    c["copy_control"] * g.copied + c["fifo_control"] * g.fifo + c["fifo_pointer_bit"] * g.pointer
+                ),
+            },
+            FF=ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters + g.copied),
+            BRAM18=deep,
+            cycles=0,
+        )
 
 
-class ConcatFormula(Formula):
+class ConcatFormula(Formula[Concat]):
     """Streams taken in turn, PE channels per cycle: a multiplexer of up to four streams per LUT and bit.
 
     Error: reports/calibration/error.md, "concat".
@@ -118,21 +117,20 @@ class ConcatFormula(Formula):
         assert isinstance(block, Concat)
         return {"pe": fold.pe, "levels": -(-(len(block.streams) - 1) // 3), "cycles": self.cycles(block, fold)}
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         word = g.pe * widths[0]
-        return {
-            "LUT:control": ops.ceil_fixed(c["stream_control"] + 0 * g.pe),
-            "LUT:multiplexers": g.levels * word,
-            "FF": ops.ceil(c["stream_ff_bit"] * word),
-            "DSP": 0 * g.pe,
-            "BRAM18": 0 * g.pe,
-            "URAM": 0 * g.pe,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                "control": ops.ceil_fixed(c["stream_control"]),
+                "multiplexers": g.levels * word,
+            },
+            FF=ops.ceil(c["stream_ff_bit"] * word),
+            cycles=g.cycles,
+        )
 
 
-class LabelSelectFormula(Formula):
+class LabelSelectFormula(Formula[LabelSelect]):
     """The index of the largest element, PE elements per cycle: comparators, the best so far and its index.
 
     Error: reports/calibration/error.md, "label".
@@ -154,17 +152,16 @@ class LabelSelectFormula(Formula):
         index = max(1, (block.channels - 1).bit_length())
         return {"pe": fold.pe, "index": index, "cycles": self.cycles(block, fold)}
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         (bits,) = widths
-        return {
-            "LUT:control": ops.ceil_fixed(c["label_control"] + 0 * g.pe),
-            "LUT:comparators": ops.ceil(
-                (c["label_bit"] + c["label_lane_bit"] * (g.pe - 1)) * bits + c["label_index_bit"] * g.index
-            ),
-            "FF": ops.ceil(bits + 2 * g.index + 1),
-            "DSP": 0 * g.pe,
-            "BRAM18": 0 * g.pe,
-            "URAM": 0 * g.pe,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                "control": ops.ceil_fixed(c["label_control"]),
+                "comparators": ops.ceil(
+                    (c["label_bit"] + c["label_lane_bit"] * (g.pe - 1)) * bits + c["label_index_bit"] * g.index
+                ),
+            },
+            FF=ops.ceil(bits + 2 * g.index + 1),
+            cycles=g.cycles,
+        )

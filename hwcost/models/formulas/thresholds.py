@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Thresholds
 from hwcost.models.formulas import lut
-from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
+from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import bram18, distributed_ram, lutram
-from hwcost.models.formulas.relax import Arithmetic, Quantity
 
 MOST_LUTRAM = 64
 """Words of thresholds that are kept in LUT RAM. Source: the LUT RAM of LFC-W1A1 (2,314 LUT) and of CNV-W1A1 (1,578) in
@@ -22,7 +23,7 @@ ABSORBED = 16
 four bits (`constant_stage` in coefficients.json); FINN's RTL reads every word from a memory of its own."""
 
 
-class ThresholdsFormula(Formula):
+class ThresholdsFormula(Formula[Thresholds]):
     """Multi-threshold activation, PE channels per cycle.
 
     `Setting.thresholds` chooses the structure: "parallel" compares with all 2^bits - 1 thresholds at once, "search"
@@ -47,19 +48,13 @@ class ThresholdsFormula(Formula):
         assert isinstance(block, Thresholds)
         return {"pe": fold.pe, "depth": block.channels // fold.pe, "cycles": self.cycles(block, fold)}
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         structure = _search if setting.thresholds == "search" else _parallel
         compared, bits = widths
-        return {
-            "LUT:control": ops.ceil_fixed(
-                c["thresholds_control"] + c["fold_counter_bit"] * ops.ceil_log2(g.depth) + 0 * g.pe
-            ),
-            "DSP": 0 * g.pe,
-            "URAM": 0 * g.pe,
-            "cycles": g.cycles,
-            **structure(ops, compared, bits, g, setting),
-        }
+        control = ops.ceil_fixed(c["thresholds_control"] + c["fold_counter_bit"] * ops.ceil_log2(g.depth))
+        found = structure(ops, compared, bits, g, setting)
+        return replace(found, LUT={"control": control, **found.LUT})
 
 
 def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> Quantity:
@@ -67,7 +62,7 @@ def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) 
     return lutram(ops, width, depth) if setting.flow == "hls" else distributed_ram(ops, width, depth, ports=2)
 
 
-def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setting: Setting) -> dict[str, Quantity]:
+def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Parts:
     c = setting.constants
     steps = ops.exp2(bits) - 1
     width = g.pe * steps * compared
@@ -78,15 +73,18 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setti
         deep = g.pe * steps * bram18(ops, compared, g.depth)
     else:
         deep = bram18(ops, width, g.depth)
-    return {
-        "LUT:comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
-        "LUT:thresholds": ops.where(small, _words(ops, width, g.depth, setting), none),
-        "FF": ops.ceil(c["stream_ff_bit"] * g.pe * bits),
-        "BRAM18": ops.where(g.depth > MOST_LUTRAM, deep, none),
-    }
+    return Parts(
+        LUT={
+            "comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
+            "thresholds": ops.where(small, _words(ops, width, g.depth, setting), none),
+        },
+        FF=ops.ceil(c["stream_ff_bit"] * g.pe * bits),
+        BRAM18=ops.where(g.depth > MOST_LUTRAM, deep, none),
+        cycles=g.cycles,
+    )
 
 
-def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setting: Setting) -> dict[str, Quantity]:
+def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Parts:
     c = setting.constants
 
     def stored(stage: Quantity) -> Quantity:
@@ -99,9 +97,12 @@ def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Any, setting
         return ops.where(depth > MOST_LUTRAM, bram18(ops, compared, depth), 0.0 * compared * depth)
 
     # the address of a stage depends on the data, so every PE reads a memory of its own
-    return {
-        "LUT:comparators": ops.ceil(c["search_bit"] * g.pe * bits * compared),
-        "LUT:thresholds": g.pe * ops.sum_stages(bits, stored),
-        "FF": ops.ceil(g.pe * (bits * (compared + bits) + c["stream_ff_bit"] * bits)),
-        "BRAM18": g.pe * ops.sum_stages(bits, blocks),
-    }
+    return Parts(
+        LUT={
+            "comparators": ops.ceil(c["search_bit"] * g.pe * bits * compared),
+            "thresholds": g.pe * ops.sum_stages(bits, stored),
+        },
+        FF=ops.ceil(g.pe * (bits * (compared + bits) + c["stream_ff_bit"] * bits)),
+        BRAM18=g.pe * ops.sum_stages(bits, blocks),
+        cycles=g.cycles,
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 from torch import Tensor
 
@@ -11,9 +11,9 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Pool, Window
 from hwcost.models.formulas import lut
-from hwcost.models.formulas.formula import Fold, Formula, Job, Setting, divisors
+from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
+from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import distributed_ram, memory, style_index
-from hwcost.models.formulas.relax import Arithmetic, Quantity
 
 
 def _plane(block: Window) -> tuple[tuple[int, int, int, int], ...]:
@@ -46,7 +46,7 @@ def buffer_words(block: Window, simd: int) -> int:
     return (words + skipped) * (block.channels // simd)
 
 
-class WindowFormula(Formula):
+class WindowFormula(Formula[Window]):
     """A sliding window: one cyclic buffer read pixel by pixel, or line buffers with all pixels in registers.
 
     HLS keeps kernel + stride whole lines instead of the cyclic buffer.
@@ -101,7 +101,7 @@ class WindowFormula(Formula):
             "cycles": self.cycles(block, fold),
         }
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         word = g.simd * widths[0]
         in_lut, in_bram, _ = memory(ops, word, g.depth, g.style)
@@ -117,18 +117,18 @@ class WindowFormula(Formula):
             + c["window_phase_bit"] * g.phase_bits
             + c["window_odd_side"] * g.odd_sides
         )
-        return {
-            "LUT:control": ops.ceil_fixed(ops.where(g.whole == 1, whole, serial)),
-            "LUT:lines": g.buffers * in_lut,
-            "FF": ops.ceil((c["stream_ff_bit"] + g.pixels) * word),
-            "DSP": 0 * g.simd,
-            "BRAM18": g.buffers * in_bram,
-            "URAM": 0 * g.simd,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                "control": ops.ceil_fixed(ops.where(g.whole == 1, whole, serial)),
+                "lines": g.buffers * in_lut,
+            },
+            FF=ops.ceil((c["stream_ff_bit"] + g.pixels) * word),
+            BRAM18=g.buffers * in_bram,
+            cycles=g.cycles,
+        )
 
 
-class PoolFormula(Formula):
+class PoolFormula(Formula[Pool]):
     """Reduction of a window, one element per channel and cycle; all elements at once above PE = channels.
 
     Error: LUT of 19 synthesized maxima: MAPE 11.6%, worst 64%; of 23 sums: 2.4%, worst 8%; FF 1.5 and 1.7 times the
@@ -161,18 +161,17 @@ class PoolFormula(Formula):
             "cycles": self.cycles(block, fold),
         }
 
-    def law(self, ops: Arithmetic, widths: Any, g: Any, setting: Setting) -> dict[str, Quantity]:
+    def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         inputs, outputs = widths
         added = ops.where(g.whole == 1, c["adder_bit"] * lut.adder_tree(ops, g.window, inputs), c["sum_bit"] * inputs)
         compared = ops.where(g.whole == 1, c["maximum_bit"] * (g.window - 1), c["running_maximum_bit"]) * inputs
         lane = ops.where(g.sums == 1, added, compared)
-        return {
-            "LUT:control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.round_bits + 0 * g.pe),
-            "LUT:reduction": ops.ceil(g.pe * lane),
-            "FF": ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
-            "DSP": 0 * g.pe,
-            "BRAM18": 0 * g.pe,
-            "URAM": 0 * g.pe,
-            "cycles": g.cycles,
-        }
+        return Parts(
+            LUT={
+                "control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.round_bits),
+                "reduction": ops.ceil(g.pe * lane),
+            },
+            FF=ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            cycles=g.cycles,
+        )

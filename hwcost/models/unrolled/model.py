@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,11 +15,11 @@ from hwcost.graph.ste import with_gradient_of
 from hwcost.models.amounts import whole
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
-from hwcost.models.formulas.formula import Setting
+from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.options import THRESHOLDS, check_layers, choice
 from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
-from hwcost.models.unrolled.blocks import WIRED, Wired, WiredLaw
+from hwcost.models.unrolled.blocks import WIRED, WiredLaw
 from hwcost.models.unrolled.constant_product import TreeCost, actual_trees, expected_trees
 
 STREAM = "stream"
@@ -63,7 +64,7 @@ class Unrolled:
         value_aware: bool = False,
         thresholds: str = "search",
         stage_levels: int | None = None,
-        wired: Mapping[type[Block], WiredLaw] = WIRED,
+        wired: Mapping[type[Block], WiredLaw[Any]] = WIRED,
     ) -> None:
         clock_mhz = clock(clock_mhz)
         choice("thresholds", thresholds, THRESHOLDS)
@@ -158,22 +159,16 @@ class Unrolled:
                 )
 
     def _priced(self, kind: type[Block], items: Sequence[Placed]) -> dict[str, Tensor]:
-        vectors = [self._vectors(item.block) for item in items]
-        copies = [self.copies(item.layer, count) for item, count in zip(items, vectors, strict=True)]
         if kind is MatVec:
-            bill = self._products(items, copies)
-        else:
-            wired = [Wired(item.layer, item.block, count) for item, count in zip(items, copies, strict=True)]
-            bill = self.wired[kind].price(wired, self.setting)
-        none = torch.zeros(len(items), dtype=torch.float64)
-        cycles = [ceil(count / at_once) for count, at_once in zip(vectors, copies, strict=True)]
-        return bill | {"DSP": none, "URAM": none, "cycles": torch.tensor(cycles, dtype=torch.float64)}
+            return self._products(items)
+        law = self.wired[kind]
+        jobs = [Job(item.layer, item.block, copies=self.copies(item.layer, law.vectors(item.block))) for item in items]
+        return law(jobs, self.setting)
 
-    def _vectors(self, block: Block) -> int:
-        return block.vectors if isinstance(block, MatVec) else self.wired[type(block)].vectors(block)
-
-    def _products(self, items: Sequence[Placed], copies: Sequence[int]) -> dict[str, Tensor]:
+    def _products(self, items: Sequence[Placed]) -> dict[str, Tensor]:
         blocks = [item.block for item in items if isinstance(item.block, MatVec)]
+        copies = [self.copies(item.layer, block.vectors) for item, block in zip(items, blocks, strict=True)]
+        cycles = [float(ceil(block.vectors / count)) for block, count in zip(blocks, copies, strict=True)]
         expected = expected_trees(blocks, self.stage_levels)
         cost = actual_trees(items, blocks, self.stage_levels) if self.value_aware else expected
         slope = expected_trees(blocks, self.stage_levels, smooth=True)
@@ -182,7 +177,8 @@ class Unrolled:
         return {
             "LUT": _borrowed("adder_bits", cost, expected, slope) * times * per_bit,
             "FF": _borrowed("register_bits", cost, expected, slope) * times,
-            "BRAM18": torch.zeros_like(times),
+            **dict.fromkeys(("DSP", "BRAM18", "URAM"), torch.zeros_like(times)),
+            "cycles": torch.tensor(cycles, dtype=torch.float64),
             "levels": _borrowed("levels", cost, expected, slope),
         }
 

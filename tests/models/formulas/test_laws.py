@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hwcost.errors import BadOption
 from hwcost.models.formulas import coefficients, dsp, lut, memory
-from hwcost.models.formulas.relax import PLAIN
+from hwcost.models.formulas.arithmetic import EXACT
 
 RTL = coefficients.values("rtl")
 
@@ -27,22 +27,22 @@ def blocks_by_tiling(width: int, depth: int) -> int:
 
 @given(st.integers(1, 300), st.integers(1, 40_000))
 def test_bram18_tiles_the_memory(width: int, depth: int) -> None:
-    assert memory.bram18(PLAIN, width, depth) == blocks_by_tiling(width, depth)
+    assert memory.bram18(EXACT, width, depth) == blocks_by_tiling(width, depth)
 
 
 @pytest.mark.parametrize(
     ("width", "depth", "blocks"), [(36, 512, 1), (37, 512, 2), (1, 16385, 2), (18, 1024, 1), (72, 512, 2)]
 )
 def test_bram18_of_known_memories(width: int, depth: int, blocks: int) -> None:
-    assert memory.bram18(PLAIN, width, depth) == blocks
+    assert memory.bram18(EXACT, width, depth) == blocks
 
 
 def test_memory_styles_do_not_mix() -> None:
-    assert memory.memory(PLAIN, 8, 128, 0) == (16, 0, 0)
-    assert memory.memory(PLAIN, 8, 128, 1) == (0, 1, 0)
-    assert memory.memory(PLAIN, 73, 4097, 2) == (0, 0, 3)
-    assert memory.memory(PLAIN, 8, 1, 1) == (0, 0, 0)
-    assert memory.memory(PLAIN, 8, 128, 3) == (0, 0, 0)
+    assert memory.memory(EXACT, 8, 128, 0) == (16, 0, 0)
+    assert memory.memory(EXACT, 8, 128, 1) == (0, 1, 0)
+    assert memory.memory(EXACT, 73, 4097, 2) == (0, 0, 3)
+    assert memory.memory(EXACT, 8, 1, 1) == (0, 0, 0)
+    assert memory.memory(EXACT, 8, 128, 3) == (0, 0, 0)
 
 
 def test_auto_depends_on_depth_alone() -> None:
@@ -58,19 +58,19 @@ LANES = {(2, 2): 9, (3, 3): 5, (4, 4): 4, (4, 8): 3, (5, 5): 3, (6, 6): 2, (8, 4
 @pytest.mark.parametrize(("widths", "lanes"), LANES.items())
 def test_dsp_lanes(widths: tuple[int, int], lanes: int) -> None:
     for pe in (1, 7, 16):
-        found = dsp.multipliers(PLAIN, *widths, pe, 3, narrow=0, kind="DSP48E2")
+        found = dsp.multipliers(EXACT, *widths, pe, 3, narrow=0, kind="DSP48E2")
         assert found == ceil(pe / lanes) * 3
 
 
 def test_dsp58_dot_product() -> None:
-    assert dsp.multipliers(PLAIN, 8, 8, 8, 16, narrow=0, kind="DSP58") == 8 * 6
+    assert dsp.multipliers(EXACT, 8, 8, 8, 16, narrow=0, kind="DSP58") == 8 * 6
     assert (
-        dsp.multipliers(PLAIN, 4, 4, 8, 16, narrow=0, kind="DSP58") == 32
+        dsp.multipliers(EXACT, 4, 4, 8, 16, narrow=0, kind="DSP58") == 32
     )  # the figure of FINN's RTL at PE 8, SIMD 16
 
 
 def test_wide_operands_take_several_slices() -> None:
-    assert dsp.multipliers(PLAIN, 28, 19, 1, 1, narrow=0, kind="DSP48E2") == 4
+    assert dsp.multipliers(EXACT, 28, 19, 1, 1, narrow=0, kind="DSP48E2") == 4
 
 
 @pytest.mark.parametrize("terms", [1, 2, 4, 8, 64])
@@ -80,7 +80,7 @@ def test_adder_tree_counts_every_adder(terms: int, width: int) -> None:
     while left > 1:  # an adder of two w-bit numbers has w + 1 result bits
         left, level = left // 2, level + 1
         total += left * level
-    assert lut.adder_tree_bits(PLAIN, terms, width) == total
+    assert lut.adder_tree_bits(EXACT, terms, width) == total
 
 
 # Yosys 0.70, parallel comparators per channel lane: (accumulator bits, output bits) -> LUT
@@ -93,7 +93,7 @@ COMPARATORS = {
 @pytest.mark.parametrize(("widths", "measured"), COMPARATORS.items())
 def test_comparators_are_near_synthesis(widths: tuple[int, int], measured: int) -> None:
     compared, bits = widths
-    assert lut.comparators(PLAIN, 2**bits - 1, compared, RTL) == pytest.approx(measured, rel=0.13)
+    assert lut.comparators(EXACT, 2**bits - 1, compared, RTL) == pytest.approx(measured, rel=0.13)
 
 
 def test_every_constant_has_unit_source_and_error() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from block_strategies import COORDINATES, bits, build, geometries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwcost.graph.spec import MatVec
-from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, Placed
+from hwcost.graph.ranges import integers
+from hwcost.graph.spec import Adder, MatVec
+from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, Job, Placed
+from hwcost.models.formulas.price_cache import PriceMemo
 
 
 @settings(max_examples=100, deadline=None)
@@ -39,10 +42,30 @@ def test_memo_equals_the_laws(g: dict[str, Any], widths: list[int], multipliers:
                     )
 
 
-def test_a_full_memory_is_emptied(monkeypatch: Any) -> None:
-    monkeypatch.setattr("hwcost.models.formulas.price_cache.MOST_ENTRIES", 2)
-    model = Dataflow(device="xc7z020", folding={"unit": Fold()})
-    geometry: dict[str, Any] = {"kind": "matvec", "rows": 4, "cols": 8, "groups": 1, "vectors": 1, "narrow": False}
-    for width in (2, 3, 4, 5, 2):
-        items = [Placed("unit", build(geometry, [bits(width), bits(4), bits(12)]))]
-        assert float(model.price(items)["LUT"].detach()) == model.reference(items)[0]["LUT"]
+def lanes(simd: int, width: float) -> Job:
+    geometry: dict[str, Any] = {"kind": "matvec", "rows": 4, "cols": simd, "groups": 1, "vectors": 1, "narrow": False}
+    return Job("unit", build(geometry, [bits(width), bits(4), bits(12)]), Fold(1, simd))
+
+
+def test_more_jobs_than_are_remembered() -> None:
+    setting = Dataflow(device="xc7z020", folding={}).setting
+    formula = FORMULAS[MatVec]
+    assert isinstance(formula, Formula)
+    jobs = [lanes(simd, width) for simd in (1, 2, 3) for width in range(2, 7)] * 2
+    memo = PriceMemo(setting, most=4)
+    for _ in range(2):
+        found = memo.price([formula] * len(jobs), jobs)
+        assert found is not None
+        for row, job in zip(found.detach().tolist(), jobs, strict=True):
+            assert row == list(formula.reference(job, setting).values())
+
+
+@pytest.mark.slow
+def test_66_000_jobs_in_one_call() -> None:
+    model = Dataflow(device="xc7z020", folding={})
+    source = range(66_000)
+    element = integers(4, signed=False)
+    blocks = [Adder(channels=n + 1, vectors=1, left=element, right=element, output=element) for n in source]
+    bill = model.price_jobs([Job("add", block, Fold()) for block in blocks])
+    assert bill["cycles"].tolist() == [n + 1 for n in source]
+    assert len(bill["LUT"].unique()) == 1

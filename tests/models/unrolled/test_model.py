@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -17,7 +18,9 @@ from hwcost.errors import BadOption, UnknownBlock, UnknownPrecision
 from hwcost.graph.ranges import Range, integers
 from hwcost.graph.spec import Block, MatVec, Saturate, Signal, Thresholds, Window
 from hwcost.models import HardwareModel, Placed, Unrolled
+from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.coefficients import values
+from hwcost.models.formulas.formula import Job, Parts, Setting
 from hwcost.models.unrolled.blocks import WIRED, WiredLaw
 from hwcost.quant import QuantConv2d, QuantLinear
 from hwcost.quant.presets import const_weight
@@ -247,18 +250,22 @@ class Invert(Block):
 
 
 def test_a_kind_can_be_added() -> None:
-    def law(ops: Any, widths: Any, g: Any, setting: Any) -> dict[str, Any]:
-        return {"LUT": widths[0], "FF": 0 * widths[0], "BRAM18": 0 * widths[0], "levels": 1 + 0 * widths[0]}
+    class InvertLaw(WiredLaw[Invert]):
+        def vectors(self, block: Invert) -> int:
+            return 10
 
-    invert = WiredLaw(
-        vectors=lambda block: 10,
-        widths=lambda block: (block.width,),
-        elements=lambda item: item.copies * item.block.lanes,
-        geometry=lambda item: {},
-        law=law,
-    )
+        def widths(self, block: Invert) -> tuple[Tensor, ...]:
+            return (block.width,)
+
+        def elements(self, job: Job) -> float:
+            assert isinstance(job.block, Invert)
+            return job.copies * job.block.lanes
+
+        def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
+            return Parts(LUT={"inverters": widths[0]}, FF=0, cycles=g.cycles, levels=1)
+
     block = Invert(lanes=3, width=bits(5))
-    bill = model(wired=dict(WIRED) | {Invert: invert}, reuse=5).price([Placed("odd", block)])
+    bill = model(wired=dict(WIRED) | {Invert: InvertLaw()}, reuse=5).price([Placed("odd", block)])
     assert bill["LUT"].item() == 2 * 3 * 5 and bill["cycles"].item() == 5
 
 
