@@ -10,15 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.cost.hardware_cost import hardware_cost
-from hwcost.cost.per_layer import Pieces, Rebuilt, Table
+from hwcost.cost.per_layer import Pieces, Rebuilt
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadOption
 from hwcost.graph.ste import whole_bits
 from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel
-
-MOST_KEPT = 4096
-"""Combinations of widths that are remembered of one piece; beyond, the oldest is forgotten."""
 
 
 class LiveCost:
@@ -55,7 +52,6 @@ class LiveCost:
         self._apart = self._pieces.complete
         self._offsets = [bits.offset for bits in learned_widths(net).values()]
         self._base, self._most = torch.tensor(self._pieces.bounds, dtype=torch.float64).reshape(-1, 2).T
-        self._known: list[dict[tuple[float, ...], tuple[Table, Table]]] = [{} for _ in self._pieces.pieces]
         self._levels: list[float] = []
         self._value = self._slope = torch.zeros(0)
 
@@ -85,14 +81,7 @@ class LiveCost:
     def _priced(self, levels: list[float]) -> tuple[Tensor, Tensor]:
         """(resources,) and (resources, widths)."""
         pieces = self._pieces.pieces
-        keys = [tuple([levels[width] for width in piece.widths]) for piece in pieces]
-        missing = [number for number, key in enumerate(keys) if key not in self._known[number]]
-        found = self._pieces.costs([(pieces[number], levels) for number in missing], slopes=True)
-        for number, entry in zip(missing, found, strict=True):
-            if len(self._known[number]) >= MOST_KEPT:
-                del self._known[number][next(iter(self._known[number]))]
-            self._known[number][keys[number]] = entry
-        entries = [known[key] for known, key in zip(self._known, keys, strict=True)]
+        entries = self._pieces.costs([(piece, levels) for piece in pieces], slopes=True)
         slope = np.zeros((len(self._resources), len(levels)))
         for piece, (_, part) in zip(pieces, entries, strict=True):
             slope[:, piece.widths] += part

@@ -19,6 +19,7 @@ from hwcost.errors import HwcostError
 from hwcost.graph.spec import Block, MatVec
 from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel, Job, Placed, place
+from hwcost.models.memo import Memo
 
 Table: TypeAlias = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ class Pieces:
         resources: those wanted; all of the model's if None.
 
     Attributes:
-        names, bounds: of the widths, see `StandIn`.
+        names, bounds, groups: of the widths, see `StandIn`.
         pieces: their amounts add up to the cost of the network; one for a model that is not `Separable`.
         complete: False if the cost depends on more than whole learned widths; then the pieces mean nothing.
         resources: in the order of all tables.
@@ -81,14 +82,15 @@ class Pieces:
     ) -> None:
         self._model = model
         self._net = StandIn(net, pipeline)
-        self.names, self.bounds = self._net.names, self._net.bounds
+        self.names, self.bounds, self.groups = self._net.names, self._net.bounds, self._net.groups
+        self._memo: Memo[tuple[Piece, bool, tuple[float, ...]], tuple[Table, Table]] = Memo()
         self.resources = tuple(model.resources if resources is None else resources)
         self._areas = np.array([name != "cycles" for name in self.resources])
         self.pieces: tuple[Piece, ...] = ()
         self.complete = self._net.whole and self._cut()
 
     def costs(self, wanted: Sequence[Want], *, slopes: bool) -> list[tuple[Table, Table]]:
-        """Amounts of pieces at some widths, and their slopes.
+        """Amounts of pieces at some widths, and their slopes; remembered.
 
         Args:
             wanted: each a piece and the widths of the whole network; whole, within `bounds`.
@@ -101,10 +103,14 @@ class Pieces:
         Raises:
             Rebuilt: see there.
         """
+        keys = [(piece, slopes, tuple([levels[width] for width in piece.widths])) for piece, levels in wanted]
         with torch.set_grad_enabled(slopes):
-            if wanted and wanted[0][0].step < 0:
-                return [self._cost_of_all(piece, levels) for piece, levels in wanted]
-            return self._costs_apart(wanted) if wanted else []
+            return self._memo.of(keys, lambda new: self._computed([wanted[position] for position in new]))
+
+    def _computed(self, wanted: Sequence[Want]) -> list[tuple[Table, Table]]:
+        if wanted[0][0].step < 0:
+            return [self._cost_of_all(piece, levels) for piece, levels in wanted]
+        return self._costs_apart(wanted)
 
     def total(self, parts: Sequence[Table]) -> Table:
         """(resources,) of the network from those of its pieces: areas add up, the slowest sets the cycles."""

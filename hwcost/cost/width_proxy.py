@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from hwcost.cost.autograd_leaves import Trail, of_block, of_range
@@ -99,11 +100,17 @@ class StandIn:
         return found if len(found) == len(needs) else None
 
     def set(self, levels: Levels, widths: Iterable[int]) -> None:
-        """Give some widths their level."""
-        for width in widths:
-            one, element = self._owner[width]
+        """Give the parameters behind some widths their levels."""
+        for first in sorted({width - self._owner[width][1] for width in widths}):
+            offset, base = self._owner[first][0].offset, self._owner[first][0].base
+            own = torch.tensor(levels[first : first + offset.numel()], dtype=offset.dtype)
             # .data: a kept graph reads only the side of zero of an offset, and that never changes here
-            one.offset.data.view(-1)[element] = levels[width] - one.base
+            offset.data.copy_(own.reshape(offset.shape) - base)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """For each width the first one of its parameter: what share it are the channels of one tensor."""
+        return tuple(width - element for width, (_, element) in enumerate(self._owner))
 
     def describe(self, step: int, levels: Levels, known: Described) -> Layer:
         """One layer at some widths, with what stands in front of it as far as that matters; after `learn`.

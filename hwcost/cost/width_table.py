@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +13,13 @@ from hwcost.cost.per_layer import Piece, Pieces, Table
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel
+from hwcost.models.resources import NonDecreasing
+
+Prices: TypeAlias = Callable[[Piece, NDArray[np.int64]], Table]
+"""(piece, assignments) -> (assignments, resources)."""
 
 LARGEST_TABLE = 2**20
-"""Combinations of the widths of one piece that are tabulated; with more, the assignments of a call are sorted."""
+"""Combinations of the widths of one piece that are tabulated: an array is looked up at many places at once."""
 
 
 class WidthPrices:
@@ -57,6 +62,7 @@ class WidthPrices:
         self._low = np.array([base for base, _ in self.bounds], dtype=np.int64)
         self._count = np.array([most - base + 1 for base, most in self.bounds], dtype=np.int64)
         self._tables: dict[Piece, Table] = {}
+        self._non_decreasing = isinstance(model, NonDecreasing) and model.non_decreasing
 
     def price(self, widths: ArrayLike) -> dict[str, Table]:
         """The cost of every assignment.
@@ -104,8 +110,7 @@ class WidthPrices:
         own = list(piece.widths)
         size = float(np.prod(self._count[own], dtype=np.float64))
         if size > LARGEST_TABLE:
-            _, first, inverse = np.unique(levels[:, own], axis=0, return_index=True, return_inverse=True)
-            return self._priced(piece, levels[first])[inverse.reshape(-1)]
+            return self._distinct(piece, levels, self._between if self._non_decreasing else self._priced)
         code = np.zeros(len(levels), dtype=np.int64)
         for width in own:
             code = code * self._count[width] + (levels[:, width] - self._low[width])
@@ -116,6 +121,33 @@ class WidthPrices:
         if len(missing):
             table[missing] = self._priced(piece, levels[example[missing]])
         return table.take(code, axis=0)
+
+    def _distinct(self, piece: Piece, levels: NDArray[np.int64], price: Prices) -> Table:
+        """Every distinct combination of the widths of a piece is priced once."""
+        own = levels[:, list(piece.widths)]
+        _, first, inverse = np.unique(own, axis=0, return_index=True, return_inverse=True)
+        return price(piece, levels[first])[inverse.reshape(-1)]
+
+    def _between(self, piece: Piece, levels: NDArray[np.int64]) -> Table:
+        """The price of a piece with a width per channel, mostly from far fewer combinations.
+
+        Widening all channels to the widest costs no less, narrowing all but the widest to their floor no more. Where
+        both cost the same, which is wherever channels share a stream, so does what lies between.
+        """
+        upper, lower = levels.copy(), levels.copy()
+        groups = np.array([self._pieces.groups[width] for width in piece.widths])
+        for group in np.unique(groups):
+            channels = np.array(piece.widths)[groups == group]
+            widest = levels[:, channels].argmax(1)[:, None]
+            upper[:, channels] = np.take_along_axis(levels[:, channels], widest, axis=1)
+            narrow = np.tile(self._low[channels], (len(levels), 1))
+            np.put_along_axis(narrow, widest, np.take_along_axis(levels[:, channels], widest, axis=1), axis=1)
+            lower[:, channels] = narrow
+        most, least = (self._distinct(piece, bound, self._priced) for bound in (upper, lower))
+        apart = (most != least).any(1)
+        if apart.any():
+            most[apart] = self._priced(piece, levels[apart])
+        return most
 
     def _priced(self, piece: Piece, levels: NDArray[np.int64]) -> Table:
         rows = levels.astype(np.float64).tolist()

@@ -84,6 +84,11 @@ class Dataflow:
         self.setting = Setting(kind, thresholds, flow, weight_banks, writable)
         self._memo = PriceMemo(self.setting)
 
+    @property
+    def non_decreasing(self) -> bool:
+        """Whether no price falls where a width grows: so is every `Formula`; of other functions it is not known."""
+        return all(isinstance(formula, Formula) for formula in self.formulas.values())
+
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
         """The cost of every block.
 

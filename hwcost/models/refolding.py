@@ -14,11 +14,12 @@ from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.folding.target_fps import fold_blocks
 from hwcost.models.formulas.matvec import MAX_STREAM_BITS
+from hwcost.models.memo import Memo
 from hwcost.models.options import check_layers
 from hwcost.models.resources import RESOURCES, Placed
 
 MOST_KEPT = 1024
-"""Foldings that are remembered; beyond, all are forgotten."""
+"""Foldings that are remembered."""
 
 
 class Refolding:
@@ -58,7 +59,7 @@ class Refolding:
         self.device = find_device(device) if isinstance(device, str) else device
         self._multipliers, self._weight_memory = multipliers, weight_memory
         self._weight_banks, self._thresholds, self._flow = weight_banks, thresholds, flow
-        self._known: dict[tuple[object, ...], Dataflow] = {}
+        self._memo: Memo[tuple[object, ...], Dataflow] = Memo(MOST_KEPT)
         self._folded([])  # refuse wrong options now
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
@@ -87,11 +88,7 @@ class Refolding:
     def folded(self, placed: Sequence[Placed]) -> Dataflow:
         """The pipeline with the folding of now."""
         key = tuple((item.layer, type(item.block), *_sizes(item)) for item in placed)
-        if key not in self._known:
-            if len(self._known) >= MOST_KEPT:
-                self._known.clear()
-            self._known[key] = self._folded(placed)
-        return self._known[key]
+        return self._memo.of([key], lambda _: [self._folded(placed)])[0]
 
     def _folded(self, placed: Sequence[Placed]) -> Dataflow:
         folding = fold_blocks(

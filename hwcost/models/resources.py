@@ -78,3 +78,13 @@ class ChecksNames(Protocol):
             BadOption: names the entry.
         """
         ...
+
+
+@runtime_checkable
+class NonDecreasing(Protocol):
+    """A hardware model that says whether a price can fall where a width grows; one that does not say it may."""
+
+    @property
+    def non_decreasing(self) -> bool:
+        """Whether no resource of any block falls where one of its widths grows."""
+        ...
