@@ -1,8 +1,8 @@
+from .cost.bill import Bill as Bill
+from .cost.bill import price as price
 from .cost.cached import LiveCost as LiveCost
-from .cost.estimate import Bill as Bill
 from .cost.estimate import Estimate as Estimate
 from .cost.estimate import estimate as estimate
-from .cost.estimate import price as price
 from .cost.hardware_cost import hardware_cost as hardware_cost
 from .cost.width_table import WidthPrices as WidthPrices
 from .errors import HwcostError as HwcostError

@@ -106,19 +106,11 @@ ENDINGS = {
 MOST_WITHOUT_OWN_TEST = 155
 
 PENDING_LINES: set[str] = {
-    "models/calibration/unit_prices.py",
     "quant/quantizers.py",
     "synth/design.py",
 }
 
 PENDING_PARAMETERS: set[str] = {
-    "models.dataflow.Dataflow.__init__",
-    "models.folding.most_fps.most_fps",
-    "models.folding.most_fps.least_share",
-    "models.folding.most_fps._search",
-    "models.folding.target_fps.target_fps",
-    "models.folding.target_fps.fold_blocks",
-    "models.refolding.Refolding.__init__",
     "search.storage.local.open_study",
     "search.storage.shared.lead_study",
     "sweep.remote_worker.join",

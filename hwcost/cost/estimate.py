@@ -1,26 +1,27 @@
-"""Price a pipeline: the bill per block, the table per layer, and what it means for a part."""
+"""Price a pipeline for people: a table per layer, the totals, and what they mean for a part."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
+from typing import Any, overload
 
 import pandas as pd
 import torch
-from torch import Tensor
+from immutabledict import immutabledict
 
+from hwcost.cost.bill import Bill, layer_bits, price
+from hwcost.cost.per_layer import Separable
 from hwcost.errors import BadOption
-from hwcost.graph.ranges import Range, widest
 from hwcost.graph.soundness import check_weights
 from hwcost.graph.spec import Layer, MatVec
-from hwcost.models import Dataflow, Device, Fold, HardwareModel, Placed, place
-from hwcost.models.calibration.error_band import BANDS
+from hwcost.models import Dataflow, Device, Fold, HardwareModel, Refolding, Unrolled
+from hwcost.models.calibration.error_band import BANDS, Band
 from hwcost.models.explain import ShadowPrice, shadow_prices
 from hwcost.models.latency import latency_cycles
 from hwcost.models.rates import frames_per_second
-from hwcost.models.resources import AREAS, ChecksNames, HasLayers
+from hwcost.models.resources import AREAS, HasLayers, OnPart, check_traced
 from hwcost.models.shell import Shell
 from hwcost.models.shell import shell as shell_of
 
@@ -34,102 +35,62 @@ NO_SHELL = shell_of("none")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Bill:
-    """What every block of a pipeline costs.
+class PriceTable:
+    """A priced pipeline.
 
     Attributes:
-        layers: the described layers.
-        placed: the blocks, each with the name of its layer.
-        amounts: resource -> (blocks,) float64, in the order of `placed`; differentiable.
+        layers: one row per layer with hardware: layer, kind, geometry, the widths in bits, PE and SIMD where the model
+            folds, and the resources.
+        total: resource -> amount; "cycles" is the initiation interval.
+        breakdown: where the LUTs go: one row per layer with hardware, one column per part (multipliers, adders,
+            weights, thresholds, control...); a row adds up to the layer's LUT. Without columns for a model that does
+            not tell its parts.
+        notes: what the figures alone do not show.
     """
 
-    layers: tuple[Layer, ...]
-    placed: tuple[Placed, ...]
-    amounts: dict[str, Tensor]
+    layers: pd.DataFrame
+    total: dict[str, float]
+    breakdown: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and deep-copied: the amounts without their gradient, which PyTorch refuses to copy."""
-        return vars(self) | {"amounts": {resource: amount.detach() for resource, amount in self.amounts.items()}}
+    @property
+    def verdict(self) -> str:
+        """What the totals mean for a part, in words."""
+        return "the model prices no part, so there is nothing to fit"
 
-    def __copy__(self) -> Bill:
-        return replace(self)
-
-    def total(self) -> dict[str, Tensor]:
-        """Resource -> () float64: sums of areas; "cycles" is the slowest block's."""
-        return {resource: _gather(resource, amounts) for resource, amounts in self.amounts.items()}
-
-    def of(self, layer: str) -> dict[str, float]:
-        """Resource -> amount of one layer."""
-        rows = [index for index, placed in enumerate(self.placed) if placed.layer == layer]
+    def record(self) -> dict[str, Any]:
+        """Return plain data, for JSON."""
         return {
-            resource: float(_gather(resource, amounts[rows]).detach()) for resource, amounts in self.amounts.items()
+            "total": self.total,
+            "layers": [
+                {key: None if pd.isna(value) else value for key, value in row.items()}
+                for row in self.layers.to_dict("records")
+            ],
+            "breakdown": {str(layer): row for layer, row in self.breakdown.to_dict("index").items()},
+            "notes": list(self.notes),
         }
 
 
-def _gather(resource: str, amounts: Tensor) -> Tensor:
-    if resource == "cycles":
-        return amounts.amax() if len(amounts) else amounts.sum()
-    return amounts.sum()
-
-
-def price(pipeline: HasLayers, model: HardwareModel) -> Bill:
-    """Describe the pipeline with its live widths and price every block.
-
-    Raises:
-        UnknownBlock: a block without a formula. UnknownPrecision: a signal without a width. BadOption: the model has
-            a choice for a layer that the pipeline does not have.
-    """
-    layers = tuple(pipeline.layers())
-    placed = tuple(place(layers))
-    if not placed:
-        raise BadOption("price: the pipeline has no hardware in it; trace a network with quantized layers")
-    if isinstance(model, ChecksNames):
-        model.check_names([layer.name for layer in layers], placed)
-    return Bill(layers=layers, placed=placed, amounts=model.price(placed))
-
-
-def layer_bits(layer: Layer) -> dict[str, int]:
-    """Whole bits of a layer: weight_bits and acc_bits if it multiplies, input_bits and output_bits.
-
-    Streams and memories are as wide as their widest channel.
-    """
-    bits = {"input_bits": _bits(layer.inputs[0].range)} if layer.inputs and layer.inputs[0].range.known else {}
-    for block in layer.blocks:
-        if isinstance(block, MatVec):
-            bits |= {"weight_bits": _bits(block.weight), "acc_bits": _bits(block.acc)}
-    return bits | {"output_bits": _bits(layer.output.range)}
-
-
-def _bits(wire: Range) -> int:
-    return ceil(float(widest(wire).bits.detach()))
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Estimate:
+class Estimate(PriceTable):
     """A priced pipeline on a part.
 
     Attributes:
+        layers: as in `PriceTable`, with `share`, of the part's LUTs.
+        total: the shell included.
         device: the part; clock_mhz: of the fabric.
-        layers: one row per layer with hardware: layer, kind, geometry, the widths in bits, PE, SIMD, the resources,
-            cycles per inference, and `share`, of the part's LUTs.
-        total: resource -> amount, the shell included; "cycles" is the initiation interval.
         latency_cycles: from the first word of a frame to its last result, in an empty pipeline.
-        breakdown: where the LUTs go: one row per layer with hardware, one column per part (multipliers, adders,
-            weights, thresholds, control...); a row adds up to the layer's LUT.
-        shell: what the board adds around the pipeline.
-        shadow_prices: what one bit less of each weight memory and stream saves.
-        notes: what the figures do not show by themselves.
+        shell: what the board adds around it.
+        shadow_prices: what one bit less of each weight memory and stream saves; none where the model does not tell.
+        errors: by resource, what measure / estimate was on published networks; none for a model that was not compared.
     """
 
     device: Device
     clock_mhz: float
-    layers: pd.DataFrame
-    total: dict[str, float]
     latency_cycles: int
-    breakdown: pd.DataFrame
     shell: Shell = NO_SHELL
     shadow_prices: tuple[ShadowPrice, ...] = ()
-    notes: tuple[str, ...] = ()
+    errors: Mapping[str, Band] = field(default_factory=immutabledict)
 
     @property
     def bands(self) -> dict[str, tuple[float, float] | None]:
@@ -138,7 +99,7 @@ class Estimate:
         Source: error_band.BANDS.
         """
         amounts = {**self.total, "latency_cycles": float(self.latency_cycles)}
-        return {name: BANDS[name].around(amount) if name in BANDS else None for name, amount in amounts.items()}
+        return {name: self.errors[name].around(v) if name in self.errors else None for name, v in amounts.items()}
 
     @property
     def fps(self) -> float:
@@ -152,8 +113,8 @@ class Estimate:
 
     @property
     def limits(self) -> dict[str, float]:
-        """Resource -> what the part has."""
-        return {name: float(amount) for name, amount in self.device.capacity.items()}
+        """Resource -> what the part has, of all that the model prices."""
+        return {name: float(amount) for name, amount in self.device.capacity.items() if name in self.total}
 
     @property
     def fits(self) -> bool:
@@ -162,13 +123,15 @@ class Estimate:
 
     @property
     def verdict(self) -> str:
-        """Fits or not, in words; also when it fills more than place and route usually digests."""
+        """Fits or not, in words; also when it fills more than place and route usually manages."""
         over = [name for name, limit in self.limits.items() if self.total[name] > limit]
-        tight = [name for name, limit in self.device.usable.items() if self.total[name] > limit]
+        tight = [name for name in self.limits if self.total[name] > self.device.usable[name]]
         if over:
             return f"does NOT fit {self.device.name}: too many {', '.join(over)}"
         if tight:
-            return f"fits {self.device.name}, but {', '.join(tight)} above the fill that place and route digest"
+            return (
+                f"fits {self.device.name}, but {', '.join(tight)} above the fill that place and route usually manages"
+            )
         most = {name: band[1] for name, band in self.bands.items() if band is not None}
         doubtful = [name for name, limit in self.limits.items() if most.get(name, 0.0) > limit]
         if doubtful:
@@ -176,8 +139,8 @@ class Estimate:
         return f"fits {self.device.name}"
 
     def record(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        return {
+        """Return plain data, for JSON."""
+        return super().record() | {
             "device": self.device.name,
             "part": self.device.part,
             "clock_mhz": self.clock_mhz,
@@ -189,55 +152,78 @@ class Estimate:
             "bands": {name: None if band is None else list(band) for name, band in self.bands.items()},
             "shell": {"name": self.shell.name} | {name: getattr(self.shell, name) for name in AREAS},
             "available": self.limits,
-            "layers": [
-                {key: None if pd.isna(value) else value for key, value in row.items()}
-                for row in self.layers.to_dict("records")
-            ],
-            "breakdown": {str(layer): row for layer, row in self.breakdown.to_dict("index").items()},
             "shadow_prices": [
                 {"layer": price.layer, "stream": price.stream, "bits": price.bits, "saves": price.saves}
                 for price in self.shadow_prices
             ],
-            "notes": list(self.notes),
         }
 
 
-def estimate(pipeline: HasLayers, model: Dataflow, *, shell: Shell = NO_SHELL) -> Estimate:
-    """Price a pipeline on a part, for people: a table per layer, totals, frames per second, fit or not.
+@overload
+def estimate(pipeline: HasLayers, model: OnPart, *, shell: Shell = NO_SHELL) -> Estimate: ...
+
+
+@overload
+def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHELL) -> PriceTable: ...
+
+
+def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHELL) -> PriceTable:
+    """Price a pipeline for people: a table per layer and totals; on a part also frames per second, and whether it fits.
 
     Args:
         pipeline: from `trace`; read with its live widths.
-        model: the folded pipeline, with its device, folding and clock.
+        model: any hardware model. `Dataflow`, `Finn`, `Unrolled` and `Refolding` have a part and a clock.
         shell: what the board adds around it; nothing if left out.
 
     Returns:
-        An Estimate; its totals, without the shell, equal `hardware_cost` to the last bit.
+        An Estimate if the model has a part, else a PriceTable. Totals without the shell equal `hardware_cost` to the
+        last bit. Only a Dataflow has a breakdown, shadow prices and error bands; a Refolding is estimated as the
+        Dataflow that it folds to.
 
     Raises:
-        BadOption: a model without part, folding and clock. DivergedTraining: weights that are NaN or infinite. Else as
+        BadOption: a shell around a model without a part. DivergedTraining: weights that are NaN or infinite. Else as
             `price`.
     """
-    if not isinstance(model, Dataflow):
-        raise BadOption(
-            f"estimate: {type(model).__name__} has no part, folding and clock to estimate on; give a Dataflow, or "
-            "price with hardware_cost"
-        )
+    check_traced(pipeline)
     check_weights(pipeline)
     with torch.no_grad():
         bill = price(pipeline, model)
+    if isinstance(model, Refolding):
+        model = model.folded(bill.placed)
     folds = _folds(bill, model)
-    rows = [_row(layer, bill, model, folds.get(layer.name)) for layer in bill.layers if layer.blocks]
+    device = model.device if isinstance(model, OnPart) else None
+    rows = [_row(layer, bill, device, folds.get(layer.name)) for layer in bill.layers if layer.blocks]
+    columns = [name for name in WHOLE if folds or name not in ("PE", "SIMD")]
+    layers = pd.DataFrame(rows).drop(columns=[name for name in WHOLE if name not in columns])
+    layers = layers.astype(dict.fromkeys(columns, "Int64"))
+    total = {name: float(amount) + getattr(shell, name, 0) for name, amount in bill.total().items()}
+    breakdown = _breakdown(bill, model) if isinstance(model, Dataflow) else pd.DataFrame(index=layers["layer"])
+    notes = tuple(_notes(bill)) if folds else ()
+    if not isinstance(model, OnPart):
+        if shell.name != NO_SHELL.name:
+            raise BadOption(f"estimate: {type(model).__name__} has no part, so shell={shell.name!r} surrounds nothing")
+        return PriceTable(layers=layers, total=total, breakdown=breakdown, notes=notes)
     return Estimate(
         device=model.device,
         clock_mhz=model.clock_mhz,
-        layers=pd.DataFrame(rows).astype(dict.fromkeys(WHOLE, "Int64")),
-        total={name: float(amount) + getattr(shell, name, 0) for name, amount in bill.total().items()},
-        latency_cycles=latency_cycles(bill.layers, model),
-        breakdown=_breakdown(bill, model),
+        layers=layers,
+        total=total,
+        latency_cycles=_latency_cycles(bill, model),
+        breakdown=breakdown,
         shell=shell,
-        shadow_prices=tuple(shadow_prices(model, bill.placed)),
-        notes=(*_notes(bill), *model.device.doubts),
+        shadow_prices=tuple(shadow_prices(model, bill.placed)) if isinstance(model, Dataflow) else (),
+        errors=BANDS if isinstance(model, Dataflow) else immutabledict(),
+        notes=(*notes, *model.device.doubts),
     )
+
+
+def _latency_cycles(bill: Bill, model: OnPart) -> int:
+    """The latency as the model tells it; else the sum of all cycles, as FINN has it: no block overlaps the next."""
+    if isinstance(model, Dataflow):
+        return latency_cycles(bill.layers, model)
+    if isinstance(model, Unrolled):
+        return model.latency_cycles(bill.placed)
+    return ceil(float(bill.amounts["cycles"].sum()))
 
 
 def _notes(bill: Bill) -> Iterator[str]:
@@ -266,12 +252,14 @@ def _breakdown(bill: Bill, model: Dataflow) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").fillna(0.0)
 
 
-def _folds(bill: Bill, model: Dataflow) -> dict[str, Fold]:
+def _folds(bill: Bill, model: HardwareModel) -> dict[str, Fold]:
     """The fold of each layer's last block: of its unit, if it has one."""
+    if not isinstance(model, Separable):
+        return {}
     return {job.layer: job.fold for job in model.plan(bill.placed) if job.fold is not None}
 
 
-def _row(layer: Layer, bill: Bill, model: Dataflow, fold: Fold | None) -> dict[str, Any]:
+def _row(layer: Layer, bill: Bill, device: Device | None, fold: Fold | None) -> dict[str, Any]:
     bits = layer_bits(layer)
     amounts = bill.of(layer.name)
     return {
@@ -282,7 +270,7 @@ def _row(layer: Layer, bill: Bill, model: Dataflow, fold: Fold | None) -> dict[s
         "PE": fold.pe if fold else None,
         "SIMD": fold.simd if fold else None,
         **amounts,
-        "share": amounts["LUT"] / model.device.LUT,
+        **({"share": amounts["LUT"] / device.LUT} if device is not None and "LUT" in amounts else {}),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from hwcost.cost.estimate import price
+from hwcost.cost.bill import price
 from hwcost.graph.trace import Pipeline
 from hwcost.models.resources import HardwareModel
 

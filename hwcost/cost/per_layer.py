@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hwcost.cost.autograd_leaves import Cut, Trail, cut, of_block
-from hwcost.cost.estimate import Bill, price
+from hwcost.cost.bill import Bill, price
 from hwcost.cost.width_proxy import Described, Levels, StandIn
 from hwcost.errors import HwcostError
 from hwcost.graph.spec import Block, MatVec

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from hwcost.errors import BadFolding, BadOption, UnknownBlock
-from hwcost.graph.spec import Block, Link, MatVec, ScaleBias
+from hwcost.graph.spec import Block, MatVec
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.folds import Folding, unit_names
-from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.formulas.dsp import DSP_KINDS
-from hwcost.models.formulas.formula import Adapter, Fold, Formula, Job, Setting
+from hwcost.models.formulas.formula import Fold, Formula, Job
 from hwcost.models.formulas.matvec import MatVecFormula, fault
 from hwcost.models.formulas.price_cache import PriceMemo
 from hwcost.models.formulas.table import FORMULAS, BlockPrice
-from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, check_layers, choice, chosen
+from hwcost.models.options import StyleOptions, Styles, check_layers, choice
 from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
 
@@ -35,15 +35,7 @@ class Dataflow:
             that of its layer; where a layer has several, "layer[0]", "layer[1]" and so on.
         clock_mhz: of the fabric, above 0; used for rates only.
         formulas: block kind -> price of blocks of that kind.
-        multipliers: "lut" or "dsp", for all units or per layer.
-        weight_memory: "auto" (LUT RAM up to 64 words, 31 in flow "hls", else BRAM18), "lutram", "bram18", "uram", or
-            "external" (streamed in, not counted); for all units or per layer.
-        weight_banks: "shared" (one wide memory for all PE of a unit) or "per_pe" (a memory each).
-        thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
-        flow: "rtl" or "hls": which units the constants were fitted to. In HLS, activations with "parallel" thresholds
-            are part of the unit in front of them, and weights in "shared" memories come in through a register slice.
-        writable: whether weights and thresholds can be exchanged at run time; then HLS keeps even a few words of
-            thresholds in LUT RAM. The bus to write them is not in it.
+        styles: multipliers, weight_memory, weight_banks, thresholds, flow and writable, see `Styles`.
 
     Raises:
         UnknownDevice, BadOption: what the argument is, and what it may be.
@@ -58,12 +50,7 @@ class Dataflow:
         folding: Mapping[str, Fold],
         clock_mhz: float = 100.0,
         formulas: Mapping[type[Block], BlockPrice] = FORMULAS,
-        multipliers: str | Mapping[str, str] = "lut",
-        weight_memory: str | Mapping[str, str] = "auto",
-        weight_banks: str = "shared",
-        thresholds: str = "search",
-        flow: str = "rtl",
-        writable: bool = False,
+        **styles: Unpack[StyleOptions],
     ) -> None:
         self.device = find_device(device) if isinstance(device, str) else device
         for name, fold in folding.items():
@@ -72,16 +59,9 @@ class Dataflow:
         self.folding = folding
         self.clock_mhz = clock(clock_mhz)
         self.formulas = formulas
-        choice("multipliers", multipliers, MULTIPLIERS)
-        choice("weight_memory", weight_memory, MEMORIES)
-        choice("weight_banks", weight_banks, BANKS)
-        choice("thresholds", thresholds, THRESHOLDS)
-        choice("flow", flow, FLOWS)
-        kind = self.device.dsp_kind
-        choice("dsp_kind of the device", kind, DSP_KINDS)
-        self.multipliers = multipliers
-        self.weight_memory = weight_memory
-        self.setting = Setting(kind, thresholds, flow, weight_banks, writable)
+        choice("dsp_kind of the device", self.device.dsp_kind, DSP_KINDS)
+        self.styles = Styles(**styles)
+        self.setting = self.styles.setting(self.device.dsp_kind)
         self._memo = PriceMemo(self.setting)
 
     @property
@@ -120,8 +100,7 @@ class Dataflow:
             BadOption: names the entry.
         """
         check_layers("folding", self.folding, {*layers, *unit_names(placed).values()})
-        check_layers("multipliers", self.multipliers, layers)
-        check_layers("weight_memory", self.weight_memory, layers)
+        self.styles.check_names(layers)
 
     def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
         """As `price`, of blocks whose choices are made; each on its own, whatever stands beside it."""
@@ -179,7 +158,7 @@ class Dataflow:
         chooser = Chooser(
             formula_of=lambda item: self._formula(item.layer, item.block),
             unit_fold=folds,
-            make=self._job,
+            make=self.styles.job,
             fused=self.setting.fused,
         )
         return chooser.jobs(placed, self._interval(placed, folds))
@@ -198,17 +177,6 @@ class Dataflow:
         if (reason := fault(block, fold)) is not None:
             raise BadFolding(f"{name}: {reason}")
         return fold
-
-    def _job(self, item: Placed, fold: Fold | None) -> Job:
-        multiplies = isinstance(item.block, MatVec | ScaleBias)
-        return Job(
-            layer=item.layer,
-            block=item.block,
-            fold=fold,
-            multipliers=chosen(self.multipliers, "multipliers", item.layer) if multiplies else "lut",
-            weight_memory=chosen(self.weight_memory, "weight_memory", item.layer) if multiplies else "auto",
-            adapter=Adapter() if isinstance(item.block, Link) else None,
-        )
 
     def _formula(self, layer: str, block: Block) -> BlockPrice:
         kind = type(block)

@@ -1,12 +1,18 @@
-"""Choices that a designer makes for all layers at once, or layer by layer."""
+"""Choices that a designer makes besides the folding, for all layers at once or layer by layer; checked once."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypedDict
 
 from hwcost.errors import BadOption
+from hwcost.graph.spec import Link, MatVec, ScaleBias
+from hwcost.models.formulas.coefficients import FLOWS
+from hwcost.models.formulas.formula import Adapter, Fold, Job, Setting
 from hwcost.models.formulas.memory import STYLES
+from hwcost.models.resources import Placed
 
 MULTIPLIERS = ("lut", "dsp")
 MEMORIES = ("auto", *STYLES)
@@ -56,3 +62,122 @@ def chosen(value: PerLayer, option: str, layer: str) -> str:
     if layer not in value:
         raise BadOption(f"{layer}: {option} names no choice for this layer; add {option}[{layer!r}]")
     return value[layer]
+
+
+ANY = "any"
+"""Lets a search choose, layer by layer."""
+
+
+class StyleOptions(TypedDict, total=False):
+    """The fields of `Styles` as keyword arguments."""
+
+    multipliers: PerLayer
+    weight_memory: PerLayer
+    weight_banks: str
+    thresholds: str
+    flow: str
+    writable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Styles:
+    """The choices of a design besides its folding.
+
+    Attributes:
+        multipliers: "lut" or "dsp", for all units or per layer.
+        weight_memory: "auto" (LUT RAM up to 64 words, 31 in flow "hls", else BRAM18), "lutram", "bram18", "uram", or
+            "external" (streamed in, not counted); for all units or per layer.
+        weight_banks: "shared" (one wide memory for all PE of a unit) or "per_pe" (a memory each).
+        thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
+        flow: "rtl" or "hls": which units the constants were fitted to. In HLS, activations with "parallel" thresholds
+            are part of the unit in front of them, and weights in "shared" memories come in through a register slice.
+        writable: whether weights and thresholds can be exchanged at run time; then HLS keeps even a few words of
+            thresholds in LUT RAM. The bus to write them is not in it.
+
+    Raises:
+        BadOption: names the option, the value and what is allowed.
+    """
+
+    multipliers: PerLayer = "lut"
+    weight_memory: PerLayer = "auto"
+    weight_banks: str = "shared"
+    thresholds: str = "search"
+    flow: str = "rtl"
+    writable: bool = False
+
+    def __post_init__(self) -> None:
+        self._check_units()
+        choice("weight_banks", self.weight_banks, BANKS)
+        choice("thresholds", self.thresholds, THRESHOLDS)
+        choice("flow", self.flow, FLOWS)
+
+    def _check_units(self) -> None:
+        choice("multipliers", self.multipliers, MULTIPLIERS)
+        choice("weight_memory", self.weight_memory, MEMORIES)
+
+    def check_names(self, layers: Collection[str]) -> None:
+        """Refuse choices for layers that the network does not have.
+
+        Args:
+            layers: names of all layers of the network.
+
+        Raises:
+            BadOption: names the entry.
+        """
+        check_layers("multipliers", self.multipliers, layers)
+        check_layers("weight_memory", self.weight_memory, layers)
+
+    def setting(self, dsp_kind: str) -> Setting:
+        """What all blocks of the design share, on a part with these DSP slices."""
+        return Setting(dsp_kind, self.thresholds, self.flow, self.weight_banks, self.writable)
+
+    def job(self, item: Placed, fold: Fold | None) -> Job:
+        """A block with its fold and the choices for its layer.
+
+        Raises:
+            BadOption: a choice per layer that does not name this one.
+        """
+        multiplies = isinstance(item.block, MatVec | ScaleBias)
+        return Job(
+            layer=item.layer,
+            block=item.block,
+            fold=fold,
+            multipliers=chosen(self.multipliers, "multipliers", item.layer) if multiplies else "lut",
+            weight_memory=chosen(self.weight_memory, "weight_memory", item.layer) if multiplies else "auto",
+            adapter=Adapter() if isinstance(item.block, Link) else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStyles(Styles):
+    """Styles of which a search chooses multipliers and memories per layer, unless one is given for all.
+
+    Attributes:
+        multipliers: "lut", "dsp" or "any".
+        weight_memory: "lutram", "bram18", "uram", "external", or "any" of the first three.
+    """
+
+    multipliers: PerLayer = ANY
+    weight_memory: PerLayer = ANY
+
+    def _check_units(self) -> None:
+        for option, value, allowed in (
+            ("multipliers", self.multipliers, MULTIPLIERS),
+            ("weight_memory", self.weight_memory, STYLES),
+        ):
+            if isinstance(value, Mapping):
+                raise BadOption(
+                    f"{option}={value!r}: the search chooses per layer; give one of {', '.join(allowed)}, any"
+                )
+            choice(option, value, (*allowed, ANY))
+
+    def ways(self, *, uram: bool) -> list[tuple[str, str]]:
+        """Every (multipliers, weight_memory) that a unit may have.
+
+        Args:
+            uram: whether the part has any.
+        """
+        multipliers = MULTIPLIERS if self.multipliers == ANY else (str(self.multipliers),)
+        found = ("lutram", "bram18", "uram") if uram else ("lutram", "bram18")
+        memories = found if self.weight_memory == ANY else (str(self.weight_memory),)
+        return [(way, memory) for way in multipliers for memory in memories]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from math import ceil
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from hwcost.models.device import device as find_device
 from hwcost.models.folding.target_fps import fold_blocks
 from hwcost.models.formulas.matvec import MAX_STREAM_BITS
 from hwcost.models.memo import Memo
-from hwcost.models.options import check_layers
+from hwcost.models.options import StyleOptions, Styles
 from hwcost.models.resources import RESOURCES, Placed
 
 MOST_KEPT = 1024
@@ -33,7 +34,7 @@ class Refolding:
     Args:
         fps: frames per second that every folding reaches, above 0.
         device: a Device, or its name.
-        clock_mhz, multipliers, weight_memory, weight_banks, thresholds, flow: as `Dataflow`.
+        clock_mhz, styles: as `Dataflow`.
         max_stream_bits: widest legal stream.
 
     Raises:
@@ -48,17 +49,12 @@ class Refolding:
         *,
         device: Device | str,
         clock_mhz: float = 100.0,
-        multipliers: str | Mapping[str, str] = "lut",
-        weight_memory: str | Mapping[str, str] = "auto",
-        weight_banks: str = "shared",
-        thresholds: str = "search",
-        flow: str = "rtl",
         max_stream_bits: int = MAX_STREAM_BITS,
+        **styles: Unpack[StyleOptions],
     ) -> None:
         self.fps, self.clock_mhz, self.max_stream_bits = fps, clock_mhz, max_stream_bits
         self.device = find_device(device) if isinstance(device, str) else device
-        self._multipliers, self._weight_memory = multipliers, weight_memory
-        self._weight_banks, self._thresholds, self._flow = weight_banks, thresholds, flow
+        self._options, self._styles = styles, Styles(**styles)
         self._memo: Memo[tuple[object, ...], Dataflow] = Memo(MOST_KEPT)
         self._folded([])  # refuse wrong options now
 
@@ -82,8 +78,7 @@ class Refolding:
         Raises:
             BadOption: names the entry.
         """
-        check_layers("multipliers", self._multipliers, layers)
-        check_layers("weight_memory", self._weight_memory, layers)
+        self._styles.check_names(layers)
 
     def folded(self, placed: Sequence[Placed]) -> Dataflow:
         """The pipeline with the folding of now."""
@@ -92,26 +87,9 @@ class Refolding:
 
     def _folded(self, placed: Sequence[Placed]) -> Dataflow:
         folding = fold_blocks(
-            placed,
-            self.fps,
-            clock_mhz=self.clock_mhz,
-            multipliers=self._multipliers,
-            weight_memory=self._weight_memory,
-            weight_banks=self._weight_banks,
-            thresholds=self._thresholds,
-            flow=self._flow,
-            max_stream_bits=self.max_stream_bits,
+            placed, self.fps, self._styles, clock_mhz=self.clock_mhz, max_stream_bits=self.max_stream_bits
         )
-        return Dataflow(
-            device=self.device,
-            folding=folding,
-            clock_mhz=self.clock_mhz,
-            multipliers=self._multipliers,
-            weight_memory=self._weight_memory,
-            weight_banks=self._weight_banks,
-            thresholds=self._thresholds,
-            flow=self._flow,
-        )
+        return Dataflow(device=self.device, folding=folding, clock_mhz=self.clock_mhz, **self._options)
 
 
 def _sizes(item: Placed) -> tuple[object, ...]:

@@ -6,9 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from hwcost.errors import BadOption
 from hwcost.graph.spec import Block, Layer
+from hwcost.models.device import Device
 
 AREAS = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 """Resources that add up over blocks. LUT counts logic and LUT RAM; BRAM18 counts 18-kbit blocks."""
@@ -33,12 +35,36 @@ class Placed:
     block: Block
 
 
+@runtime_checkable
 class HasLayers(Protocol):
     """A traced network, seen from here: anything that lists its layers."""
 
     def layers(self) -> Sequence[Layer]:
         """The layers with their live descriptions, in the order of the stream."""
         ...
+
+
+def check_traced(pipeline: HasLayers) -> None:
+    """Refuse a network that is not traced.
+
+    Raises:
+        BadOption: says how to trace it.
+    """
+    if isinstance(pipeline, nn.Module) or not isinstance(pipeline, HasLayers):
+        raise BadOption(
+            f"a {type(pipeline).__name__} is no traced network; trace it first: "
+            "pipeline = trace(net, example, input_bits=8)"
+        )
+
+
+def layers_of(pipeline: HasLayers) -> tuple[Layer, ...]:
+    """The layers of a traced network, with their live descriptions.
+
+    Raises:
+        BadOption: a network that is not traced.
+    """
+    check_traced(pipeline)
+    return tuple(pipeline.layers())
 
 
 @runtime_checkable
@@ -87,4 +113,19 @@ class NonDecreasing(Protocol):
     @property
     def non_decreasing(self) -> bool:
         """Whether no resource of any block falls where one of its widths grows."""
+        ...
+
+
+@runtime_checkable
+class OnPart(HardwareModel, Protocol):
+    """A hardware model with a part and a clock, so that a price has a limit and an interval a frame rate."""
+
+    @property
+    def device(self) -> Device:
+        """The part."""
+        ...
+
+    @property
+    def clock_mhz(self) -> float:
+        """Of the fabric, above 0."""
         ...

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from hwcost.cost.bill import Bill, layer_bits, price
 from hwcost.cost.cached import LiveCost
-from hwcost.cost.estimate import Bill, layer_bits, price
 from hwcost.errors import BadOption, DivergedTraining
 from hwcost.graph.trace import Pipeline
 from hwcost.models.resources import HardwareModel

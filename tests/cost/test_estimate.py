@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from hwcost.cost.estimate import Estimate, estimate, layer_bits, price
+from hwcost.cost.bill import layer_bits, price
+from hwcost.cost.estimate import Estimate, PriceTable, estimate
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadOption
 from hwcost.graph.spec import Block
@@ -33,6 +34,7 @@ from hwcost.models import (
 )
 from hwcost.models.calibration.error_band import BANDS
 from hwcost.models.device import device
+from hwcost.models.resources import OnPart
 from hwcost.models.shell import shell
 from hwcost.quant import LearnedBits, QuantLinear, const_weight, learned_weight
 from hwcost.quant.bits import Restrict
@@ -239,10 +241,50 @@ def test_what_saves_nothing_is_said() -> None:
     assert estimate(lenet(), on(lenet())).notes == ()
 
 
-def test_a_model_without_a_part_is_refused_with_what_to_do() -> None:
-    pipeline = trace(QuantLeNet(), torch.zeros(1, 3, 32, 32), input_bits=8)
-    with pytest.raises(BadOption, match=r"estimate: Generic has no part.* hardware_cost"):
-        estimate(pipeline, Generic())  # type: ignore[arg-type] # on purpose
+def test_a_model_without_a_part_has_a_table_and_totals() -> None:
+    pipeline = lenet()
+    found = estimate(pipeline, Generic())
+    assert type(found) is PriceTable and "no part" in found.verdict
+    assert found.total == {name: amount.item() for name, amount in hardware_cost(pipeline, Generic()).items()}
+    assert found.layers["MACs"].sum() == found.total["MACs"] and "PE" not in found.layers
+    assert json.loads(json.dumps(found.record()))["total"] == found.total
+    with pytest.raises(BadOption, match=r"Generic has no part, so shell='pynq'"):
+        estimate(pipeline, Generic(), shell=shell("pynq"))
+
+
+@pytest.mark.parametrize("name", ["finn", "unrolled", "refolding"])
+def test_every_model_on_a_part(name: str) -> None:
+    pipeline = lenet()
+    folded = on(pipeline)
+    models: dict[str, OnPart] = {
+        "finn": Finn(device="xc7z020", folding=folded.folding),
+        "unrolled": Unrolled(device="xcvu9p", reuse="stream"),
+        "refolding": Refolding(1_000, device="xc7z020"),
+    }
+    model = models[name]
+    found = estimate(pipeline, model, shell=shell("pynq"))
+    cost = hardware_cost(pipeline, model)
+    for resource, amount in cost.items():
+        assert found.total[resource] == amount.item() + getattr(shell("pynq"), resource, 0)
+    assert found.limits == {area: model.device.capacity[area] for area in AREAS if area in cost}
+    assert found.fits == all(found.total[area] <= limit for area, limit in found.limits.items())
+    assert found.verdict.startswith("fits" if found.fits else "does NOT fit")
+    assert found.latency_cycles >= found.total["cycles"] and found.fps == model.clock_mhz * 1e6 / found.total["cycles"]
+    assert ("PE" in found.layers) == (name != "unrolled")
+    assert (found.bands["LUT"] is None) == (not found.shadow_prices) == (name != "refolding")
+    assert json.loads(json.dumps(found.record()))["total"]["LUT"] == found.total["LUT"]
+
+
+def test_arguments_that_are_mixed_up() -> None:
+    pipeline = lenet()
+    model = on(pipeline)
+    for function in (estimate, hardware_cost, price):
+        with pytest.raises(BadOption, match=r"a QuantLeNet is no traced network; trace it first"):
+            function(QuantLeNet(), model)  # type: ignore[arg-type] # on purpose
+        with pytest.raises(BadOption, match=r"a str prices no hardware; give a model such as Dataflow"):
+            function(pipeline, "xc7z020")  # type: ignore[arg-type]
+    with pytest.raises(BadOption, match=r"a QuantLeNet is no traced network"):
+        target_fps(QuantLeNet(), 1_000)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+
+from immutabledict import immutabledict
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ _NETWORKS = (
     "reports/calibration/published.md. The same design differs by 9% between tool versions"
 )
 
-BANDS: Mapping[str, Band] = MappingProxyType(
+BANDS: Mapping[str, Band] = immutabledict(
     {
         "LUT": Band(0.91, 1.26, _NETWORKS),
         "FF": Band(1.00, 1.21, _NETWORKS),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TypeVar
 
 import torch
+from immutabledict import immutabledict
 
 from hwcost.graph.ranges import add, between, dot, integers
 from hwcost.graph.spec import (
@@ -242,7 +242,7 @@ def _scale_bias(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     return _areas(_law(ScaleBiasFormula(), setting, block, Fold(unit.pe)))
 
 
-PRICES: Mapping[str, Callable[[Unit, Setting], dict[str, Quantity]]] = MappingProxyType(
+PRICES: Mapping[str, Callable[[Unit, Setting], dict[str, Quantity]]] = immutabledict(
     {
         "matvec": _matvec,
         "unit": _whole_unit,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from types import MappingProxyType
+
+from immutabledict import immutabledict
 
 from hwcost.errors import UnknownOperation
 from hwcost.models.finn import compute, streams, window
@@ -20,7 +21,7 @@ _THRESHOLDS = "NumChannels PE inputDataType weightDataType outputDataType numInp
 _TRIGGERS = "depth_trigger_bram depth_trigger_uram uniform_thres"
 _STREAM = "NumChannels PE numInputVectors"
 
-OPERATIONS: Mapping[str, tuple[Callable[[Node], Figures], str]] = MappingProxyType(
+OPERATIONS: Mapping[str, tuple[Callable[[Node], Figures], str]] = immutabledict(
     {
         "MVAU_hls": (compute.mvau_hls, _MVAU),
         "MVAU_rtl": (compute.mvau_rtl, _MVAU),

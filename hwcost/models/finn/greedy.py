@@ -11,7 +11,7 @@ from hwcost.models.folding.folds import unit_names
 from hwcost.models.formulas.formula import Fold, divisors
 from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.links import place
-from hwcost.models.resources import HasLayers
+from hwcost.models.resources import HasLayers, layers_of
 
 
 def set_folding(pipeline: HasLayers, target_cycles: int, *, weight_stream_bits: int = 36) -> dict[str, Fold]:
@@ -32,7 +32,7 @@ def set_folding(pipeline: HasLayers, target_cycles: int, *, weight_stream_bits: 
     """
     target_cycles = whole("target_cycles", target_cycles)
     weight_stream_bits = whole("weight_stream_bits", weight_stream_bits)
-    placed = place(pipeline.layers())
+    placed = place(layers_of(pipeline))
     units: dict[str, MatVec] = {}
     for index, name in unit_names(placed).items():
         block = placed[index].block

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
-from types import MappingProxyType
 from typing import Any
 
 import torch
+from immutabledict import immutabledict
 from torch import Tensor
 
 from hwcost.errors import UnknownBlock
@@ -124,7 +124,7 @@ def _concat(job: Job, block: Concat, bits: Sequence[int]) -> tuple[str, dict[str
     return "AddStreams_hls", sizes  # FINN's StreamingConcat is estimated alike: folded transactions, no area
 
 
-_NODES: Mapping[type[Block], Callable[[Job, Any, Sequence[int]], tuple[str, dict[str, Any]]]] = MappingProxyType(
+_NODES: Mapping[type[Block], Callable[[Job, Any, Sequence[int]], tuple[str, dict[str, Any]]]] = immutabledict(
     {
         MatVec: _unit,
         Window: _window,

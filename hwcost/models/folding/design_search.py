@@ -110,17 +110,19 @@ class DesignSearch:
             else:
                 low, optimal = middle + 1, optimal and found.proven
         step = 1
-        while (design := self._linked(steps[high], clock_mhz)) is None:
+        design, proven = self._linked(steps[high], clock_mhz)
+        while design is None:
             if high == len(steps) - 1:
                 raise self._too_big(steps[high])
-            low, high, step = high + 1, min(high + step, len(steps) - 1), 2 * step
-            optimal = optimal and self._proven
+            low, high, step, optimal = high + 1, min(high + step, len(steps) - 1), 2 * step, optimal and proven
+            design, proven = self._linked(steps[high], clock_mhz)
         while low < high:
             middle = (low + high) // 2
-            if (better := self._linked(steps[middle], clock_mhz)) is not None:
+            better, proven = self._linked(steps[middle], clock_mhz)
+            if better is not None:
                 design, high = better, middle
             else:
-                low, optimal = middle + 1, optimal and self._proven
+                low, optimal = middle + 1, optimal and proven
         return replace(design, optimal=optimal)
 
     def at(self, interval: int, clock_mhz: float) -> Design:
@@ -130,7 +132,7 @@ class DesignSearch:
             BadFolding: a block cannot keep it, or nothing that keeps it fits; names the highest rate that does.
         """
         quickest = self._intervals()[0]
-        design = None if interval < quickest else self._linked(interval, clock_mhz)
+        design = None if interval < quickest else self._linked(interval, clock_mhz)[0]
         if design is not None:
             return design
         fastest = self.fastest(clock_mhz)
@@ -186,18 +188,18 @@ class DesignSearch:
     def _make(self, item: Placed, fold: Fold | None) -> Job:
         return Job(item.layer, item.block, fold, "lut", "auto")
 
-    def _linked(self, interval: int, clock_mhz: float) -> Design | None:
-        """The choice of options with all that follows from them; None if none is found."""
+    def _linked(self, interval: int, clock_mhz: float) -> tuple[Design | None, bool]:
+        """The choice of options with all that follows from them; whether None, where none is found, is proven."""
         extra, rest, coupled = self._surroundings(interval)
         units = self._units.values()
         options = [unit.areas[unit.cycles <= interval] + more for unit, more in zip(units, extra, strict=True)]
         found = select(options, self._limits - rest, self._limits)
-        self._proven = found.proven and not coupled
+        proven = found.proven and not coupled
         if found.picked is None:
-            return None
+            return None, proven
         design = self._design(interval, found.picked, clock_mhz)
         used = np.array([design.used[area] for area in AREAS])
-        return design if (used <= self._limits).all() else None
+        return (design if (used <= self._limits).all() else None), proven
 
     def _design(self, interval: int, picked: Sequence[int], clock_mhz: float) -> Design:
         chosen = {
@@ -247,7 +249,9 @@ class DesignSearch:
 def _formula(item: Placed) -> Formula[Any]:
     formula = FORMULAS.get(type(item.block))
     if not isinstance(formula, Formula):
-        raise BadOption(f"{item.layer}: most_fps cannot fold a {type(item.block).__name__} block; use target_fps")
+        raise BadOption(
+            f"{item.layer}: a {type(item.block).__name__} block has no formula with folds to search; use target_fps"
+        )
     return formula
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 from immutabledict import immutabledict
 
@@ -11,14 +12,13 @@ from hwcost.graph.spec import Link, MatVec
 from hwcost.models.amounts import whole
 from hwcost.models.folding.folds import Folding, unit_names
 from hwcost.models.folding.unit_context import Surroundings
-from hwcost.models.formulas.coefficients import FLOWS
-from hwcost.models.formulas.formula import Fold, Formula, Job, Setting
+from hwcost.models.formulas.formula import Fold, Formula
 from hwcost.models.formulas.matvec import MAX_STREAM_BITS, check_streams, fault
 from hwcost.models.formulas.table import FORMULAS
 from hwcost.models.links import place
-from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS, check_layers, choice, chosen
+from hwcost.models.options import StyleOptions, Styles
 from hwcost.models.rates import clock, frames_per_second, interval_cycles, rate_text
-from hwcost.models.resources import HasLayers, Placed
+from hwcost.models.resources import HasLayers, Placed, layers_of
 
 ROUNDS = 8
 """Passes over the units, where units without an activation between them wait for each other's choice."""
@@ -29,12 +29,8 @@ def target_fps(
     fps: float,
     *,
     clock_mhz: float = 100.0,
-    multipliers: str | Mapping[str, str] = "lut",
-    weight_memory: str | Mapping[str, str] = "auto",
-    weight_banks: str = "shared",
-    thresholds: str = "search",
-    flow: str = "rtl",
     max_stream_bits: int = MAX_STREAM_BITS,
+    **styles: Unpack[StyleOptions],
 ) -> Folding:
     """The folding that reaches a frame rate with the fewest LUTs, at the widths of now.
 
@@ -47,8 +43,8 @@ def target_fps(
         pipeline: a traced network, or anything with `layers()`.
         fps: frames per second, above 0.
         clock_mhz: of the fabric, above 0.
-        multipliers, weight_memory, weight_banks, thresholds, flow: as `Dataflow`.
         max_stream_bits: widest legal stream.
+        styles: as `Dataflow`.
 
     Returns:
         A Folding: unit name -> Fold.
@@ -57,59 +53,23 @@ def target_fps(
         BadFolding: a block that cannot be that fast; names the slowest one and the highest rate of the pipeline.
         BadOption: a rate or a clock that is not finite or not above 0, an unknown choice.
     """
-    layers = pipeline.layers()
-    names = [layer.name for layer in layers]
-    check_layers("multipliers", multipliers, names)
-    check_layers("weight_memory", weight_memory, names)
-    return fold_blocks(
-        place(layers),
-        fps,
-        clock_mhz=clock_mhz,
-        multipliers=multipliers,
-        weight_memory=weight_memory,
-        weight_banks=weight_banks,
-        thresholds=thresholds,
-        flow=flow,
-        max_stream_bits=max_stream_bits,
-    )
+    layers = layers_of(pipeline)
+    chosen = Styles(**styles)
+    chosen.check_names([layer.name for layer in layers])
+    return fold_blocks(place(layers), fps, chosen, clock_mhz=clock_mhz, max_stream_bits=max_stream_bits)
 
 
 def fold_blocks(
-    placed: Sequence[Placed],
-    fps: float,
-    *,
-    clock_mhz: float,
-    multipliers: str | Mapping[str, str],
-    weight_memory: str | Mapping[str, str],
-    weight_banks: str,
-    thresholds: str,
-    flow: str,
-    max_stream_bits: int,
+    placed: Sequence[Placed], fps: float, styles: Styles, *, clock_mhz: float, max_stream_bits: int
 ) -> Folding:
-    """As `target_fps`, of the blocks from `place`."""
-    choice("multipliers", multipliers, MULTIPLIERS)
-    choice("weight_memory", weight_memory, MEMORIES)
-    choice("weight_banks", weight_banks, BANKS)
-    choice("thresholds", thresholds, THRESHOLDS)
-    choice("flow", flow, FLOWS)
+    """Fold the blocks from `place` as `target_fps` does."""
     clock_mhz, max_stream_bits = clock(clock_mhz), whole("max_stream_bits", max_stream_bits)
     interval = interval_cycles(fps, clock_mhz)
     names = unit_names(placed)
     legal = _candidates(placed, names, interval, clock_mhz, max_stream_bits)
 
-    def make(item: Placed, fold: Fold | None) -> Job:
-        unit = isinstance(item.block, MatVec)
-        return Job(
-            layer=item.layer,
-            block=item.block,
-            fold=fold,
-            multipliers=chosen(multipliers, "multipliers", item.layer) if unit else "lut",
-            weight_memory=chosen(weight_memory, "weight_memory", item.layer) if unit else "auto",
-        )
-
     # the slice does not touch what is compared: LUT and BRAM18
-    setting = Setting("DSP48E2", thresholds, flow, weight_banks)
-    around = Surroundings(placed, setting, interval, make)
+    around = Surroundings(placed, styles.setting("DSP48E2"), interval, styles.job)
     return Folding(immutabledict(_settled(around, legal, names)), interval)
 
 

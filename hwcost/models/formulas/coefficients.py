@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
+
+from immutabledict import immutabledict
 
 from hwcost.errors import BadOption
 
@@ -36,7 +37,7 @@ class Coefficient:
 def coefficients() -> Mapping[str, Coefficient]:
     """Every constant by name."""
     table = json.loads((files("hwcost.models") / "coefficients.json").read_text(encoding="utf-8"))
-    return MappingProxyType(
+    return immutabledict(
         {
             name: Coefficient({flow: row[flow] for flow in FLOWS}, row["unit"], row["source"], row["error"])
             for name, row in table.items()
@@ -56,7 +57,7 @@ def values(flow: str) -> Mapping[str, float]:
     """
     if flow not in FLOWS:
         raise BadOption(f"flow={flow!r}: unknown; choose one of {', '.join(FLOWS)}")
-    return MappingProxyType({name: row.value[flow] for name, row in coefficients().items()})
+    return immutabledict({name: row.value[flow] for name, row in coefficients().items()})
 
 
 def with_values(found: Mapping[str, Mapping[str, float]], flow: str) -> Mapping[str, float]:
@@ -66,4 +67,4 @@ def with_values(found: Mapping[str, Mapping[str, float]], flow: str) -> Mapping[
         found: flow -> constant -> value.
         flow: "rtl" or "hls".
     """
-    return MappingProxyType(dict(values(flow)) | dict(found.get(flow, {})))
+    return immutabledict(dict(values(flow)) | dict(found.get(flow, {})))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from math import ceil, log2, prod
-from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
+from immutabledict import immutabledict
 from torch import Tensor
 
 from hwcost.errors import BadOption
@@ -255,7 +255,7 @@ class _Window(WiredLaw[Window]):
         )
 
 
-WIRED: Mapping[type[Block], WiredLaw[Any]] = MappingProxyType(
+WIRED: Mapping[type[Block], WiredLaw[Any]] = immutabledict(
     {
         Thresholds: _Thresholds(),
         Pool: _Pool(),
