@@ -55,7 +55,7 @@ def step_of(layer: Any, stream: Stream) -> Tensor:
     """Value of one integer of what enters a layer, ()."""
     if stream.meaning is not None:
         return stream.meaning.plain_step()
-    (source,) = layer._source
+    source = layer.source
     step = None if source is None else source.step(zeros(*stream.signal.shape)).detach().double()
     if step is None or step.numel() > 1:
         raise UnknownOperation(

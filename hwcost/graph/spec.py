@@ -33,12 +33,14 @@ class Signal:
         affine: name of a layer whose map per channel (batch norm, float bias) is still to be absorbed by the
             thresholds of the next activation; None where one common step turns integers into values.
         form: kind of that map; without meaning where `affine` is None.
+        grid: what gave the integers their step (a quantizer, or a layer); None where that is not known.
     """
 
     range: Range
     shape: tuple[int, ...]
     affine: str | None = None
     form: Form = Form.AFFINE
+    grid: object | None = None
 
     @property
     def channels(self) -> int:
@@ -146,8 +148,7 @@ class Pool(Block):
     Attributes:
         kind: "max" (comparators) or "sum" (adders; an average is a sum and a shift or a scale).
         channels: of the image.
-        kernel: elements per window, as one number per spatial dimension.
-        vectors: output pixels per inference.
+        kernel, vectors: elements per window, as one number per spatial dimension; output pixels per inference.
         input, output: range of an element; ().
     """
 
@@ -280,8 +281,7 @@ class Layer:
 
     Attributes:
         name, kind: unique name of the module or function in the graph; name of its class or function.
-        inputs: the signals that enter.
-        spec: what `describe` returned.
+        inputs, spec: the signals that enter, and what `describe` returned.
     """
 
     name: str

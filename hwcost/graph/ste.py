@@ -1,4 +1,8 @@
-"""Straight-through primitives: the only custom gradients of the project."""
+"""Straight-through primitives: rounding and clipping with gradients that still train what is rounded or clipped.
+
+Every primitive keeps its forward pass and its context apart, so that `torch.func` (grad, vmap, jvp) and the compiler
+transform it like any operation of torch.
+"""
 
 from __future__ import annotations
 
@@ -10,104 +14,123 @@ from torch import Tensor
 LN2 = 0.6931471805599453
 
 
-class _Round(torch.autograd.Function):
+def transformed() -> bool:
+    """Whether torch looks at operations instead of numbers: inside `torch.compile`, or inside `torch.func`."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
+class Primitive(torch.autograd.Function):
+    """A function with gradients of its own that torch can transform."""
+
+    generate_vmap_rule = True
+
+    @classmethod
+    def on(cls, *args: object) -> Any:
+        """The function of these arguments; outside of a transform without `apply`'s look at its signature."""
+        return cls.apply(*args) if transformed() else super(torch.autograd.Function, cls).apply(*args)  # type: ignore[no-untyped-call, misc] # torch leaves apply untyped
+
+
+class _Straight(Primitive):
+    """The gradient passes unchanged."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        return tangents[0].clone()
+
+
+class _Round(_Straight):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
         return torch.round(x)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0]
 
-
-class _Ceil(torch.autograd.Function):
+class _Ceil(_Straight):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         return torch.ceil(x)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0]
 
-
-class _Floor(torch.autograd.Function):
+class _Floor(_Straight):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         return torch.floor(x)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0]
 
-
-class _Trunc(torch.autograd.Function):
+class _Trunc(_Straight):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         return torch.trunc(x)
 
+
+class _WholeBits(Primitive):
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0]
-
-
-class _Magnitude(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.abs()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.where(x < 0, -grads[0], grads[0])
-
-
-class _Sign(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        # NaN is neither below zero nor not: it stays NaN, as in every other quantizer
-        return torch.where(x < 0, -1.0, torch.where(x >= 0, 1.0, x)).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0]
-
-
-class _Ternary(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, edge: Tensor) -> Tensor:
-        outside = x.abs() >= edge
-        ctx.save_for_backward(outside)
-        return torch.where(outside, x.sgn(), torch.where(x.isnan(), x, 0.0)).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (outside,) = ctx.saved_tensors
-        return grads[0] * outside, None
-
-
-class _WholeBits(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, offset: Tensor, base: int, most: int) -> Tensor:
-        ctx.save_for_backward(offset)
-        ctx.room = most - base
+    def forward(offset: Tensor, base: int, most: int) -> Tensor:
         return offset.abs().round_().clamp_(max=most - base).add_(base)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        offset, base, most = inputs
+        ctx.room = most - base
+        ctx.save_for_backward(offset)
+        ctx.save_for_forward(offset)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (offset,) = ctx.saved_tensors
         wider = grads[0]
-        # beyond its bound a width hears only what narrows it, so that it can come back and cannot run away
+        # beyond its bound a width receives only what narrows it, so that it can come back and cannot run away
         heard = torch.where(offset.abs() > ctx.room, wider.clamp(min=0), wider)
         return torch.where(offset < 0, -heard, heard), None, None
 
-
-class _CeilLog2(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        (offset,) = ctx.saved_tensors
+        moved = torch.where(offset.abs() > ctx.room, 0.0, tangents[0])
+        return torch.where(offset < 0, -moved, moved)
+
+
+class _Held(Primitive):
+    @staticmethod
+    def forward(x: Tensor, least: float, most: float) -> Tensor:
+        return x.clamp(least, most)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, ctx.least, ctx.most = inputs
         ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        g = grads[0]
+        rising = torch.where(x < ctx.least, g.clamp(max=0), g)
+        return torch.where(x > ctx.most, rising.clamp(min=0), rising), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return torch.where((x < ctx.least) | (x > ctx.most), 0.0, tangents[0])
+
+
+class _CeilLog2(Primitive):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
         mantissa, exponent = torch.frexp(x)
         return torch.where(mantissa == 0.5, exponent - 1, exponent).to(x.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
@@ -115,50 +138,68 @@ class _CeilLog2(torch.autograd.Function):
         gradient: Tensor = grads[0] / (x * LN2)
         return gradient
 
-
-class _Surrogate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, exact: Tensor, smooth: Tensor) -> Tensor:
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        moved: Tensor = tangents[0] / (x * LN2)
+        return moved
+
+
+class _Surrogate(Primitive):
+    @staticmethod
+    def forward(exact: Tensor, smooth: Tensor) -> Tensor:
         return exact.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
         return None, grads[0]
 
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        return tangents[1].clone()
+
 
 def round_ste(x: Tensor) -> Tensor:
     """Round half to even; the gradient passes unchanged."""
-    return _Round.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _Round.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 def ceil_ste(x: Tensor) -> Tensor:
     """Round up; the gradient passes unchanged."""
-    return _Ceil.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _Ceil.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 def floor_ste(x: Tensor) -> Tensor:
     """Round down; the gradient passes unchanged."""
-    return _Floor.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _Floor.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 def trunc_ste(x: Tensor) -> Tensor:
     """Round towards zero; the gradient passes unchanged."""
-    return _Trunc.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _Trunc.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 def magnitude(x: Tensor) -> Tensor:
-    """|x|, with gradient +1 at zero: a parameter that starts at its floor can still leave it."""
-    return _Magnitude.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    """|x|, with gradient +1 at zero, so that a parameter that starts at its floor can leave it."""
+    return torch.where(x < 0, -x, x)
 
 
 def sign_ste(x: Tensor) -> Tensor:
     """-1 below zero, +1 elsewhere (at both zeros too); NaN stays NaN; the gradient passes unchanged."""
-    return _Sign.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    # NaN is neither below zero nor not: it stays NaN, as in every other quantizer
+    sign = torch.where(x < 0, -1.0, torch.where(x >= 0, 1.0, x)).to(x.dtype)
+    return with_gradient_of(sign, x)
 
 
 def ternary_ste(x: Tensor, edge: Tensor) -> Tensor:
     """sign(x) where |x| >= edge, else 0; the gradient to x is 1 where the result is not 0; none to edge."""
-    return _Ternary.apply(x, edge)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    outside = x.abs() >= edge
+    sign = torch.where(outside, x.sgn(), torch.where(x.isnan(), x, 0.0)).to(x.dtype)
+    return with_gradient_of(sign, torch.where(outside, x, 0.0))
 
 
 def whole_bits(offset: Tensor, *, base: int, most: int) -> Tensor:
@@ -172,7 +213,21 @@ def whole_bits(offset: Tensor, *, base: int, most: int) -> Tensor:
         Whole numbers, like offset. Gradient to offset: its sign, +1 at zero; beyond `most` it passes only where it
         narrows.
     """
-    return _WholeBits.apply(offset, base, most)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _WholeBits.on(offset, base, most)  # type: ignore[no-any-return] # torch leaves apply untyped
+
+
+def held(x: Tensor, *, least: float = -torch.inf, most: float = torch.inf) -> Tensor:
+    """x, clipped at its bounds, with a gradient that leads back from beyond them.
+
+    Args:
+        x: a learned number, any shape.
+        least, most: bounds, in the unit of x.
+
+    Returns:
+        Like x. Gradient to x: 1 inside; beyond a bound it passes only where descent moves x back inside, so that a
+        number that overshoots neither stays there for ever nor runs away.
+    """
+    return _Held.on(x, least, most)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 def ceil_log2(x: Tensor) -> Tensor:
@@ -184,9 +239,9 @@ def ceil_log2(x: Tensor) -> Tensor:
     Returns:
         Whole numbers, like x. Gradient: 1 / (x ln 2), as if nothing had been rounded up.
     """
-    return _CeilLog2.apply(x)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _CeilLog2.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 def with_gradient_of(exact: Tensor, smooth: Tensor) -> Tensor:
     """The value of `exact`, bit for bit, with the gradient of `smooth`, of the same shape."""
-    return _Surrogate.apply(exact.detach(), smooth)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _Surrogate.on(exact.detach(), smooth)  # type: ignore[no-any-return] # torch leaves apply untyped

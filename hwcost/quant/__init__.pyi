@@ -1,3 +1,5 @@
+from .binary import BinaryQuantizer as BinaryQuantizer
+from .binary import TernaryQuantizer as TernaryQuantizer
 from .bits import Bits as Bits
 from .bits import ConstBits as ConstBits
 from .bits import LearnedBits as LearnedBits
@@ -41,10 +43,8 @@ from .presets import int8_input as int8_input
 from .presets import learned_activation as learned_activation
 from .presets import learned_weight as learned_weight
 from .presets import ternary_weight as ternary_weight
-from .quantizers import BinaryQuantizer as BinaryQuantizer
 from .quantizers import IntQuantizer as IntQuantizer
 from .quantizers import Quantizer as Quantizer
-from .quantizers import TernaryQuantizer as TernaryQuantizer
 from .scale import FLOAT as FLOAT
 from .scale import LOG as LOG
 from .scale import POW2 as POW2

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from math import log2
-from typing import Any
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.graph.ste import magnitude, round_ste, whole_bits
-from hwcost.quant.precision import FullPrecision
+from hwcost.graph.ste import held, magnitude, round_ste, whole_bits
+from hwcost.quant.kernels import Widths
+from hwcost.quant.precision import Described, FullPrecision, Stored
 
 WIDEST = 32
 
@@ -47,9 +49,17 @@ class ConstBits(FullPrecision):
         self.register_buffer("width", torch.tensor(float(bits)), persistent=False)
         self.base = self.most = bits
 
-    def numbers(self) -> tuple[Tensor, int, int]:
-        """(offset, base, most), for the paths that read widths outside of autograd."""
-        return self.width, 0, WIDEST
+    def plain(self) -> Widths | None:
+        """The width itself."""
+        width = self._buffers["width"]
+        return None if width is None else (width, 0, WIDEST)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        empty = self.width.is_meta
+        super()._apply(fn, recurse)
+        if empty and not self.width.is_meta:  # `to_empty` leaves it without a value, and no checkpoint has it
+            self.width.fill_(self.base)
+        return self
 
     def forward(self) -> Tensor:
         """() width in bits; no gradient."""
@@ -60,7 +70,7 @@ class ConstBits(FullPrecision):
         return str(self.base)
 
 
-class LearnedBits(FullPrecision):
+class LearnedBits(Described):
     """A bit-width that trains: base + round(|offset|), never above `most`.
 
     Args:
@@ -99,12 +109,12 @@ class LearnedBits(FullPrecision):
         start = log2(bits) - log2(base) if restrict is Restrict.POW2 else bits - base
         self.offset = nn.Parameter(torch.full(shape, float(start)))
 
-    def numbers(self) -> tuple[Tensor, int, int] | None:
-        """(offset, base, most), for the paths that read widths outside of autograd; None unless they are whole."""
-        if self.restrict is not Restrict.WHOLE or type(self) is not LearnedBits:
-            return None  # not whole, or a class of the user's own, whose forward() decides
+    def plain(self) -> Widths | None:
+        """Whole widths; None of others, and where a parametrization of torch computes the offset."""
         # past Module.__getattr__, here as in the other modules of the hot path: small networks wait for Python
-        offset: Any = self._parameters["offset"]
+        offset = self._parameters.get("offset")
+        if offset is None or self.restrict is not Restrict.WHOLE:
+            return None
         return offset, self.base, self.most
 
     def forward(self) -> Tensor:
@@ -112,9 +122,35 @@ class LearnedBits(FullPrecision):
         if self.restrict is Restrict.WHOLE:
             return whole_bits(self.offset, base=self.base, most=self.most)
         if self.restrict is Restrict.FLOAT:
-            return torch.clamp(magnitude(self.offset) + self.base, max=self.most)
-        exponent = round_ste(magnitude(self.offset) + log2(self.base))
-        return torch.exp2(exponent).clamp(max=self.most)
+            return held(magnitude(self.offset) + self.base, most=self.most)
+        return torch.exp2(round_ste(held(magnitude(self.offset) + log2(self.base), most=log2(self.most))))
+
+    def reading(self) -> tuple[int, ...]:
+        """(base, most, kind of restriction)."""
+        return self.base, self.most, list(Restrict).index(self.restrict)
+
+    def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:
+        """Offsets that give the same widths from this base."""
+        offset = state.get(f"{prefix}offset")
+        if offset is None:
+            return state
+        base, most, restrict = reading[0], reading[1], list(Restrict)[reading[2]]
+        if restrict is not self.restrict:
+            raise BadOption(
+                f"{prefix[:-1]}: stored with restrict=Restrict.{restrict.name}, and this network has "
+                f"Restrict.{self.restrict.name}; build it with the stored one"
+            )
+        scale = log2 if restrict is Restrict.POW2 else float
+        place = offset.abs().clamp(max=scale(most) - scale(base)) + scale(base)
+        steps = place if restrict is Restrict.FLOAT else place.round()
+        low, high = scale(self.base), scale(self.most)
+        if bool(((steps < low) | (steps > high)).any()):
+            widths = torch.exp2(steps) if restrict is Restrict.POW2 else steps
+            raise BadOption(
+                f"{prefix[:-1]}: stored widths of {float(widths.min()):g} to {float(widths.max()):g} bits, and this "
+                f"network has base={self.base}, most={self.most}; build it with base={base}, most={most}, as stored"
+            )
+        return state | {f"{prefix}offset": torch.copysign((place - low).clamp(min=0), offset)}
 
     def extra_repr(self) -> str:
         """For `print(model)`."""

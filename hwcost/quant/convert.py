@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hwcost.errors import BadOption, HwcostError, UnknownOperation
 from hwcost.graph.rules import Describes
 from hwcost.quant.counterparts import COUNTERPARTS, PASSING
+from hwcost.quant.kernels import watched
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.presets import (
     binary_weight,
@@ -27,8 +28,6 @@ from hwcost.quant.scale import LearnedScale
 
 Policy = Callable[[str, nn.Module], Mapping[str, Any] | None]
 """(name of a layer, the float layer) -> keywords of its quantized counterpart, or None to leave it as it is."""
-
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def uniform(*, weight: Callable[..., Quantizer | None], activation: Callable[..., Quantizer | None]) -> Policy:
@@ -183,7 +182,7 @@ def _counterpart(layer: nn.Module, keywords: Mapping[str, Any], device: torch.de
         raise UnknownOperation(
             f"{kind.__name__} has no quantized counterpart; let the policy return None for it, or name it in keep="
         )
-    if any(getattr(layer, hooks) for hooks in HOOKS):
+    if watched(layer):
         raise BadOption(f"{kind.__name__} has hooks, which would be lost; remove them, or name it in keep=")
     counterpart = COUNTERPARTS[kind]
     unknown = [keyword for keyword in keywords if keyword not in counterpart.keywords]

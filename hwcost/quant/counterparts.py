@@ -15,7 +15,7 @@ from hwcost.quant.layers.activation import QuantHardTanh, QuantIdentity, QuantRe
 from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d, QuantConvTranspose2d
 from hwcost.quant.layers.linear import QuantLinear
 from hwcost.quant.layers.pool import QuantAvgPool2d
-from hwcost.quant.layers.product import Product
+from hwcost.quant.layers.product import Product, Quantizers
 
 PASSING = (
     nn.Identity,
@@ -51,8 +51,7 @@ def _adopted(fresh: Product, layer: Any, keywords: Keywords) -> nn.Module:
     """A layer built without memory takes over the Parameters, then the quantizers, which may look at the weight."""
     fresh.weight = layer.weight
     fresh.bias = layer.bias
-    quantizers = dict.fromkeys(("weight_quant", "input_quant", "bias_quant", "accumulator", "source"))
-    fresh.adopt(**{**quantizers, **keywords})
+    fresh.adopt(Quantizers(**keywords))
     return fresh
 
 

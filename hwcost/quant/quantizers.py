@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from math import log2
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.graph.ranges import Range, binary, integers, ternary
-from hwcost.graph.ste import ceil_ste, sign_ste, ternary_ste
+from hwcost.graph.ranges import Range, integers
+from hwcost.graph.ste import ceil_ste, transformed
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.kernels.tensor import SMALLEST, Kind, fake_quant, levels
+from hwcost.quant.kernels import KINDS, SMALLEST, by_numbers, diverged, fake_quant, levels
 from hwcost.quant.scale import POW2, LearnedScale, Scale
 from hwcost.quant.tensor import QuantTensor
 
@@ -75,10 +76,27 @@ class ScaledQuantizer(nn.Module):
         """The integers that leave."""
         raise NotImplementedError(f"{type(self).__name__}.range")
 
+    @property
+    def measured(self) -> bool:
+        """Whether the scale measures what is quantized, so that several tensors must be quantized at once."""
+        return bool(getattr(self.scale, "measured", False))
+
+    def threshold_of(self, x: Tensor | None = None) -> Tensor:
+        """The threshold that values have been quantized with; nothing is measured.
+
+        Args:
+            x: the values; needed only where the scale is a statistic of them.
+
+        Returns:
+            () or broadcastable to x, with the gradient of the scale.
+        """
+        latest = getattr(self.scale, "latest", None)
+        found: Tensor = self.scale(x) if x is None or latest is None else latest(x)
+        return found
+
     def step(self, x: Tensor | None = None) -> Tensor:
-        """Size of one integer step; x only where the scale is a statistic of it."""
-        threshold: Tensor = self.scale(x)
-        return threshold
+        """Size of one integer step of values that have been quantized; x as `threshold_of`."""
+        return self.threshold_of(x)
 
     def common_step(self, x: Tensor | None = None) -> Tensor:
         """The step that a sum counts in."""
@@ -123,6 +141,22 @@ class ScaledQuantizer(nn.Module):
         if isinstance(scale, LearnedScale) and not scale.started:
             scale.start(x)
 
+    def follow(self, before: Tensor, after: Tensor) -> None:
+        """Let the scale move with weights that change.
+
+        Args:
+            before, after: the weights.
+
+        Raises:
+            BadOption: a scale that cannot.
+        """
+        follow = getattr(self.scale, "follow", None)
+        if follow is None:
+            raise BadOption(
+                f"{type(self.scale).__name__} has no follow(before, after), and the weights change; write it"
+            )
+        follow(before, after)
+
 
 class IntQuantizer(ScaledQuantizer):
     """Uniform integers: clamp to the range, then round half to even.
@@ -142,6 +176,14 @@ class IntQuantizer(ScaledQuantizer):
     scale 2^(bits-1) or 2^bits, so that the step is a power of two. Values are x / step clamped, then rounded: the
     gradient to x is 0 beyond the bounds.
     """
+
+    _declares: ClassVar[bool] = True
+    """Whether scale, width and kind say all that `quantize` computes; not where a subclass computes one of them."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own, ours = (cls.width, cls.power, cls.prune), (IntQuantizer.width, IntQuantizer.power, IntQuantizer.prune)
+        cls._declares = own == ours
 
     def __init__(self, *, bits: Bits, scale: Scale, signed: bool = True, narrow: bool = False) -> None:
         super().__init__(scale)
@@ -181,23 +223,46 @@ class IntQuantizer(ScaledQuantizer):
             return ceil_ste(width)
         return width
 
+    def holds_in(self, dtype: torch.dtype) -> bool:
+        """Whether every code that the widths can reach survives as step times code in this precision.
+
+        Args:
+            dtype: of the values, e.g. torch.bfloat16, whose eight significant bits hold codes up to 128 in any step,
+                and up to 256 where the step is a power of two.
+        """
+        if dtype not in (torch.bfloat16, torch.float16):
+            return True
+        significant = 1 - int(log2(torch.finfo(dtype).eps))
+        return self.bits.most - self.signed <= significant - (not self.power)
+
     def quantize(self, x: Tensor) -> Tensor:
-        """The nearest multiples of the step inside the range; gradients: see `fused.fake_quant`."""
-        if x.is_cpu and x.dtype is torch.float32 and not torch.compiler.is_compiling():
+        """The nearest multiples of the step inside the range.
+
+        Args:
+            x: float values, any shape.
+
+        Returns:
+            Like x; in float32 where the precision of x cannot hold the codes (see `holds_in`). Gradients: see
+            `kernels.fake_quant`.
+
+        Raises:
+            DivergedTraining: the width is NaN (on the CPU, where that is known).
+        """
+        if self._declares:
             # past Module.__getattr__: small networks wait for Python
-            modules: Any = self._modules
-            by_numbers: Any = getattr(modules["scale"], "by_numbers", None)
-            width = None if by_numbers is None else modules["bits"].numbers()
-            if width is not None:
-                kind = Kind(self.signed, self.narrow, modules["scale"].domain is POW2)
-                prune = modules["bits"].base < SMALLEST[self.signed]
-                found: Tensor | None = by_numbers(x, width, kind, prune)
-                if found is not None:
-                    return found
+            scale: Any = self._modules["scale"]
+            bits: Any = self._modules["bits"]
+            kind = KINDS[self.signed, self.narrow, scale.domain is POW2]
+            found = by_numbers(x, scale, bits, kind, prune=bits.base < SMALLEST[self.signed])
+            if found is not None:
+                return found
+        width = self.width()
+        if width.device.type == "cpu" and not transformed() and bool(width.isnan().any()):
+            raise diverged()
         return fake_quant(
-            x,
+            real(x) if self.holds_in(x.dtype) else x.float(),
             self.scale(_wide(x)),
-            self.width(),
+            width,
             signed=self.signed,
             narrow=self.narrow,
             power=self.power,
@@ -206,16 +271,18 @@ class IntQuantizer(ScaledQuantizer):
 
     def step(self, x: Tensor | None = None) -> Tensor:
         """threshold / N; gradient to both."""
-        threshold: Tensor = self.scale(None if x is None else _wide(x))
-        reach: Tensor = levels(self._coding(self.width()), Kind(self.signed, self.narrow, self.power))[2]
-        return threshold / reach
+        return self.threshold_of(x) / self._reach(self._coding(self.width()))
 
     def common_step(self, x: Tensor | None = None) -> Tensor:
         """The step that a sum counts in: the finest of those that are added up."""
-        threshold: Tensor = self.scale(None if x is None else _wide(x))
-        finest = self._finest(self._coding(self.width()))
-        reach: Tensor = levels(finest, Kind(self.signed, self.narrow, self.power))[2]
-        return threshold / reach
+        return self.threshold_of(x) / self._reach(self._finest(self._coding(self.width())))
+
+    def threshold_of(self, x: Tensor | None = None) -> Tensor:
+        """As every quantizer; at least float32."""
+        return super().threshold_of(None if x is None else _wide(x))
+
+    def _reach(self, width: Tensor) -> Tensor:
+        return levels(width, KINDS[self.signed, self.narrow, self.power])[2]
 
     def _coding(self, width: Tensor) -> Tensor:
         """Widths as they count for the step: the smallest that codes anything takes the place of a pruned one."""
@@ -252,63 +319,7 @@ class IntQuantizer(ScaledQuantizer):
         return f"signed={self.signed}, narrow={self.narrow}"
 
 
-class BinaryQuantizer(ScaledQuantizer):
-    """-s below zero, +s from zero on: one bipolar bit.
-
-    Args:
-        scale: s.
-        clipped: stop the gradient to x where |x| > s (right for activations); otherwise it is s everywhere.
-    """
-
-    def __init__(self, *, scale: Scale, clipped: bool = False) -> None:
-        super().__init__(scale)
-        self.clipped = clipped
-
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x) s, with sign(0) = 1; gradient s to x, and exact to s."""
-        s: Tensor = self.scale(_real(x))
-        # clamp's gradient is 1 at the bounds; that of torch.minimum is a half
-        inside = x.clamp(-s.to(x.dtype), s.to(x.dtype)) if self.clipped else x
-        return (sign_ste(inside) * s).to(x.dtype)
-
-    def range(self) -> Range:
-        """-1 and +1 in one bit."""
-        return binary()
-
-    def extra_repr(self) -> str:
-        """For `print(model)`."""
-        return f"clipped={self.clipped}"
-
-
-class TernaryQuantizer(ScaledQuantizer):
-    """-s, 0, +s: 0 where |x| < threshold s.
-
-    Args:
-        scale: s.
-        threshold: half the width of the dead band, as a fraction of s, above 0.
-    """
-
-    def __init__(self, *, scale: Scale, threshold: float = 0.5) -> None:
-        super().__init__(scale)
-        if not 0 < threshold:
-            raise BadOption(f"TernaryQuantizer: threshold={threshold!r}; give a fraction of the scale above 0")
-        self.threshold = threshold
-
-    def quantize(self, x: Tensor) -> Tensor:
-        """s sign(x) outside of the dead band; gradient s to x there and 0 inside, exact to s."""
-        s: Tensor = self.scale(_real(x))
-        return (ternary_ste(x, (self.threshold * s).detach()) * s).to(x.dtype)
-
-    def range(self) -> Range:
-        """-1, 0, +1 in two bits."""
-        return ternary()
-
-    def extra_repr(self) -> str:
-        """For `print(model)`."""
-        return f"threshold={self.threshold}"
-
-
-def _real(x: Tensor) -> Tensor:
+def real(x: Tensor) -> Tensor:
     """x.
 
     Raises:
@@ -321,7 +332,7 @@ def _real(x: Tensor) -> Tensor:
 
 def _wide(x: Tensor) -> Tensor:
     """At least float32, so that a step is as exact as the codes need."""
-    x = _real(x)
+    x = real(x)
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 

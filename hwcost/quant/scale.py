@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from math import nan
+from math import log2, nan
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.graph.ste import ceil_log2, ceil_ste
-from hwcost.quant.kernels.scalar import scalar_quant
-from hwcost.quant.kernels.tensor import Kind
-from hwcost.quant.precision import FullPrecision
-from hwcost.quant.stats import Dims, Stat
+from hwcost.graph.ste import ceil_log2, ceil_ste, held
+from hwcost.quant.kernels import Number
+from hwcost.quant.precision import Described, FullPrecision, Stored
+from hwcost.quant.stats import Dims, Stat, abs_max
 
 LEAST = 2.0**-16
 """No threshold falls below it: a channel of zeros still has a finite step and finite gradients."""
-
-
-Numbers = tuple[Tensor, int, int]
-"""Widths to be read outside of autograd: (offset, base, most), as `ste.whole_bits`."""
+FLOOR = log2(LEAST)
 
 
 class Domain(Enum):
@@ -79,6 +76,19 @@ def reduced(x: Tensor, channel_dim: int | None) -> Dims:
     return tuple(dim for dim in range(x.ndim) if dim != channel_dim % x.ndim)
 
 
+def _given(value: float | Tensor, owner: str) -> Tensor:
+    """Thresholds as given, float32; of a number, on the CPU, which can be looked at where the default device is meta.
+
+    Raises:
+        BadOption: not finite, or not above 0, naming `owner`.
+    """
+    place = value.device if isinstance(value, Tensor) else "cpu"
+    number = torch.as_tensor(value, dtype=torch.float32, device=place).clone()
+    if not number.is_meta and not bool((number.isfinite() & (number > 0)).all()):
+        raise BadOption(f"{owner}({value!r}): give a finite threshold above 0")
+    return number if isinstance(value, Tensor) else number.to(torch.get_default_device())
+
+
 class ConstScale(FullPrecision):
     """A constant threshold.
 
@@ -91,23 +101,36 @@ class ConstScale(FullPrecision):
 
     def __init__(self, value: float | Tensor, *, domain: Domain = FLOAT) -> None:
         super().__init__()
-        number = torch.as_tensor(value, dtype=torch.float32).clone()
-        if not bool((number.isfinite() & (number > 0)).all()):
-            raise BadOption(f"ConstScale({value!r}): give a finite threshold above 0")
+        number = _given(value, "ConstScale")
         self.domain = as_domain(domain, "ConstScale")
         self.channel_dim: int | None = _channel_dim(number)
+        self.value = value
         self.register_buffer("threshold", restricted(number, domain), persistent=False)
 
-    def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
-        """Quantize x by way of Python numbers; None if there are several."""
-        if prune or self.channel_dim is not None or width[0].numel() != 1 or type(self) is not ConstScale:
-            return None
-        offset, base, most = width
-        return scalar_quant(x, self.threshold, offset, (False, False, 0.0, base, most, kind))
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        empty = self.threshold.is_meta
+        super()._apply(fn, recurse)
+        if empty and not self.threshold.is_meta:  # `to_empty` leaves it without a value, and no checkpoint has it
+            number = torch.as_tensor(self.value, dtype=torch.float32, device=self.threshold.device)
+            self.threshold.copy_(restricted(number, self.domain))
+        return self
+
+    def plain(self) -> Number | None:
+        """The threshold itself; None of several."""
+        threshold = self._buffers["threshold"]
+        return None if threshold is None or self.channel_dim is not None else (threshold, False, 0.0)
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold; no gradient."""
         return self.threshold
+
+    def follow(self, before: Tensor, after: Tensor) -> None:
+        """Refuse: a constant does not change with the weights.
+
+        Raises:
+            BadOption: always.
+        """
+        raise BadOption("ConstScale is constant, and the weights change; give them a StatScale or LearnedScale")
 
     def extra_repr(self) -> str:
         """For `print(model)`."""
@@ -119,7 +142,14 @@ def _channel_dim(number: Tensor) -> int | None:
     return long[0] if long else None
 
 
-class LearnedScale(FullPrecision):
+def ratio_of(stat: Stat, before: Tensor, after: Tensor, channel_dim: int | None) -> Tensor:
+    """Factor by which a statistic grows when weights change; 1 where it was 0."""
+    dims = reduced(before, channel_dim)
+    old, new = stat(before, dims), stat(after, dims)
+    return torch.where(old > 0, new / old, torch.ones_like(old))
+
+
+class LearnedScale(Described):
     """A learned threshold.
 
     Args:
@@ -132,20 +162,20 @@ class LearnedScale(FullPrecision):
 
     def __init__(self, init: float | Tensor, *, domain: Domain = LOG) -> None:
         super().__init__()
-        number = torch.as_tensor(init, dtype=torch.float32).clone()
-        if not bool((number.isfinite() & (number > 0)).all()):
-            raise BadOption(f"LearnedScale({init!r}): give a finite starting threshold above 0")
+        number = _given(init, "LearnedScale")
         self.domain = as_domain(domain, "LearnedScale")
         self.channel_dim: int | None = _channel_dim(number)
         self.stat: Stat | None = None
-        self.started = True
         self.value = nn.Parameter(self._stored(number))
+        self._seen = True
 
     @classmethod
     def from_stat(cls, stat: Stat, *, channel_dim: int | None = None, domain: Domain = LOG) -> Self:
         """A learned threshold that starts at a statistic: of the weight it is given to, or of a batch.
 
-        A layer starts the scale of its weight by itself; for an activation call `start(batch)`.
+        A layer starts the scale of its weight on its own; for an activation call `start(batch)`. Until then the
+        Parameter is NaN; whoever writes a number into it (a checkpoint, an average of models, another process of
+        DistributedDataParallel) starts it too.
 
         Args:
             stat: from `hwcost.quant.stats`.
@@ -153,9 +183,17 @@ class LearnedScale(FullPrecision):
             domain: as above.
         """
         scale = cls(1.0, domain=domain)
-        scale.stat, scale.channel_dim, scale.started = stat, channel_dim, False
-        scale.value.data.fill_(nan)  # so that a state dict tells whether the scale that it was taken from had started
+        scale.stat, scale.channel_dim, scale._seen = stat, channel_dim, False
+        with torch.no_grad():
+            scale.value.fill_(nan)
         return scale
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a threshold."""
+        if not self._seen and not self.value.is_meta:
+            self._seen = not bool(self.value.isnan().any())  # once only: a NaN after that is a training that diverged
+        return self._seen or self.value.is_meta
 
     def start(self, x: Tensor) -> None:
         """Set the threshold to the statistic of x, without gradient. The Parameter stays the same object."""
@@ -164,38 +202,79 @@ class LearnedScale(FullPrecision):
         with torch.no_grad():
             number = self.stat(x.detach(), reduced(x, self.channel_dim)).to(self.value)
             self.value.data = self._stored(number.clamp(min=LEAST))
-        self.started = True
+        self._seen = False
+
+    @torch.no_grad()
+    def follow(self, before: Tensor, after: Tensor) -> None:
+        """Move with weights that change: by the factor by which their statistic grows.
+
+        Args:
+            before, after: the weights.
+        """
+        if self.started:
+            factor = ratio_of(self.stat or abs_max, before, after, self.channel_dim)
+            self.value.copy_(self._stored((self._read(self.value) * factor).clamp(min=LEAST)))
 
     def _stored(self, number: Tensor) -> Tensor:
         return number if self.domain is FLOAT else number.log2()
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _read(self, stored: Tensor) -> Tensor:
+        return stored if self.domain is FLOAT else torch.exp2(stored)
+
+    def reading(self) -> tuple[int, ...]:
+        """(domain,)."""
+        return (list(Domain).index(self.domain),)
+
+    def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:
+        """FLOAT as LOG and back; powers of two stay what they are."""
+        domain, stored = list(Domain)[reading[0]], state.get(f"{prefix}value")
+        if POW2 in (domain, self.domain):
+            raise other_domain(prefix, domain, self.domain)
+        if stored is None:
+            return state
+        value = stored.clamp(min=LEAST).log2() if domain is FLOAT else torch.exp2(stored)
+        return state | {f"{prefix}value": value}
+
+    def _load_from_state_dict(self, state_dict: Stored, prefix: str, *rest: Any) -> None:
         stored = state_dict.get(prefix + "value")
         if self.stat is not None and isinstance(stored, Tensor):
             if stored.shape != self.value.shape:  # one per channel: how many, only the statistic tells
                 self.value.data = self.value.data.new_full(stored.shape, nan)
-            self.started = not bool(stored.isnan().any())
+            self._seen = False
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def by_numbers(self, x: Tensor, width: Numbers, kind: Kind, prune: bool) -> Tensor | None:
-        """Quantize x by way of Python numbers; None if there are several."""
-        if prune or self.channel_dim is not None or not self.started or width[0].numel() != 1:
+    def plain(self) -> Number | None:
+        """The Parameter; None of several, before the start, and where a parametrization of torch computes it."""
+        value = self._parameters.get("value")
+        if value is None or self.channel_dim is not None or not self.started:
             return None
-        if type(self) is not LearnedScale:  # one of the user's own, or parametrized
-            return None
-        value: Any = self._parameters["value"]
-        offset, base, most = width
-        return scalar_quant(x, value, offset, (self.domain is not FLOAT, kind.power, LEAST, base, most, kind))
+        return (value, False, LEAST) if self.domain is FLOAT else (value, True, FLOOR)
 
     def forward(self, x: Tensor | None = None) -> Tensor:
-        """The threshold. Gradient to value: 1 (FLOAT) or threshold ln 2; 0 where it is at its least, 2^-16."""
-        if not self.started:
+        """The threshold.
+
+        Returns:
+            As the Parameter, at least 2^-16. Gradient to value: 1 (FLOAT) or threshold ln 2; below the least threshold
+            it passes only where it leads back, as `ste.held`.
+
+        Raises:
+            BadOption: a scale from a statistic that has not been started.
+        """
+        if not torch.compiler.is_compiling() and not self.started:
             raise BadOption("LearnedScale.from_stat: no statistic yet; call start() with a tensor first")
         if self.domain is FLOAT:
-            return self.value.clamp(min=LEAST)
-        power = self.value if self.domain is LOG else ceil_ste(self.value)
-        return _two_to(power).clamp(min=LEAST)
+            return held(self.value, least=LEAST)
+        power = held(self.value, least=FLOOR)
+        return _two_to(power if self.domain is LOG else ceil_ste(power))
 
     def extra_repr(self) -> str:
         """For `print(model)`."""
         return f"domain={self.domain.value}, shape={tuple(self.value.shape)}"
+
+
+def other_domain(prefix: str, stored: Domain, domain: Domain) -> BadOption:
+    """The error of a threshold stored in a domain that cannot be converted."""
+    return BadOption(
+        f"{prefix[:-1]}: stored with domain={stored.name}, and this network has domain={domain.name}, whose steps "
+        "differ; build it with the stored one"
+    )

@@ -69,7 +69,8 @@ def put_weights(net: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         RuntimeError: as `load_state_dict`.
     """
-    widths = {f"{name}.offset" for name, module in net.named_modules() if isinstance(module, LearnedBits)}
+    learned = {name: module for name, module in net.named_modules() if isinstance(module, LearnedBits)}
+    widths = {f"{name}.{key}" for name, module in learned.items() for key in module.state_dict()}
     net.load_state_dict(net.state_dict() | {name: tensor for name, tensor in state.items() if name not in widths})
 
 

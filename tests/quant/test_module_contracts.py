@@ -23,8 +23,8 @@ def _sourced(name: str) -> Callable[[], nn.Module]:
 
     def build() -> nn.Module:
         layer: Any = case.build()
-        if hasattr(layer, "_source"):
-            layer._source = (const_input(bits=4, signed=bool(case.wire.low < 0)),)
+        if hasattr(layer, "set_source"):
+            layer.set_source(const_input(bits=4, signed=bool(case.wire.low < 0)))
         return layer
 
     return build

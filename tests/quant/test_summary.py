@@ -9,6 +9,7 @@ from hwcost.quant import (
     BiasQuantizer,
     IntQuantizer,
     LearnedBits,
+    LearnedScale,
     NarrowedBits,
     QuantAdd,
     QuantConv2d,
@@ -33,7 +34,7 @@ class Net(nn.Module):
         width = LearnedBits(5)
         self.first = QuantIdentity(int8_input())
         self.conv = QuantConv2d(1, 4, 3, weight_quant=binary_weight())
-        self.relu = QuantReLU(IntQuantizer(bits=width, scale=StatScale(abs_max), signed=False))
+        self.relu = QuantReLU(IntQuantizer(bits=width, scale=LearnedScale(1.0), signed=False))
         self.add = QuantAdd([learned_activation(bits=3), learned_activation(bits=3)])
         self.fc = QuantLinear(
             16,

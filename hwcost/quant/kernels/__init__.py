@@ -1,1 +1,108 @@
-"""The arithmetic of quantization, in three forms with one meaning: tensors, one scalar step, rows of numbers."""
+"""The arithmetic of quantization, in three forms with one meaning: tensors, one scalar step, rows of numbers.
+
+The door: `fake_quant` takes tensors of any kind; `by_numbers` takes what a scale and a width declare of themselves, and
+chooses a form that reads it outside of autograd, in a few kernels where a composition of operations takes dozens.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as calls
+
+from hwcost.graph.ste import transformed
+from hwcost.quant.kernels.rows import Rows, row_quant
+from hwcost.quant.kernels.scalar import scalar_quant
+from hwcost.quant.kernels.tensor import SMALLEST as SMALLEST
+from hwcost.quant.kernels.tensor import Kind as Kind
+from hwcost.quant.kernels.tensor import diverged as diverged
+from hwcost.quant.kernels.tensor import fake_quant as fake_quant
+from hwcost.quant.kernels.tensor import levels as levels
+
+PLAIN = (Tensor, nn.Parameter)
+KINDS = {flags: Kind(*flags) for flags in product((True, False), repeat=3)}
+"""By (signed, narrow, power); made once, because each quantizer asks for one at every call."""
+
+
+Widths = tuple[Tensor, int, int]
+"""Whole widths in bits, (offset, base, most): min(base + round(|offset|), most), as `ste.whole_bits`; the offset has
+one element, or broadcasts to what is quantized. A plain tuple, as all that is hot here."""
+
+Number = tuple[Tensor, bool, float]
+"""One threshold that does not depend on what is quantized, (value, log, least): value is the threshold or, with log,
+its logarithm to base 2, which a power of two rounds up; least is its smallest value, as `ste.held`."""
+
+
+class Largest(NamedTuple):
+    """The largest magnitude of what is quantized.
+
+    Attributes:
+        per_row: of each row (the first dimension), or of all.
+        least: smallest threshold.
+    """
+
+    per_row: bool
+    least: float
+
+
+def watched(part: nn.Module) -> bool:
+    """Whether somebody must see the call of a module: a hook of its own, or a forward() set on the object."""
+    own = part.__dict__
+    return bool(
+        own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
+        or "forward" in own
+    )
+
+
+def readable(x: Tensor) -> bool:
+    """Whether a tensor may be read as numbers.
+
+    Not on another device or in another precision, not a subclass, not where torch looks at operations (the compiler,
+    torch.func), and not where hooks watch the call of every module.
+    """
+    return (
+        x.is_cpu
+        and x.dtype is torch.float32
+        and type(x) in PLAIN
+        and not transformed()
+        and not calls._has_any_global_hook()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    )
+
+
+def declared(part: nn.Module) -> Any:
+    """What a scale or a width declares of itself by `plain()`; None where it must be called."""
+    plain = getattr(part, "plain", None)
+    return None if plain is None or watched(part) else plain()
+
+
+def by_numbers(x: Tensor, scale: nn.Module, bits: nn.Module, kind: Kind, *, prune: bool) -> Tensor | None:
+    """`fake_quant` of what a scale and a width declare.
+
+    Args:
+        x: values, any shape.
+        scale: gives the threshold; bits: gives the width.
+        kind, prune: as `fake_quant`.
+
+    Returns:
+        As `fake_quant`, with gradients to x and to the Parameters of both; None where one of them must be called, or
+        where no form reads them.
+    """
+    if not readable(x):
+        return None
+    threshold, widths = declared(scale), declared(bits)
+    if threshold is None or widths is None:
+        return None
+    offset, base, most = widths
+    if isinstance(threshold, Largest):
+        per_row, least = threshold
+        return row_quant(x, offset, Rows(per_row, least, base, most, kind)) if kind.signed else None
+    if prune or offset.numel() != 1:
+        return None
+    value, log, least = threshold
+    return scalar_quant(x, value, offset, (log, least, base, most, kind))

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwcost.errors import DivergedTraining
+from hwcost.graph.ste import LN2
 from hwcost.quant.kernels.scalar import d_distance, engine_apply, read_bits, scalar_like
-from hwcost.quant.kernels.tensor import LN2, SMALLEST, Kind, once
+from hwcost.quant.kernels.tensor import SMALLEST, Kind, diverged, once
 
 Array = Any
 """A numpy array, or a number that broadcasts like one."""
@@ -28,17 +28,17 @@ class Rows(NamedTuple):
     """How rows are quantized.
 
     Attributes:
-        kind: of the integers; signed.
         per_row: one threshold per row (the first dimension), or one for all.
         least: smallest threshold.
         base, most: of the widths, as `ste.whole_bits`.
+        kind: of the integers; signed.
     """
 
-    kind: Kind
     per_row: bool
     least: float
     base: int
     most: int
+    kind: Kind
 
 
 def row_quant(x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
@@ -51,6 +51,10 @@ def row_quant(x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
 
     Returns:
         As `fake_quant` of these thresholds, whose gradient goes to the first largest element of each row.
+
+    Raises:
+        DivergedTraining: a width is NaN.
+        BadOption: a second derivative.
     """
     return _apply_rows(x, offset, rows)  # type: ignore[no-any-return] # torch leaves apply untyped
 
@@ -61,7 +65,7 @@ def _starts(rows: int, length: int) -> Array:
 
 
 class _Levels(NamedTuple):
-    """As `fused.levels`, of signed integers; pruned: where no code but zero is left, or None if nowhere."""
+    """As `tensor.levels`, of signed integers; pruned: where no code but zero is left, or None if nowhere."""
 
     low: Array
     high: Array
@@ -90,7 +94,7 @@ def _read(offset: Tensor, x: Tensor, rows: Rows, count: int) -> _Levels:
         return _one(read_bits(offset.item(), rows.base, rows.most), rows.kind)
     bits = np.minimum(np.rint(np.abs(offset.detach().numpy())) + rows.base, rows.most)
     if np.isnan(bits).any():
-        raise DivergedTraining("a learned bit-width is NaN; lower the learning rate of the widths")
+        raise diverged()
     bits = _spread(bits, x, count)
     small = bits < SMALLEST[True]
     whole = np.maximum(bits, SMALLEST[True]).astype(np.intp)
@@ -138,15 +142,15 @@ class _RowQuant(torch.autograd.Function):
         if levels.pruned is not None:
             np.multiply(y, ~levels.pruned, out=y)
         result = torch.from_numpy(y.reshape(shape))
-        ctx.made = (offset, values, y, step, largest, place, levels, rows)
-        ctx.save_for_backward(x, result)  # so that torch refuses either if it was changed in place
+        ctx.made = (values, y, step, largest, place, levels, rows)
+        ctx.save_for_backward(x, result, offset)  # so that torch refuses any that was changed in place
         return result
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         once()
-        x, _ = ctx.saved_tensors
-        offset, values, y, step, largest, place, levels, rows = ctx.made
+        x, _, offset = ctx.saved_tensors
+        values, y, step, largest, place, levels, rows = ctx.made
         g = grads[0].numpy().reshape(y.shape)
         needs_x, needs_offset, _ = ctx.needs_input_grad
         inside, noise = g.copy(), values - y

@@ -7,15 +7,18 @@ from math import ceil, inf, isnan, ulp
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hwcost.errors import DivergedTraining
-from hwcost.quant.kernels.tensor import LN2, TINY, Grads, Kind, levels, once
+from hwcost.graph.ste import LN2
+from hwcost.quant.kernels.tensor import TINY, Grads, Kind, diverged, levels, once
 
 DOUBLES = 2.0**29  # doubles between two neighbouring float32s
 SMALL, ROW = 2**16, 2**12  # elements whose products are added in float32
 LARGEST = 128.0  # exponent of what float32 no longer holds
+
+Floats = npt.NDArray[np.float32]
 
 _hardtanh_backward = torch.ops.aten.hardtanh_backward.default
 
@@ -31,7 +34,7 @@ def read_bits(distance: float, base: int, most: int) -> int:
     if distance < most:
         return min(base + round(distance), most)
     if isnan(distance):
-        raise DivergedTraining("a learned bit-width is NaN; lower the learning rate of the widths")
+        raise diverged()
     return most
 
 
@@ -60,17 +63,17 @@ def _float32(number: float) -> float:
     return spread - (spread - number)
 
 
-ScalarRule = tuple[bool, bool, float, int, int, Kind]
-"""What a quantizer of one threshold and one width does with its numbers: (log, whole, least, base, most, kind).
+ScalarRule = tuple[bool, float, int, int, Kind]
+"""What a quantizer of one threshold and one width does with its numbers: (log, least, base, most, kind).
 
-log: the threshold is stored as its logarithm to base 2, whole: and rounded up. least: the smallest threshold; below it,
-its number has no gradient. base, most: of the width, as `ste.whole_bits`. kind: of the integers. A plain tuple, and one
+log: the threshold is stored as its logarithm to base 2; with kind.power it is rounded up. least: the smallest stored
+number, as `ste.held`. base, most: of the width, as `ste.whole_bits`. kind: of the integers. A plain tuple, and one
 argument, because it is hot: autograd looks at every argument.
 """
 
 
 def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
-    """`fake_quant` for a float32 tensor on the CPU, with one threshold and one width.
+    """`fake_quant` of a float32 tensor on the CPU, with one threshold and one width.
 
     Args:
         x: values, any shape.
@@ -80,6 +83,10 @@ def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> 
 
     Returns:
         As `fake_quant`; gradients to x, value and offset.
+
+    Raises:
+        DivergedTraining: the width is NaN.
+        BadOption: a second derivative.
     """
     return _apply_scalar(x, value, offset, rule)  # type: ignore[no-any-return] # torch leaves apply untyped
 
@@ -91,24 +98,24 @@ class _ScalarQuant(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
-        log, whole, least, base, most, kind = rule
+        log, least, base, most, kind = rule
         found, distance = value.item(), offset.item()
+        below = found < least
+        theta = least if below else found
         if log:
-            found = _power(ceil(found) if whole else found) if found < LARGEST else found * inf
-        theta = least if found < least else found
+            theta = _power(ceil(theta) if kind.power else theta) if theta < LARGEST else theta * inf
         low, high, reach, rate = _whole_levels(read_bits(distance, base, most), kind)
         step = _float32(theta / reach)
         y = torch.div(x, step).clamp_(low, high).round_().mul_(step)
-        slope = 0.0 if found < least else LN2 if log else 1 / theta
-        ctx.numbers = (step, low, high, reach, rate, slope, value, offset, distance, base, most)
-        ctx.save_for_backward(x, y)  # of value and offset no more than shape and type is needed again
+        ctx.numbers = (step, low, high, reach, rate, LN2 if log else 1 / theta, below, distance, base, most)
+        ctx.save_for_backward(x, y, value, offset)
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
         once()
-        x, y = ctx.saved_tensors
-        step, low, high, reach, rate, slope, value, offset, distance, base, most = ctx.numbers
+        x, y, value, offset = ctx.saved_tensors
+        step, low, high, reach, rate, slope, below, distance, base, most = ctx.numbers
         g, x, y, last = _aligned(grads[0], x, y)
         lowest, highest = _float32(low * step), _float32(high * step)
         # hardtanh's gradient is 0 at its bounds, ours is 1: widen both by one float32
@@ -120,7 +127,8 @@ class _ScalarQuant(torch.autograd.Function):
             flat_g, flat_dx, flat_x, flat_y = g.numpy(), dx.numpy(), x.detach().numpy(), y.detach().numpy()
             dx_x, g_y = inner(flat_dx, flat_x), inner(flat_g, flat_y)
             if needs_value:
-                d_value = scalar_like(value, (g_y - dx_x) * slope)
+                moved = (g_y - dx_x) * slope
+                d_value = scalar_like(value, min(moved, 0.0) if below else moved)
             if needs_offset:
                 dx_y = inner(flat_dx, flat_y)
                 d_bits = dx_x - dx_y
@@ -136,9 +144,9 @@ class _ScalarQuant(torch.autograd.Function):
 
 
 def engine_apply(function: Any) -> Any:
-    """`function.apply` without its look for functorch, a third of the time of the call.
+    """`function.apply` without its look for torch.func, a third of the time of the call.
 
-    Functorch refuses these functions either way: they read numbers.
+    `readable` keeps tensors of torch.func away from these functions, which read numbers.
     """
     return super(torch.autograd.Function, function).apply
 
@@ -146,7 +154,7 @@ def engine_apply(function: Any) -> Any:
 _apply_scalar = engine_apply(_ScalarQuant)
 
 
-def inner(a: Any, b: Any) -> float:
+def inner(a: Floats, b: Floats) -> float:
     """<a, b> of contiguous arrays.
 
     In numpy, whose calls cost half of torch's. Differences of such sums are gradients: of many elements, the sums of

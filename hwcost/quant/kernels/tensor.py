@@ -1,23 +1,23 @@
-"""Fake quantization as one autograd node: the value, and the exact gradients to x, threshold and width.
+"""Fake quantization of tensors that broadcast: any device and precision, compiled, inside torch.func.
 
-Three forms of one meaning. `fake_quant` takes tensors that broadcast (any device, compiled, low precision). On the CPU
-`numbers.scalar_quant` reads one threshold and one width as Python numbers, and `rows.row_quant` finds its threshold,
-the largest magnitude of each row: a few kernels each, where a composition of torch operations takes dozens.
+This form is the meaning of the other two, which read numbers outside of autograd: `scalar.scalar_quant` one threshold
+and one width, `rows.row_quant` the largest magnitude of each row.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from hwcost.errors import BadOption
+from hwcost.errors import BadOption, DivergedTraining
+from hwcost.graph.ste import LN2, Primitive, transformed
 
-LN2 = 0.6931471805599453
 WIDER = 1 + 2.0**-22  # by two float32s at most
 TINY = 2.0**-126  # below the smallest difference of two floats that matter
 
+Number = TypeVar("Number", float, Tensor)
 Grads = tuple[Tensor | None, ...]
 
 
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
         return self.power or (self.signed and not self.narrow), self.power and self.signed and self.narrow
 
 
-def levels(bits: Any, kind: Kind) -> tuple[Any, Any, Any, Any]:
+def levels(bits: Number, kind: Kind) -> tuple[Number, Number, Number, Number]:
     """(low, high, N, dN/dbits) for a width, as a number or a tensor."""
     span = 2.0 ** (bits - 1) if kind.signed else 2.0**bits
     low = -span + (1 if kind.narrow else 0) if kind.signed else 0.0 * span
@@ -48,7 +48,7 @@ def levels(bits: Any, kind: Kind) -> tuple[Any, Any, Any, Any]:
 
 
 SMALLEST = {True: 2, False: 1}
-"""The smallest width, by signed, that has a code beside zero; below it everything is zero: pruned."""
+"""The smallest width, by signed, that has a code besides zero; below it everything is zero: pruned."""
 
 
 def fake_quant(
@@ -76,13 +76,16 @@ def fake_quant(
         narrow), 2^bits - 1 (unsigned); with power 2^(bits-1) or 2^bits. Ties round to even. Gradient to x: 1 inside the
         range, bounds included, 0 outside; to threshold and bits: exact, the rounding straight-through. NaN stays NaN.
         What is pruned is 0, with the gradients to x and bits of the smallest width, as if nothing were clipped: a
-        weight goes on learning, and its width hears what pruning costs.
+        weight keeps learning, and its width still receives the gradient of pruning.
+
+    Raises:
+        BadOption: a second derivative, outside of torch.func.
     """
-    return _TensorQuant.apply(x, threshold, bits, Kind(signed, narrow, power), prune)  # type: ignore[no-any-return, no-untyped-call] # torch leaves apply untyped
+    return _TensorQuant.on(x, threshold, bits, Kind(signed, narrow, power), prune)  # type: ignore[no-any-return] # torch leaves apply untyped
 
 
 def _hoisted(number: Tensor) -> Tensor:
-    """The same number, for the compiler: computed once in front of a loop, and not again for every element in it.
+    """The same number, for the compiler: computed once in front of a loop instead of for every element in it.
 
     It fuses whatever is computed element by element into the loop that uses it, powers of two and all; a reduction over
     more elements than it unrolls (8) it keeps apart.
@@ -92,54 +95,90 @@ def _hoisted(number: Tensor) -> Tensor:
     return number.reshape(-1).expand(16).amax().reshape(number.shape)
 
 
-class _TensorQuant(torch.autograd.Function):
+class _TensorQuant(Primitive):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, threshold: Tensor, bits: Tensor, kind: Kind, prune: bool) -> Tensor:
-        ctx.kind, ctx.prune = kind, prune
-        pruned = bits < SMALLEST[kind.signed] if prune else None
-        bits = bits.clamp(min=SMALLEST[kind.signed]) if prune else bits
-        low, high, reach, _ = levels(bits, kind)
+    def forward(x: Tensor, threshold: Tensor, bits: Tensor, kind: Kind, prune: bool) -> Tensor:
+        low, high, reach, _ = levels(bits.clamp(min=SMALLEST[kind.signed]) if prune else bits, kind)
         step, low, high = (_hoisted(number) for number in (threshold / reach, low, high))
         scaled = x.to(torch.promote_types(x.dtype, threshold.dtype)) / step
         y: Tensor = (torch.minimum(torch.maximum(scaled, low), high).round_() * step).to(x.dtype)
-        if pruned is not None:
-            y = y.masked_fill(pruned, 0)
-        ctx.save_for_backward(x, y, threshold, bits, pruned)
-        return y
+        return y.masked_fill(bits < SMALLEST[kind.signed], 0) if prune else y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, threshold, bits, ctx.kind, ctx.prune = inputs
+        ctx.save_for_backward(x, output, threshold, bits)
+        ctx.save_for_forward(x, output, threshold, bits)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
-        x, y, threshold, bits, pruned = ctx.saved_tensors
-        low, high, reach, slope = levels(bits, ctx.kind)
-        step = threshold / reach
-        # widened a little, because the gradient at the bounds is 1; compared with x itself, because a division costs
-        # more than all the rest
-        numbers = (step, low * step * WIDER, high * step * WIDER)
-        step, lowest, highest = (_hoisted(number) for number in numbers)
-        wide = torch.promote_types(x.dtype, threshold.dtype)
-        g, x32, y32 = grads[0].to(wide), x.to(wide), y.to(wide)
-        # a mask without booleans, which are slow on the CPU: how far inside, and g where that is not negative
-        inside = torch.minimum(highest - x32, x32 - lowest)
-        if pruned is not None:
-            inside = inside.masked_fill(pruned, 0)
-        dx = torch.ops.aten.threshold_backward(g, inside, -TINY)
+        once()
+        x, _, threshold, bits = ctx.saved_tensors
+        _, needs_threshold, needs_bits, *_ = ctx.needs_input_grad
+        dx, moved, noise, rate = _slopes(ctx, grads[0], needs_threshold, needs_bits)
         d_threshold = d_bits = None
-        if ctx.needs_input_grad[1]:
-            moved = g * y32 - dx * x32
-            moved = moved if pruned is None else moved.masked_fill(pruned, 0)
+        if moved is not None:
             d_threshold = (moved.sum_to_size(threshold.shape) / threshold).to(threshold.dtype)
-        if ctx.needs_input_grad[2]:
-            noise = dx * (x32 - y32)
-            short_above, short_below = ctx.kind.short
-            if short_above:
-                noise = noise + torch.where((x32 > highest) & (inside < 0), g * step, 0)
-            if short_below:
-                noise = noise - torch.where((x32 < lowest) & (inside < 0), g * step, 0)
-            d_bits = (noise.sum_to_size(bits.shape) * slope / reach).to(bits.dtype)
+        if noise is not None:
+            d_bits = (noise.sum_to_size(bits.shape) * rate).to(bits.dtype)
         return dx.to(x.dtype), d_threshold, d_bits, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
+        x, _, threshold, _ = ctx.saved_tensors
+        of_x, of_threshold, of_bits, *_ = tangents
+        dx, moved, noise, rate = _slopes(ctx, torch.ones_like(x), of_threshold is not None, of_bits is not None)
+        total = torch.zeros_like(dx) if of_x is None else dx * of_x
+        if moved is not None and of_threshold is not None:
+            total = total + moved / threshold * of_threshold
+        if noise is not None and of_bits is not None:
+            total = total + noise * rate * of_bits
+        return total.to(x.dtype)
+
+
+def _slopes(
+    ctx: Any, g: Tensor, of_threshold: bool, of_bits: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
+    """g times the slope of every element of y: by x, by log(threshold), and by the width over a rate; and that rate."""
+    x, y, threshold, bits = ctx.saved_tensors
+    kind, pruned = ctx.kind, bits < SMALLEST[ctx.kind.signed] if ctx.prune else None
+    low, high, reach, slope = levels(bits.clamp(min=SMALLEST[kind.signed]) if ctx.prune else bits, kind)
+    step = threshold / reach
+    # widened a little, because the gradient at the bounds is 1; compared with x itself, because a division costs
+    # more than all the rest
+    step, lowest, highest = (_hoisted(number) for number in (step, low * step * WIDER, high * step * WIDER))
+    wide = torch.promote_types(x.dtype, threshold.dtype)
+    g, x32, y32 = g.to(wide), x.to(wide), y.to(wide)
+    if y.dtype != wide:  # the nearest low-precision number was kept: back onto the grid
+        y32 = torch.round(y32 / step) * step
+    # a mask without booleans, which are slow on the CPU: how far inside, and g where that is not negative
+    inside = torch.minimum(highest - x32, x32 - lowest)
+    if pruned is not None:
+        inside = inside.masked_fill(pruned, 0)
+    dx = torch.ops.aten.threshold_backward(g, inside, -TINY)
+    moved = noise = None
+    if of_threshold:
+        moved = g * y32 - dx * x32
+        moved = moved if pruned is None else moved.masked_fill(pruned, 0)
+    if of_bits:
+        noise = dx * (x32 - y32)
+        short_above, short_below = kind.short
+        if short_above:
+            noise = noise + torch.where((x32 > highest) & (inside < 0), g * step, 0)
+        if short_below:
+            noise = noise - torch.where((x32 < lowest) & (inside < 0), g * step, 0)
+    return dx, moved, noise, slope / reach
 
 
 def once() -> None:
-    """Refuse second derivatives: what the backward pass computes is not recorded."""
-    if torch.is_grad_enabled():
+    """Refuse second derivatives: what the backward pass computes is not recorded.
+
+    Inside torch.func, which records every backward pass, the formulas of the first derivative are differentiated.
+    """
+    if torch.is_grad_enabled() and not transformed():
         raise BadOption("fake quantization has no second derivative; call backward() without create_graph=True")
+
+
+def diverged() -> DivergedTraining:
+    """The error of a learned width that is no number any more."""
+    return DivergedTraining("a learned bit-width is NaN; lower the learning rate of the widths")

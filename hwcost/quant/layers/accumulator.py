@@ -10,7 +10,7 @@ from hwcost.graph.ranges import Range, between, clip, integers
 from hwcost.graph.spec import Block, Saturate
 from hwcost.graph.ste import floor_ste, round_ste, with_gradient_of
 from hwcost.quant.bits import ConstBits, LearnedBits
-from hwcost.quant.kernels.tensor import fake_quant
+from hwcost.quant.kernels import fake_quant
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.tensor import QuantTensor
 

@@ -63,7 +63,7 @@ class QuantIdentity(nn.Module):
             if quant is None:
                 raise UnknownPrecision(f"{type(self).__name__}: no quantizer, so no integers; give it one")
             return quant.tensor(self.function(x.value))  # type: ignore[no-any-return] # of any quantizer
-        return self.float_function(x) if quant is None else quant.quantize(self.function(x))
+        return self.float_function(x) if quant is None else quant(self.function(x))
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
         """Thresholds, which also absorb a monotone function and the affine map in front of them.

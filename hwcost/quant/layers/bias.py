@@ -9,7 +9,7 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, integers
 from hwcost.graph.ste import ceil_ste
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.kernels.tensor import fake_quant
+from hwcost.quant.kernels import fake_quant
 
 
 class BiasQuantizer(nn.Module):

@@ -13,7 +13,7 @@ from hwcost.graph.ranges import Range, widest
 from hwcost.graph.spec import Block, Signal, Window
 from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
-from hwcost.quant.layers.product import Geometry, Product
+from hwcost.quant.layers.product import Geometry, Product, Quantizers
 from hwcost.quant.layers.signals import sample_rank, with_zero
 from hwcost.quant.quantizers import Quantizer
 
@@ -136,7 +136,15 @@ class QuantConv2d(Convolution, nn.Conv2d):
             self, in_channels, out_channels, kernel_size, stride, pixels, dilation, groups=groups, bias=bias
         )
         self.same = same
-        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+        self.adopt(
+            Quantizers(
+                weight_quant=weight_quant,
+                input_quant=input_quant,
+                bias_quant=bias_quant,
+                accumulator=accumulator,
+                source=source,
+            )
+        )
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
@@ -168,7 +176,15 @@ class QuantConv1d(Convolution, nn.Conv1d):
             self, in_channels, out_channels, kernel_size, stride, pixels, dilation, groups=groups, bias=bias
         )
         self.same = same
-        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+        self.adopt(
+            Quantizers(
+                weight_quant=weight_quant,
+                input_quant=input_quant,
+                bias_quant=bias_quant,
+                accumulator=accumulator,
+                source=source,
+            )
+        )
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in_channels, L) -> (N, out_channels, L')."""
@@ -213,23 +229,24 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
             self, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
         )
         self.same = False
-        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+        self.adopt(
+            Quantizers(
+                weight_quant=weight_quant,
+                input_quant=input_quant,
+                bias_quant=bias_quant,
+                accumulator=accumulator,
+                source=source,
+            )
+        )
 
-    def adopt(
-        self,
-        weight_quant: Quantizer | None,
-        input_quant: Quantizer | None,
-        bias_quant: BiasQuantizer | None,
-        accumulator: Accumulator | None,
-        source: Quantizer | None,
-    ) -> None:
+    def adopt(self, quantizers: Quantizers) -> None:
         """As every product; a weight scale per channel must lie along dimension 1."""
-        scale = getattr(weight_quant, "scale", None)
+        scale = getattr(quantizers.weight_quant, "scale", None)
         if self.groups > 1 and scale is not None and scale.channel_dim is not None:
             raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
         if scale is not None and scale.channel_dim not in (None, 1):
             raise BadOption(f"QuantConvTranspose2d: channel_dim={scale.channel_dim}; its output channel is dimension 1")
-        super().adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+        super().adopt(quantizers)
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')."""

@@ -9,7 +9,7 @@ from hwcost.graph.ranges import Range
 from hwcost.graph.spec import Signal
 from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
-from hwcost.quant.layers.product import Geometry, Product
+from hwcost.quant.layers.product import Geometry, Product, Quantizers
 from hwcost.quant.layers.signals import sample_rank
 from hwcost.quant.quantizers import Quantizer
 
@@ -41,7 +41,15 @@ class QuantLinear(Product, nn.Linear):
         source: Quantizer | None = None,
     ) -> None:
         nn.Linear.__init__(self, in_features, out_features, bias)
-        self.adopt(weight_quant, input_quant, bias_quant, accumulator, source)
+        self.adopt(
+            Quantizers(
+                weight_quant=weight_quant,
+                input_quant=input_quant,
+                bias_quant=bias_quant,
+                accumulator=accumulator,
+                source=source,
+            )
+        )
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """x W^T + b."""

@@ -32,9 +32,19 @@ class _Merge(nn.Module):
             raise BadOption(f"{name}: quant={quant!r}; give a quantizer, or one per stream")
         self.quants = nn.ModuleList([checked(each, f"{name}: quant") for each in several])
         self.ready = tuple(ready)
+        self._measures = any(getattr(each, "measured", False) for each in several)
+        if self._measures and (len(several) > 1 or self.ready):
+            raise BadOption(
+                f"{name}: the scale of its quantizer is measured, and all streams need one measurement; give one "
+                "quantizer for all and no ready=, or a LearnedScale"
+            )
 
     def quantizer(self, position: int, streams: int) -> Quantizer:
-        """Of one of so many streams."""
+        """The quantizer of one stream.
+
+        Args:
+            position: of the stream; streams: how many there are.
+        """
         if len(self.quants) not in (1, streams) or any(not 0 <= place < streams for place in self.ready):
             raise BadOption(
                 f"{type(self).__name__}: {streams} streams, but {len(self.quants)} quantizers and ready={self.ready}; "
@@ -44,8 +54,12 @@ class _Merge(nn.Module):
         return quantizer
 
     def on_grid(self, streams: Sequence[Tensor]) -> list[Tensor]:
-        """The streams, quantized where they are not ready."""
+        """The streams, quantized where they are not ready; all at once where their scale is measured."""
         count = len(streams)
+        if self._measures:
+            dim = int(any(x.shape != streams[0].shape for x in streams))  # side by side, else along the channels
+            whole = self.quantizer(0, count)(torch.cat(list(streams), dim))
+            return list(torch.split(whole, [x.shape[dim] for x in streams], dim))
         quantized = enumerate(streams)
         return [x if place in self.ready else self.quantizer(place, count)(x) for place, x in quantized]
 
@@ -69,6 +83,9 @@ class _Merge(nn.Module):
                     f"stream {place} is declared ready, but is not what its quantizer makes; drop it from ready="
                 )
         return wires, tuple(blocks)
+
+    def _grid(self) -> object | None:
+        return self.quants[0] if len(self.quants) == 1 else None
 
     def _equal_steps(self) -> None:
         if len(self.quants) == 1:
@@ -115,7 +132,7 @@ class QuantAdd(_Merge):
         (a, b), blocks = self._wires((left, right))
         total = add(a, b)
         adder = Adder(channels=shape[0], vectors=left.positions, left=a, right=b, output=total)
-        return LayerSpec(output=Signal(range=total, shape=shape), blocks=(*blocks, adder))
+        return LayerSpec(output=Signal(range=total, shape=shape, grid=self._grid()), blocks=(*blocks, adder))
 
 
 class QuantConcat(_Merge):
@@ -143,4 +160,4 @@ class QuantConcat(_Merge):
         output = join(*wires)
         streams = tuple(signal.channels for signal in signals)
         joined = Concat(streams=streams, vectors=signals[0].positions, output=output)
-        return LayerSpec(output=Signal(range=output, shape=shape), blocks=(*blocks, joined))
+        return LayerSpec(output=Signal(range=output, shape=shape, grid=self._grid()), blocks=(*blocks, joined))

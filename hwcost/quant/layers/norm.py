@@ -13,6 +13,7 @@ from hwcost.graph.spec import Form, LayerSpec, Signal
 from hwcost.graph.spec import ScaleBias as ScaleBiasBlock
 from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.signals import entering
+from hwcost.quant.layers.source import Sourced
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
 
@@ -38,14 +39,16 @@ def fold_batch_norm(layer: nn.Module, norm: BatchNorm) -> None:
     """Move a batch norm into the weights and bias of the layer in front, in place; then drop the batch norm.
 
     The weight Parameter stays the same object; a bias that did not exist is created (give it to the optimizer).
-    Folding changes the scale of each channel's weights, so quantization statistics change with them.
+    The scale of quantized weights follows: a statistic does on its own, a learned threshold is multiplied by the factor
+    by which its statistic grows (for one threshold per channel: that of the channel).
 
     Args:
         layer: linear or convolution, also transposed, without groups there.
         norm: in evaluation: its running statistics are used.
 
     Raises:
-        BadOption: a layer without weights, or of another number of channels.
+        BadOption: a layer without weights, of another number of channels, or with a weight scale that cannot follow;
+            nothing is changed.
     """
     weight: Any = getattr(layer, "weight", None)
     transposed = isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
@@ -62,7 +65,16 @@ def fold_batch_norm(layer: nn.Module, norm: BatchNorm) -> None:
             "fold_batch_norm: the layer's accumulator adds no float bias; give the layer a bias_quant first"
         )
     factor, addend = affine_of(norm)
-    weight.mul_(factor.reshape([-1 if dim == channel else 1 for dim in range(weight.ndim)]))
+    folded = weight * factor.reshape([-1 if dim == channel else 1 for dim in range(weight.ndim)])
+    quantizer: Any = getattr(layer, "weight_quant", None)
+    if quantizer is not None:
+        if not hasattr(quantizer, "follow"):
+            raise BadOption(
+                f"fold_batch_norm: {type(quantizer).__name__} has no follow(before, after), which moves its scale with "
+                "the weights; write it, or fold before quantizing"
+            )
+        quantizer.follow(weight, folded)
+    weight.copy_(folded)
     bias: Any = layer.bias
     if bias is None:
         layer.bias = nn.Parameter(addend.clone())
@@ -104,7 +116,7 @@ def _along_channels(number: Tensor, rank: int) -> Tensor:
     return number if number.numel() == 1 else number.reshape(-1, *[1] * (rank - 2))
 
 
-class QuantScaleBias(ScaleBias):
+class QuantScaleBias(ScaleBias, Sourced):
     """y = Q(weight) x + bias per channel, on integers: one small multiplier per channel.
 
     Args:
@@ -131,7 +143,7 @@ class QuantScaleBias(ScaleBias):
         self.weight_quant = checked(weight_quant, "QuantScaleBias: weight_quant")
         self.input_quant = checked(input_quant, "QuantScaleBias: input_quant")
         self.bias_quant = bias_quant
-        self._source = (checked(source, "QuantScaleBias: source"),)
+        self.set_source(source)
         start: Any = getattr(weight_quant, "start", None)
         if start is not None:
             start(self.weight)
@@ -162,13 +174,9 @@ class QuantScaleBias(ScaleBias):
         if self.bias_quant is None:
             value = x if self.input_quant is None else self.input_quant(x)
             return _scaled(value, self._weight(), self.bias)
-        source = self.input_quant or self._source[0]
-        if source is None:
-            raise UnknownPrecision(
-                "QuantScaleBias: bias_quant needs the step of the input; give source= (the quantizer in front), "
-                "input_quant=, or pass a QuantTensor"
-            )
-        return self._on_integers(QuantTensor(x, source.step(x), source.range())).value
+        if self.input_quant is not None:
+            return self._on_integers(QuantTensor(x, x.new_ones(()), self.input_quant.range())).value  # replaced there
+        return self._on_integers(self.on_grid(x, "use input_quant=")).value
 
     def _weight(self) -> Tensor:
         return self.weight if self.weight_quant is None else self.weight_quant(self.weight)
@@ -182,13 +190,14 @@ class QuantScaleBias(ScaleBias):
             x = self.input_quant.tensor(x.value)
         if x.scale.numel() != 1:
             raise BadOption("QuantScaleBias: bias_quant needs one step for all channels; give source= such a scale")
+        weight = self._weight()  # before its step is read: a scale may measure what it quantizes
         step = x.scale.reshape(()) * self.weight_quant.step(self.weight)
         product = self.product_range(x.range)
         bias = None
         if self.bias is not None and self.bias_quant is not None:
             bias = self.bias_quant(self.bias, step, product)
             product = add(product, self.bias_quant.range(product))
-        value = _scaled(x.value, self._weight(), bias)
+        value = _scaled(x.value, weight, bias)
         return QuantTensor(value, _along_channels(step, value.ndim), product)
 
     def product_range(self, wire: Range) -> Range:
@@ -205,6 +214,8 @@ class QuantScaleBias(ScaleBias):
         (outer,) = signals
         if self.weight_quant is None:
             raise UnknownPrecision("its factors are float; give the layer a weight_quant=")
+        if self.input_quant is None:
+            self.check_tie(outer)
         signal, before = entering(outer, self.input_quant, apart=self.bias_quant is None)
         product = self.product_range(signal.range)
         bias = None if self.bias_quant is None else self.bias_quant.range(product)
@@ -224,7 +235,7 @@ class QuantScaleBias(ScaleBias):
             affine, form = "a float bias (QuantScaleBias)", Form.AFFINE
         elif per_channel:
             affine = "one weight scale per channel (QuantScaleBias)"
-        left = Signal(range=widest(output), shape=shape, affine=affine, form=form)
+        left = Signal(range=widest(output), shape=shape, affine=affine, form=form, grid=self)
         return LayerSpec(output=left, blocks=(*before, block))
 
 

@@ -6,18 +6,19 @@ from dataclasses import replace
 from math import ceil, log2, prod
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, between, widest
 from hwcost.graph.spec import Form, LayerSpec, Pool, Signal, Window
 from hwcost.graph.ste import floor_ste, round_ste
 from hwcost.quant.layers.signals import integer
-from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.layers.source import Sourced
+from hwcost.quant.quantizers import Quantizer
 from hwcost.quant.tensor import QuantTensor
 
 
-class QuantAvgPool2d(nn.Module):
+class QuantAvgPool2d(Sourced):
     """Average pooling as hardware does it: integers are summed, then shifted right, rounding down.
 
     The shift T is log2 of the window's size, rounded up, so that the output is about as wide as the input; least and
@@ -53,7 +54,7 @@ class QuantAvgPool2d(nn.Module):
             raise BadOption("QuantAvgPool2d: corrected, least and most are for truncate=True")
         self.kernel_size, self.stride = kernel_size, stride if stride is not None else kernel_size
         self.truncate, self.corrected, self.least, self.most = truncate, corrected, least, most
-        self._source = (checked(source, "QuantAvgPool2d: source"),)
+        self.set_source(source)
 
     @property
     def _area(self) -> int:
@@ -84,13 +85,7 @@ class QuantAvgPool2d(nn.Module):
             return self._pooled(x)
         if not self.truncate:
             return F.avg_pool2d(x, self.kernel_size, self.stride)
-        source = self._source[0]
-        if source is None:
-            raise UnknownPrecision(
-                "QuantAvgPool2d: truncation needs the step of the input; give source= (the quantizer of the activation "
-                "in front), pass a QuantTensor, or use truncate=False"
-            )
-        return self._pooled(QuantTensor(x, source.step(x), source.range())).value
+        return self._pooled(self.on_grid(x, "use truncate=False")).value
 
     def _pooled(self, x: QuantTensor) -> QuantTensor:
         unit = 2.0 ** self.shift(x.range)
@@ -108,6 +103,7 @@ class QuantAvgPool2d(nn.Module):
         """
         (signal,) = signals
         if self.truncate:
+            self.check_tie(signal)
             integer(signal)
         elif signal.affine is not None and signal.form is Form.MONOTONE:
             raise UnknownPrecision(
@@ -135,7 +131,9 @@ class QuantAvgPool2d(nn.Module):
             input=element,
             output=self._sum(element),
         )
-        return LayerSpec(output=replace(signal, shape=shape, range=self._result(element)), blocks=(window, pool))
+        grid = signal.grid if self.truncate and not self.corrected else self  # whose step the output counts in
+        output = replace(signal, shape=shape, range=self._result(element), grid=grid)
+        return LayerSpec(output=output, blocks=(window, pool))
 
     def extra_repr(self) -> str:
         """For `print(model)`."""

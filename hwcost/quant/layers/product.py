@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, add, between, dot, widest
@@ -15,6 +15,7 @@ from hwcost.graph.spec import Block, Form, LayerSpec, MatVec, Signal
 from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.signals import entering
+from hwcost.quant.layers.source import Sourced
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
 
@@ -34,7 +35,26 @@ class Geometry:
     terms: int
 
 
-class Product(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class Quantizers:
+    """How a layer quantizes.
+
+    Attributes:
+        weight_quant: of the weights; None trains in float, and has no hardware.
+        input_quant: of the input; None takes it as it comes.
+        bias_quant: None keeps a float bias.
+        accumulator: narrower than the worst case; None is as wide as needed, exactly.
+        source: quantizer of the activation in front, where bias_quant or accumulator need its step.
+    """
+
+    weight_quant: Quantizer | None
+    input_quant: Quantizer | None = None
+    bias_quant: BiasQuantizer | None = None
+    accumulator: Accumulator | None = None
+    source: Quantizer | None = None
+
+
+class Product(Sourced):
     """A linear map with quantized weights; its subclasses say which.
 
     A plain tensor gives a plain tensor, a QuantTensor a QuantTensor. `bias_quant` and `accumulator` work on integers,
@@ -51,18 +71,12 @@ class Product(nn.Module):
     bias_quant: BiasQuantizer | None
     accumulator: Accumulator | None
 
-    def adopt(
-        self,
-        weight_quant: Quantizer | None,
-        input_quant: Quantizer | None,
-        bias_quant: BiasQuantizer | None,
-        accumulator: Accumulator | None,
-        source: Quantizer | None,
-    ) -> None:
+    def adopt(self, quantizers: Quantizers) -> None:
         """Take the quantizers; start a weight scale that starts at a statistic."""
         name = type(self).__name__
-        self.weight_quant = checked(weight_quant, f"{name}: weight_quant")
-        self.input_quant = checked(input_quant, f"{name}: input_quant")
+        bias_quant, accumulator = quantizers.bias_quant, quantizers.accumulator
+        self.weight_quant = checked(quantizers.weight_quant, f"{name}: weight_quant")
+        self.input_quant = checked(quantizers.input_quant, f"{name}: input_quant")
         if bias_quant is not None and not isinstance(bias_quant, BiasQuantizer):
             raise BadOption(f"{name}: bias_quant={bias_quant!r}; give a BiasQuantizer, or None for a float bias")
         if bias_quant is not None and self.bias is None:
@@ -72,10 +86,9 @@ class Product(nn.Module):
         if accumulator is not None and self.bias is not None and bias_quant is None:
             raise BadOption(f"{name}: an accumulator adds no float bias; give bias_quant=, or bias=False")
         self.bias_quant, self.accumulator = bias_quant, accumulator
-        # a tuple, so that a quantizer of the layer in front is not registered here again
-        self._source = (checked(source, f"{name}: source"),)
+        self.set_source(quantizers.source)
         self._check_widths()
-        start: Any = getattr(weight_quant, "start", None)
+        start: Any = getattr(self.weight_quant, "start", None)
         if start is not None:
             start(self.weight)
 
@@ -130,21 +143,23 @@ class Product(nn.Module):
                 return self._on_integers(input)
             if self.bias_quant is not None or self.accumulator is not None:
                 return self._on_integers(self._with_step(input)).value
-            x = input if self.input_quant is None else self.input_quant.quantize(input)
+            x = input if self.input_quant is None else self.input_quant(input)
             quantizer = self._modules.get("weight_quant")  # past Module.__getattr__: small networks wait for Python
-            weight = self.weight if quantizer is None else quantizer.quantize(self.weight)
-            return self.product(x, weight, self.bias)
+            weight = self.weight if quantizer is None else quantizer(self.weight)
+            return self._multiplied(x, weight, self.bias)
+
+    def _multiplied(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The product, in one precision: a quantizer gives float32 where that of the network cannot hold its codes."""
+        if x.dtype is weight.dtype is self.weight.dtype or torch.is_autocast_enabled(x.device.type):
+            return self.product(x, weight, bias)
+        wide = torch.promote_types(x.dtype, weight.dtype)
+        y = self.product(x.to(wide), weight.to(wide), None if bias is None else bias.to(wide))
+        return y.to(self.weight.dtype)
 
     def _with_step(self, x: Tensor) -> QuantTensor:
-        source = self._source[0]
         if self.input_quant is not None:
             return QuantTensor(x, x.new_ones(()), self.input_quant.range())  # its own scale replaces this one
-        if source is None:
-            raise UnknownPrecision(
-                f"{type(self).__name__}: bias_quant and accumulator need the step of the input; give source= (the "
-                "quantizer of the activation in front), input_quant=, or pass a QuantTensor"
-            )
-        return QuantTensor(x, source.step(x), source.range())
+        return self.on_grid(x, "use input_quant=")
 
     def _on_integers(self, x: QuantTensor) -> QuantTensor:
         if self.weight_quant is None:
@@ -157,12 +172,13 @@ class Product(nn.Module):
         if self.bias is not None and self.bias_quant is None:
             raise BadOption(f"{type(self).__name__}: a float bias leaves the integers; give bias_quant=, or bias=False")
         wire = self.products(Signal(range=x.range, shape=tuple(x.value.shape[1:])))
+        weight = self.quantized_weight()  # before its step is read: a scale may measure what it quantizes
         step = x.scale.reshape(()) * self._weight_step()
         bias = None
         if self.bias is not None and self.bias_quant is not None:
             bias = self.bias_quant(self.bias, step, wire)
             wire = add(wire, self.bias_quant.range(wire))
-        value = self.product(x.value, self.quantized_weight(), bias)
+        value = self._multiplied(x.value, weight, bias)
         out = QuantTensor(value, self.channels_first(step, value.ndim), self._shaped(wire, value.ndim))
         return out if self.accumulator is None else self.accumulator(out)
 
@@ -222,6 +238,8 @@ class Product(nn.Module):
             UnknownPrecision: float weights, an input of no width, or one with an unabsorbed affine map.
         """
         (outer,) = signals
+        if self.input_quant is None:
+            self.check_tie(outer)
         signal, before = entering(outer, self.input_quant, apart=self.channels_apart())
         geometry, acc = self.geometry(), self.products(signal)
         bias = None if self.bias_quant is None else self.bias_quant.range(acc)
@@ -244,7 +262,8 @@ class Product(nn.Module):
             blocks += self.accumulator.blocks(acc, channels=shape[0], vectors=prod(shape[1:]))
             result = self.accumulator.range(acc)
         affine, form = self._open(signal)
-        return LayerSpec(output=Signal(range=result, shape=shape, affine=affine, form=form), blocks=blocks)
+        output = Signal(range=result, shape=shape, affine=affine, form=form, grid=self)
+        return LayerSpec(output=output, blocks=blocks)
 
     def channels_apart(self) -> bool:
         """Whether every sum stays within one input channel and in float, so that channels may have their own scales."""

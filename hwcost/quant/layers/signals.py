@@ -33,7 +33,7 @@ def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Sign
         )
     codes = _per_channel(quantizer.range())
     common: Any = getattr(quantizer, "common_range", None)
-    stream = Signal(range=codes if common is None else _per_channel(common()), shape=shape)
+    stream = Signal(range=codes if common is None else _per_channel(common()), shape=shape, grid=quantizer)
     if _steps_per_channel(quantizer):
         stream = replace(stream, affine="one scale per channel of a quantizer", form=Form.SCALE)
     return codes, stream
