@@ -50,16 +50,18 @@ class LiveCost:
                 )
         self._pieces = Pieces(net, pipeline, model, self._resources)
         self._apart = self._pieces.complete
-        self._offsets = [bits.offset for bits in learned_widths(net).values()]
+        self._bits = list(
+            learned_widths(net).values()
+        )  # not their offsets, which load_state_dict(assign=True) replaces
         self._base, self._most = torch.tensor(self._pieces.bounds, dtype=torch.float64).reshape(-1, 2).T
         self._levels: list[float] = []
         self._value = self._slope = torch.zeros(0)
 
     def __call__(self) -> dict[str, Tensor]:
         """Resource -> () float64. Gradient: to the offsets of the learned widths."""
-        if not (self._apart and self._offsets):
+        if not (self._apart and self._bits):
             return self._in_full()
-        flat = torch.cat([offset.reshape(-1) for offset in self._offsets]).to("cpu", torch.float64)
+        flat = torch.cat([bits.offset.reshape(-1) for bits in self._bits]).to("cpu", torch.float64)
         base: Any = self._base  # `whole_bits` of many widths: its bounds as tensors
         most: Any = self._most
         widths = whole_bits(flat, base=base, most=most)

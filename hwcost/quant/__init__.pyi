@@ -11,6 +11,7 @@ from .convert import Policy as Policy
 from .convert import convert as convert
 from .convert import load_float as load_float
 from .convert import uniform as uniform
+from .int_quantizer import IntQuantizer as IntQuantizer
 from .layers.accumulator import Accumulator as Accumulator
 from .layers.accumulator import NarrowedBits as NarrowedBits
 from .layers.activation import QuantAffine as QuantAffine
@@ -22,7 +23,6 @@ from .layers.activation import QuantTanh as QuantTanh
 from .layers.bias import BiasQuantizer as BiasQuantizer
 from .layers.conv import QuantConv1d as QuantConv1d
 from .layers.conv import QuantConv2d as QuantConv2d
-from .layers.conv import QuantConvTranspose2d as QuantConvTranspose2d
 from .layers.conv import same_padding as same_padding
 from .layers.hadamard import HadamardClassifier as HadamardClassifier
 from .layers.linear import QuantLinear as QuantLinear
@@ -33,6 +33,7 @@ from .layers.norm import ScaleBias as ScaleBias
 from .layers.norm import fold_batch_norm as fold_batch_norm
 from .layers.pool import QuantAvgPool2d as QuantAvgPool2d
 from .layers.product import Product as Product
+from .layers.transposed import QuantConvTranspose2d as QuantConvTranspose2d
 from .measured_scale import RunningScale as RunningScale
 from .measured_scale import StatScale as StatScale
 from .presets import binary_weight as binary_weight
@@ -43,7 +44,6 @@ from .presets import int8_input as int8_input
 from .presets import learned_activation as learned_activation
 from .presets import learned_weight as learned_weight
 from .presets import ternary_weight as ternary_weight
-from .quantizers import IntQuantizer as IntQuantizer
 from .quantizers import Quantizer as Quantizer
 from .scale import FLOAT as FLOAT
 from .scale import LOG as LOG

@@ -7,7 +7,7 @@ from torch import Tensor
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, binary, ternary
 from hwcost.graph.ste import sign_ste, ternary_ste
-from hwcost.quant.quantizers import ScaledQuantizer, real
+from hwcost.quant.quantizers import ScaledQuantizer, wide
 from hwcost.quant.scale import Scale
 
 
@@ -25,9 +25,10 @@ class BinaryQuantizer(ScaledQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """sign(x) s, with sign(0) = 1; gradient s to x, and exact to s."""
-        s: Tensor = self.scale(real(x))
+        real = wide(x)
+        s: Tensor = self.scale(real)
         # clamp's gradient is 1 at the bounds; that of torch.minimum is a half
-        inside = x.clamp(-s.to(x.dtype), s.to(x.dtype)) if self.clipped else x
+        inside = real.clamp(-s.to(real.dtype), s.to(real.dtype)) if self.clipped else real
         return (sign_ste(inside) * s).to(x.dtype)
 
     def range(self) -> Range:
@@ -55,8 +56,9 @@ class TernaryQuantizer(ScaledQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """s sign(x) outside of the dead band; gradient s to x there and 0 inside, exact to s."""
-        s: Tensor = self.scale(real(x))
-        return (ternary_ste(x, (self.threshold * s).detach()) * s).to(x.dtype)
+        real = wide(x)  # the edges of the dead band are float32
+        s: Tensor = self.scale(real)
+        return (ternary_ste(real, (self.threshold * s).detach()) * s).to(x.dtype)
 
     def range(self) -> Range:
         """-1, 0, +1 in two bits."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from hwcost.errors import BadOption
 from hwcost.graph.ste import trunc_ste
 from hwcost.quant.bits import Bits
-from hwcost.quant.quantizers import IntQuantizer
+from hwcost.quant.int_quantizer import IntQuantizer
 from hwcost.quant.scale import Scale
 
 METHODS = ("subtract", "scale")

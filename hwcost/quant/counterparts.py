@@ -12,10 +12,11 @@ from torch import nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.layers.activation import QuantHardTanh, QuantIdentity, QuantReLU, QuantSigmoid, QuantTanh
-from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d, QuantConvTranspose2d
+from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d
 from hwcost.quant.layers.linear import QuantLinear
 from hwcost.quant.layers.pool import QuantAvgPool2d
 from hwcost.quant.layers.product import Product, Quantizers
+from hwcost.quant.layers.transposed import QuantConvTranspose2d
 
 PASSING = (
     nn.Identity,

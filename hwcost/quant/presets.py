@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hwcost.quant.binary import BinaryQuantizer, TernaryQuantizer
 from hwcost.quant.bits import LearnedBits
+from hwcost.quant.int_quantizer import IntQuantizer
 from hwcost.quant.measured_scale import StatScale
-from hwcost.quant.quantizers import IntQuantizer
 from hwcost.quant.scale import FLOAT, ConstScale, Domain, LearnedScale
 from hwcost.quant.stats import abs_max, abs_mean
 

@@ -128,3 +128,15 @@ def test_a_cost_that_depends_on_more_is_priced_every_time() -> None:
     with torch.no_grad():
         weight += 1
     assert remembered()["LUT"].item() > first
+
+
+@pytest.mark.parametrize("assign", [True, False])
+def test_a_loaded_checkpoint_is_priced_and_its_widths_get_the_gradient(assign: bool) -> None:
+    net, pipeline, model = lenet()
+    live = LiveCost(net, pipeline, model)
+    live()
+    state = {key: value * 0 if key.endswith("offset") else value for key, value in net.state_dict().items()}
+    net.load_state_dict(state, assign=assign)
+    compared(net, pipeline, model, live)
+    live()["LUT"].backward()
+    assert all(offset.grad is not None and offset.grad.abs().sum() > 0 for offset in widths(net))

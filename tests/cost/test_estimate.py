@@ -38,7 +38,7 @@ from hwcost.models.resources import OnPart
 from hwcost.models.shell import shell
 from hwcost.quant import LearnedBits, QuantLinear, const_weight, learned_weight
 from hwcost.quant.bits import Restrict
-from hwcost.quant.quantizers import IntQuantizer
+from hwcost.quant.int_quantizer import IntQuantizer
 from hwcost.zoo.lenet import QuantLeNet
 
 

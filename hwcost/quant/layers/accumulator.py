@@ -11,7 +11,7 @@ from hwcost.graph.spec import Block, Saturate
 from hwcost.graph.ste import floor_ste, round_ste, with_gradient_of
 from hwcost.quant.bits import ConstBits, LearnedBits
 from hwcost.quant.kernels import fake_quant
-from hwcost.quant.precision import FullPrecision
+from hwcost.quant.precision import Described, Stored
 from hwcost.quant.tensor import QuantTensor
 
 MODES = ("saturate", "wrap", "truncate")
@@ -19,7 +19,7 @@ OPENING = 1e-6
 """Keeps 1 / |p| finite at p = 0."""
 
 
-class NarrowedBits(FullPrecision):
+class NarrowedBits(Described):
     """A width `removed` bits below the one that enters, where removed = round(1 / |p|) is learned.
 
     Weight decay on p removes more bits: that is its purpose. The gradient grows as removed^2, so give p a small
@@ -57,6 +57,21 @@ class NarrowedBits(FullPrecision):
     def cut(self, width: Tensor) -> Tensor:
         """Lowest bits to cut off so that the rest stays within its bounds; gradients to p, and to width at a bound."""
         return torch.minimum(torch.maximum(self.removed().to(width), width - self.most), width - self.least)
+
+    def reading(self) -> tuple[int, ...]:
+        """(least, most)."""
+        return self.least, self.most
+
+    def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:
+        """Refuse: other bounds give other widths.
+
+        Raises:
+            BadOption: always.
+        """
+        raise BadOption(
+            f"{prefix[:-1]}: stored with least={reading[0]}, most={reading[1]}, and this network has "
+            f"least={self.least}, most={self.most}; build it with the stored ones"
+        )
 
     def extra_repr(self) -> str:
         """For `print(model)`."""

@@ -214,9 +214,9 @@ class QuantScaleBias(ScaleBias, Sourced):
         (outer,) = signals
         if self.weight_quant is None:
             raise UnknownPrecision("its factors are float; give the layer a weight_quant=")
+        signal, before = entering(outer, self.input_quant, apart=self.bias_quant is None)
         if self.input_quant is None:
             self.check_tie(outer)
-        signal, before = entering(outer, self.input_quant, apart=self.bias_quant is None)
         product = self.product_range(signal.range)
         bias = None if self.bias_quant is None else self.bias_quant.range(product)
         output = product if bias is None else add(product, bias)

@@ -103,8 +103,8 @@ class QuantAvgPool2d(Sourced):
         """
         (signal,) = signals
         if self.truncate:
-            self.check_tie(signal)
             integer(signal)
+            self.check_tie(signal)
         elif signal.affine is not None and signal.form is Form.MONOTONE:
             raise UnknownPrecision(
                 f"averages a stream whose {signal.affine} is still to be absorbed by an activation, but no mean of "

@@ -37,15 +37,7 @@ class Geometry:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantizers:
-    """How a layer quantizes.
-
-    Attributes:
-        weight_quant: of the weights; None trains in float, and has no hardware.
-        input_quant: of the input; None takes it as it comes.
-        bias_quant: None keeps a float bias.
-        accumulator: narrower than the worst case; None is as wide as needed, exactly.
-        source: quantizer of the activation in front, where bias_quant or accumulator need its step.
-    """
+    """How a layer quantizes; each attribute as the argument of `QuantLinear`."""
 
     weight_quant: Quantizer | None
     input_quant: Quantizer | None = None
@@ -238,9 +230,9 @@ class Product(Sourced):
             UnknownPrecision: float weights, an input of no width, or one with an unabsorbed affine map.
         """
         (outer,) = signals
+        signal, before = entering(outer, self.input_quant, apart=self.channels_apart())
         if self.input_quant is None:
             self.check_tie(outer)
-        signal, before = entering(outer, self.input_quant, apart=self.channels_apart())
         geometry, acc = self.geometry(), self.products(signal)
         bias = None if self.bias_quant is None else self.bias_quant.range(acc)
         if bias is not None:

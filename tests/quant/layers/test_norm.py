@@ -12,12 +12,14 @@ from hwcost.graph.ranges import bits_for, integers
 from hwcost.graph.spec import ScaleBias as ScaleBiasBlock
 from hwcost.graph.spec import Signal, Thresholds
 from hwcost.quant import (
+    POW2,
     Accumulator,
     BiasQuantizer,
     ConstScale,
     IntQuantizer,
     LearnedScale,
     QuantConv2d,
+    QuantConvTranspose2d,
     QuantLinear,
     QuantScaleBias,
     QuantTensor,
@@ -82,6 +84,60 @@ def test_folding_is_refused_where_it_would_be_wrong() -> None:
     narrow = QuantLinear(4, 4, bias=False, weight_quant=const_weight(), accumulator=Accumulator(bits=8, mode="wrap"))
     with pytest.raises(BadOption, match="bias_quant"):
         fold_batch_norm(narrow, trained(nn.BatchNorm1d(4)))
+
+
+SCALES: dict[str, Any] = {
+    "learned per channel": lambda channel: LearnedScale.from_stat(abs_max, channel_dim=channel),
+    "learned pow2 per channel": lambda channel: LearnedScale.from_stat(abs_max, channel_dim=channel, domain=POW2),
+    "learned, one": lambda channel: LearnedScale.from_stat(abs_max),
+    "statistic": lambda channel: StatScale(abs_max, channel_dim=channel),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_scale_of_folded_weights_follows(name: str, transposed: bool) -> None:
+    weight = IntQuantizer(bits=8, scale=SCALES[name](int(transposed)), narrow=True)
+    kind: Any = QuantConvTranspose2d if transposed else QuantConv2d
+    layer, x = kind(3, 4, 3, weight_quant=weight), torch.randn(2, 3, 6, 6)
+    norm = trained(nn.BatchNorm2d(4))
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([8.0, -0.25, 4.0, 1.0]) * torch.sqrt(norm.running_var + norm.eps))  # factors
+    expected = norm(layer(x)).detach()
+    fold_batch_norm(layer, norm)
+    found = layer(x).detach()
+    if name == "learned, one":  # one step for channels whose sizes differ now
+        threshold = weight.scale().detach()
+        torch.testing.assert_close(threshold, layer.weight.detach().abs().max())
+        return
+    assert float((found - expected).norm() / expected.norm()) < 1e-6
+
+
+def test_what_a_scale_has_learned_since_it_started_is_kept() -> None:
+    weight = IntQuantizer(bits=8, scale=LearnedScale.from_stat(abs_max, channel_dim=0), narrow=True)
+    layer, norm = QuantLinear(5, 4, weight_quant=weight), trained(nn.BatchNorm1d(4))
+    with torch.no_grad():
+        weight.scale.value -= 0.3
+    x = torch.randn(3, 5)
+    expected = norm(layer(x)).detach()
+    fold_batch_norm(layer, norm)
+    assert float((layer(x).detach() - expected).norm() / expected.norm()) < 1e-6
+
+
+def test_a_scale_that_cannot_follow_is_refused_and_nothing_is_changed() -> None:
+    class Own(nn.Module):
+        signed = True
+        quantize = integers = step = tensor = range = forward = lambda self, x=None: x
+
+    for quantizer, message in (
+        (IntQuantizer(bits=4, scale=ConstScale(1.0)), "ConstScale is constant"),
+        (Own(), r"Own has no follow"),
+    ):
+        layer = QuantLinear(5, 4, weight_quant=quantizer)
+        before = layer.weight.detach().clone()
+        with pytest.raises(BadOption, match=message):
+            fold_batch_norm(layer, trained(nn.BatchNorm1d(4)))
+        assert torch.equal(layer.weight, before)
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (5, 4, 6), (5, 4, 3, 2)])

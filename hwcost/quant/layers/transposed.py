@@ -1,0 +1,133 @@
+"""Quantized transposed convolution: in hardware, zeros between the pixels and then a plain convolution."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption
+from hwcost.graph.spec import Block, Signal, Window
+from hwcost.quant.layers.accumulator import Accumulator
+from hwcost.quant.layers.bias import BiasQuantizer
+from hwcost.quant.layers.conv import Convolution, Pads
+from hwcost.quant.layers.product import Geometry, Quantizers
+from hwcost.quant.quantizers import Quantizer
+
+
+class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
+    """Transposed 2-D convolution with quantized weights.
+
+    In hardware: zeros between the pixels, then a plain convolution. A sum holds ceil(kernel / stride) taps per
+    dimension that are not zero, and its width counts only those.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation: as
+            nn.ConvTranspose2d.
+        weight_quant: of the weights, (in, out / groups, k, k): the output channel is dimension 1.
+        input_quant, bias_quant, accumulator, source: as `QuantConv2d`.
+    """
+
+    row_dim = 1
+    output_padding: Any
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
+        *,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None = None,
+        bias_quant: BiasQuantizer | None = None,
+        accumulator: Accumulator | None = None,
+        source: Quantizer | None = None,
+    ) -> None:
+        nn.ConvTranspose2d.__init__(
+            self, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
+        )
+        self.same = False
+        self.adopt(
+            Quantizers(
+                weight_quant=weight_quant,
+                input_quant=input_quant,
+                bias_quant=bias_quant,
+                accumulator=accumulator,
+                source=source,
+            )
+        )
+
+    def adopt(self, quantizers: Quantizers) -> None:
+        """As every product; a weight scale per channel must lie along dimension 1."""
+        scale = getattr(quantizers.weight_quant, "scale", None)
+        if self.groups > 1 and scale is not None and scale.channel_dim is not None:
+            raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
+        if scale is not None and scale.channel_dim not in (None, 1):
+            raise BadOption(f"QuantConvTranspose2d: channel_dim={scale.channel_dim}; its output channel is dimension 1")
+        super().adopt(quantizers)
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
+        return F.conv_transpose2d(
+            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
+
+    def geometry(self) -> Geometry:
+        """As a plain convolution over the image with zeros in it."""
+        inputs = self.in_channels // self.groups
+        taps = prod(
+            _taps(size, stride, dilation)
+            for size, stride, dilation in zip(self.kernel_size, self.stride, self.dilation, strict=True)
+        )
+        cols = prod(self.kernel_size) * inputs
+        return Geometry(rows=self.out_channels // self.groups, cols=cols, groups=self.groups, terms=taps * inputs)
+
+    def pads(self, image: tuple[int, ...]) -> Pads:
+        """Zeros around the image of the plain convolution, already spread out."""
+        span = [(size - 1) * dilation for size, dilation in zip(self.kernel_size, self.dilation, strict=True)]
+        return tuple(
+            (reach - pixels, reach - pixels + more)
+            for reach, pixels, more in zip(span, self.padding, self.output_padding, strict=True)
+        )
+
+    def _pads_any(self, signal: Signal) -> bool:
+        return prod(self.stride) > 1 or super()._pads_any(signal)
+
+    def matrix(self, per_weight: Tensor) -> Tensor:
+        """(in, out / groups, k, k) -> (out, in / groups k k)."""
+        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        grouped = per_weight.reshape(self.groups, inputs, outputs, -1)
+        return grouped.transpose(1, 2).reshape(self.out_channels, -1)
+
+    def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
+        """A sliding window of stride 1 over the image with zeros between its pixels."""
+        spread = tuple((size - 1) * stride + 1 for size, stride in zip(signal.shape[1:], self.stride, strict=True))
+        window = Window(
+            channels=self.in_channels,
+            image=spread,
+            kernel=self.kernel_size,
+            stride=(1,) * len(spread),
+            dilation=self.dilation,
+            padding=self.pads(signal.shape[1:]),
+            output=shape[1:],
+            input=self.element(signal),
+            depthwise=self.groups == self.in_channels > 1,
+        )
+        return (window,)
+
+
+def _taps(kernel: int, stride: int, dilation: int) -> int:
+    """Most taps of one dimension that meet a pixel: those whose offset tap * dilation agrees modulo stride."""
+    counts: dict[int, int] = {}
+    for tap in range(kernel):
+        phase = tap * dilation % stride
+        counts[phase] = counts.get(phase, 0) + 1
+    return max(counts.values())
