@@ -17,7 +17,8 @@ from statistics import mean, stdev
 import torch
 
 from hwcost.cli.network import find_recipe
-from hwcost.sweep.settings import Sweep
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.settings import Settings
 from hwcost.sweep.study_files import save_net
 from hwcost.sweep.trial import design, priced_space
 from hwcost.sweep.warm_start import start_from
@@ -39,11 +40,11 @@ Accuracies = list[tuple[float, float]]
 def trained(split: int, folder: Path) -> dict[str, Accuracies]:
     """Name of a training -> its epochs."""
     data, recipe = digits(seed=split), find_recipe("digits")
-    sweep = Sweep(recipe=recipe, reference="digits", out=folder, seed=split, bits=(2, 8))
+    sweep = Experiment(recipe, Settings(recipe="digits", out=folder, seed=split, bits=(2, 8)))
     prices = priced_space(sweep, data)
     assert prices is not None
     torch.manual_seed(split)
-    plain = sweep.network(None)
+    plain = sweep.float_network()
     fit(plain, data, recipe.training, seed=split)
     save_net(plain, folder / "float.pt")
     found: dict[str, Accuracies] = {}

@@ -40,15 +40,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from hwcost.sweep.settings.ramp import ramp
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from hwcost.cli.network import find_recipe
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.pareto import hypervolume, non_dominated
-from hwcost.search import Outcome, Suggestion, open_study
-from hwcost.sweep.finalists import refit, standing, survivors
-from hwcost.sweep.ramp import ramp
-from hwcost.sweep.settings import Sweep
+from hwcost.search import Outcome, StudySpec, Suggestion, open_study
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.finalists import refit, survivors
+from hwcost.sweep.settings import Settings
+from hwcost.sweep.standing import standing
 from hwcost.sweep.study_files import checkpoint, save_net
 from hwcost.sweep.trial import design, priced_space, run_trial
 from hwcost.train.data import Data
@@ -115,30 +117,36 @@ class Points:
         self.aside += time.process_time() - before
 
 
-def searched(sweep: Sweep, data: Data, points: Points, method: str) -> None:
+def searched(sweep: Experiment, data: Data, points: Points, method: str) -> None:
     """Trials of a study until the time is up."""
     prices = priced_space(sweep, data)
     assert prices is not None
-    warm = sweep.warm is not None
+    warm = sweep.settings.warm is not None
     if warm:
-        torch.manual_seed(sweep.seed)
-        float_net = sweep.network(None)
-        fit(float_net, data, sweep.recipe.training, seed=sweep.seed)
-        save_net(float_net, checkpoint(sweep.out, None))
+        torch.manual_seed(sweep.settings.seed)
+        float_net = sweep.float_network()
+        fit(float_net, data, sweep.recipe.training, seed=sweep.settings.seed)
+        save_net(float_net, checkpoint(sweep.settings.out, None))
 
     def objective(suggestion: Suggestion) -> Outcome:
         outcome, trial = run_trial(sweep, data, suggestion)
         points.add(outcome.attributes["accuracy"], outcome.attributes["LUT"], trial.net)
-        save_net(trial.net, checkpoint(sweep.out, suggestion.number))
+        save_net(trial.net, checkpoint(sweep.settings.out, suggestion.number))
         return outcome
 
-    with open_study(
-        sweep.out, fingerprint={}, objectives=sweep.objectives, seed=sweep.seed, sampler=sweep.method,
-        space=prices.space, prices=prices, warm=warm,
-    ) as study:  # fmt: skip
-        for point in ramp(sweep, data, prices) if sweep.ramp is not None else ():
+    spec = StudySpec(
+        objectives=sweep.objectives,
+        seed=sweep.settings.seed,
+        sampler=sweep.settings.method,
+        space=prices.space,
+        prices=prices,
+        warm=warm,
+    )
+    with open_study(sweep.settings.out, spec) as study:
+        for point in ramp(sweep, data, prices) if sweep.settings.ramp is not None else ():
             points.add(point.outcome.attributes["accuracy"], point.outcome.attributes["LUT"], point.design.net)
-            save_net(point.design.net, checkpoint(sweep.out, study.adopt(point.params, point.outcome, point.seconds)))
+            number = study.adopt(point.params, point.outcome, point.seconds)
+            save_net(point.design.net, checkpoint(sweep.settings.out, number))
         study.run(
             objective, trials=10**6, stop=lambda: method in FINISHED and points.spent() > SEARCH_SHARE * points.limit
         )  # fmt: skip
@@ -173,24 +181,24 @@ def least(choices: BaseDistribution) -> int:
     return choices.low
 
 
-def refitted(sweep: Sweep, data: Data, points: Points, front: list[dict[str, Any]]) -> None:
+def refitted(sweep: Experiment, data: Data, points: Points, front: list[dict[str, Any]]) -> None:
     """Each of a front trains on with all but the test samples, the cheapest first; it stands where it stood."""
     for row in sorted(front, key=lambda row: row["LUT"]):
-        net = refit(sweep, data, row, WARM[sweep.reference])
+        net = refit(sweep, data, row, WARM[sweep.settings.recipe])
         points.add(row["accuracy"], row["LUT"], net)
 
 
-def gridded(sweep: Sweep, data: Data, points: Points, method: str) -> None:
+def gridded(sweep: Experiment, data: Data, points: Points, method: str) -> None:
     """One width for all weights and one for all activations."""
     prices = priced_space(sweep, data)
-    assert prices is not None and sweep.bits is not None
+    assert prices is not None and sweep.settings.bits is not None
     rows: list[dict[str, Any]] = []
-    for number, params in enumerate(uniform(prices.space, sweep.bits, sweep.seed)):
-        seed = 1000 * sweep.seed + number
+    for number, params in enumerate(uniform(prices.space, sweep.settings.bits, sweep.settings.seed)):
+        seed = 1000 * sweep.settings.seed + number
         outcome, trial = run_trial(sweep, data, Suggestion(number, params, seed=seed))
         points.add(outcome.attributes["accuracy"], outcome.attributes["LUT"], trial.net)
         if method == "grid-refit":
-            save_net(trial.net, checkpoint(sweep.out, number))
+            save_net(trial.net, checkpoint(sweep.settings.out, number))
             rows.append({"number": number, "params": params, "seed": seed} | outcome.attributes)
             if points.spent() > SEARCH_SHARE * points.limit:
                 break
@@ -198,13 +206,13 @@ def gridded(sweep: Sweep, data: Data, points: Points, method: str) -> None:
     refitted(sweep, data, points, [row for row, kept in zip(rows, keep, strict=True) if kept])
 
 
-def ramped(sweep: Sweep, data: Data, points: Points, seconds_per_epoch: float) -> None:
+def ramped(sweep: Experiment, data: Data, points: Points, seconds_per_epoch: float) -> None:
     """One training over all the time, all widths learned from the most on."""
     prices = priced_space(sweep, data)
     assert prices is not None
-    assert sweep.bits is not None
-    widest = dict.fromkeys(prices.space, sweep.bits[1])
-    trial = design(sweep, widest, data, sweep.seed)
+    assert sweep.settings.bits is not None
+    widest = dict.fromkeys(prices.space, sweep.settings.bits[1])
+    trial = design(sweep, widest, data, sweep.settings.seed)
     from hwcost.quant import thaw_widths
 
     thaw_widths(trial.net)
@@ -219,7 +227,7 @@ def ramped(sweep: Sweep, data: Data, points: Points, seconds_per_epoch: float) -
         points.add(epoch.accuracy, epoch.cost["LUT"], trial.net)
 
     fit(
-        trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
+        trial.net, data, settings, seed=sweep.settings.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
         on_epoch=on_epoch,
     )  # fmt: skip
 
@@ -254,10 +262,11 @@ def one(job: Job, unit: float) -> dict[str, Any]:
         epochs = WARM[name] if method in OURS and method != "cold" else None
         long = max(2, round(RAMP_SHARE * trainings * recipe.training.epochs))
         sampler = "nsga2" if method == "nsga2" else "greybox"
-        sweep = Sweep(
-            recipe=recipe, reference=name, out=Path(folder) / "study", data=path, seed=seed, bits=bits, warm=epochs,
+        settings = Settings(
+            recipe=name, out=Path(folder) / "study", data=path, seed=seed, bits=bits, warm=epochs,
             sampler=sampler, ramp=long if method == "ramped" else None,
         )  # fmt: skip
+        sweep = Experiment(recipe, settings)
         data = digits(seed=seed) if name == "digits" else sweep.load()
         (Path(folder) / "study").mkdir()
         costs = limits_of(sweep, data)
@@ -279,22 +288,22 @@ def one(job: Job, unit: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def limits_of(sweep: Sweep, data: Data) -> tuple[float, float]:
+def limits_of(sweep: Experiment, data: Data) -> tuple[float, float]:
     """LUTs with every width at its least, and at its most."""
     prices = priced_space(sweep, data)
     assert prices is not None
     found = []
-    for bits in sweep.bits or ():
+    for bits in sweep.settings.bits or ():
         widths = {name: max(bits, least(choices)) for name, choices in prices.space.items()}
-        trial = design(sweep, widths, data, sweep.seed)
+        trial = design(sweep, widths, data, sweep.settings.seed)
         found.append(trial.estimate().total["LUT"])
     return found[0], found[1]
 
 
-def unquantized(sweep: Sweep, data: Data) -> float:
+def unquantized(sweep: Experiment, data: Data) -> float:
     """Test accuracy of the float network, the same for all methods."""
     torch.manual_seed(0)
-    net = sweep.network(None)
+    net = sweep.float_network()
     fit(net, data, sweep.recipe.training, seed=0)
     return evaluate(net, data.test)
 
@@ -304,7 +313,7 @@ def timed(name: str, path: Path | None, bits: Bits) -> float:
     torch.set_num_threads(1)
     recipe = replace(find_recipe(name), objectives=OBJECTIVES)
     with tempfile.TemporaryDirectory() as folder:
-        sweep = Sweep(recipe=recipe, reference=name, out=Path(folder) / "study", data=path, bits=bits)
+        sweep = Experiment(recipe, Settings(recipe=name, out=Path(folder) / "study", data=path, bits=bits))
         data = sweep.load()
         prices = priced_space(sweep, data)
         assert prices is not None

@@ -18,7 +18,8 @@ from optuna.distributions import IntDistribution
 from torch import nn
 
 from hwcost.cli.network import find_recipe
-from hwcost.sweep.settings import Sweep
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.settings import Settings
 from hwcost.sweep.study_files import save_net
 from hwcost.sweep.trial import design, priced_space
 from hwcost.sweep.warm_start import start_from
@@ -39,12 +40,12 @@ REGIMES = (
 def regimes(split: int, folder: Path) -> dict[str, float]:
     """Regime -> test accuracy."""
     data, recipe = digits(seed=split), find_recipe("digits")
-    sweep = Sweep(recipe=recipe, reference="digits", out=folder, seed=split, bits=BITS)
+    sweep = Experiment(recipe, Settings(recipe="digits", out=folder, seed=split, bits=BITS))
     prices = priced_space(sweep, data)
     assert prices is not None
     least = {name: choices.low for name, choices in prices.space.items() if isinstance(choices, IntDistribution)}
     torch.manual_seed(split)
-    plain = sweep.network(None)
+    plain = sweep.float_network()
     fit(plain, data, recipe.training, seed=split)
     nets: dict[str, nn.Module] = {"float": plain}
     for bits, epochs, start in REGIMES:

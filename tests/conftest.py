@@ -25,4 +25,6 @@ def _seeded() -> Iterator[None]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep writes no page: it takes longer than these trials, and has tests of its own."""
-    monkeypatch.setattr("hwcost.sweep.run.write_report", lambda folder, trials, run, **_: folder / "index.html")
+    monkeypatch.setattr(
+        "hwcost.sweep.study_report.write_report", lambda folder, trials, run, **_: folder / "index.html"
+    )

@@ -80,7 +80,7 @@ INNER_ARROWS: dict[str, set[str]] = {
         "quant.tensor",
     },
     "search.samplers": set(),
-    "search.storage": {"search.samplers", "search.study", "search.protocol", "search.trial_plan"},
+    "search.storage": {"search.samplers", "search.study", "search.study_spec", "search.protocol", "search.trial_plan"},
 }
 
 FORBIDDEN_PACKAGES = {
@@ -110,8 +110,6 @@ PENDING_LINES: set[str] = {
 }
 
 PENDING_PARAMETERS: set[str] = {
-    "search.storage.local.open_study",
-    "search.storage.shared.lead_study",
     "sweep.remote_worker.join",
     "train.loop.fit",
 }

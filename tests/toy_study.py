@@ -8,12 +8,11 @@ from typing import Any
 
 from optuna.distributions import IntDistribution
 
-from hwcost.search import Objective, Outcome, Study, Suggestion, open_study
+from hwcost.search import Objective, Outcome, Study, StudySpec, Suggestion, open_study
 
 
 def opened(folder: Path) -> AbstractContextManager[Study]:
-    return open_study(
-        folder,
+    spec = StudySpec(
         fingerprint={"recipe": "toy"},
         objectives=(Objective("accuracy", "maximize"), Objective("LUT", "minimize")),
         seed=3,
@@ -21,6 +20,7 @@ def opened(folder: Path) -> AbstractContextManager[Study]:
         space={"bits": IntDistribution(2, 8), "lanes": IntDistribution(1, 64)},
         anchors=[{"bits": 8, "lanes": 1}],
     )
+    return open_study(folder, spec)
 
 
 def judge(suggestion: Suggestion) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hwcost.errors import BadOption
-from hwcost.sweep.run import compare, publish
+from hwcost.sweep.study_report import compare, publish
 
 
 @click.command("report")

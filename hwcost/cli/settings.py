@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import tomli_w
 
 from hwcost.errors import BadOption
-from hwcost.search.storage.masking import masked, masked_if_url
 
 CONFIG = "config"
 
@@ -89,25 +87,6 @@ def keys(command: click.Command) -> dict[str, click.Option | click.Argument]:
     return found
 
 
-def resolved(ctx: click.Context) -> str:
-    """What a command was called with, flags, file and defaults together, as a settings file.
-
-    Args:
-        ctx: of the running command.
-
-    Returns:
-        TOML; given again by --config it is the same call.
-    """
-    table = {}
-    for key, option in keys(ctx.command).items():
-        value = ctx.params.get(str(option.name))
-        if value is None or value == () or value == {}:
-            continue
-        shown = masked(value) if key == "storage" else _told(value)
-        table[key] = masked_if_url(shown) if isinstance(shown, str) else shown  # published, unlike passwords
-    return tomli_w.dumps({str(ctx.command.name): table})
-
-
 def _given(value: Any) -> list[str]:
     """Of an option that may come more than once: a list, a table as NAME=VALUE, or one value."""
     if isinstance(value, Mapping):
@@ -119,17 +98,6 @@ def _plain(path: Path, key: str, value: Any) -> Any:
     if isinstance(value, list | Mapping):
         raise BadOption(f"--config {path}: {key} = {value!r}; give one value")
     return value if isinstance(value, bool) else str(value)
-
-
-def _told(value: Any) -> Any:
-    """As the flag takes it."""
-    if isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return [f"{name}={amount:g}" for name, amount in value.items()]
-    if isinstance(value, tuple):
-        return ":".join(map(str, value))
-    return str(value)
 
 
 def _unknown(name: str, known: list[str], what: str) -> str:

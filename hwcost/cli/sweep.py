@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import click
 
 from hwcost.cli.network import find_recipe
 from hwcost.cli.options import Telling, on_a_part, that_tells
-from hwcost.cli.settings import resolved
+from hwcost.cli.settings import keys
 from hwcost.errors import BadOption
-from hwcost.search import Share
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.finish import finish
 from hwcost.sweep.process_pool import Workers
 from hwcost.sweep.progress import watch
+from hwcost.sweep.provenance import command_line
 from hwcost.sweep.run import run
-from hwcost.sweep.settings import Sweep
-
-
-def _bits(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    try:
-        low, high = (int(part) for part in value.split(":"))
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{value!r}: give the smallest and the largest width, e.g. 2:8.", ctx, param
-        ) from error
-    return low, high
-
-
-def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
-    try:
-        return {name: float(most) for name, most in (value.split("=") for value in values)}
-    except ValueError as error:
-        raise click.BadParameter(f"{', '.join(values)}: give RESOURCE=MOST, e.g. LUT=20000.", ctx, param) from error
+from hwcost.sweep.settings import Settings
 
 
 @click.command("sweep")
@@ -49,7 +33,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 @click.option(
     "--sampler", help="greybox (with --bits), tpe, nsga2, gp, random or grid.  [default: greybox with --bits, else tpe]"
 )
-@click.option("--bits", callback=_bits, metavar="LOW:HIGH", help="Search every width by itself, e.g. 2:8.")
+@click.option("--bits", metavar="LOW:HIGH", help="Search every width by itself, e.g. 2:8.")
 @click.option(
     "--warm",
     type=click.IntRange(min=1),
@@ -83,9 +67,7 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     metavar="EPOCHS",
     help="At the very end the front trains on with the validation samples too, for what is deployed.",
 )
-@click.option(
-    "--limit", "limits", multiple=True, callback=_limits, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000."
-)
+@click.option("--limit", multiple=True, metavar="RESOURCE=MOST", help="With --bits, e.g. LUT=20000.")
 @on_a_part
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at once, a process for each."
@@ -108,34 +90,18 @@ def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 @click.option(
     "--accelerator", default="cpu", show_default=True, metavar="NAME", help="Where to train: cpu, cuda, cuda:1, mps."
 )
-@click.option("--watch", "growing", is_flag=True, help="Write the page after every trial; it loads itself again.")
+@click.option("--watch", is_flag=True, help="Write the page after every trial; it loads itself again.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: how it ended, as JSON.")
 @that_tells("epoch")
 def sweep_command(
     recipe: str,
-    trials: int,
     out: Path | None,
-    data: Path | None,
-    seed: int,
-    sampler: str | None,
-    bits: tuple[int, int] | None,
-    warm: int | None,
-    ramp: int | None,
     polish: int,
     repeat: int,
     refit: int,
-    limits: dict[str, float],
-    part: str | None,
-    fps: float | None,
-    clock_mhz: float | None,
-    jobs: int,
-    storage: str | None,
-    artifacts: str | None,
-    heartbeat: int,
-    accelerator: str,
-    growing: bool,
     as_json: bool,
     telling: Telling,
+    **settings: object,
 ) -> None:
     """Search bit-widths and budgets for RECIPE; write a Pareto report.
 
@@ -163,40 +129,40 @@ def sweep_command(
       hwcost sweep digits --bits 2:8 --warm 4 --limit LUT=8000
       hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
     """
-    if (storage is None) != (artifacts is None):
-        raise BadOption("sweep: --storage and --artifacts go together: figures into the one, weights into the other")
-    if telling.verbose and jobs > 1:
-        raise BadOption("sweep: --verbose shows the epochs of this process; leave --jobs out")
     loaded = find_recipe(recipe)
-    plan = Sweep(
-        recipe=loaded,
-        reference=recipe,
-        out=out or Path("reports") / loaded.name,
-        data=data,
-        seed=seed,
-        sampler=sampler,
-        bits=bits,
-        warm=warm,
-        ramp=ramp,
-        limits=limits,
-        device=part,
-        fps=fps,
-        clock_mhz=clock_mhz,
-        accelerator=accelerator,
-        share=None if storage is None else Share(storage, str(artifacts), heartbeat),
-        configuration=resolved(click.get_current_context()),
-    )
-    with watch(trials, warm or loaded.training.epochs, quiet=telling.quiet, verbose=telling.verbose) as listener:
-        add = partial(run, plan, trials, listener, polish=polish, repeat=repeat, refit=refit, watch=growing)
-        if jobs == 1:
-            outcome = add()
-        else:
-            with Workers(jobs, plan, find_recipe) as crew:
-                outcome = add(crew=crew)
+    plan = chosen({**settings, "recipe": recipe, "out": out or Path("reports") / loaded.name})
+    if telling.verbose and plan.jobs > 1:
+        raise BadOption("sweep: --verbose shows the epochs of this process; leave --jobs out")
+    experiment = Experiment(loaded, plan)
+    epochs = plan.warm or loaded.training.epochs
+    with ExitStack() as open_until_done:
+        listener = open_until_done.enter_context(
+            watch(plan.trials, epochs, quiet=telling.quiet, verbose=telling.verbose)
+        )
+        crew = open_until_done.enter_context(Workers(plan, find_recipe)) if plan.jobs > 1 else None
+        outcome = run(experiment, listener, crew)
+        if (polish or repeat or refit) and not outcome.interrupted:
+            outcome = finish(experiment, polish=polish, repeat=repeat, refit=refit, listener=listener, crew=crew)
     if as_json:
         click.echo(json.dumps({**asdict(outcome), "page": str(outcome.page)}, indent=2))
     else:
         click.echo(f"{outcome.finished} trials, {outcome.front} on the front -> {outcome.page}")
     if outcome.interrupted:
-        click.echo(f"interrupted; everything finished is kept, continue with: {plan.command}", err=True)
+        click.echo(f"interrupted; everything finished is kept, continue with: {command_line()}", err=True)
         sys.exit(130)
+
+
+def chosen(given: Mapping[str, object]) -> Settings:
+    """The settings of a sweep from the parameters of its command.
+
+    Raises:
+        BadOption: a value that makes no sense.
+    """
+    others = ("polish", "repeat", "refit", "json", "quiet", "verbose")
+    options = {key: str(option.name) for key, option in keys(sweep_command).items() if key not in others}
+    return Settings.from_dict({key: _plain(given[name]) for key, name in options.items()})
+
+
+def _plain(value: object) -> object:
+    """A value of an option as `Settings.from_dict` takes it."""
+    return (list(value) or None) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value

@@ -15,6 +15,7 @@ from hwcost.pareto import Floats, hypervolume
 from hwcost.report.axes import accuracy_axis, cost_axis
 from hwcost.report.files import replace_files
 from hwcost.report.page import rendered
+from hwcost.report.schema import RunRecord
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
 
@@ -116,7 +117,7 @@ def _each(names: Iterable[object]) -> str:
     return ", ".join(dict.fromkeys(str(name) for name in names if name))
 
 
-_DEFINITION: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+_DEFINITION: Mapping[str, Callable[[RunRecord], object]] = {
     "data": lambda run: f"{run['data'].get('name')} {run['data'].get('fingerprint')}",
     "part": lambda run: run["device"].get("name"),
     "clock": lambda run: run["device"].get("clock_mhz"),
@@ -137,13 +138,16 @@ def grouped(studies: Mapping[str, Study]) -> list[Method]:
     ]
 
 
-def _key(run: Mapping[str, Any]) -> tuple[str, ...]:
+def _key(run: RunRecord) -> tuple[str, ...]:
     bits, limits = run.get("bits"), run.get("limits") or {}
     return (
         str(run["recipe"]),
         str(run["sampler"]),
         "" if not bits else "widths {}:{}".format(*bits),
-        *("" if not run.get(name) else f"{name} {run[name]:g}" for name in ("warm", "ramp")),
+        *(
+            "" if not epochs else f"{name} {epochs:g}"
+            for name, epochs in (("warm", run.get("warm")), ("ramp", run.get("ramp")))
+        ),
         " ".join(f"{name}<={limit:g}" for name, limit in limits.items()),
         str(run["device"].get("name", "")),
     )

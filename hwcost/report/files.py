@@ -19,6 +19,7 @@ from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_f
 from hwcost.report.page import html, markdown
 from hwcost.report.parallel_figure import parallel_figure
 from hwcost.report.progress_figures import hypervolume_course, progress_figures
+from hwcost.report.schema import FrontRecord
 from hwcost.report.study import COSTS, Study, read_study
 from hwcost.report.style import Drawing, house_style, picture
 
@@ -113,7 +114,7 @@ def trials_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else [*_SCALARS, "on_front", "error"])
 
 
-def front_record(study: Study) -> dict[str, Any]:
+def front_record(study: Study) -> FrontRecord:
     """The content of front.json: objectives, marks, hypervolume, and every front point with layers and epochs."""
     numbers = study.complete["number"]
     keys = [name for name in _SCALARS if name != "state"] + ["params", "layers", "epochs"]
@@ -121,7 +122,7 @@ def front_record(study: Study) -> dict[str, Any]:
     course = hypervolume_course(study)
     return {
         "study": study.run["study"],
-        "objectives": [{"name": name, "direction": direction} for name, direction in study.objectives],
+        "objectives": [{"name": one["name"], "direction": one["direction"]} for one in study.run["objectives"]],
         "finished": len(study.complete),
         "hypervolume": float(course[-1]) if len(course) else None,
         "marks": [{"number": int(numbers[m.row]), "names": list(asdict(m)["names"])} for m in study.marks],

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwcost.report.layer_figures import training_trial
+from hwcost.report.schema import RunRecord
 from hwcost.report.study import COSTS, DROPS, RESOURCES, Study
 from hwcost.report.style import Drawing, inline_svg
 
@@ -159,7 +160,7 @@ def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:_FEW])) + more
 
 
-def _provenance(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _provenance(run: RunRecord) -> list[tuple[str, str]]:
     data, device = run["data"], run["device"]
     parts = [f"{count(data[k])} {k}" for k in ("train", "validation", "test") if data.get(k) is not None]
     print_of = data.get("fingerprint") or "not recorded"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from hwcost.errors import BadStudy
 from hwcost.pareto import Floats, cheapest_within, knee, non_dominated
 from hwcost.report.checks import check_details, nested
+from hwcost.report.schema import RunRecord
 
 RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 COSTS = (*RESOURCES, "cycles")
@@ -21,10 +22,10 @@ DROPS = (0.005, 0.01, 0.02)
 
 _NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "LUT_measured")
 _NEEDED = ("number", "state")
-_RUN: dict[str, Any] = {
-    "hwcost": str, "study": str, "recipe": str, "command": str, "seed": int, "versions": Mapping, "device": Mapping,
-    "float": Mapping, "objectives": (list, tuple), "data": Mapping, "sampler": str, "started": str, "machine": str,
+_KINDS: dict[str, Any] = {
+    "seed": int, "versions": Mapping, "device": Mapping, "float": Mapping, "objectives": (list, tuple), "data": Mapping,
 }  # fmt: skip
+"""Required keys of run.json that are no text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Study:
         marks: knee and cheapest points, cheapest first; only points that fit the part are candidates.
     """
 
-    run: Mapping[str, Any]
+    run: RunRecord
     trials: pd.DataFrame
     complete: pd.DataFrame
     objectives: tuple[tuple[str, str], ...]
@@ -77,7 +78,7 @@ class Study:
 
     def budget(self, resource: str) -> float:
         """How much of a resource the part has; NaN if unknown or not a resource of a part."""
-        return _number(self.run["device"].get(resource)) if resource in RESOURCES else math.nan
+        return _number(dict(self.run["device"]).get(resource)) if resource in RESOURCES else math.nan
 
     def column(self, name: str, frame: pd.DataFrame | None = None) -> Floats:
         """A column of numbers of `complete` (or of `frame`)."""
@@ -104,10 +105,11 @@ def _number(value: object) -> float:
 
 
 def _check_run(run: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    for key, kind in _RUN.items():
+    needed = [key for key in RunRecord.__annotations__ if key in RunRecord.__required_keys__]
+    for key in needed:
         if key not in run:
-            raise BadStudy(f"report: run has no {key!r}; it needs {', '.join(_RUN)}")
-        if not isinstance(run[key], kind) or isinstance(run[key], bool):
+            raise BadStudy(f"report: run has no {key!r}; it needs {', '.join(needed)}")
+        if not isinstance(run[key], _KINDS.get(key, str)) or isinstance(run[key], bool):
             raise BadStudy(f"report: run[{key!r}] is {run[key]!r}, of the wrong type")
     check_details(run)
     objectives: list[tuple[str, str]] = []
@@ -228,4 +230,6 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     complete["on_front"] = non_dominated(complete[names].to_numpy(dtype=float), [how for _, how in objectives])
     cost = _main_cost(complete, objectives)
     marks = _marks(complete, cost, _number(run["float"].get("validation")))
-    return Study(run=run, trials=table, complete=complete, objectives=objectives, cost=cost, marks=marks)
+    return Study(
+        run=cast(RunRecord, run), trials=table, complete=complete, objectives=objectives, cost=cost, marks=marks
+    )

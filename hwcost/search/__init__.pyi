@@ -2,6 +2,7 @@ from .protocol import COLUMNS as COLUMNS
 from .protocol import Crew as Crew
 from .protocol import Objective as Objective
 from .protocol import Outcome as Outcome
+from .protocol import Params as Params
 from .protocol import RunEnd as RunEnd
 from .protocol import Suggestion as Suggestion
 from .samplers.choose import NSGA2_POPULATION as NSGA2_POPULATION
@@ -15,8 +16,11 @@ from .storage.local import open_study as open_study
 from .storage.masking import masked as masked
 from .storage.masking import masked_command as masked_command
 from .storage.shared import MARK as MARK
+from .storage.shared import REMEDY as REMEDY
 from .storage.shared import join_study as join_study
 from .storage.shared import lead_study as lead_study
 from .storage.shared_study import Share as Share
 from .study import Study as Study
+from .study_spec import Identity as Identity
+from .study_spec import StudySpec as StudySpec
 from .trial_plan import RETRIES as RETRIES

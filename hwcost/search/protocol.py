@@ -10,6 +10,9 @@ from typing import Any, Literal, Protocol
 
 from hwcost.errors import BadOption
 
+Params = Mapping[str, Any]
+"""Parameters of a trial: name -> the value that its distribution gave, a number, text, or any categorical choice."""
+
 COLUMNS = ("number", "state", "seed", "seconds", "reason", "params")
 
 
@@ -47,7 +50,7 @@ class Suggestion:
     """
 
     number: int
-    params: Mapping[str, Any]
+    params: Params
     seed: int
     parent: int | None = None
     polish: int = 0

@@ -10,14 +10,14 @@ from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
-from hwcost.search.nearest_trial import check_ordered, nearest
-from hwcost.search.protocol import Crew, Objective, Outcome, RunEnd, Suggestion, checked
-from hwcost.search.samplers.choose import Prices, make_sampler, seeds_of
+from hwcost.search.nearest_trial import nearest
+from hwcost.search.protocol import Crew, Outcome, RunEnd, Suggestion, checked
+from hwcost.search.samplers.choose import make_sampler, seeds_of
+from hwcost.search.study_spec import StudySpec
 from hwcost.search.table import table
 from hwcost.search.trial_plan import RETRIES, Plan, interrupted, plan_of
 
@@ -35,28 +35,11 @@ def _next_place(trials: Sequence[FrozenTrial]) -> int:
 class Study:
     """An open study; made by `open_study`."""
 
-    def __init__(
-        self,
-        load: Callable[[], optuna.Study],
-        *,
-        objectives: Sequence[Objective],
-        seed: int,
-        sampler: str,
-        space: Mapping[str, BaseDistribution],
-        anchors: Sequence[Mapping[str, Any]],
-        prices: Prices | None = None,
-        warm: bool = False,
-    ) -> None:
-        if warm:
-            check_ordered(space)
-        self._warm = warm
-        self._load = load
-        self._objectives = tuple(objectives)
-        self._seed = seed
-        self._sampler = sampler
-        self._prices = prices
-        self._space = {name: space[name] for name in sorted(space)}  # the order decides who draws which random number
-        self._anchors = [dict(anchor) for anchor in anchors]
+    def __init__(self, load: Callable[[], optuna.Study], spec: StudySpec) -> None:
+        self._load, self._spec = load, spec
+        self._space = {
+            name: spec.space[name] for name in sorted(spec.space)
+        }  # the order decides who draws which number
         self._study = load()
         self._bury()
 
@@ -123,7 +106,7 @@ class Study:
         trials = self._trials()
         number, place = len(trials), _next_place(trials)
         record = {"attributes": dict(outcome.attributes), "seconds": seconds}
-        values = checked(outcome, self._objectives)
+        values = checked(outcome, self._spec.objectives)
         try:
             finished = create_trial(
                 values=values,
@@ -155,7 +138,7 @@ class Study:
     def frame(self) -> pd.DataFrame:
         """The study as a table: see `hwcost.search.table`."""
         lost = {trial.number for trial in self._trials() if interrupted(trial) and self._deaths(trial) > RETRIES}
-        return table(self._trials(), objectives=self._objectives, seed=self._seed, space=self._space, lost=lost)
+        return table(self._trials(), self._spec, lost=lost)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
@@ -200,7 +183,7 @@ class Study:
 
     def _fresh(self, trials: Sequence[FrozenTrial]) -> Plan:
         place = _next_place(trials)
-        return Plan(place, 0, self._anchors[place] if place < len(self._anchors) else {})
+        return Plan(place, 0, dict(self._spec.anchors[place]) if place < len(self._spec.anchors) else {})
 
     def _one(self, objective: Callable[[Suggestion], Outcome], failures: tuple[type[HwcostError], ...]) -> None:
         self._evaluate(objective, *self._ask(), failures)
@@ -254,13 +237,13 @@ class Study:
 
     def _drawn(self, place: int, ask: Callable[[], Trial]) -> tuple[Trial, Suggestion]:
         """The trial of a place, its parameters drawn by the sampler of that place."""
-        seed, sampler_seed = seeds_of(self._seed, place)
-        self._study.sampler = make_sampler(self._sampler, sampler_seed, self._space, self._prices)
+        seed, sampler_seed = seeds_of(self._spec.seed, place)
+        self._study.sampler = make_sampler(self._spec.sampler, sampler_seed, self._space, self._spec.prices)
         trial = ask()
         for name, choices in self._space.items():
             trial._suggest(name, choices)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
-        parent, coarser = nearest(trial.params, self._trials(), self._space) if self._warm else (None, 0.0)
+        parent, coarser = nearest(trial.params, self._trials(), self._space) if self._spec.warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
         return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser)
 
@@ -278,7 +261,7 @@ class Study:
         try:
             if isinstance(result, Exception):
                 raise result
-            values = checked(result, self._objectives)
+            values = checked(result, self._spec.objectives)
         except Exception as error:
             settle(None, reason=f"{type(error).__name__}: {error}")
             if isinstance(error, failures):
@@ -287,7 +270,7 @@ class Study:
         attributes = dict(result.attributes)
         wrong = [
             f"{entry.name} = {value}"
-            for entry, value in zip(self._objectives, values, strict=True)
+            for entry, value in zip(self._spec.objectives, values, strict=True)
             if not math.isfinite(value)
         ]
         if wrong:

@@ -9,30 +9,25 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from hwcost.search.protocol import COLUMNS, Objective
+from hwcost.search.protocol import COLUMNS
 from hwcost.search.samplers.choose import seeds_of
+from hwcost.search.study_spec import StudySpec
 from hwcost.search.trial_plan import RETRIES, interrupted, plan_of, record_of
 
 
-def table(
-    trials: Sequence[FrozenTrial],
-    *,
-    objectives: Sequence[Objective],
-    seed: int,
-    space: Collection[str],
-    lost: Collection[int],
-) -> pd.DataFrame:
-    """Trials as they stand.
+def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[int]) -> pd.DataFrame:
+    """Collect trials in a table.
 
     Args:
         trials: of a study, in any state.
-        objectives, seed, space: of the study.
-        lost: numbers of the trials whose process died so often that they are given up.
+        spec: of the study.
+        lost: numbers of the trials that are given up because their process died too often.
 
     Returns:
         One row per trial: number, state ("COMPLETE", "FAIL", "RUNNING"), seed, seconds, reason (of a failure),
         params (a dict), one column per objective, one per attribute (nested lists and dicts stay whole).
     """
+    objectives = [objective.name for objective in spec.objectives]
     latest = {plan_of(trial).place: trial.number for trial in trials}
     rows = []
     for trial in trials:
@@ -44,14 +39,14 @@ def table(
             **record.get("attributes", {}),
             "number": trial.number,
             "state": trial.state.name,
-            "seed": seeds_of(seed, plan.place)[0],
+            "seed": seeds_of(spec.seed, plan.place)[0],
             "seconds": record.get("seconds", math.nan),
             "reason": _reason(trial, record, latest[plan.place], given_up=trial.number in lost),
-            "params": {name: trial.params[name] for name in space if name in trial.params},
-            **dict(zip((objective.name for objective in objectives), values, strict=True)),
+            "params": {name: trial.params[name] for name in sorted(spec.space) if name in trial.params},
+            **dict(zip(objectives, values, strict=True)),
         }
         rows.append(row)
-    names = [*COLUMNS, *(objective.name for objective in objectives)]
+    names = [*COLUMNS, *objectives]
     names += dict.fromkeys(name for row in rows for name in row if name not in names)
     return pd.DataFrame(rows, columns=names)
 

@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from hwcost.errors import HwcostError
-from hwcost.pareto import hypervolume, non_dominated
+from hwcost.pareto import Floats, hypervolume
 from hwcost.search import Study, Suggestion
-from hwcost.sweep.settings import Sweep
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.standing import points, standing
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, whole, write_json
 from hwcost.sweep.trial import POLISHING, design, run_trial, within_memory
 from hwcost.train.data import Data
 from hwcost.train.loop import Epoch, evaluate, fit
 
-Floats = NDArray[np.float64]
-
 TESTED, REPEATED, REFIT = "test.json", "repeats.json", "refit.json"
 
 
-@dataclass(frozen=True)
-class Standing:
-    """Where a study stands: the non-dominated trials, as rows of its table."""
-
-    finished: int
-    front: list[dict[str, Any]]
-
-
-def standing(study: Study, sweep: Sweep) -> Standing:
-    """By the objectives on validation data."""
-    rows = [named(row) for row in study.frame().to_dict("records") if row["state"] == "COMPLETE"]
-    if not rows:
-        return Standing(0, [])
-    keep = non_dominated(_points(rows, sweep), [objective.direction for objective in sweep.objectives])
-    return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept])
-
-
-def _points(rows: list[dict[str, Any]], sweep: Sweep) -> Floats:
-    return np.array([[row[objective.name] for objective in sweep.objectives] for row in rows], dtype=float)
-
-
-def named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    """A row of a table with names as text."""
-    return {str(name): value for name, value in row.items()}
-
-
-def survivors(front: list[dict[str, Any]], sweep: Sweep, rung: int) -> list[dict[str, Any]]:
+def survivors(front: list[dict[str, Any]], experiment: Experiment, rung: int) -> list[dict[str, Any]]:
     """Who trains on: at rung 1 the whole front, at each next one half as many, those that alone cover the most.
 
     Source: successive halving (Jamieson and Talwalkar, AISTATS 2016), ranked by exclusive hypervolume, as in SMS-EMOA
@@ -60,12 +32,12 @@ def survivors(front: list[dict[str, Any]], sweep: Sweep, rung: int) -> list[dict
 
     Args:
         front: rows of the non-dominated trials, distinct widths or not: of equal widths the latest goes on.
-        sweep: for its objectives.
+        experiment: for its objectives.
         rung: from 1.
     """
     latest = {str(sorted(row["params"].items())): row for row in front}
     rows = list(latest.values())
-    alone = _alone(_points(rows, sweep), [objective.direction for objective in sweep.objectives])
+    alone = _alone(points(rows, experiment), [objective.direction for objective in experiment.objectives])
     order = sorted(range(len(rows)), key=lambda at: (-alone[at], at))
     return [rows[at] for at in sorted(order[: ceil(len(rows) / 2 ** (rung - 1))])]
 
@@ -86,22 +58,22 @@ def _alone(points: Floats, directions: Sequence[str]) -> list[float]:
     ]
 
 
-def test_front(sweep: Sweep, data: Data, study: Study) -> None:
+def measure_on_test(experiment: Experiment, data: Data, study: Study) -> None:
     """Test accuracy of the trials on the front, chosen by validation; of no other trial, and of each once."""
-    tested = recorded(sweep.out / TESTED)
-    for row in standing(study, sweep).front:
+    tested = recorded(experiment.settings.out / TESTED)
+    for row in standing(study, experiment).front:
         number = int(row["number"])
         if str(number) in tested:
             continue
         study.fetch(number)
-        net = design(sweep, row["params"], data, int(row["seed"])).net
-        restore_net(net, checkpoint(sweep.out, number))
-        tested[str(number)] = evaluate(net, data.test, task=sweep.recipe.task)
-        write_json(sweep.out / TESTED, tested)
+        net = design(experiment, row["params"], data, int(row["seed"])).net
+        restore_net(net, checkpoint(experiment.settings.out, number))
+        tested[str(number)] = evaluate(net, data.test, task=experiment.recipe.task)
+        write_json(experiment.settings.out / TESTED, tested)
 
 
 def repeat_front(
-    sweep: Sweep,
+    experiment: Experiment,
     data: Data,
     study: Study,
     times: int,
@@ -115,32 +87,32 @@ def repeat_front(
     is written at once and made only once.
 
     Args:
-        sweep, data, study: as in `test_front`.
+        experiment, data, study: as in `measure_on_test`.
         times: repetitions wanted of each trial, with those on record.
         failures: errors that are recorded and survived.
         on_epoch: called with each finished epoch.
     """
-    done = recorded(sweep.out / REPEATED)
-    for row in standing(study, sweep).front:
+    done = recorded(experiment.settings.out / REPEATED)
+    for row in standing(study, experiment).front:
         number, runs = int(row["number"]), list(done.get(str(row["number"]), []))
         while len(runs) < times:
-            suggestion = _repetition(sweep, row, len(runs) + 1)
+            suggestion = _repetition(experiment, row, len(runs) + 1)
             if suggestion.parent is not None:
                 study.fetch(suggestion.parent)
             figures: dict[str, Any] = {"seed": suggestion.seed, "accuracy": None, "test_accuracy": None}
             try:
-                outcome, trial = run_trial(sweep, data, suggestion, on_epoch)
+                outcome, trial = run_trial(experiment, data, suggestion, on_epoch)
                 figures["accuracy"] = outcome.attributes["accuracy"]
-                figures["test_accuracy"] = evaluate(trial.net, data.test, task=sweep.recipe.task)
+                figures["test_accuracy"] = evaluate(trial.net, data.test, task=experiment.recipe.task)
             except failures as error:
                 figures["error"] = f"{type(error).__name__}: {error}"
             runs.append(figures)
             done[str(number)] = runs
-            write_json(sweep.out / REPEATED, done)
+            write_json(experiment.settings.out / REPEATED, done)
 
 
 def refit_front(
-    sweep: Sweep,
+    experiment: Experiment,
     data: Data,
     study: Study,
     epochs: int,
@@ -152,28 +124,28 @@ def refit_front(
     Each is written at once, and made again only for another number of epochs.
 
     Args:
-        sweep, data, study, failures, on_epoch: as in `repeat_front`.
+        experiment, data, study, failures, on_epoch: as in `repeat_front`.
         epochs: of each.
     """
-    done = recorded(sweep.out / REFIT)
-    for row in standing(study, sweep).front:
+    done = recorded(experiment.settings.out / REFIT)
+    for row in standing(study, experiment).front:
         number = int(row["number"])
         if done.get(str(number), {}).get("epochs") == epochs:
             continue
         study.fetch(number)
         figures: dict[str, Any] = {"epochs": epochs, "test_accuracy": None}
         try:
-            net = refit(sweep, data, row, epochs, on_epoch)
-            save_net(net, checkpoint(sweep.out, number, refit=True))
-            figures["test_accuracy"] = evaluate(net, data.test, task=sweep.recipe.task)
+            net = refit(experiment, data, row, epochs, on_epoch)
+            save_net(net, checkpoint(experiment.settings.out, number, refit=True))
+            figures["test_accuracy"] = evaluate(net, data.test, task=experiment.recipe.task)
         except failures as error:
             figures["error"] = f"{type(error).__name__}: {error}"
         done[str(number)] = figures
-        write_json(sweep.out / REFIT, done)
+        write_json(experiment.settings.out / REFIT, done)
 
 
 def refit(
-    sweep: Sweep,
+    experiment: Experiment,
     data: Data,
     row: Mapping[str, Any],
     epochs: int,
@@ -185,22 +157,22 @@ def refit(
     of trials that train on (`hwcost.sweep.trial.POLISHING`).
 
     Args:
-        sweep, data: of the trial.
+        experiment, data: of the trial.
         row: of the trial in the table of its study.
         epochs: at least 1.
         on_epoch: called with each finished epoch, whose accuracy is on samples that were trained on.
     """
-    net = design(sweep, row["params"], data, int(row["seed"])).net
-    restore_net(net, checkpoint(sweep.out, int(row["number"])))
-    training = sweep.recipe.training
+    net = design(experiment, row["params"], data, int(row["seed"])).net
+    restore_net(net, checkpoint(experiment.settings.out, int(row["number"])))
+    training = experiment.recipe.training
     settings = replace(training, epochs=epochs, lr=POLISHING * training.lr, settle=1.0)
     with within_memory(f"trial {row['number']}, refit"):
-        fit(net, data.all_but_test(), settings, seed=int(row["seed"]), task=sweep.recipe.task, on_epoch=on_epoch)
+        fit(net, data.all_but_test(), settings, seed=int(row["seed"]), task=experiment.recipe.task, on_epoch=on_epoch)
     return net
 
 
-def _repetition(sweep: Sweep, row: Mapping[str, Any], at: int) -> Suggestion:
-    from_itself = sweep.warm is not None and whole(row, "ramp_epoch") is not None
+def _repetition(experiment: Experiment, row: Mapping[str, Any], at: int) -> Suggestion:
+    from_itself = experiment.settings.warm is not None and whole(row, "ramp_epoch") is not None
     return Suggestion(
         number=int(row["number"]),
         params=row["params"],

@@ -1,12 +1,15 @@
-"""The float network of a study: the accuracy to hold on to, trained once and tested once."""
+"""The float network of a study: the accuracy to hold on to, trained once and measured on test data once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
-from hwcost.sweep.settings import Sweep
+from hwcost.errors import BadStudy
+from hwcost.report.schema import FloatRecord
+from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, write_json
 from hwcost.train.data import Data
 from hwcost.train.loop import Epoch, evaluate, fit
@@ -14,28 +17,41 @@ from hwcost.train.loop import Epoch, evaluate, fit
 FLOAT = "float.json"
 
 
-def float_baseline(sweep: Sweep, data: Data, on_epoch: Callable[[Epoch], None] | None = None) -> dict[str, float]:
-    """Validation accuracy of the float network, trained once per study with the settings of every trial."""
-    path = sweep.out / FLOAT
+def float_baseline(experiment: Experiment, data: Data, on_epoch: Callable[[Epoch], None] | None = None) -> FloatRecord:
+    """Train the float network, once per study and with the settings of every trial; its validation accuracy."""
+    path = experiment.settings.out / FLOAT
     if path.exists():
-        return read_json(path)
-    torch.manual_seed(sweep.seed)
-    net = sweep.network(None)
-    task = sweep.recipe.task
-    fit(net, data, sweep.recipe.training, seed=sweep.seed, task=task, on_epoch=on_epoch)
-    save_net(net, checkpoint(sweep.out, None))
-    figures = {"validation": evaluate(net, data.validation, task=task)}
+        return _recorded(path)
+    torch.manual_seed(experiment.settings.seed)
+    net = experiment.float_network()
+    task = experiment.recipe.task
+    fit(net, data, experiment.recipe.training, seed=experiment.settings.seed, task=task, on_epoch=on_epoch)
+    save_net(net, checkpoint(experiment.settings.out, None))
+    figures: FloatRecord = {"validation": evaluate(net, data.validation, task=task)}
     write_json(path, figures)
     return figures
 
 
-def test_baseline(sweep: Sweep, data: Data) -> dict[str, float]:
-    """Its figures with the test accuracy: touched once, when the search is over."""
-    path = sweep.out / FLOAT
-    figures = read_json(path)
+def measure_baseline_on_test(experiment: Experiment, data: Data) -> FloatRecord:
+    """Add the test accuracy of the float network, which is measured once, when the search is over."""
+    path = experiment.settings.out / FLOAT
+    figures = _recorded(path)
     if "test" not in figures:
-        net = sweep.network(None)
-        restore_net(net, checkpoint(sweep.out, None))
-        figures["test"] = evaluate(net, data.test, task=sweep.recipe.task)
+        net = experiment.float_network()
+        restore_net(net, checkpoint(experiment.settings.out, None))
+        figures["test"] = evaluate(net, data.test, task=experiment.recipe.task)
         write_json(path, figures)
     return figures
+
+
+def _recorded(path: Path) -> FloatRecord:
+    known = read_json(path)
+    found: FloatRecord = {}
+    try:
+        if "validation" in known:
+            found["validation"] = float(known["validation"])
+        if "test" in known:
+            found["test"] = float(known["test"])
+    except (TypeError, ValueError) as error:
+        raise BadStudy(f"{path}: garbled ({error}); restore it, or start a study in another folder") from error
+    return found

@@ -8,21 +8,22 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType, TracebackType
-from typing import Any
 
 import torch
 
 from hwcost.errors import HwcostError
 from hwcost.search import Outcome, Suggestion
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Recipe
-from hwcost.sweep.run import Listener, evaluated
-from hwcost.sweep.settings import Sweep
+from hwcost.sweep.settings import Settings
+from hwcost.sweep.trial import evaluated
 from hwcost.train.loop import Epoch
 
 GRACE_S = 10.0
@@ -33,19 +34,16 @@ Find = Callable[[str], Recipe]
 
 
 class Workers:
-    """So many processes, each with the recipe and the data of a sweep; a `hwcost.search.Crew`.
+    """Processes that each have the recipe and the data of a sweep; a `hwcost.search.Crew`.
 
     Args:
-        count: of processes.
-        sweep: what they train; its recipe is found again by its reference in each process.
-        find: how.
+        settings: of the sweep; `jobs` is the number of processes, and each finds the recipe again by its reference.
+        find: reference -> recipe.
     """
 
-    def __init__(self, count: int, sweep: Sweep, find: Find) -> None:
-        self.size = count
-        self._settings = {
-            name: value for name, value in vars(sweep).items() if name != "recipe"
-        }  # a recipe is made of functions, which do not travel
+    def __init__(self, settings: Settings, find: Find) -> None:
+        self.size = settings.jobs
+        self._settings = settings
         self._find = find
         self._idle: list[_Worker] = []
         self._busy: dict[int, _Worker] = {}
@@ -121,11 +119,11 @@ def _go(number: int, frame: FrameType | None) -> None:
 
 
 class _Worker:
-    def __init__(self, find: Find, settings: Mapping[str, Any]) -> None:
+    def __init__(self, find: Find, settings: Settings) -> None:
         context = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
         self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
-            target=_work, args=(theirs, find, dict(settings), os.getpid()), daemon=True
+            target=_work, args=(theirs, find, settings, os.getpid()), daemon=True
         )
         self._process.start()
         theirs.close()  # so that its death is the end of the pipe
@@ -165,7 +163,7 @@ class _UntilOrphaned(Listener):
             os._exit(1)
 
 
-def _work(connection: Connection, find: Find, settings: dict[str, Any], parent: int) -> None:
+def _work(connection: Connection, find: Find, settings: Settings, parent: int) -> None:
     """Train what is sent until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that holds the study; it ends this one
     signal.signal(signal.SIGTERM, _go)
@@ -173,8 +171,8 @@ def _work(connection: Connection, find: Find, settings: dict[str, Any], parent: 
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
     try:
-        sweep = Sweep(recipe=find(settings["reference"]), **settings)
-        data = sweep.load()
+        experiment = Experiment.find(settings, find)
+        data = experiment.load()
     except Exception as error:  # whatever a user's recipe does, told with the first trial
         _tell(connection, error, waits=True)
         return
@@ -185,7 +183,7 @@ def _work(connection: Connection, find: Find, settings: dict[str, Any], parent: 
         except EOFError:
             return
         try:
-            result: Outcome | Exception = evaluated(sweep, data, suggestion, listener)
+            result: Outcome | Exception = evaluated(experiment, data, suggestion, listener)
         except Exception as error:  # a failed trial, which the study knows what to do with
             result = error
         _tell(connection, result)

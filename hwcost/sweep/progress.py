@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from hwcost.sweep.finalists import Standing
-from hwcost.sweep.run import Listener
+from hwcost.sweep.listener import Listener
+from hwcost.sweep.standing import Standing
 from hwcost.train.loop import Epoch
 
 

@@ -15,7 +15,7 @@ from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadStudy
 from hwcost.pareto import non_dominated
 from hwcost.search import Outcome, Prices, Suggestion
-from hwcost.sweep.settings import Sweep
+from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.study_files import checkpoint, read_json, save_net, write_json
 from hwcost.sweep.trial import Design, design, judged, within_memory
 from hwcost.sweep.warm_start import put_weights, start_from
@@ -66,7 +66,7 @@ class _Reached(Exception):
 
 
 def ramp(
-    sweep: Sweep,
+    experiment: Experiment,
     data: Data,
     prices: Prices,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -76,7 +76,7 @@ def ramp(
     """Train from the float network, every width from its largest on, while the weight of the cost grows.
 
     Args:
-        sweep: with its `ramp`, the epochs.
+        experiment: with its `ramp`, the epochs.
         data: training data for the steps, validation data for the accuracies.
         prices: the widths to learn, within their bounds, and the limits that a point must keep.
         on_epoch: called with each finished epoch.
@@ -88,15 +88,19 @@ def ramp(
     Raises:
         BadStudy: the float network's checkpoint is missing or broken. HwcostError: as `fit`.
     """
-    assert sweep.ramp is not None
-    trial = design(sweep, {}, data, sweep.seed)
-    start_from(trial.net, checkpoint(sweep.out, None))
+    assert experiment.settings.ramp is not None
+    trial = design(experiment, {}, data, experiment.settings.seed)
+    start_from(trial.net, checkpoint(experiment.settings.out, None))
     confine_widths(trial.net, prices.space)
     full = trial.estimate().total
     settings = replace(
-        sweep.recipe.training, epochs=sweep.ramp, lr=GENTLER * sweep.recipe.training.lr, settle=0.0, land=False
+        experiment.recipe.training,
+        epochs=experiment.settings.ramp,
+        lr=GENTLER * experiment.recipe.training.lr,
+        settle=0.0,
+        land=False,
     )
-    steps = sweep.ramp * data.train.steps(settings.batch)
+    steps = experiment.settings.ramp * data.train.steps(settings.batch)
     costs = {name: full[name] for name in prices.costs.values() if full[name] > 0}
     keeper = WeightedCost(costs, Ramp(FIRST, LAST, steps))
     epochs: list[Epoch] = []
@@ -106,7 +110,9 @@ def ramp(
         """Keep the weights of what is not beaten, and drop those of what is now."""
         epochs.append(epoch)
         archive[epoch.epoch] = _passed(trial, prices)
-        kept = {epoch.epoch} if until is not None else {epochs[at].epoch for at in _unbeaten(sweep, prices, epochs)}
+        kept = (
+            {epoch.epoch} if until is not None else {epochs[at].epoch for at in _unbeaten(experiment, prices, epochs)}
+        )
         for number in archive.keys() - kept:
             del archive[number]
         if on_epoch is not None:
@@ -118,31 +124,38 @@ def ramp(
     try:
         with within_memory("the ramp"):
             fit(
-                trial.net, data, settings, seed=sweep.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
-                task=sweep.recipe.task, on_epoch=offer,
-            )  # fmt: skip
+                trial.net,
+                data,
+                settings,
+                seed=experiment.settings.seed,
+                pipeline=trial.pipeline,
+                model=trial.model,
+                budget=keeper,
+                task=experiment.recipe.task,
+                on_epoch=offer,
+            )
     except _Reached:
         pass
     ends = [started, *(one.at for one in archive.values())]
     return [
-        _point(sweep, data, epochs[:number], one, since)
+        _point(experiment, data, epochs[:number], one, since)
         for (number, one), since in zip(archive.items(), ends, strict=False)
     ]
 
 
 def stored(
-    sweep: Sweep, data: Data, prices: Prices, on_epoch: Callable[[Epoch], None] | None = None
+    experiment: Experiment, data: Data, prices: Prices, on_epoch: Callable[[Epoch], None] | None = None
 ) -> list[tuple[Mapping[str, int], Outcome, float]]:
     """Widths, outcome and seconds of each point of a study's ramp, which is trained at the first call and then on disk.
 
     Raises:
         BadStudy: the folder cannot be written, or its record of the ramp is broken. HwcostError: as `ramp`.
     """
-    path = sweep.out / RECORD
+    path = experiment.settings.out / RECORD
     if not path.exists():
-        points = ramp(sweep, data, prices, on_epoch)
+        points = ramp(experiment, data, prices, on_epoch)
         for number, point in enumerate(points):
-            save_net(point.design.net, checkpoint(sweep.out, number))
+            save_net(point.design.net, checkpoint(experiment.settings.out, number))
         rows = [{"params": entry.params, "seconds": entry.seconds, **vars(entry.outcome)} for entry in points]
         write_json(path, {"points": rows})
     try:
@@ -155,30 +168,30 @@ def stored(
 
 
 def again(
-    sweep: Sweep, data: Data, prices: Prices, epoch: int, on_epoch: Callable[[Epoch], None] | None = None
+    experiment: Experiment, data: Data, prices: Prices, epoch: int, on_epoch: Callable[[Epoch], None] | None = None
 ) -> Point:
     """The point of an epoch once more.
 
     Raises:
         BadStudy: the ramp is shorter than that. Else as `ramp`.
     """
-    if sweep.ramp is None or epoch > sweep.ramp:
-        raise BadStudy(f"ramp: epoch {epoch} of {sweep.ramp}; the record of the study is garbled")
-    return ramp(sweep, data, prices, on_epoch, until=epoch)[0]
+    if experiment.settings.ramp is None or epoch > experiment.settings.ramp:
+        raise BadStudy(f"ramp: epoch {epoch} of {experiment.settings.ramp}; the record of the study is garbled")
+    return ramp(experiment, data, prices, on_epoch, until=epoch)[0]
 
 
-def _unbeaten(sweep: Sweep, prices: Prices, epochs: list[Epoch]) -> list[int]:
+def _unbeaten(experiment: Experiment, prices: Prices, epochs: list[Epoch]) -> list[int]:
     """Places of the epochs on the front of those that keep the limits."""
     fitting = [
         at for at, epoch in enumerate(epochs) if all(epoch.cost[name] <= most for name, most in prices.limits.items())
     ]
     figures = [
-        tuple({"accuracy": epochs[at].accuracy, **epochs[at].cost}[entry.name] for entry in sweep.objectives)
+        tuple({"accuracy": epochs[at].accuracy, **epochs[at].cost}[entry.name] for entry in experiment.objectives)
         for at in fitting
     ]
     if not figures:
         return []
-    unbeaten = non_dominated(np.array(figures, dtype=float), [entry.direction for entry in sweep.objectives])
+    unbeaten = non_dominated(np.array(figures, dtype=float), [entry.direction for entry in experiment.objectives])
     latest = {figures[place]: at for place, at in enumerate(fitting) if unbeaten[place]}
     return sorted(latest.values())
 
@@ -192,11 +205,13 @@ def _passed(trial: Design, prices: Prices) -> _Passed:
     )
 
 
-def _point(sweep: Sweep, data: Data, epochs: list[Epoch], passed: _Passed, since: float) -> Point:
+def _point(experiment: Experiment, data: Data, epochs: list[Epoch], passed: _Passed, since: float) -> Point:
     """Built as any other trial of these widths, so that it can be tested, verified and gone on from like one."""
-    trial = design(sweep, passed.params, data, sweep.seed)
+    trial = design(experiment, passed.params, data, experiment.settings.seed)
     with torch.no_grad():
         put_weights(trial.net, passed.state)
-    extra: dict[str, Any] = {"ramp_epoch": epochs[-1].epoch} | ({} if sweep.warm is None else {"parent": None})
-    outcome = judged(sweep, data, Suggestion(0, passed.params, sweep.seed), trial, epochs, extra)
+    extra: dict[str, Any] = {"ramp_epoch": epochs[-1].epoch} | (
+        {} if experiment.settings.warm is None else {"parent": None}
+    )
+    outcome = judged(experiment, data, Suggestion(0, passed.params, experiment.settings.seed), trial, epochs, extra)
     return Point(epochs[-1].epoch, passed.params, outcome, trial, passed.at - since)

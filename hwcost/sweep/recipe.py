@@ -18,11 +18,11 @@ from torch import nn
 
 from hwcost.errors import BadRecipe, HwcostError
 from hwcost.graph.ranges import Range
+from hwcost.search import Params as Params
 from hwcost.train.data import Data
 from hwcost.train.loop import Training
 from hwcost.train.task import CLASSIFICATION, Task
 
-Params = Mapping[str, Any]
 _Given = ParamSpec("_Given")
 _Got = TypeVar("_Got")
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from hwcost.search import RunEnd, join_study
-from hwcost.sweep.provenance import fingerprint_of
+from hwcost.errors import BadOption, BadStudy
+from hwcost.search import REMEDY, RunEnd, join_study
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.fingerprint import fingerprint_of, spec_of
+from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Recipe
-from hwcost.sweep.run import FAILURES, Listener, evaluated, meant_by, weights_of
-from hwcost.sweep.settings import Sweep
-from hwcost.sweep.trial import priced_space, rehearse
+from hwcost.sweep.session import weights_of
+from hwcost.sweep.settings import Settings
+from hwcost.sweep.torch_device import one_thread
+from hwcost.sweep.trial import FAILURES, evaluated, priced_space, rehearse
 
 
 def join(
@@ -41,30 +40,26 @@ def join(
         listener: told of the epochs.
 
     Raises:
-        BadStudy: the study cannot be reached, or code, data or settings here are not those of the sweep.
+        BadStudy: the study cannot be reached, or code, data or settings here are not those of the experiment.
     """
-    torch.set_num_threads(1)
-    with join_study(url, name, folder) as joined:
-        told = dict(joined.settings)
-        where, _ = artifacts or told.pop("artifacts"), told.pop("heartbeat_s")
-        told.pop("artifacts", None)
-        sweep = _sweep(told, find, recipe, folder, data)
-        loaded = sweep.load()
-        rehearse(sweep, loaded)
-        prices = priced_space(sweep, loaded)
-        fingerprint = fingerprint_of(sweep, loaded, shared=True)
-        study = joined.agree(where, files=weights_of(sweep), fingerprint=fingerprint, **meant_by(sweep, prices))
+    with one_thread(), join_study(url, name, folder) as joined:
+        experiment = Experiment.find(_settings(joined.settings, name, recipe, folder, data), find)
+        loaded = experiment.load()
+        rehearse(experiment, loaded)
+        fingerprint = fingerprint_of(experiment, loaded, shared=True)
+        spec = spec_of(experiment, fingerprint, priced_space(experiment, loaded))
+        study = joined.agree(spec, artifacts=artifacts or joined.artifacts, files=weights_of(folder))
         return study.work(
-            lambda suggestion: evaluated(sweep, loaded, suggestion, listener or Listener()),
+            lambda suggestion: evaluated(experiment, loaded, suggestion, listener or Listener()),
             on_trial=on_trial,
             failures=FAILURES,
         )
 
 
-def _sweep(
-    told: dict[str, Any], find: Callable[[str], Recipe], recipe: str | None, folder: Path, data: Path | None
-) -> Sweep:
-    reference = recipe or told["reference"]
-    bits = tuple(told["bits"]) if told["bits"] else None
-    given = {"bits": bits, "reference": reference, "recipe": find(reference), "out": folder, "data": data}
-    return Sweep(**{**told, **given, "command": shlex.join(["hwcost", *sys.argv[1:]])})
+def _settings(sent: Mapping[str, object], study: str, recipe: str | None, folder: Path, data: Path | None) -> Settings:
+    """Settings of the leader, with the places of this machine."""
+    here = {"out": str(folder), "data": None if data is None else str(data)} | ({"recipe": recipe} if recipe else {})
+    try:
+        return Settings.from_dict({**sent, **here})
+    except BadOption as error:
+        raise BadStudy(f"study {study}: led by another version of hwcost ({error}); {REMEDY}") from error

@@ -7,19 +7,18 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hwcost.errors import BadStudy
 from hwcost.models import RESOURCES
 from hwcost.report import read_study
 from hwcost.search import Outcome, Suggestion
 from hwcost.sweep import ramp
+from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, recorded
-from hwcost.sweep.provenance import fingerprint_of
+from hwcost.sweep.fingerprint import fingerprint_of
+from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Recipe
-from hwcost.sweep.run import Listener
-from hwcost.sweep.settings import Sweep
-from hwcost.sweep.study_files import checkpoint, read_run, read_trials, restore_net, whole
+from hwcost.sweep.study_files import checkpoint, read_run, read_settings, read_trials, restore_net, whole
+from hwcost.sweep.torch_device import one_thread
 from hwcost.sweep.trial import Design, design, epochs_of, priced_space, run_trial
 from hwcost.train.data import Data
 
@@ -46,22 +45,23 @@ def reproduce(
     Raises:
         BadStudy: no such finished trial, or recipe and data are not those of the study.
     """
-    sweep, loaded, suggestion, kept = _recorded(folder, number, find, data)
-    torch.set_num_threads(1)
+    experiment, loaded, suggestion, kept = _recorded(folder, number, find, data)
     ramped_to = whole(kept, "ramp_epoch")
-    with watched(ramped_to or epochs_of(sweep, suggestion)) as listener:
+    with one_thread(), watched(ramped_to or epochs_of(experiment, suggestion)) as listener:
         listener.trial_started(number)
-        outcome = _again(sweep, loaded, suggestion, ramped_to, listener)
+        outcome = _again(experiment, loaded, suggestion, ramped_to, listener)
     names = ("accuracy", *RESOURCES)
     return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
 
 
-def _again(sweep: Sweep, data: Data, suggestion: Suggestion, epoch: int | None, listener: Listener) -> Outcome:
+def _again(
+    experiment: Experiment, data: Data, suggestion: Suggestion, epoch: int | None, listener: Listener
+) -> Outcome:
     """Of a trial, or of the epoch of a ramp that joined as one."""
-    prices = None if epoch is None else priced_space(sweep, data)
+    prices = None if epoch is None else priced_space(experiment, data)
     if epoch is None or prices is None:
-        return run_trial(sweep, data, suggestion, listener.epoch_done)[0]
-    return ramp.again(sweep, data, prices, epoch, listener.epoch_done).outcome
+        return run_trial(experiment, data, suggestion, listener.epoch_done)[0]
+    return ramp.again(experiment, data, prices, epoch, listener.epoch_done).outcome
 
 
 def recall(
@@ -76,8 +76,8 @@ def recall(
     Raises:
         BadStudy: as `reproduce`, or its checkpoint is missing or broken.
     """
-    sweep, loaded, suggestion, _ = _recorded(folder, number, find, data)
-    trial = design(sweep, suggestion.params, loaded, suggestion.seed)
+    experiment, loaded, suggestion, _ = _recorded(folder, number, find, data)
+    trial = design(experiment, suggestion.params, loaded, suggestion.seed)
     if refit and recorded(folder / REFIT).get(str(number), {}).get("test_accuracy") is None:
         raise BadStudy(f"{folder}: trial {number} was not refit; `hwcost sweep --refit EPOCHS` does that to the front")
     restore_net(trial.net, checkpoint(folder, number, refit=refit))
@@ -105,10 +105,11 @@ def best(folder: Path, count: int) -> list[int]:
 
 def _recorded(
     folder: Path, number: int, find: Callable[[str], Recipe], data: Path | None
-) -> tuple[Sweep, Data, Suggestion, Mapping[Hashable, Any]]:
-    """A finished trial with the sweep it belongs to; refuses if recipe or data are not what they were."""
+) -> tuple[Experiment, Data, Suggestion, Mapping[Hashable, Any]]:
+    """A finished trial with the experiment it belongs to; refuses if recipe or data are not what they were."""
     record = read_run(folder)
     trials = read_study(read_trials(folder), record).trials  # checked
+    settings = read_settings(folder, data=None if data is None else str(data))
     try:
         finished = (row.to_dict() for _, row in trials.iterrows() if row["state"] == "COMPLETE")
         kept = next(row for row in finished if row["number"] == number)
@@ -120,22 +121,6 @@ def _recorded(
             polish=whole(kept, "polish") or 0,
             epochs=len(kept["epochs"]) or None,
         )
-        sweep = Sweep(
-            recipe=find(record["recipe"]),
-            reference=record["recipe"],
-            out=folder,
-            data=data,
-            seed=record["seed"],
-            sampler=record["sampler"],
-            bits=tuple(record["bits"]) if record.get("bits") else None,
-            warm=record.get("warm"),
-            ramp=record.get("ramp"),
-            limits=record.get("limits", {}),
-            device=record["device"]["name"],
-            fps=record.get("fps", record["target_fps"]),  # None where the recipe, or the trial, chose it
-            clock_mhz=record["device"]["clock_mhz"],
-            accelerator=record.get("accelerator", "cpu"),
-        )
         studied = dict(record["fingerprint"])
     except StopIteration as error:
         raise BadStudy(f"{folder}: no trial {number} that finished; trials.csv lists what there is") from error
@@ -143,9 +128,10 @@ def _recorded(
         raise BadStudy(
             f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
         ) from error
-    loaded = sweep.load()
-    now = fingerprint_of(sweep, loaded, shared="code" in studied)
-    differing = [name for name, value in studied.items() if now.get(name) != value]
+    experiment = Experiment.find(settings, find)
+    loaded = experiment.load()
+    now = fingerprint_of(experiment, loaded, shared="code" in studied)
+    differing = [name for name, value in now.upgrade(studied).items() if now.entries.get(name) != value]
     if differing:
         raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")
-    return sweep, loaded, suggestion, kept
+    return experiment, loaded, suggestion, kept

@@ -1,87 +1,147 @@
-"""What to explore, and where: the settings of a sweep, with what they make of its recipe."""
+"""Settings of a sweep: what the user chose, validated once, with one spelling for every file that keeps them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from torch import nn
+from hwcost.errors import BadOption
+from hwcost.models import RESOURCES
+from hwcost.search import Share, masked
+from hwcost.search.storage.masking import masked_if_url
 
-from hwcost.errors import BadOption, BadRecipe
-from hwcost.models import RESOURCES, Device
-from hwcost.models.device import device
-from hwcost.search import Objective, Share, masked_command
-from hwcost.sweep.recipe import Params, Recipe, ask
-from hwcost.sweep.torch_device import accelerator
-from hwcost.sweep.width_space import fix_widths
-from hwcost.train.data import Data
 
-CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
-"""Of a trial's hardware, beside its folding: options that `Dataflow` and `target_fps` share."""
+class Role(Enum):
+    """What a setting decides; declared once for each field of `Settings`."""
+
+    STUDY = "study"
+    """It joins the fingerprint as it is, unless it has its default: another value is another study."""
+    RESOLVED = "resolved"
+    """It belongs to the study, which is compared by what the setting makes of recipe and search, e.g. the part."""
+    CALL = "call"
+    """It concerns this call alone: how many trials it adds, on how many processes."""
+    MACHINE = "machine"
+    """Where things are on this machine; another machine of the same study has its own."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Name of a setting on the command line and in files, where it differs from that of its field."""
+
+    name: str
+
+
+def parse_bits(text: str) -> tuple[int, int]:
+    """Read the smallest and the largest width from LOW:HIGH.
+
+    Raises:
+        BadOption: it has another form.
+    """
+    try:
+        low, high = (int(part) for part in text.split(":"))
+    except ValueError as error:
+        raise BadOption(f"bits {text!r}: give the smallest and the largest width, e.g. 2:8") from error
+    return low, high
+
+
+def parse_limits(texts: Collection[str]) -> dict[str, float]:
+    """Read resource -> limit from RESOURCE=MOST, each resource once.
+
+    Raises:
+        BadOption: one has another form.
+    """
+    try:
+        pairs = [(name, float(most)) for name, most in (text.split("=") for text in texts)]
+    except ValueError as error:
+        raise BadOption(f"limit {', '.join(texts)}: give RESOURCE=MOST, e.g. LUT=20000") from error
+    if len(dict(pairs)) < len(pairs):
+        raise BadOption(f"limit {', '.join(texts)}: a resource is limited twice; give one limit for each")
+    return dict(pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """What to explore, and where.
+class Settings:
+    """All that a sweep can be told, besides its recipe.
+
+    A new setting is a field here, with its role, and an option in `hwcost.cli.sweep`; files, workers, fingerprint and
+    replay follow.
 
     Attributes:
-        recipe: network, data, training, search space.
-        reference: how the user named the recipe.
+        recipe: reference of the recipe, as the user gave it.
         out: study folder, made when missing.
         data: path of the data set; None where it ships with a dependency.
-        seed: of the search and of every training.
+        trials: to add, at least 1; failed ones count.
+        seed: of the search and of every training, 0 to 2**32 - 1.
         sampler: by name; None for "greybox" with `bits`, else "tpe".
         bits: smallest and largest width. With it every learned width of the recipe's `plain` network is a parameter
-            of the trial that stands still in training; without it the recipe's own space is searched.
-        warm: with `bits`, epochs of a trial that starts from the weights of the finished trial nearest to it, or of the
-            float network; more where it is coarser than these (`hwcost.sweep.trial.STRETCH`). None trains every trial
-            from the start.
-        ramp: with `bits`, epochs of one training before the trials, in which all widths learn while their cost weighs
-            more and more (`hwcost.sweep.ramp`); what it passes joins the study as finished trials.
-        limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: what exceeds it, or
-            does not fit the part, is never trained.
-        device, fps, clock_mhz: instead of the recipe's; None keeps the recipe's.
+            of the trial and is frozen during training; without it the recipe's own space is searched.
+        warm: with `bits`, epochs of a trial that starts from the weights of the nearest finished trial, or of the float
+            network; more where it is coarser than these (`hwcost.sweep.trial.STRETCH`). None trains every trial
+            from scratch.
+        ramp: with `bits`, epochs of one training before the trials, in which all widths learn while the weight of
+            their cost rises (`hwcost.sweep.ramp`); its best epochs join the study as finished trials.
+        limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: a candidate that
+            exceeds it, or does not fit the part, is never trained.
+        device, fps, clock_mhz: replace those of the recipe; None keeps the recipe's.
         accelerator: where trainings run, by PyTorch's name: cpu, cuda, cuda:1, mps.
-        share: the database that machines meet at; None keeps the study in `out`.
-        command: the exact command line, for the report; without passwords.
-        configuration: all its settings resolved, as a settings file; kept beside the report.
+        jobs: trials at once, a process for each, at least 1.
+        storage: URL of the database of a shared study; None keeps the study in `out`.
+        artifacts: with `storage`, a folder that every machine can reach, or s3://BUCKET, for the weights.
+        heartbeat_s: with `storage`, seconds between two signs of life of a process, at least 1.
+        watch: write the page after every trial; it reloads on its own.
     """
 
-    recipe: Recipe
-    reference: str
-    out: Path
-    data: Path | None = None
-    seed: int = 0
-    sampler: str | None = None
-    bits: tuple[int, int] | None = None
-    warm: int | None = None
-    ramp: int | None = None
-    limits: Mapping[str, float] = field(default_factory=dict)
-    device: str | None = None
-    fps: float | None = None
-    clock_mhz: float | None = None
-    accelerator: str = "cpu"
-    share: Share | None = None
-    command: str = field(default_factory=lambda: masked_command(["hwcost", *sys.argv[1:]]))
-    configuration: str = ""
+    recipe: Annotated[str, Role.MACHINE] = "digits"
+    out: Annotated[Path, Role.MACHINE]
+    data: Annotated[Path | None, Role.MACHINE] = None
+    trials: Annotated[int, Role.CALL] = 32
+    seed: Annotated[int, Role.RESOLVED] = 0
+    sampler: Annotated[str | None, Role.RESOLVED] = None
+    bits: Annotated[tuple[int, int] | None, Role.STUDY] = None
+    warm: Annotated[int | None, Role.STUDY] = None
+    ramp: Annotated[int | None, Role.STUDY] = None
+    limits: Annotated[Mapping[str, float], Role.RESOLVED, Flag("limit")] = field(default_factory=dict)
+    device: Annotated[str | None, Role.RESOLVED] = None
+    fps: Annotated[float | None, Role.RESOLVED] = None
+    clock_mhz: Annotated[float | None, Role.RESOLVED, Flag("clock")] = None
+    accelerator: Annotated[str, Role.RESOLVED] = "cpu"
+    jobs: Annotated[int, Role.CALL] = 1
+    storage: Annotated[str | None, Role.MACHINE] = None
+    artifacts: Annotated[str | None, Role.MACHINE] = None
+    heartbeat_s: Annotated[int, Role.MACHINE, Flag("heartbeat")] = 15
+    watch: Annotated[bool, Role.CALL] = False
 
     def __post_init__(self) -> None:
+        for name, value, least in (
+            ("trials", self.trials, 1),
+            ("jobs", self.jobs, 1),
+            ("heartbeat", self.heartbeat_s, 1),
+            ("seed", self.seed, 0),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise BadOption(f"{name}={value!r}: give a whole number, at least {least}")
+        if self.seed >= 2**32:
+            raise BadOption(f"seed={self.seed}: give a whole number below 2**32")
+        for name, amount in (("fps", self.fps), ("clock", self.clock_mhz)):
+            if amount is not None and not (isfinite(amount) and amount > 0):
+                raise BadOption(f"{name}={amount:g}: give a finite number above 0")
         if self.limits and self.method != "greybox":
             raise BadOption(
                 f"limits {dict(self.limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
                 "--sampler out, or set the recipe's budget"
             )
-        if self.warm is not None and (self.bits is None or self.warm < 1):
-            raise BadOption(f"warm={self.warm}: warm starts are for --bits, with at least one epoch")
-        if self.ramp is not None and (self.bits is None or self.ramp < 1):
-            raise BadOption(f"ramp={self.ramp}: a ramp is for --bits, with at least one epoch")
+        for name, epochs in (("warm", self.warm), ("ramp", self.ramp)):
+            if epochs is not None and (self.bits is None or epochs < 1):
+                raise BadOption(f"{name}={epochs}: it needs --bits, and at least one epoch")
         for name, limit in self.limits.items():
             if name not in RESOURCES or not (isfinite(limit) and limit >= 0):
                 raise BadOption(f"limit {name}={limit:g}: give a finite amount of any of {', '.join(RESOURCES)}")
+        if (self.storage is None) != (self.artifacts is None):
+            raise BadOption("--storage and --artifacts go together: figures into the one, weights into the other")
 
     @property
     def method(self) -> str:
@@ -89,84 +149,110 @@ class Sweep:
         return self.sampler or ("tpe" if self.bits is None else "greybox")
 
     @property
-    def part(self) -> Device:
-        """The part that everything is priced on."""
-        return device(self.recipe.device if self.device is None else self.device)
+    def share(self) -> Share | None:
+        """The database that machines meet at; None for a study in a folder."""
+        if self.storage is None or self.artifacts is None:
+            return None
+        return Share(self.storage, self.artifacts, self.heartbeat_s)
 
-    @property
-    def clock(self) -> float:
-        """MHz."""
-        return self.recipe.clock_mhz if self.clock_mhz is None else self.clock_mhz
+    def to_dict(self, *roles: Role) -> dict[str, bool | int | float | str | list[str]]:
+        """The settings as plain values for JSON and TOML, in the spelling of the flags.
 
-    @property
-    def target(self) -> float:
-        """Frames per second that the folding is chosen for."""
-        return self.recipe.fps if self.fps is None else self.fps
+        Passwords are masked. Settings that are None or empty are left out.
 
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        """Accuracy up, resources down.
+        Args:
+            roles: of the settings wanted; none for all.
+
+        Returns:
+            Flag -> value; `from_dict` reads it back.
+        """
+        found: dict[str, bool | int | float | str | list[str]] = {}
+        for name, declared in _DECLARED.items():
+            value = getattr(self, name)
+            if value is None or value == {} or (roles and declared.role not in roles):
+                continue
+            text = masked(value) if name == "storage" else _spelled(value)
+            found[declared.flag] = masked_if_url(text) if isinstance(text, str) else text
+        return found
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, object]) -> Settings:
+        """Read settings from plain values.
+
+        Args:
+            given: flag -> value, as `to_dict` writes it; None stands for the default.
 
         Raises:
-            BadRecipe: an objective that no trial has a figure for.
+            BadOption: an unknown name, a value of the wrong type, or one that makes no sense.
         """
-        for name in self.recipe.objectives:
-            if name not in ("accuracy", *RESOURCES):
-                raise BadRecipe(
-                    f"recipe {self.recipe.name}: objective {name!r}; give accuracy and any of {', '.join(RESOURCES)}"
-                )
-        return tuple(
-            Objective(name, "maximize" if name == "accuracy" else "minimize") for name in self.recipe.objectives
-        )
+        names = {declared.flag: name for name, declared in _DECLARED.items()}
+        unknown = sorted(given.keys() - names.keys())
+        if unknown:
+            raise BadOption(f"setting {unknown[0]!r}: unknown; known are {', '.join(names)}")
+        values = {names[flag]: _read(flag, names[flag], value) for flag, value in given.items() if value is not None}
+        if "out" not in values:
+            raise BadOption("setting out: missing; give the study folder")
+        return cls(**values)
 
-    def load(self) -> Data:
-        """The data set of the recipe."""
-        data = ask(f"recipe {self.recipe.name}: its data()", self.recipe.data, self.data)
-        if not isinstance(data, Data):
-            raise BadRecipe(f"recipe {self.recipe.name}: its data() returned {type(data).__name__}, not hwcost.Data")
-        where = accelerator(self.accelerator)
-        return data if where.type == "cpu" else data.to(where)
+    def chosen(self) -> dict[str, str]:
+        """The settings of role STUDY that differ from their defaults, as text for the fingerprint."""
+        defaults = {declared.name: declared.default for declared in fields(self)}
+        return {
+            _DECLARED[name].flag: str(_spelled(getattr(self, name)))
+            for name, default in defaults.items()
+            if _DECLARED[name].role is Role.STUDY and getattr(self, name) != default
+        }
 
-    def network(self, params: Params | None) -> nn.Module:
-        """The network of a trial, or the float network without parameters; seeded by the caller, drawn on the CPU."""
-        widths: Params = {}
-        if params is not None and self.bits is not None:
-            params, widths = self._plain, params
-        name = f"recipe {self.recipe.name}: its " + ("float_network()" if params is None else "network()")
-        net = ask(name, self.recipe.float_network) if params is None else ask(name, self.recipe.network, params)
-        if not isinstance(net, nn.Module):
-            raise BadRecipe(f"{name} returned {type(net).__name__}, not a torch.nn.Module")
-        if self.bits is not None and name.endswith(" network()"):
-            fix_widths(net, widths)
-        return net.to(accelerator(self.accelerator))
 
-    def budget(self, params: Params) -> Mapping[str, float]:
-        """Resource -> the limit that a trial is driven to."""
-        if self.bits is not None:
-            return self.limits
-        return ask(f"recipe {self.recipe.name}: its budget()", self.recipe.budget, params)
+@dataclass(frozen=True)
+class _Declared:
+    flag: str
+    role: Role
+    types: tuple[type, ...]
 
-    def hardware(self, params: Params) -> dict[str, Any]:
-        """What a trial chooses of its hardware: options of `Dataflow`, and the frame rate of its folding.
 
-        Raises:
-            BadRecipe: an option of another name.
-        """
-        chosen = params if self.bits is None else self._plain
-        options = dict(ask(f"recipe {self.recipe.name}: its hardware()", self.recipe.hardware, chosen))
-        if strange := sorted(options.keys() - {"fps", *CHOICES}):
-            raise BadRecipe(
-                f"recipe {self.recipe.name}: its hardware() chooses {strange[0]!r}; give fps and any of "
-                f"{', '.join(CHOICES)}"
-            )
-        return options | {"fps": self.target if self.fps is not None else options.get("fps", self.target)}
+def _declared() -> dict[str, _Declared]:
+    """Field -> what its annotation declares."""
+    found = {}
+    for name, hint in get_type_hints(Settings, include_extras=True).items():
+        annotated, *extras = get_args(hint)
+        role = next(extra for extra in extras if isinstance(extra, Role))
+        flag = next((extra.name for extra in extras if isinstance(extra, Flag)), name)
+        kinds = get_args(annotated) if get_origin(annotated) not in (None, tuple, Mapping) else (annotated,)
+        found[name] = _Declared(flag, role, tuple(kind for kind in kinds if isinstance(kind, type)))
+    return found
 
-    @property
-    def _plain(self) -> Params:
-        """Parameters of the network in which `bits` searches every width."""
-        return self.recipe.plain or self.recipe.first_tries[0]
 
-    @property
-    def rehearsals(self) -> tuple[Params, ...]:
-        """Parameters to try a recipe with before anything is trained; with `bits`, the widths as they are built."""
-        return self.recipe.first_tries if self.bits is None else ({},)
+_DECLARED = _declared()
+
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    "bits": parse_bits,
+    "limits": parse_limits,
+    "out": Path,
+    "data": Path,
+}
+
+
+def _spelled(value: object) -> bool | int | float | str | list[str]:
+    """A value as its flag takes it."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return [f"{name}={int(most) if float(most).is_integer() else most!r}" for name, most in value.items()]
+    if isinstance(value, tuple):
+        return ":".join(map(str, value))
+    return str(value)
+
+
+def _read(flag: str, name: str, value: object) -> Any:
+    """The value of a field from its plain form."""
+    wanted: tuple[type, ...] = _DECLARED[name].types
+    if name in _READERS:
+        wanted = (list, tuple) if name == "limits" else (str,)
+    elif float in wanted:
+        wanted = (int, float)
+    texts = isinstance(value, list | tuple) and not all(isinstance(text, str) for text in value)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted) or texts:
+        kinds = " or ".join(kind.__name__ for kind in wanted)
+        raise BadOption(f"setting {flag} = {value!r}: give {kinds}")
+    return _READERS[name](value) if name in _READERS else value

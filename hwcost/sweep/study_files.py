@@ -6,14 +6,17 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from hwcost.errors import BadStudy
+from hwcost.errors import BadOption, BadStudy
 from hwcost.files import parse_json, replace
+from hwcost.report import RunRecord
+from hwcost.search.storage.masking import HIDDEN
+from hwcost.sweep.settings import Settings
 
 
 def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path:
@@ -73,7 +76,7 @@ def _replace(path: Path, content: bytes) -> None:
         raise BadStudy(f"{path}: cannot be written ({error.strerror}); mend that, or give another --out") from error
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, object]) -> None:
     """A record, indented."""
     _replace(path, (json.dumps(content, indent=2) + "\n").encode())
 
@@ -134,12 +137,54 @@ def read_measured(folder: Path) -> dict[int, dict[str, float]]:
     return found
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """How a study was made.
+def read_run(folder: Path) -> RunRecord:
+    """Read how a study was made.
 
     Raises:
         BadStudy: there is no study, or its record is broken.
     """
     if not (folder / "run.json").is_file():
         raise BadStudy(f"{folder}: no study there (no run.json); name a folder that `hwcost sweep` wrote")
-    return read_json(folder / "run.json")
+    return cast(RunRecord, read_json(folder / "run.json"))  # `read_study` checks it
+
+
+def read_settings(folder: Path, **given: str | int | None) -> Settings:
+    """Read the settings that a study was made with, for a further call on it.
+
+    Args:
+        folder: of the study; it becomes `out`, wherever the study was made.
+        given: flag -> value that replaces the recorded one, in the spelling of `Settings.to_dict`; None keeps it.
+
+    Raises:
+        BadStudy: there is no study, its record is broken, or the password of its database is not known.
+    """
+    record = dict(read_run(folder))
+    kept = {name: value for name, value in given.items() if value is not None}
+    try:
+        device: Mapping[str, Any] = record["device"]  # type: ignore[assignment] # of a checked form only after this
+        resolved = {"device": device["name"], "clock": device["clock_mhz"]}
+        recorded = record["settings"] if "settings" in record else _first_settings(record)
+        settings = Settings.from_dict({**resolved, **dict(recorded), **kept, "out": str(folder)})  # type: ignore[call-overload]
+    except (BadOption, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadStudy(
+            f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
+        ) from error
+    if HIDDEN in f"{settings.storage} {settings.artifacts}":
+        raise BadStudy(f"{folder}: the password of its database is not recorded; give --storage and --artifacts")
+    return settings
+
+
+def _first_settings(record: Mapping[str, Any]) -> dict[str, object]:
+    """Settings in the record of a study from before they had an entry of their own."""
+    bits, limits = record.get("bits"), record.get("limits") or {}
+    return {
+        "recipe": record["recipe"],
+        "seed": record["seed"],
+        "sampler": record["sampler"],
+        "bits": "{}:{}".format(*bits) if bits else None,
+        "warm": record.get("warm"),
+        "ramp": record.get("ramp"),
+        "limit": [f"{name}={most!r}" for name, most in limits.items()] or None,
+        "fps": record.get("fps", record["target_fps"]),  # None where the recipe, or the trial, chose it
+        "accelerator": record.get("accelerator"),
+    }

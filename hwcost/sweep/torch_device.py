@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from hwcost.errors import BadOption
@@ -26,3 +29,18 @@ def accelerator(name: str) -> torch.device:
     if kind.type != found.type or (found.index or 0) >= count:
         raise BadOption(f"accelerator {name!r}: this machine has {count} of kind {kind.type}; give one of them, or cpu")
     return found
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread, and restore the caller's number of threads at the end.
+
+    Small networks gain nothing from more threads, and one thread adds up numbers in one order: the same seed gives the
+    same training, bit for bit.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -12,14 +12,15 @@ from torch import nn
 
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.cost.hardware_cost import hardware_cost
-from hwcost.errors import BadFolding, BadRecipe, OutOfMemory
+from hwcost.errors import BadFolding, BadRecipe, DivergedTraining, OutOfMemory
 from hwcost.graph.spec import Thresholds
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.search import Outcome, Prices, Suggestion
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Params
-from hwcost.sweep.settings import Sweep
-from hwcost.sweep.study_files import checkpoint
+from hwcost.sweep.study_files import checkpoint, save_net
 from hwcost.sweep.warm_start import check_alike, start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget
@@ -35,6 +36,10 @@ POLISHING = 0.3
 """Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
 
 
+FAILURES = (DivergedTraining, BadFolding, OutOfMemory)
+"""Errors that a study records for a trial and survives."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """One trial's network with its hardware."""
@@ -48,62 +53,65 @@ class Design:
         return estimate(self.pipeline, self.model)
 
 
-def design(sweep: Sweep, params: Params, data: Data, seed: int) -> Design:
+def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Design:
     """Build, trace and fold the network of one trial; the folding is chosen at its starting widths."""
     torch.manual_seed(seed)
-    net = sweep.network(params)
-    pipeline = trace(net, data.train.x[:1], input_range=sweep.recipe.input)
-    options = sweep.hardware(params)
-    folding = target_fps(pipeline, options.pop("fps"), clock_mhz=sweep.clock, **options)
-    model = Dataflow(device=sweep.part, folding=folding, clock_mhz=sweep.clock, **options)
+    net = experiment.network(params)
+    pipeline = trace(net, data.train.x[:1], input_range=experiment.recipe.input)
+    options = experiment.hardware(params)
+    folding = target_fps(pipeline, options.pop("fps"), clock_mhz=experiment.clock_mhz, **options)
+    model = Dataflow(device=experiment.part, folding=folding, clock_mhz=experiment.clock_mhz, **options)
     return Design(net=net, pipeline=pipeline, model=model)
 
 
-def rehearse(sweep: Sweep, data: Data) -> None:
+def rehearse(experiment: Experiment, data: Data) -> None:
     """Meet every fault of a recipe before anything is trained or written: build, fold and price its first tries.
 
     Raises:
         HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
     """
     too_slow: list[BadFolding] = []
-    tries = sweep.rehearsals
-    float_net = sweep.network(None)
-    if sweep.warm is not None:
-        check_alike(sweep.network({}), float_net)
+    tries = experiment.rehearsals
+    float_net = experiment.float_network()
+    if experiment.settings.warm is not None:
+        check_alike(experiment.network({}), float_net)
     for params in tries:
         try:
-            trial = design(sweep, params, data, sweep.seed)
+            trial = design(experiment, params, data, experiment.settings.seed)
         except BadFolding as error:
             too_slow.append(error)
             continue
-        scores = trial.pipeline.layers()[-1].output.shape
-        if scores != sweep.recipe.task.outputs(data):
+        scores, task = trial.pipeline.layers()[-1].output.shape, experiment.recipe.task
+        if scores != task.outputs(data):
             raise BadRecipe(
-                f"recipe {sweep.recipe.name}: its network gives {scores} for a sample; {sweep.recipe.task.name} on "
-                f"{data.name}, of {data.classes} classes, needs {sweep.recipe.task.outputs(data)}"
+                f"recipe {experiment.recipe.name}: its network gives {scores} for a sample; {task.name} on "
+                f"{data.name}, of {data.classes} classes, needs {task.outputs(data)}"
             )
-        budget = _budget(sweep, params, data)
+        budget = _budget(experiment, params, data)
         if budget is not None:
             budget.penalty(hardware_cost(trial.pipeline, trial.model))
     if len(too_slow) == len(tries):
         raise too_slow[0]
 
 
-def priced_space(sweep: Sweep, data: Data) -> Prices | None:
+def priced_space(experiment: Experiment, data: Data) -> Prices | None:
     """The widths to search, with what each choice of them costs; None where trainings decide on the widths."""
-    if sweep.bits is None:
+    if experiment.settings.bits is None:
         return None
-    trial = design(sweep, {}, data, sweep.seed)
-    widths = WidthSpace(trial.net, trial.pipeline, trial.model, sweep.bits)
-    costs = {at: objective.name for at, objective in enumerate(sweep.objectives) if objective.name != "accuracy"}
-    limits = {name: min(amount, sweep.limits.get(name, amount)) for name, amount in sweep.part.capacity.items()}
-    return Prices(widths.space, widths.price, costs, dict(sweep.limits) | limits)
+    trial = design(experiment, {}, data, experiment.settings.seed)
+    widths = WidthSpace(trial.net, trial.pipeline, trial.model, experiment.settings.bits)
+    costs = {at: objective.name for at, objective in enumerate(experiment.objectives) if objective.name != "accuracy"}
+    limits = {
+        name: min(amount, experiment.settings.limits.get(name, amount))
+        for name, amount in experiment.part.capacity.items()
+    }
+    return Prices(widths.space, widths.price, costs, dict(experiment.settings.limits) | limits)
 
 
-def _budget(sweep: Sweep, params: Params, data: Data) -> Keeper | None:
-    if sweep.bits is not None:
+def _budget(experiment: Experiment, params: Params, data: Data) -> Keeper | None:
+    if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
-    settings, limits = sweep.recipe.training, sweep.budget(params)
+    settings, limits = experiment.recipe.training, experiment.budget(params)
     steps = data.train.steps(settings.batch)
     if settings.keep == "target":
         return TargetControl(limits, start=settings.budget_strength)
@@ -136,30 +144,30 @@ def within_memory(what: str) -> Iterator[None]:
         ) from error
 
 
-def epochs_of(sweep: Sweep, suggestion: Suggestion) -> int:
+def epochs_of(experiment: Experiment, suggestion: Suggestion) -> int:
     """Epochs that a trial trains."""
     if suggestion.epochs is not None:
         return suggestion.epochs
-    if sweep.warm is None:
-        return sweep.recipe.training.epochs
-    return round(sweep.warm * (suggestion.polish or 1 + STRETCH * suggestion.coarser))
+    if experiment.settings.warm is None:
+        return experiment.recipe.training.epochs
+    return round(experiment.settings.warm * (suggestion.polish or 1 + STRETCH * suggestion.coarser))
 
 
 def run_trial(
-    sweep: Sweep, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
+    experiment: Experiment, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
 ) -> tuple[Outcome, Design]:
     """Train one suggestion inside its budget.
 
     Its figures follow from (recipe, data, parameters, seed) alone; after a warm start, from its parent's weights too.
     """
-    trial = design(sweep, suggestion.params, data, suggestion.seed)
-    settings = sweep.recipe.training
-    if sweep.warm is not None:
-        settings = replace(settings, epochs=epochs_of(sweep, suggestion))
+    trial = design(experiment, suggestion.params, data, suggestion.seed)
+    settings = experiment.recipe.training
+    if experiment.settings.warm is not None:
+        settings = replace(settings, epochs=epochs_of(experiment, suggestion))
         if suggestion.polish:
             settings = replace(settings, lr=POLISHING * settings.lr)
-        start_from(trial.net, checkpoint(sweep.out, suggestion.parent))
-    budget = _budget(sweep, suggestion.params, data)
+        start_from(trial.net, checkpoint(experiment.settings.out, suggestion.parent))
+    budget = _budget(experiment, suggestion.params, data)
     with within_memory(f"trial {suggestion.number}"):
         epochs = fit(
             trial.net,
@@ -169,16 +177,28 @@ def run_trial(
             pipeline=trial.pipeline,
             model=trial.model,
             budget=budget,
-            task=sweep.recipe.task,
+            task=experiment.recipe.task,
             on_epoch=on_epoch,
         )
-    extra = {} if sweep.warm is None else {"parent": suggestion.parent}
+    extra = {} if experiment.settings.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
-    return judged(sweep, data, suggestion, trial, epochs, extra), trial
+    return judged(experiment, data, suggestion, trial, epochs, extra), trial
+
+
+def evaluated(experiment: Experiment, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
+    """Train a suggestion and keep its network in the study's folder.
+
+    Raises:
+        OutOfMemory: its training asked for more memory than there is. HwcostError: as `run_trial`.
+    """
+    listener.trial_started(suggestion.number)
+    outcome, trial = run_trial(experiment, data, suggestion, listener.epoch_done)
+    save_net(trial.net, checkpoint(experiment.settings.out, suggestion.number))
+    return outcome
 
 
 def judged(
-    sweep: Sweep,
+    experiment: Experiment,
     data: Data,
     suggestion: Suggestion,
     trial: Design,
@@ -188,15 +208,15 @@ def judged(
     """What a trained network comes to: accuracy on the validation split, price, layers, and its epochs.
 
     Args:
-        sweep, data, suggestion: where it comes from.
+        experiment, data, suggestion: where it comes from.
         trial: its network, with the hardware.
         epochs: of its training.
         extra: attributes of this trial alone.
     """
-    priced, limits = trial.estimate(), sweep.budget(suggestion.params)
+    priced, limits = trial.estimate(), experiment.budget(suggestion.params)
     quantizing = _activations(trial.pipeline)
     figures: dict[str, Any] = {
-        "accuracy": evaluate(trial.net, data.validation, task=sweep.recipe.task),
+        "accuracy": evaluate(trial.net, data.validation, task=experiment.recipe.task),
         **{name: priced.total[name] for name in RESOURCES},
         **extra,
         "fps": priced.fps,
@@ -205,7 +225,7 @@ def judged(
         "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
         "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
     }
-    return Outcome(values=tuple(figures[name] for name in sweep.recipe.objectives), attributes=figures)
+    return Outcome(values=tuple(figures[name] for name in experiment.recipe.objectives), attributes=figures)
 
 
 def _activations(pipeline: Pipeline) -> frozenset[str]:

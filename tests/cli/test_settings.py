@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 
 import click
 import pytest
+import tomli_w
 
 from hwcost.cli import COMMANDS, cli
 from hwcost.cli.design import read_folding
-from hwcost.cli.settings import keys, resolved, settings
+from hwcost.cli.settings import keys, settings
+from hwcost.cli.sweep import chosen
 from hwcost.errors import BadOption
 from hwcost.models import Fold
 
@@ -84,21 +85,21 @@ def test_no_file_and_a_bad_value(tmp_path: Path) -> None:
         cli.main(["estimate", "--config", str(path)], standalone_mode=False)
 
 
-def test_what_was_resolved_is_the_same_call_again(tmp_path: Path) -> None:
+def test_the_settings_of_a_sweep_are_the_same_call_again(tmp_path: Path) -> None:
     sweep = command("sweep")
-    arguments = ["--bits", "2:8", "--limit", "LUT=8000", "--limit", "BRAM18=60", "--trials", "3", "--quiet"]
+    arguments = ["--out", "x", "--bits", "2:8", "--limit", "LUT=8000", "--limit", "BRAM18=60", "--trials", "3"]
     with sweep.make_context("sweep", [*arguments], parent=click.Context(cli)) as given:
-        path = written(tmp_path, resolved(given))
+        first = chosen(given.params)
+    path = written(tmp_path, tomli_w.dumps({"sweep": first.to_dict()}))
     with sweep.make_context("sweep", ["--config", str(path)], parent=click.Context(cli)) as again:
-        assert again.params == given.params
-        assert resolved(again) == resolved(given)
-    assert tomllib.loads(path.read_text())["sweep"]["limit"] == ["LUT=8000", "BRAM18=60"]
+        assert chosen(again.params) == first
+    assert first.limits == {"LUT": 8000.0, "BRAM18": 60.0} and first.trials == 3
 
 
 def test_a_table_of_limits(tmp_path: Path) -> None:
-    path = written(tmp_path, '[sweep]\nbits = "2:8"\nlimit = {LUT = 8000}\n')
+    path = written(tmp_path, '[sweep]\nout = "x"\nbits = "2:8"\nlimit = {LUT = 8000}\n')
     with command("sweep").make_context("sweep", ["--config", str(path)], parent=click.Context(cli)) as found:
-        assert found.params["limits"] == {"LUT": 8000.0}
+        assert chosen(found.params).limits == {"LUT": 8000.0}
 
 
 def test_a_list_of_studies(tmp_path: Path) -> None:

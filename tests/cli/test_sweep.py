@@ -15,7 +15,7 @@ from command_line import ROOT, TINY, Ended, Hwcost, refused
 
 from hwcost.cli import sweep as sweep_module
 from hwcost.search import JOURNAL
-from hwcost.sweep.run import Listener
+from hwcost.sweep.listener import Listener
 
 
 def test_an_accelerator_that_is_not_there(hwcost: Hwcost, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: P
     source = tmp_path / "tiny.py"
     text = source.read_text()
     source.write_text(text.replace("epochs=6", "epochs=7"))
-    refused(hwcost(*again), "another study", "epochs=6", "epochs=7")
+    refused(hwcost(*again), "another study", '"epochs": 6', '"epochs": 7')
     refused(hwcost("train", "--from", "study", "--trial", 1), "training", "changed")
     source.write_text(text.replace("between(0, 15)", "between(0, 14)"))
     refused(hwcost(*again), "another study", "input")

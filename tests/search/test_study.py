@@ -23,7 +23,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from hwcost.errors import BadOption, BadStudy, DivergedTraining, UnknownDevice
-from hwcost.search import JOURNAL, LOCK, Objective, Outcome, Study, Suggestion, open_study
+from hwcost.search import JOURNAL, LOCK, Objective, Outcome, Study, StudySpec, Suggestion, open_study
 
 SPACE = {
     "bits": IntDistribution(2, 8),
@@ -41,7 +41,7 @@ def opened(folder: Path, **changes: Any) -> AbstractContextManager[Study]:
         "sampler": "tpe",
         "space": SPACE,
     }
-    return open_study(folder, **settings | changes)
+    return open_study(folder, StudySpec(**settings | changes))
 
 
 def judge(suggestion: Suggestion) -> Outcome:
@@ -69,7 +69,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[5])
-from test_search import judge, opened
+from test_study import judge, opened
 
 folder, trials, hang = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 
@@ -486,28 +486,6 @@ def test_one_objective(tmp_path: Path) -> None:
     with opened(tmp_path, objectives=OBJECTIVES[:1]) as study:
         study.run(lambda suggestion: Outcome((float(suggestion.params["bits"]),)), trials=12)
         assert [row["bits"] for row in study.frame()["params"]] == list(study.frame()["accuracy"])
-
-
-@pytest.mark.parametrize(
-    ("changes", "part"),
-    [
-        ({"sampler": "annealing"}, "use one of tpe, nsga2, random, grid, gp"),
-        ({"sampler": "grid", "space": dict.fromkeys("abcdefg", IntDistribution(2, 8))}, "8.24e.05 combinations of 7"),
-        ({"seed": -1}, "seed=-1"),
-        ({"objectives": ()}, "at least one"),
-        ({"objectives": OBJECTIVES[:1] * 2}, "each once"),
-        ({"space": {}}, "space: empty"),
-        ({"anchors": [{"depth": 3}]}, r"\['depth'\] not in the space"),
-        ({"anchors": [{"bits": 9}]}, "outside the space"),
-        ({"anchors": [{"kind": "binary"}]}, "outside the space"),
-        ({"fingerprint": {"scale": math.nan}}, "scale=nan"),
-        ({"fingerprint": {"layers": [1]}}, "layers"),
-    ],
-)
-def test_bad_options(tmp_path: Path, changes: dict[str, Any], part: str) -> None:
-    with pytest.raises(BadOption, match=part), opened(tmp_path / "new", **changes):
-        pass
-    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("trials", [0, -1, 2.5, True])

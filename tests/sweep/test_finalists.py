@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_recipe
 import torch
+from sweeps import experiment, run
 
 from hwcost.errors import BadOption, BadStudy, DivergedTraining
 from hwcost.sweep import finalists
+from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, survivors
+from hwcost.sweep.finish import finish
+from hwcost.sweep.listener import Listener
+from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.replay import recall, reproduce
-from hwcost.sweep.run import Listener, run
-from hwcost.sweep.settings import Sweep
 from hwcost.sweep.study_files import checkpoint, read_json, read_net, read_trials
 from hwcost.train.loop import evaluate
 
@@ -23,10 +25,9 @@ RECIPE = tiny_recipe.roomy
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def sweep(folder: Path, **changes: Any) -> Sweep:
+def sweep(folder: Path, recipe: Recipe = RECIPE, **changes: Any) -> Experiment:
     where = f"{Path(tiny_recipe.__file__)}:recipe"
-    plan = Sweep(recipe=RECIPE, reference=where, out=folder, bits=(2, 5), warm=1)
-    return replace(plan, **changes)
+    return experiment(recipe, folder, **{"recipe": where, "bits": (2, 5), "warm": 1, **changes})
 
 
 def row(number: int, accuracy: float, lut: float, ram: float = 0) -> dict[str, Any]:
@@ -47,7 +48,8 @@ def test_of_the_same_widths_the_latest_goes_on(tmp_path: Path) -> None:
 
 class _Counted(Listener):
     def __init__(self) -> None:
-        self.wanted, self.done = 4, [0]
+        self.wanted = 0
+        self.done: list[int] = []
 
     def trials_added(self, count: int) -> None:
         self.wanted += count
@@ -58,10 +60,11 @@ class _Counted(Listener):
 
 def test_the_front_trains_on_from_itself_half_of_it_twice_as_long(tmp_path: Path) -> None:
     told = _Counted()
-    run(sweep(tmp_path / "study"), 4, told, polish=2)
+    run(sweep(tmp_path / "study"), 4)
+    finish(sweep(tmp_path / "study"), polish=2, listener=told)
     rows = read_trials(tmp_path / "study").set_index("number", drop=False)
     polished = rows[rows["polish"].notna()]
-    assert told.done == list(range(len(rows) + 1)) and told.wanted == len(rows)
+    assert told.done == list(range(1, len(polished) + 1)) and told.wanted == len(polished)
     rungs = polished["polish"].value_counts()
     assert set(rungs.index) == {1.0, 2.0} and rungs[2.0] < rungs[1.0] + 2
     for _, one in polished.iterrows():

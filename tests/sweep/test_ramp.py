@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import tiny_recipe
+from sweeps import experiment, run
 
 from hwcost.errors import BadOption, BadStudy, OutOfMemory
 from hwcost.pareto import non_dominated
-from hwcost.search import Outcome, Share, Study
+from hwcost.search import Outcome, Study
 from hwcost.sweep import ramp
+from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.ramp import RECORD
 from hwcost.sweep.replay import recall, reproduce
-from hwcost.sweep.run import run
-from hwcost.sweep.settings import Sweep
 from hwcost.sweep.study_files import read_json, read_run, read_trials
 from hwcost.train.loop import evaluate
 
@@ -25,10 +24,9 @@ RECIPE = tiny_recipe.roomy
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def sweep(folder: Path, **changes: Any) -> Sweep:
+def sweep(folder: Path, **changes: Any) -> Experiment:
     where = f"{Path(tiny_recipe.__file__)}:recipe"
-    plan = Sweep(recipe=RECIPE, reference=where, out=folder, bits=(2, 5), warm=2, ramp=12)
-    return replace(plan, **changes)
+    return experiment(RECIPE, folder, **{"recipe": where, "bits": (2, 5), "warm": 2, "ramp": 12, **changes})
 
 
 def again(folder: Path, number: int) -> tuple[dict[str, float], dict[str, float]]:
@@ -94,13 +92,13 @@ def test_killed_while_its_points_join_it_goes_on(tmp_path: Path, monkeypatch: py
 
 
 def test_in_a_database_its_weights_leave_the_machine(tmp_path: Path) -> None:
-    share = Share(f"sqlite:///{tmp_path}/shared.db", str(tmp_path / "weights"))
-    run(sweep(tmp_path / "study", share=share), 1)
+    share = {"storage": f"sqlite:///{tmp_path}/shared.db", "artifacts": str(tmp_path / "weights")}
+    run(sweep(tmp_path / "study", **share), 1)
     rows = read_trials(tmp_path / "study")
     assert rows["ramp_epoch"].notna().sum() == len(rows) - 1
     for file in (tmp_path / "study" / "checkpoints").iterdir():
         file.unlink()
-    run(sweep(tmp_path / "study", share=share), 1)  # parents and front are fetched
+    run(sweep(tmp_path / "study", **share), 1)  # parents and front are fetched
     assert len(read_trials(tmp_path / "study")) == len(rows) + 1
 
 

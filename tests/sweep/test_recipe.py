@@ -14,6 +14,7 @@ import tiny_recipe
 import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
+from sweeps import experiment
 from tiny_recipe import FPS, made
 from tiny_recipe import recipe as tiny
 
@@ -25,7 +26,6 @@ from hwcost.graph.trace import trace
 from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.quant import LearnedBits
 from hwcost.sweep.recipe import Recipe, ask, load_object, load_recipe
-from hwcost.sweep.settings import Sweep
 from hwcost.sweep.trial import design
 from hwcost.sweep.width_space import WidthSpace, fix_widths
 from hwcost.train.budget import Budget
@@ -174,12 +174,12 @@ def test_a_trial_chooses_its_hardware(tmp_path: Path) -> None:
     data = made(None)
     params = recipe.anchors[0]
     found = {}
-    for name, changes in {"plain": {}, "chosen": {"recipe": recipe}, "forced": {"recipe": recipe, "fps": 2e5}}.items():
-        sweep = replace(Sweep(recipe=tiny, reference="tiny", out=tmp_path), **changes)
+    for name, given, fps in (("plain", tiny, None), ("chosen", recipe, None), ("forced", recipe, 2e5)):
+        sweep = experiment(given, tmp_path, fps=fps)
         found[name] = design(sweep, params, data, 0).estimate()
     assert found["plain"].total["DSP"] == 0 and found["chosen"].total["DSP"] > 0 and found["forced"].total["DSP"] > 0
     assert FPS / 4 <= found["chosen"].fps < FPS <= found["plain"].fps
     assert found["chosen"].fps < 2e5 <= found["forced"].fps
     wrong = replace(recipe, hardware=lambda params: {"multiplier": "dsp"})
     with pytest.raises(BadRecipe, match=r"its hardware\(\) chooses 'multiplier'; give fps and any of multipliers"):
-        design(Sweep(recipe=wrong, reference="tiny", out=tmp_path), params, data, 0)
+        design(experiment(wrong, tmp_path), params, data, 0)

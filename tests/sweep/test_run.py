@@ -21,17 +21,21 @@ import tiny_recipe
 import torch
 from optuna.distributions import FloatDistribution
 from rich.console import Console
+from sweeps import experiment, run
 from torch import Tensor
 
 from hwcost.errors import BadStudy
 from hwcost.models import RESOURCES
 from hwcost.pareto import non_dominated
 from hwcost.search import JOURNAL
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.listener import Listener
 from hwcost.sweep.progress import watch
 from hwcost.sweep.recipe import Params, Recipe
 from hwcost.sweep.replay import reproduce
-from hwcost.sweep.run import Listener, Result, Standing, publish, run
-from hwcost.sweep.settings import Sweep
+from hwcost.sweep.run import Result
+from hwcost.sweep.standing import Standing
+from hwcost.sweep.study_report import publish
 from hwcost.train.data import Data, Split
 
 TINY = Path(tiny_recipe.__file__)
@@ -197,9 +201,8 @@ def test_the_page_is_written_again_from_what_is_on_disk(whole: Path, tmp_path: P
 # In this process: what a listener, a data set or a network sees.
 
 
-def tiny(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> Sweep:
-    settings: dict[str, Any] = {"recipe": recipe, "reference": "tiny.py:recipe", "out": folder, "command": "a test"}
-    return Sweep(**settings | changes)
+def tiny(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> Experiment:
+    return experiment(recipe, folder, **changes)
 
 
 @pytest.mark.slow
@@ -448,8 +451,8 @@ def test_a_watched_page_grows_and_then_rests(tmp_path: Path) -> None:
         def trial_started(self, number: int) -> None:
             pages.append((tmp_path / "study" / "index.html").read_text())
 
-    sweep = Sweep(recipe=tiny_recipe.recipe, reference=f"{TINY}:recipe", out=tmp_path / "study")
-    page = run(sweep, 3, Reader(), watch=True).page
+    sweep = experiment(tiny_recipe.recipe, tmp_path / "study", recipe=f"{TINY}:recipe", watch=True)
+    page = run(sweep, 3, Reader()).page
     assert all('http-equiv="refresh"' in text and "The search is running" in text for text in pages)
     assert ["0 finished" in pages[0], "1 finished" in pages[1], "2 finished" in pages[2]] == [True] * 3
     assert "3 finished" in page.read_text() and 'http-equiv="refresh"' not in page.read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tiny_recipe
 import torch
+from sweeps import experiment, run
 from torch import Tensor, nn
 
 import hwcost
@@ -28,8 +29,6 @@ from hwcost.quant import (
 )
 from hwcost.sweep.recipe import load_recipe
 from hwcost.sweep.replay import reproduce
-from hwcost.sweep.run import run
-from hwcost.sweep.settings import Sweep
 from hwcost.sweep.study_files import read_run
 from hwcost.sweep.torch_device import accelerator
 from hwcost.zoo.lenet import QuantLeNet
@@ -103,14 +102,14 @@ def test_quantized_values_and_gradients_are_those_of_the_cpu(bits: int) -> None:
 def test_a_sweep_there_is_recorded_and_its_trials_come_out_again(tmp_path: Path) -> None:
     where = f"{Path(tiny_recipe.__file__)}:recipe"
     find = lambda _: tiny_recipe.recipe  # noqa: E731
-    sweep = Sweep(recipe=tiny_recipe.recipe, reference=where, out=tmp_path / "study", accelerator="cuda")
+    sweep = experiment(tiny_recipe.recipe, tmp_path / "study", recipe=where, accelerator="cuda")
     assert run(sweep, 2).finished == 2
     record = read_run(tmp_path / "study")
     assert record["accelerator"] == "cuda" and torch.cuda.get_device_name(0) in record["machine"]
     recorded, again = reproduce(tmp_path / "study", 0, find, None)
     assert again == pytest.approx(recorded, rel=0.05)
     with pytest.raises(hwcost.HwcostError, match="accelerator"):
-        run(Sweep(recipe=tiny_recipe.recipe, reference=where, out=tmp_path / "study"), 1)
+        run(experiment(tiny_recipe.recipe, tmp_path / "study", recipe=where), 1)
 
 
 @on_cuda

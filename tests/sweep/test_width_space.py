@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import tiny_recipe
 from click.testing import CliRunner
+from sweeps import experiment, run
 from torch import nn
 
 from hwcost.cli import cli
 from hwcost.errors import BadOption, BadStudy
 from hwcost.models import RESOURCES
 from hwcost.quant import IntQuantizer, LearnedBits, QuantLinear, StatScale, abs_max
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.replay import reproduce
-from hwcost.sweep.run import run
-from hwcost.sweep.settings import Sweep
 from hwcost.sweep.trial import priced_space
 from hwcost.sweep.width_space import fix_widths
 
@@ -30,9 +31,8 @@ PLAIN = tiny_recipe.roomy
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def tiny(folder: Path, **changes: Any) -> Sweep:
-    settings: dict[str, Any] = {"recipe": PLAIN, "reference": "t:r", "out": folder, "command": "a test", "bits": (2, 6)}
-    return Sweep(**settings | changes)
+def tiny(folder: Path, recipe: Recipe = PLAIN, **changes: Any) -> Experiment:
+    return experiment(recipe, folder, **{"bits": (2, 6), **changes})
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sweeps import experiment, run
 
 from hwcost.errors import BadData, BadOption, BadRecipe
 from hwcost.sweep.recipe import Params, Recipe
 from hwcost.sweep.replay import reproduce
-from hwcost.sweep.run import run
-from hwcost.sweep.settings import Sweep
 from hwcost.sweep.study_files import read_json, read_run, read_trials
 from hwcost.train.loop import Training, evaluate, fit
 from hwcost.train.task import CLASSIFICATION, RECONSTRUCTION, separation
@@ -115,7 +114,7 @@ def _small(path: Path) -> Recipe:
 
 def test_a_sweep_of_it_says_what_its_accuracy_is_and_comes_out_again(tmp_path: Path) -> None:
     small = _small(sounds(tmp_path / "sounds.npz", features=24))
-    sweep = Sweep(recipe=small, reference="small", out=tmp_path / "study")
+    sweep = experiment(small, tmp_path / "study")
     assert run(sweep, 2).finished == 2
     record = read_run(tmp_path / "study")
     assert record["score"] == "area under ROC" and record["fingerprint"]["task"] == "area under ROC"
@@ -130,5 +129,5 @@ def test_a_sweep_of_it_says_what_its_accuracy_is_and_comes_out_again(tmp_path: P
 def test_a_network_of_another_shape_is_refused_before_training(tmp_path: Path) -> None:
     labels = replace(_small(sounds(tmp_path / "sounds.npz", features=24)), task=CLASSIFICATION)
     with pytest.raises(BadRecipe, match=r"gives \(24,\) for a sample; accuracy on sounds, of 2 classes, needs \(2,\)"):
-        run(Sweep(recipe=labels, reference="labels", out=tmp_path / "study"), 1)
+        run(experiment(labels, tmp_path / "study"), 1)
     assert not (tmp_path / "study").exists()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import tiny_recipe
 import torch
+from sweeps import experiment
 
 from hwcost.cost.estimate import estimate
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.graph.ranges import between
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import Dataflow, target_fps
-from hwcost.sweep.settings import Sweep
 from hwcost.sweep.trial import Suggestion, run_trial
 from hwcost.train.loop import Training
 from hwcost.train.width_repair import Landing
@@ -111,10 +112,10 @@ def test_frozen_widths_stay(network: Network) -> None:
 
 
 @pytest.mark.parametrize("keep", ["lagrangian", "target", "weighted"])
-def test_trials_land_in_their_budget(tmp_path: object, keep: str) -> None:
+def test_trials_land_in_their_budget(tmp_path: Path, keep: str) -> None:
     training = Training(epochs=4, batch=16, lr=2e-2, width_lr=2.0, keep=keep, ramp=10.0)  # type: ignore[arg-type]
     recipe = replace(tiny_recipe.recipe, training=training)
-    sweep = Sweep(recipe=recipe, reference="t", out=tmp_path, command="a test")  # type: ignore[arg-type]
+    sweep = experiment(recipe, tmp_path)
     data = sweep.load()
     costs = []
     low, high = tiny_recipe.luts(2), tiny_recipe.luts(5)  # where the widths can go, and where they start

@@ -24,8 +24,8 @@ from optuna.storages.journal import BaseJournalBackend
 
 from hwcost.errors import BadStudy
 from hwcost.files import draft_of
-from hwcost.search.protocol import Objective
 from hwcost.search.storage.lines import CREATE_TRIAL, decode, encode
+from hwcost.search.study_spec import StudySpec
 from hwcost.search.trial_plan import plan_of, record_of
 
 STUDY_NAME = "hwcost-study-1"  # the number counts changes of what a trial records
@@ -127,7 +127,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     return logs, whole
 
 
-def create_journal(path: Path, identity: Mapping[str, Any], objectives: Sequence[Objective]) -> None:
+def create_journal(path: Path, spec: StudySpec) -> None:
     """Write a draft, then rename it: a journal is there with its fingerprint, or not at all.
 
     Raises:
@@ -138,10 +138,10 @@ def create_journal(path: Path, identity: Mapping[str, Any], objectives: Sequence
         study = optuna.create_study(
             storage=JournalStorage(Journal(draft)),
             study_name=STUDY_NAME,
-            directions=[objective.direction for objective in objectives],
+            directions=[objective.direction for objective in spec.objectives],
         )
         for _ in range(2):  # nothing else could be checked without it: no single damaged line may take it away
-            study.set_user_attr("identity", dict(identity))
+            study.set_user_attr("identity", spec.identity())
         draft.replace(path)
     except OSError as error:
         raise BadStudy(f"{path}: cannot be written ({error.strerror}); name another folder") from error

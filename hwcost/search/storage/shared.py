@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import RDBStorage
 
 from hwcost.errors import BadStudy
 from hwcost.files import parse_json, replace
-from hwcost.search.protocol import Objective
-from hwcost.search.samplers.choose import Prices
 from hwcost.search.storage.artifacts import Weights
 from hwcost.search.storage.database import connect, told_in_one_line
-from hwcost.search.storage.identity import compare, identity_of
+from hwcost.search.storage.identity import compare
 from hwcost.search.storage.local import JOURNAL, sole_writer
 from hwcost.search.storage.masking import masked
 from hwcost.search.storage.shared_study import Share, SharedStudy
+from hwcost.search.study_spec import StudySpec
 
 MARK = "shared.json"
 """In every folder of a shared study: which one it is."""
@@ -35,56 +32,35 @@ REMEDY = "bring code, packages, data and settings to one state everywhere, or sw
 def lead_study(
     share: Share,
     folder: Path,
+    spec: StudySpec,
     *,
     files: Callable[[int | None], Path],
-    settings: Mapping[str, Any],
-    fingerprint: Mapping[str, str | int | float],
-    objectives: Sequence[Objective],
-    seed: int,
-    sampler: str,
-    space: Mapping[str, BaseDistribution],
-    anchors: Sequence[Mapping[str, Any]] = (),
-    prices: Prices | None = None,
-    warm: bool = False,
+    settings: Mapping[str, object],
 ) -> Iterator[SharedStudy]:
-    """Open a study in a database, or found it; it is named like its folder.
+    """Open a study in a database, or found it; it has the name of its folder.
 
     Args:
-        share: where.
+        share: the database and the store of the weights.
         folder: of the report and of the weights on this machine; one process has it at a time.
+        spec: of the study.
         files: number of a trial, None for the float network -> file of its weights in the folder.
         settings: what a worker must know to train for the study; JSON.
-        fingerprint, objectives, seed, sampler, space, anchors, prices, warm: as for `hwcost.search.open_study`.
 
     Raises:
-        BadOption: as `open_study`. BadStudy: as `open_study`, or the database cannot be used.
+        BadStudy: as `open_study`, or the database cannot be used.
     """
-    identity = identity_of(fingerprint, objectives, seed, sampler, space, anchors, prices)
     if (folder / JOURNAL).exists():
         raise BadStudy(f"{folder}: holds a study of its own; give another --out for one with --storage")
     with sole_writer(folder), _quiet(), told_in_one_line(share.url):
         storage = connect(share.url, share.heartbeat_s)
         try:
-            study = _found(storage, folder.resolve().name, objectives, identity)
-            compare(f"study {study.study_name} in {masked(share.url)}", REMEDY, study, identity)
+            study = _found(storage, folder.resolve().name, spec)
+            compare(f"study {study.study_name} in {masked(share.url)}", REMEDY, study, spec)
             _mark(folder, study)
-            opened = SharedStudy(
-                study,
-                storage,
-                Weights(share.artifacts),
-                files,
-                share.heartbeat_s,
-                objectives=objectives,
-                seed=seed,
-                sampler=sampler,
-                space=space,
-                anchors=anchors,
-                prices=prices,
-                warm=warm,
-            )
+            opened = SharedStudy(study, storage, Weights(share.artifacts), files, share.heartbeat_s, spec)
             opened.check_not_led()
-            told = {**settings, "artifacts": share.artifacts, "heartbeat_s": share.heartbeat_s}
-            study.set_user_attr("settings", json.dumps(told))  # text, as the records: copied for nothing
+            known = {**settings, "artifacts": share.artifacts, "heartbeat_s": share.heartbeat_s}
+            study.set_user_attr("settings", json.dumps(known))  # text, like the records: copied at no cost
             yield opened
         finally:
             storage.remove_session()
@@ -92,39 +68,33 @@ def lead_study(
 
 
 class Joined:
-    """A study that somebody else leads, before it is known whether this process means the same; by `join_study`.
+    """A study that another process leads, before it is known whether this one means the same; made by `join_study`.
 
     Attributes:
-        settings: those of the leader.
+        settings: those that the leader gave to `lead_study`.
+        artifacts: store of the weights, as the leader reaches it.
     """
 
     def __init__(self, url: str, folder: Path, study: optuna.Study, storage: RDBStorage) -> None:
         self._url, self._folder, self._study, self._storage = url, folder, study, storage
-        self.settings: dict[str, Any] = json.loads(study.user_attrs["settings"])
+        self.settings: dict[str, object] = json.loads(study.user_attrs["settings"])
+        self.artifacts = str(self.settings.pop("artifacts"))
+        self._heartbeat_s = int(str(self.settings.pop("heartbeat_s")))
 
-    def agree(
-        self,
-        artifacts: str,
-        *,
-        files: Callable[[int | None], Path],
-        fingerprint: Mapping[str, str | int | float],
-        **meant: Any,
-    ) -> SharedStudy:
-        """The study, to train for.
+    def agree(self, spec: StudySpec, *, artifacts: str, files: Callable[[int | None], Path]) -> SharedStudy:
+        """Open the study, to train for it.
 
         Args:
-            artifacts: the weights' folder or bucket as this machine reaches it.
-            files, fingerprint, meant: as for `lead_study`.
+            spec: of the study, as this machine makes it.
+            artifacts: store of the weights, as this machine reaches it.
+            files: as for `lead_study`.
 
         Raises:
             BadStudy: the study is another one, or its weights are not there.
         """
-        named = ("objectives", "seed", "sampler", "space", "anchors", "prices")
-        identity = identity_of(fingerprint, **{name: meant[name] for name in named})
-        compare(f"study {self._study.study_name} in {masked(self._url)}", REMEDY, self._study, identity)
+        compare(f"study {self._study.study_name} in {masked(self._url)}", REMEDY, self._study, spec)
         _mark(self._folder, self._study)
-        weights, heartbeat_s = Weights(artifacts), int(self.settings["heartbeat_s"])
-        study = SharedStudy(self._study, self._storage, weights, files, heartbeat_s, **meant)
+        study = SharedStudy(self._study, self._storage, Weights(artifacts), files, self._heartbeat_s, spec)
         study.fetch(None)  # a wrong folder shows before anything is trained
         return study
 
@@ -161,18 +131,16 @@ def _find(storage: RDBStorage, name: str, url: str) -> optuna.Study:
     return study
 
 
-def _found(
-    storage: RDBStorage, name: str, objectives: Sequence[Objective], identity: Mapping[str, Any]
-) -> optuna.Study:
+def _found(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study:
     """The study of that name; a process that died while it founded one left it empty and without a fingerprint."""
-    directions = [objective.direction for objective in objectives]
+    directions = [objective.direction for objective in spec.objectives]
     try:
         study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     except DuplicatedStudyError:
         study = optuna.load_study(study_name=name, storage=storage)
     if "identity" not in study.user_attrs and not study.get_trials(deepcopy=False):
         study.set_user_attr("token", uuid.uuid4().hex)
-        study.set_user_attr("identity", dict(identity))
+        study.set_user_attr("identity", spec.identity())
     return study
 
 

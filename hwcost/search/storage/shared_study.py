@@ -28,6 +28,7 @@ from hwcost.search.storage.artifacts import Weights
 from hwcost.search.storage.database import SILENT_BEATS
 from hwcost.search.storage.heartbeat import Heart
 from hwcost.search.study import Study, check_count
+from hwcost.search.study_spec import StudySpec
 from hwcost.search.trial_plan import interrupted, plan_of
 
 POLL_S = 0.5
@@ -58,7 +59,7 @@ class SharedStudy(Study):
         study: in its database. storage: the same database. weights: of its trials.
         files: number of a trial, None for the float network -> where its weights are on this machine.
         heartbeat_s: seconds between two signs of life.
-        settings: as for `Study`.
+        spec: of the study.
     """
 
     def __init__(
@@ -68,14 +69,14 @@ class SharedStudy(Study):
         weights: Weights,
         files: Callable[[int | None], Path],
         heartbeat_s: int,
-        **settings: Any,
+        spec: StudySpec,
     ) -> None:
         self._storage, self._weights, self._files, self._heartbeat_s = storage, weights, files, heartbeat_s
         self._alive: set[int] = set()
         self._token = uuid.uuid4().hex
         self._beats = 0
         self._seen: tuple[Any, float] = (None, time.monotonic())
-        super().__init__(lambda: study, **settings)
+        super().__init__(lambda: study, spec)
 
     def run(
         self,
@@ -262,7 +263,7 @@ class SharedStudy(Study):
 
     def _drawn(self, place: int, ask: Callable[[], Trial]) -> tuple[Trial, Suggestion]:
         trial, suggestion = super()._drawn(place, ask)
-        if self._warm:
+        if self._spec.warm:
             self.fetch(suggestion.parent)
         return trial, suggestion
 

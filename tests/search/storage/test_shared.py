@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,23 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
 from hwcost.errors import BadOption, BadStudy
-from hwcost.search import Objective, Outcome, Share, Suggestion, join_study, lead_study, open_study
+from hwcost.search import Objective, Outcome, Share, StudySpec, Suggestion, join_study, lead_study, open_study
 from hwcost.search.storage.artifacts import Weights
 from hwcost.search.storage.database import connect
 from hwcost.search.storage.shared_study import SharedStudy
 
 COMMAND = Path(sys.executable).with_name("hwcost")
-MEANT: dict[str, Any] = {
-    "objectives": (Objective("loss", "minimize"),),
-    "seed": 3,
-    "sampler": "random",
-    "space": {"x": IntDistribution(0, 1000)},
-    "anchors": ({"x": 7},),
-    "prices": None,
-    "warm": False,
-}
+MEANT = StudySpec(
+    objectives=(Objective("loss", "minimize"),),
+    seed=3,
+    sampler="random",
+    space={"x": IntDistribution(0, 1000)},
+    anchors=({"x": 7},),
+)
+
+
+def meant(code: str) -> StudySpec:
+    return replace(MEANT, fingerprint={"code": code})
 
 
 def evaluated(suggestion: Suggestion) -> Outcome:
@@ -51,7 +54,7 @@ def led(folder: Path, fingerprint: str = "same", artifacts: str | None = None) -
     out = folder / "study"
     share = Share(url_of(folder), artifacts or str(folder / "weights"), 1)
     files = lambda number: out / "checkpoints" / f"{number}.pt"  # noqa: E731
-    with lead_study(share, out, files=files, settings={}, fingerprint={"code": fingerprint}, **MEANT) as study:
+    with lead_study(share, out, meant(fingerprint), files=files, settings={}) as study:
         files(None).parent.mkdir(exist_ok=True)
         files(None).write_text("float")
         yield study
@@ -62,8 +65,8 @@ def joined(folder: Path, name: str = "a", fingerprint: str = "same", weights: st
     out = folder / name
     with join_study(url_of(folder), "study", out) as found:
         files = lambda number: out / f"{number}.pt"  # noqa: E731
-        where = weights or found.settings["artifacts"]
-        yield found.agree(where, files=files, fingerprint={"code": fingerprint}, **MEANT)
+        where = weights or found.artifacts
+        yield found.agree(meant(fingerprint), artifacts=where, files=files)
 
 
 def figures(study: Any) -> list[tuple[int, int, float]]:
@@ -78,7 +81,7 @@ def test_a_led_study_has_the_trials_of_one_in_a_folder(tmp_path: Path) -> None:
         study.run(evaluated, trials=4)
         assert study.run(evaluated, trials=2).done == 2
         found = figures(study)
-    with open_study(tmp_path / "alone", fingerprint={}, **MEANT) as alone:
+    with open_study(tmp_path / "alone", MEANT) as alone:
         alone.run(evaluated, trials=6)
         assert figures(alone) == found and len(found) == 6
 
@@ -207,7 +210,7 @@ def test_bad_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         share = Share(url, str(tmp_path / "weights"))
         with (
             pytest.raises(BadStudy, match=r"cannot be opened|no driver") as told,
-            lead_study(share, tmp_path / "s", files=Path, settings={}, fingerprint={}, **MEANT),  # type: ignore[arg-type]
+            lead_study(share, tmp_path / "s", MEANT, files=Path, settings={}),  # type: ignore[arg-type]
         ):
             pass
         assert "secret" not in str(told.value)
@@ -300,6 +303,6 @@ def test_a_database_locked_in_mid_run_loses_no_finished_trial(tmp_path: Path, mo
         study._storage.grace_period = 1
         study.run(evaluated, trials=2)
         rows = figures(study)
-    with open_study(tmp_path / "alone", fingerprint={}, **MEANT) as alone:
+    with open_study(tmp_path / "alone", MEANT) as alone:
         alone.run(evaluated, trials=4)
         assert figures(alone) == rows

@@ -1,0 +1,173 @@
+"""The records of a study on disk: run.json, trials.json and front.json, as `hwcost.sweep` writes and reports read them.
+
+The checks of `read_study` hold files against these forms; front.schema.json in this package is the form of front.json
+for other programs.
+"""  # no postponed annotations here: they hide which keys are required
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+Amounts = Mapping[str, float]
+Params = Mapping[str, Any]
+"""Parameters of a trial: name -> number, text, or any choice that JSON can hold."""
+
+
+class ObjectiveRecord(TypedDict):
+    """An objective of the search: a column of the trials, and which way is better."""
+
+    name: str
+    direction: Literal["maximize", "minimize"]
+
+
+class DataRecord(TypedDict, total=False):
+    """The data set: its name, a hash of all samples, and the sizes of its splits."""
+
+    name: str
+    fingerprint: str
+    train: int
+    validation: int
+    test: int
+
+
+class DeviceRecord(TypedDict, total=False):
+    """The part: names, clock, and how much of each resource it has."""
+
+    name: str
+    part: str
+    clock_mhz: float
+    LUT: float
+    FF: float
+    DSP: float
+    BRAM18: float
+    URAM: float
+
+
+class FloatRecord(TypedDict, total=False):
+    """Accuracies of the float network, 0 to 1."""
+
+    validation: float
+    test: float
+
+
+class RunRecord(TypedDict):
+    """run.json: how a study was made.
+
+    `settings` holds the settings of the last call in the spelling of the flags; `seed`, `sampler`, `bits`, `warm`,
+    `ramp` and `limits` are those that tell studies apart on a page.
+    """
+
+    hwcost: str
+    study: str
+    recipe: str
+    command: str
+    seed: int
+    sampler: str
+    versions: Mapping[str, str]
+    device: DeviceRecord
+    float: FloatRecord
+    objectives: list[ObjectiveRecord]
+    data: DataRecord
+    started: str
+    machine: str
+    settings: NotRequired[Mapping[str, object]]
+    fingerprint: NotRequired[Mapping[str, str | int | float]]
+    trial_command: NotRequired[str]
+    score: NotRequired[str]
+    bits: NotRequired[tuple[int, int] | None]
+    warm: NotRequired[int | None]
+    ramp: NotRequired[int | None]
+    limits: NotRequired[Amounts]
+    target_fps: NotRequired[float | None]
+    error_band: NotRequired[Mapping[str, list[float]]]
+
+
+class LayerRecord(TypedDict, total=False):
+    """A layer of a trial: widths in bits, folding, and what it costs."""
+
+    layer: str
+    kind: str | None
+    weight_bits: float | None
+    input_bits: float | None
+    activation_bits: float | None
+    pe: float | None
+    simd: float | None
+    LUT: float | None
+    FF: float | None
+    DSP: float | None
+    BRAM18: float | None
+    URAM: float | None
+    cycles: float | None
+
+
+class EpochRecord(TypedDict, total=False):
+    """An epoch of a trial: mean training loss, validation accuracy, cost and widths at its end."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    LUT: float
+    DSP: float
+    BRAM18: float
+    widths: Mapping[str, int]
+
+
+class RepeatRecord(TypedDict):
+    """A training of a front trial with another seed; without accuracies where it failed."""
+
+    seed: int
+    accuracy: float | None
+    test_accuracy: float | None
+    error: NotRequired[str]
+
+
+class TrialRecord(TypedDict):
+    """A row of trials.json; objectives of other names and the attributes of a trial are further keys."""
+
+    number: int
+    state: Literal["COMPLETE", "FAIL", "RUNNING"]
+    seed: NotRequired[int]
+    seconds: NotRequired[float | None]
+    params: NotRequired[Params]
+    accuracy: NotRequired[float | None]
+    test_accuracy: NotRequired[float | None]
+    refit_accuracy: NotRequired[float | None]
+    LUT: NotRequired[float | None]
+    FF: NotRequired[float | None]
+    DSP: NotRequired[float | None]
+    BRAM18: NotRequired[float | None]
+    URAM: NotRequired[float | None]
+    cycles: NotRequired[float | None]
+    fps: NotRequired[float | None]
+    fits: NotRequired[bool | None]
+    within_budget: NotRequired[bool | None]
+    parent: NotRequired[int | None]
+    polish: NotRequired[int | None]
+    ramp_epoch: NotRequired[int | None]
+    layers: NotRequired[list[LayerRecord]]
+    epochs: NotRequired[list[EpochRecord]]
+    repeats: NotRequired[list[RepeatRecord]]
+    error: NotRequired[str | None]
+
+
+class TrialsRecord(TypedDict):
+    """trials.json: every trial of a study with its nested columns."""
+
+    trials: list[TrialRecord]
+
+
+class MarkRecord(TypedDict):
+    """A front point worth a name."""
+
+    number: int
+    names: list[str]
+
+
+class FrontRecord(TypedDict):
+    """front.json without the name of its schema: the non-dominated trials, cheapest first."""
+
+    study: str
+    objectives: list[ObjectiveRecord]
+    finished: int
+    hypervolume: float | None
+    marks: list[MarkRecord]
+    points: list[Mapping[str, Any]]

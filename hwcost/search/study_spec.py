@@ -1,0 +1,108 @@
+"""The specification of a study: everything that decides which trials it has, checked once."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.trial import TrialState, create_trial
+
+from hwcost.errors import BadOption
+from hwcost.search.nearest_trial import check_ordered
+from hwcost.search.protocol import Objective, Params
+from hwcost.search.samplers.choose import Prices, make_sampler
+
+Identity = dict[str, str | int | float]
+"""Flat record of a specification, stored with the study: name of an entry -> text or number."""
+
+
+def _unchanged(stored: Identity) -> Identity:
+    return stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """What a study is; the same specification gives the same trials, however often the study is interrupted.
+
+    Attributes:
+        objectives: at least 1.
+        seed: of the study, at least 0.
+        sampler: "tpe", "nsga2", "random", "grid", "gp" where torch is installed, or "greybox" with `prices`.
+        space: name -> Optuna distribution; at least 1.
+        anchors: parameters of the first trials; names left out are sampled.
+        prices: costs that are known before training. What they follow from belongs in the fingerprint.
+        warm: whether suggestions name the nearest finished trial; for a space of whole numbers only. It belongs in the
+            fingerprint too.
+        fingerprint: what the outcomes follow from (recipe, data, device...); a study is resumed only with the same.
+        upgrade: turns the stored identity of a study into the spelling of this version, so that an older study opens.
+
+    Raises:
+        BadOption: an unknown sampler, an anchor outside the space, and the like.
+    """
+
+    objectives: Sequence[Objective]
+    seed: int
+    sampler: str
+    space: Mapping[str, BaseDistribution]
+    anchors: Sequence[Params] = ()
+    prices: Prices | None = None
+    warm: bool = False
+    fingerprint: Mapping[str, str | int | float] = field(default_factory=dict)
+    upgrade: Callable[[Identity], Identity] = _unchanged
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise BadOption(f"seed={self.seed!r}: give a whole number, at least 0")
+        names = [objective.name for objective in self.objectives]
+        if not names or len(set(names)) != len(names):
+            raise BadOption(f"objectives {names}: give at least one, each once")
+        if not self.space:
+            raise BadOption("space: empty; give name -> Optuna distribution, at least one")
+        if self.warm:
+            check_ordered(self.space)
+        make_sampler(self.sampler, 0, self.space, self.prices)
+        for name, value in self.fingerprint.items():
+            if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+                raise BadOption(f"fingerprint {name}={value!r}: give text or a finite number")
+        for name in self.space:
+            _stored(name, self.space[name])
+        for anchor in self.anchors:
+            _check_anchor(anchor, self.space)
+
+    def identity(self) -> Identity:
+        """The flat record that is stored with the study and compared when it is opened again."""
+        ours: Identity = {
+            "objectives": ", ".join(f"{objective.direction} {objective.name}" for objective in self.objectives),
+            "seed": self.seed,
+            "sampler": self.sampler,
+            "space": json.dumps({name: _stored(name, self.space[name]) for name in sorted(self.space)}),
+            "anchors": json.dumps([dict(anchor) for anchor in self.anchors], sort_keys=True),
+        }
+        given = {f"{name} (given)" if name in ours else name: value for name, value in self.fingerprint.items()}
+        return given | ours
+
+
+def _stored(name: str, distribution: BaseDistribution) -> object:
+    try:
+        text = distribution_to_json(distribution)
+        same = json_to_distribution(text) == distribution
+    except (TypeError, ValueError, AttributeError):
+        same = False
+    if not same:
+        raise BadOption(f"space {name}: {distribution!r} does not survive JSON; use plain numbers, text, or booleans")
+    return json.loads(text)
+
+
+def _check_anchor(anchor: Params, space: Mapping[str, BaseDistribution]) -> None:
+    unknown = sorted(set(anchor) - set(space))
+    if unknown:
+        raise BadOption(f"anchor {dict(anchor)}: {unknown} not in the space; it has {sorted(space)}")
+    try:
+        create_trial(
+            state=TrialState.RUNNING, params=dict(anchor), distributions={name: space[name] for name in anchor}
+        )
+    except (TypeError, ValueError) as error:
+        raise BadOption(f"anchor {dict(anchor)}: outside the space: {error}") from error

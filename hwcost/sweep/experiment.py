@@ -1,0 +1,138 @@
+"""An experiment: a recipe under the settings of a sweep, and what the two together decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from hwcost.errors import BadRecipe
+from hwcost.models import RESOURCES, Device
+from hwcost.models.device import device
+from hwcost.search import Objective, Params
+from hwcost.sweep.recipe import Recipe, ask
+from hwcost.sweep.settings import Settings
+from hwcost.sweep.torch_device import accelerator
+from hwcost.sweep.width_space import fix_widths
+from hwcost.train.data import Data
+
+CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
+"""Hardware options of a trial besides its folding; `Dataflow` and `target_fps` share them."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe and the settings that it is explored with.
+
+    Attributes:
+        recipe: network, data, training, search space.
+        settings: of the sweep; they override the recipe's part, frame rate and clock.
+    """
+
+    recipe: Recipe
+    settings: Settings
+
+    @classmethod
+    def find(cls, settings: Settings, find: Callable[[str], Recipe]) -> Experiment:
+        """Find the recipe of some settings.
+
+        Args:
+            settings: with the reference of the recipe.
+            find: reference -> recipe.
+
+        Raises:
+            BadRecipe: there is none.
+        """
+        return cls(find(settings.recipe), settings)
+
+    @property
+    def part(self) -> Device:
+        """The part that everything is priced on."""
+        return device(self.recipe.device if self.settings.device is None else self.settings.device)
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of the fabric, MHz."""
+        return self.recipe.clock_mhz if self.settings.clock_mhz is None else self.settings.clock_mhz
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that the folding is chosen for, unless a trial chooses its own."""
+        return self.recipe.fps if self.settings.fps is None else self.settings.fps
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Accuracy up, resources down.
+
+        Raises:
+            BadRecipe: an objective that no trial has a figure for.
+        """
+        for name in self.recipe.objectives:
+            if name not in ("accuracy", *RESOURCES):
+                raise BadRecipe(
+                    f"recipe {self.recipe.name}: objective {name!r}; give accuracy and any of {', '.join(RESOURCES)}"
+                )
+        return tuple(
+            Objective(name, "maximize" if name == "accuracy" else "minimize") for name in self.recipe.objectives
+        )
+
+    def load(self) -> Data:
+        """Load the data set of the recipe, onto the accelerator of the settings."""
+        data = ask(f"recipe {self.recipe.name}: its data()", self.recipe.data, self.settings.data)
+        if not isinstance(data, Data):
+            raise BadRecipe(f"recipe {self.recipe.name}: its data() returned {type(data).__name__}, not hwcost.Data")
+        where = accelerator(self.settings.accelerator)
+        return data if where.type == "cpu" else data.to(where)
+
+    def network(self, params: Params) -> nn.Module:
+        """Build the network of a trial; seeded by the caller, drawn on the CPU."""
+        chosen = params if self.settings.bits is None else self._plain
+        net = self._module("network()", ask(f"recipe {self.recipe.name}: its network()", self.recipe.network, chosen))
+        if self.settings.bits is not None:
+            fix_widths(net, params)
+        return net.to(accelerator(self.settings.accelerator))
+
+    def float_network(self) -> nn.Module:
+        """Build the network without quantizers; seeded by the caller, drawn on the CPU."""
+        net = ask(f"recipe {self.recipe.name}: its float_network()", self.recipe.float_network)
+        return self._module("float_network()", net).to(accelerator(self.settings.accelerator))
+
+    def _module(self, function: str, net: object) -> nn.Module:
+        if not isinstance(net, nn.Module):
+            raise BadRecipe(
+                f"recipe {self.recipe.name}: its {function} returned {type(net).__name__}, not a torch.nn.Module"
+            )
+        return net
+
+    def budget(self, params: Params) -> Mapping[str, float]:
+        """Resource -> the limit that a trial is driven to."""
+        if self.settings.bits is not None:
+            return self.settings.limits
+        return ask(f"recipe {self.recipe.name}: its budget()", self.recipe.budget, params)
+
+    def hardware(self, params: Params) -> dict[str, Any]:
+        """Options of `Dataflow` that a trial chooses, and the frame rate of its folding.
+
+        Raises:
+            BadRecipe: an option of another name.
+        """
+        chosen = params if self.settings.bits is None else self._plain
+        options = dict(ask(f"recipe {self.recipe.name}: its hardware()", self.recipe.hardware, chosen))
+        if strange := sorted(options.keys() - {"fps", *CHOICES}):
+            raise BadRecipe(
+                f"recipe {self.recipe.name}: its hardware() chooses {strange[0]!r}; give fps and any of "
+                f"{', '.join(CHOICES)}"
+            )
+        return options | {"fps": self.fps if self.settings.fps is not None else options.get("fps", self.fps)}
+
+    @property
+    def _plain(self) -> Params:
+        """Parameters of the network in which `bits` searches every width."""
+        return self.recipe.plain or self.recipe.first_tries[0]
+
+    @property
+    def rehearsals(self) -> tuple[Params, ...]:
+        """Parameters to try a recipe with before anything is trained; with `bits`, the widths as they are built."""
+        return self.recipe.first_tries if self.settings.bits is None else ({},)

@@ -1,0 +1,114 @@
+"""A study held open for one call: checked, founded or resumed, with its data and its known prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwcost.errors import BadStudy
+from hwcost.search import MARK, Crew, Prices, RunEnd, Study, StudySpec, check_limits, lead_study, open_study
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.fingerprint import Fingerprint, fingerprint_of, spec_of
+from hwcost.sweep.listener import Listener
+from hwcost.sweep.settings import Role
+from hwcost.sweep.standing import Standing, standing
+from hwcost.sweep.study_files import checkpoint
+from hwcost.sweep.study_report import report
+from hwcost.sweep.torch_device import one_thread
+from hwcost.sweep.trial import FAILURES, evaluated, priced_space, rehearse
+from hwcost.train.data import Data
+
+
+@dataclass
+class Session:
+    """An open study and all that its trials need.
+
+    Attributes:
+        experiment: what is explored.
+        data: its data set.
+        prices: with `bits`, the costs that are known before training.
+        fingerprint: of the experiment.
+        study: open.
+        listener: hears of the progress.
+        crew: trains several trials at once; None trains one after the other, in this process.
+        done: trials that this call has finished.
+    """
+
+    experiment: Experiment
+    data: Data
+    prices: Prices | None
+    fingerprint: Fingerprint
+    study: Study
+    listener: Listener
+    crew: Crew | None
+    done: int = 0
+
+    def train(self, trials: int) -> RunEnd:
+        """Add trials to the study."""
+        before = self.done
+
+        def heard(done: int) -> None:
+            self.done = before + done
+            self.listener.trial_done(self.done, self.standing())
+            if self.experiment.settings.watch:
+                self.report(running=True)
+
+        return self.study.run(
+            lambda suggestion: evaluated(self.experiment, self.data, suggestion, self.listener),
+            trials=trials,
+            on_trial=heard,
+            failures=FAILURES,
+            crew=self.crew,
+        )
+
+    def standing(self) -> Standing:
+        """The front so far."""
+        return standing(self.study, self.experiment)
+
+    def report(self, *, running: bool = False) -> Path:
+        """Write table and page of the study; the path of the page."""
+        return report(self.experiment, self.study, running=running)
+
+
+@contextmanager
+def session(experiment: Experiment, listener: Listener | None, crew: Crew | None) -> Iterator[Session]:
+    """Open the study of an experiment, or found it; PyTorch computes on one thread meanwhile.
+
+    Args:
+        experiment: what is explored.
+        listener: hears of the progress.
+        crew: trains several trials at once.
+
+    Raises:
+        BadStudy: the folder holds another study, is in use, corrupt, or cannot be written.
+        HwcostError: what is wrong with recipe, data or part, before anything is trained or written.
+    """
+    with one_thread():
+        _ = experiment.part, experiment.objectives  # a wrong name shows before the data are read
+        data = experiment.load()
+        rehearse(experiment, data)
+        prices = priced_space(experiment, data)
+        if prices is not None and experiment.settings.method == "greybox":
+            check_limits(prices)
+        fingerprint = fingerprint_of(experiment, data)
+        with _open(experiment, spec_of(experiment, fingerprint, prices)) as study:
+            yield Session(experiment, data, prices, fingerprint, study, listener or Listener(), crew)
+
+
+def _open(experiment: Experiment, spec: StudySpec) -> AbstractContextManager[Study]:
+    settings = experiment.settings
+    if settings.share is not None:
+        needed = {"recipe": settings.recipe, **settings.to_dict(Role.STUDY, Role.RESOLVED)}
+        return lead_study(settings.share, settings.out, spec, files=weights_of(settings.out), settings=needed)
+    if (settings.out / MARK).exists():
+        raise BadStudy(
+            f"{settings.out}: its study is in a database; give its --storage and --artifacts, or another --out"
+        )
+    return open_study(settings.out, spec)
+
+
+def weights_of(folder: Path) -> Callable[[int | None], Path]:
+    """Number of a trial, None for the float network -> its checkpoint in the folder."""
+    return lambda number: checkpoint(folder, number)

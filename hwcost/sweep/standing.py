@@ -1,0 +1,48 @@
+"""Standing of a study: its non-dominated trials so far, by validation figures."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwcost.pareto import Floats, non_dominated
+from hwcost.search import Study
+from hwcost.sweep.experiment import Experiment
+
+Row = dict[str, Any]
+"""A trial in the table of its study: column -> value."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a study stands.
+
+    Attributes:
+        finished: number of finished trials.
+        front: rows of the non-dominated ones.
+    """
+
+    finished: int
+    front: list[Row]
+
+
+def standing(study: Study, experiment: Experiment) -> Standing:
+    """Choose the front of a study by the objectives on validation data."""
+    rows = [named(row) for row in study.frame().to_dict("records") if row["state"] == "COMPLETE"]
+    if not rows:
+        return Standing(0, [])
+    keep = non_dominated(points(rows, experiment), [objective.direction for objective in experiment.objectives])
+    return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept])
+
+
+def points(rows: list[Row], experiment: Experiment) -> Floats:
+    """Objectives of trials, (trials, objectives)."""
+    return np.array([[row[objective.name] for objective in experiment.objectives] for row in rows], dtype=float)
+
+
+def named(row: Mapping[Hashable, Any]) -> Row:
+    """A row of a table with its column names as text."""
+    return {str(name): value for name, value in row.items()}

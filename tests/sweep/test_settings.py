@@ -1,0 +1,123 @@
+"""Settings: one validation, one spelling that is read back, one role for each."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from hwcost.cli.settings import keys
+from hwcost.cli.sweep import sweep_command
+from hwcost.errors import BadOption
+from hwcost.search import Share
+from hwcost.sweep.settings import Role, Settings, parse_bits, parse_limits
+
+FULL = Settings(
+    recipe="digits",
+    out=Path("reports/digits"),
+    data=Path("data"),
+    trials=7,
+    seed=3,
+    sampler="greybox",
+    bits=(2, 8),
+    warm=4,
+    ramp=12,
+    limits={"LUT": 8000.0, "BRAM18": 12.5},
+    device="PYNQ-Z1",
+    fps=1e5,
+    clock_mhz=150.0,
+    accelerator="cuda:1",
+    jobs=4,
+    storage="postgresql://me:secret@host/db",
+    artifacts="s3://bucket",
+    heartbeat_s=5,
+    watch=True,
+)
+
+
+def test_every_setting_comes_back_from_toml_but_the_password() -> None:
+    assert all(getattr(FULL, field.name) != field.default for field in fields(FULL) if field.name != "recipe")
+    text = tomli_w.dumps(FULL.to_dict())
+    assert "secret" not in text
+    back = Settings.from_dict(tomllib.loads(text))
+    assert back == replace(FULL, storage="postgresql://me:***@host/db")
+
+
+def test_defaults_are_the_defaults() -> None:
+    assert Settings.from_dict({"out": "x"}) == Settings(out=Path("x"))
+    assert Settings.from_dict({"out": "x", "bits": None}) == Settings(out=Path("x"))
+    assert Settings(out=Path("x")).share is None
+    assert FULL.share == Share("postgresql://me:secret@host/db", "s3://bucket", 5)
+
+
+def test_a_role_selects_what_a_worker_needs_and_what_the_fingerprint_holds() -> None:
+    sent = FULL.to_dict(Role.STUDY, Role.RESOLVED)
+    assert sent.keys() == {
+        "seed", "sampler", "bits", "warm", "ramp", "limit", "device", "fps", "clock", "accelerator"
+    }  # fmt: skip
+    assert FULL.chosen() == {"bits": "2:8", "warm": "4", "ramp": "12"}
+    assert Settings(out=Path("x")).chosen() == {}
+
+
+def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> None:
+    flags = keys(sweep_command).keys()
+    settings = FULL.to_dict().keys()
+    assert settings <= flags
+    assert flags - settings <= {"polish", "repeat", "refit", "json", "quiet", "verbose"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"trials": 0}, "trials=0: give a whole number, at least 1"),
+        ({"jobs": True}, "jobs=True"),
+        ({"heartbeat_s": 0}, "heartbeat=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, r"below 2\*\*32"),
+        ({"fps": float("inf")}, "fps=inf"),
+        ({"clock_mhz": 0.0}, "clock=0"),
+        ({"warm": 3}, "warm=3: it needs --bits"),
+        ({"bits": (2, 8), "ramp": 0}, "ramp=0"),
+        ({"storage": "sqlite:///x"}, "--storage and --artifacts go together"),
+        ({"limits": {"LUT": 3.0}}, "the sampler tpe cannot keep them"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(changes: dict[str, Any], part: str) -> None:
+    with pytest.raises(BadOption, match=part):
+        Settings(out=Path("x"), **changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({}, "out: missing"),
+        ({"out": "x", "sed": 3}, "'sed': unknown; known are recipe, out"),
+        ({"out": "x", "seed": "3"}, "seed = '3': give int"),
+        ({"out": "x", "seed": True}, "seed = True: give int"),
+        ({"out": "x", "fps": "fast"}, "fps = 'fast': give int or float"),
+        ({"out": "x", "watch": 1}, "watch = 1: give bool"),
+        ({"out": 3}, "out = 3: give str"),
+        ({"out": "x", "bits": [2, 8]}, r"bits = \[2, 8\]: give str"),
+        ({"out": "x", "bits": "2:8", "limit": "LUT=3"}, "limit = 'LUT=3': give list"),
+        ({"out": "x", "bits": "2:8", "limit": [3]}, r"limit = \[3\]"),
+    ],
+)
+def test_what_is_of_another_form_is_refused(given: dict[str, object], part: str) -> None:
+    with pytest.raises(BadOption, match=part):
+        Settings.from_dict(given)
+
+
+def test_texts_of_flags() -> None:
+    assert parse_bits("2:8") == (2, 8)
+    assert parse_limits(["LUT=8000", "DSP=0"]) == {"LUT": 8000.0, "DSP": 0.0}
+    for text in ("8", "2:x", "2:4:8"):
+        with pytest.raises(BadOption, match="give the smallest and the largest width"):
+            parse_bits(text)
+    with pytest.raises(BadOption, match="give RESOURCE=MOST"):
+        parse_limits(["LUT<3"])
+    with pytest.raises(BadOption, match="a resource is limited twice"):
+        parse_limits(["LUT=3", "LUT=4"])
