@@ -9,6 +9,7 @@ collect_ignore_glob = list(MISSING)
 
 
 def pytest_report_header() -> list[str]:
+    """Names what is not tested in this environment, in the head of every run."""
     return [
         f"{files}: NOT TESTED, {package} is not installed; pip install 'hwcost[{extra}]'"
         for files, (package, extra) in MISSING.items()

@@ -1,5 +1,6 @@
-"""Whether one training lands inside its budget and uses it up: an MLP on scikit-learn's digits, budgets from loose to
-tight, several seeds, every way to keep a budget.
+"""Share of a hardware budget that one training ends with: does it fit, and does it use the budget up?
+
+An MLP on scikit-learn's digits, budgets from loose to tight, several seeds, every way to keep a budget.
 
 python benchmarks/budget_training.py
 """

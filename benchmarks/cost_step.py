@@ -1,8 +1,8 @@
-"""The cost of hardware in a training step, beside the step itself: LeNet and MobileNetV1, one thread, CPU time.
+"""CPU time of the hardware cost in a training step, compared with the step itself: LeNet and MobileNetV1, one thread.
 
 Three ways: `LiveCost` while no width changes, `LiveCost` along a training whose budget pulls the widths down, and
-`hardware_cost` in full. Each is read, price and backward of LUT and BRAM18; rounds are interleaved with training steps,
-so that a busy machine hits all alike.
+`hardware_cost` in full. Each measurement reads the widths, prices LUT and BRAM18 and runs backward; rounds are
+interleaved with training steps, so that load on the machine affects all alike.
 
     python benchmarks/cost_step.py
 """

@@ -1,4 +1,4 @@
-"""What other tools make of an exported network: every code of every output against ours.
+"""Comparison of exported networks, run by other tools, with ours: every code of every output.
 
 python benchmarks/export_roundtrip.py --inputs 100     # minutes; writes reports/export.md
 """
@@ -109,7 +109,7 @@ def row(name: str, inputs: int) -> str:
 
 
 def macs_of(pipeline: Pipeline, step: float | None) -> float:
-    """As the qonnx package counts them."""
+    """MACs of the network as the qonnx package counts them."""
     model = ModelWrapper(qonnx(pipeline, input_step=step))
     return float(inference_cost(model, discount_sparsity=False)["total_cost"]["total_macs"])
 

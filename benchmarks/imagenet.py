@@ -28,7 +28,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "ProxylessNAS Mobile14": lambda: ProxylessNASMobile14(Precision(2, 2, learned=True)),
 }
 TRACE_S, PRICE_MS = 5.0, 50.0
-"""What tracing and a step's pricing should stay below."""
+"""Upper bounds that tracing, and pricing within a step, should stay below."""
 
 
 def seconds(

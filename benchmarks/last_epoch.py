@@ -1,7 +1,7 @@
-"""Which epoch to keep: the last, or that of the best validation accuracy; on digits, where 360 images validate.
+"""Test accuracy of the last epoch and of the best one by validation accuracy, on digits (360 validation images).
 
-Each split of the digits is trained and tested by itself. "flattered" is validation minus test accuracy: what a front of
-validation figures promises too much. Behind what `hwcost.train.loop.fit` says of its last epoch.
+Each split of the digits is trained and tested separately. "flattered" is validation minus test accuracy: the amount by
+which a front of validation figures is too optimistic. `hwcost.train.loop.fit` keeps the last epoch for this reason.
 
     python benchmarks/last_epoch.py --splits 24
 """
@@ -62,7 +62,7 @@ def trained(split: int, folder: Path) -> dict[str, Accuracies]:
 
 
 def best(epochs: Accuracies) -> tuple[float, float]:
-    """Of equal validation accuracies the last."""
+    """Best epoch by validation accuracy; the last of several equal ones."""
     return max(reversed(epochs), key=lambda epoch: epoch[0])
 
 

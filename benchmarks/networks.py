@@ -1,4 +1,4 @@
-"""Networks by hand, as blocks: what the benchmarks of the hardware models run on."""
+"""Networks described by hand, as blocks, for the benchmarks of the hardware models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long pricing takes beside training; prints a table, one thread.
+"""CPU time of pricing compared with training, on one thread; prints a table.
 
 python benchmarks/pricing_speed.py --out reports/benchmarks/pricing.md
 """

@@ -237,7 +237,7 @@ def _activation(block: MatVec, acc: Range, output: Range) -> Block:
 
 
 def network_model(row: Row, folds: dict[str, Fold]) -> Dataflow:
-    """As built: HLS units; BNN-PYNQ with a memory per PE, FINN's flow with one streamed weight memory in BRAM."""
+    """Model of the network as built: HLS units, a memory per PE (BNN-PYNQ) or one streamed memory in BRAM (FINN)."""
     streamed = "mem_mode" in row["layers"][0]
     return Dataflow(
         device="xc7z020",

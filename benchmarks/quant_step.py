@@ -1,7 +1,7 @@
-"""Training step and evaluation of quantized networks beside plain float and Brevitas: time, operations, memory.
+"""Time, operations and memory of a quantized training step and evaluation, compared with plain float and Brevitas.
 
-Every column lives in a process of its own; the columns run interleaved, round by round, so that a busy machine hits all
-alike, and a ratio is the median of the ratios within a round. A training step is forward, loss, backward and SGD, with
+Every column runs in its own process; the columns are interleaved, round by round, so that load affects all alike,
+and a ratio is the median of the ratios within a round. A training step is forward, loss, backward and SGD, with
 learned widths, one weight scale per output channel and learned activation scales.
 
     python benchmarks/quant_step.py --columns float,learned,brevitas_learned
@@ -41,10 +41,10 @@ COLUMNS = (
 )
 BATCHES = {"mlp": 1024, "lenet": 128, "cnv": 32, "mobilenet": 16}
 KEEPING = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
-"""So that glibc keeps memory between steps: else some runs, of any column, spend a third of a step on page faults."""
+"""Settings that let glibc keep memory between steps: otherwise some runs of any column spend a third on page faults."""
 
 RETURNING = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-"""So that glibc returns memory at once, and the resident size tells what is in use."""
+"""Settings that let glibc return memory at once, so that the resident size shows what is in use."""
 
 WARM_UP = 8  # past Brevitas' collection of statistics, and past compiling
 
@@ -413,8 +413,10 @@ def work(pipe: Connection, network: str, column: str, batch: int, threads: int, 
         pipe.send(asked() if asked else bench.timed(phase, count))
 
 
-def measure(network: str, batch: int, columns: list[str], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Column -> its figures; ratios are to the first column."""
+def measure(  # noqa: C901 - one protocol with a process for each column, easier to follow in one place
+    network: str, batch: int, columns: list[str], options: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Measure all columns: figures by column, ratios to the first column."""
     context = mp.get_context("spawn")
     pipes: dict[str, Connection] = {}
 
@@ -447,7 +449,7 @@ def measure(network: str, batch: int, columns: list[str], options: argparse.Name
     for column in columns:
         compiled = column.endswith("compiled")
         found[column] |= {} if compiled else ask(column, "counts", 1)
-    if options.accelerator == "cpu":  # only a process that returns memory tells
+    if options.accelerator == "cpu":  # only a process that returns memory shows what it uses
         for column in columns:
             pipes[column].close()
         os.environ.update(RETURNING)
@@ -461,7 +463,7 @@ def measure(network: str, batch: int, columns: list[str], options: argparse.Name
 
 
 def table(network: str, batch: int, found: dict[str, dict[str, Any]], rounds: int, time_of: str) -> str:
-    """As Markdown."""
+    """Table in Markdown."""
     first = next(iter(found))
     heads = ("column", f"train, {time_of} ms", "ratio", f"eval, {time_of} ms", "ratio")
     heads += ("ATen ops", "nodes", "Python calls")

@@ -1,20 +1,20 @@
 """Fronts of real networks at equal CPU time: ours, a grid of uniform widths, NSGA-II, one run with a growing penalty.
 
-Every method gets the CPU time of so many trainings from the start (`--trainings`), the time of its own overhead, of the
-float network that warm starts need and of validation included. Validation chooses the front; the test split, which no
-method sees, is read once for each of its points. The figure is the hypervolume of the front on test data over accuracy
+Every method gets the CPU time of TRAININGS trainings from scratch (`--trainings`), which includes its own overhead, the
+float network for warm starts, and validation. Validation chooses the front; the test split, which no method sees, is
+read once for each of its points. The figure is the hypervolume of the front on test data over accuracy
 (from `FLOOR` below the float network) and the logarithm of LUTs (from all widths at their least to all at their most),
 as a share of the whole rectangle.
 
 - warm: `GreyBoxSampler`, every trial from the weights of its nearest neighbour (`hwcost sweep --bits 2:8 --warm N`).
-- refit: the same for 0.7 of the time; then its front trains on with the validation samples too (`--refit N`).
-- cold: the same sampler, every trial from the start (`hwcost sweep --bits 2:8`).
+- refit: the same for 0.7 of the time; then the front is trained further with the validation samples too (`--refit N`).
+- cold: the same sampler, every trial from scratch (`hwcost sweep --bits 2:8`).
 - grid: one width for all weights, one for all activations: 8/8, 7/7, ... 2/2, then the other pairs at random.
-- grid-refit: the same, with the end of `refit`: what of its gain is the samples' and what the search's.
-- nsga2: Optuna's, over every width, every trial from the start.
-- ramp: one training whose penalty on LUTs grows by RAMP while all widths learn; every epoch is a point (so draws HGQ).
+- grid-refit: the same, with the refit at the end: separates the gain of more samples from the gain of the search.
+- nsga2: Optuna's, over every width, every trial from scratch.
+- ramp: one training whose penalty on LUTs grows by RAMP while all widths learn; every epoch is a point (as in HGQ).
 
-Digits are few, so that there a seed draws the split as well: seeds test on different images.
+The digits are few, so a seed draws their split as well: different seeds test on different images.
 
     # FOLDER: letter.npz and fashion_mnist.npz
     python benchmarks/real_nets.py --sets FOLDER --raw runs.jsonl --out reports/benchmarks
@@ -64,7 +64,7 @@ WARM = {"digits": 8, "letter": 6, "fashion-mnist": 1}
 """Epochs of a warm trial: about half a training from the start."""
 
 RAMP_SHARE, SEARCH_SHARE = 0.2, 0.7
-"""Of the time: for the ramp of `ramped`, and for the search of those whose front trains on after it."""
+"""Shares of the time: for the ramp of `ramped`, and for the search of methods that refit their front afterwards."""
 
 LINES: dict[str, tuple[str, Any]] = {
     "warm": ("#0072B2", "-"),
@@ -92,7 +92,7 @@ class Spent(Exception):
 
 @dataclass
 class Points:
-    """What a method has found, with a clock that stands still while test data are looked at.
+    """Points that a method has found, with a clock that stops while test data are evaluated.
 
     Attributes:
         limit: CPU seconds.
@@ -161,8 +161,10 @@ def searched(sweep: Experiment, data: Data, points: Points, method: str) -> None
 
 
 def uniform(space: Mapping[str, BaseDistribution], bits: tuple[int, int], seed: int) -> Iterator[dict[str, int]]:
-    """Widths of a network: as wide everywhere, from the most to the least, where a width ends at its least; then the
-    other pairs of one for all weights and one for all activations."""
+    """Widths of a network: first one width everywhere, from the widest down, then the other pairs.
+
+    A pair is one width for all weights and one for all activations; no width falls below its own least.
+    """
     low, high = bits
     diagonal = [(both, both) for both in range(high, low - 1, -1)]
     rest = [pair for pair in product(range(low, high + 1), repeat=2) if pair not in diagonal]
@@ -323,7 +325,7 @@ def timed(name: str, path: Path | None, bits: Bits) -> float:
 
 
 def summary(found: list[dict[str, Any]], trainings: float) -> str:
-    """As Markdown."""
+    """Table in Markdown."""
     lines = [
         "| network | method | points | hypervolume, mean of seeds | spread | against the best other |",
         "|---|---|---|---|---|---|",
@@ -412,7 +414,7 @@ def main() -> None:
     ]
     missing = [job for job in jobs if _key_of(job) not in done]
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        # One limit a network, timed with as many processes beside each other as the methods then have.
+        # One limit for each network, timed with as many processes in parallel as the methods will have.
         units = {run["net"]: run["limit"] / run["trainings"] for run in known}
         for net in dict.fromkeys(job[0] for job in missing):
             if net not in units:

@@ -135,7 +135,7 @@ def _least_sums(variant: Variant) -> Floats:
 
 
 class Score:
-    """How much of the true front's hypervolume a set of trials reaches.
+    """Share of the true front's hypervolume that a set of trials reaches.
 
     Args:
         problem: with its front.
@@ -211,7 +211,7 @@ def _saturated(total: Floats) -> Floats:
 
 
 def _saturated_chance(total: Floats) -> Floats:
-    """Of a sum of -log(chance that a layer works)."""
+    """Loss that follows from a sum of -log(chance that a layer works)."""
     return GUESSING * (1 - np.exp(-total))
 
 
@@ -220,7 +220,7 @@ def _products() -> NDArray[np.int64]:
 
 
 def _sensitivities() -> tuple[Floats, Floats, np.random.Generator]:
-    """Of weights and activations, lognormal; the ends of a network are more sensitive."""
+    """Sensitivities of weights and activations, lognormal; the ends of a network are more sensitive."""
     random = np.random.default_rng(20261123)
     weights, inputs = np.exp(random.normal(0, 1.0, LAYERS)), np.exp(random.normal(0, 1.0, LAYERS))
     weights[[0, -1]] *= 3

@@ -1,7 +1,7 @@
-"""How close samplers come to fronts that are known exactly (`sampler_problems.py`), trial by trial.
+"""Distance of samplers from fronts that are known exactly (`sampler_problems.py`), trial by trial.
 
 python benchmarks/samplers.py --jobs 2            # the whole table, about an hour
-python benchmarks/samplers.py --problems chain --samplers greybox tpe --seeds 2 --trials 50   # a glance
+python benchmarks/samplers.py --problems chain --samplers greybox tpe --seeds 2 --trials 50   # a quick look
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `benchmarks/shared_sweep.sh` must have come to; writes the transcript, exits with 1 where a check does not hold.
+"""Checks of the result of `benchmarks/shared_sweep.sh`: writes the transcript, exits with 1 if a check fails.
 
 Called by the script, with its folder, the kind of server, the driver's package, and the server's version.
 """
@@ -74,8 +74,8 @@ def main(place: Path, kind: str, driver: str, server: str) -> int:
     print(f"# A sweep of many processes on {NAMES[kind]}\n")
     print(f"`benchmarks/shared_sweep.sh {kind}` starts a private server on loopback, `hwcost sweep --storage` in one")
     print("folder and four `hwcost worker` in two others; both of the second folder are killed with -9 inside a trial,")
-    print("one comes anew. 40 trials of the tests' recipe, sampler random, are compared one by one with those of one")
-    print("process.\n")
+    print("one is started again. 40 trials of the tests' recipe, sampler random, are compared one by one with those of")
+    print("one process.\n")
     print(f"{server}; Optuna {version('optuna')}, SQLAlchemy {version('sqlalchemy')}, {driver} {version(driver)}.\n")
     print("| check | holds |\n|---|---|")
     for name, holds in checks.items():

@@ -1,10 +1,10 @@
-"""Networks of mixed precision against synthesis: the sum of their blocks, and what one bit less saves.
+"""Comparison of mixed-precision networks with synthesis: the sum of their blocks, and the saving of one bit less.
 
     python benchmarks/synthesis_truth.py                  # writes reports/calibration/networks.csv and gradient.csv
 
 LeNet, CNV and an MLP, each at three random settings of widths (2 to 8 bits per layer and operand). Every block is
 synthesized as `hwcost verify` does. For the gradient, every matrix-vector unit is built again with one bit less of its
-weights, and of its input. Results of Yosys are remembered in the cache folder.
+weights, and of its input. Results of Yosys are kept in the cache folder.
 """
 
 from __future__ import annotations

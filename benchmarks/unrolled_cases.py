@@ -1,4 +1,4 @@
-"""The products and thresholds that `unrolled_yosys.py` measures."""
+"""Products and thresholds that `unrolled_yosys.py` measures."""
 
 from __future__ import annotations
 

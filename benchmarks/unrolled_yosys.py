@@ -46,7 +46,7 @@ print(solve(w, qintervals=span, adder_size=1, carry_size=-1).cost)
 PAGE = """\
 # Unrolled designs against synthesis
 
-Written by `python benchmarks/unrolled_yosys.py` from `unrolled.json`, which `--measure` makes anew. Yosys 0.70,
+Written by `python benchmarks/unrolled_yosys.py` from `unrolled.json`, which `--measure` writes again. Yosys 0.70,
 as everywhere here (`hwcost/synth/yosys.py`); the RTL of constant products equals integer arithmetic in simulation
 (`tests/synth/test_simulation.py`).
 
@@ -188,7 +188,7 @@ def product_table(products: list[dict[str, Any]]) -> list[str]:
 
 
 def sharing(products: list[dict[str, Any]]) -> str:
-    """What sharing of common sub-expressions is worth."""
+    """Savings by sharing common sub-expressions, in words."""
     actual = predictions(products)["`Unrolled`, value-aware"]
     ratio = np.array([case["shared"] for case in products]) / actual
     median = float(np.median(ratio))

@@ -1,4 +1,4 @@
-"""LUTs of exported Verilog, as Yosys counts them, beside the estimate of the unrolled network.
+"""LUTs of exported Verilog, as Yosys counts them, and the estimate of the unrolled network.
 
 python benchmarks/verilog_area.py     # minutes; prints the rows of a table
 """

@@ -1,6 +1,6 @@
-"""How many epochs a warm start needs: digits networks with all widths alike, from others' weights.
+"""Epochs that a warm start needs: digits networks with one width everywhere, from the weights of others.
 
-The figures behind `hwcost.sweep.trial.STRETCH`. Each split of the digits is trained and tested by itself.
+The figures behind `hwcost.sweep.trial.STRETCH`. Each split of the digits is trained and tested separately.
 
     python benchmarks/warm_starts.py --splits 12
 """

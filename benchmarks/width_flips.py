@@ -1,8 +1,8 @@
-"""How often a learned width changes under Adam: plain, with hysteresis, with annealing, frozen for the last third.
+"""Number of changes of a learned width under Adam: plain, with hysteresis, with annealing, frozen for the last third.
 
 One linear layer (16 -> 8) learns a fixed float one; 1,500 steps of Adam at 1e-2 on batches of 64; the loss is the mean
 squared error plus lambda times the width. A width whose cost pulls down and whose error pulls up swings between two
-values. If Brevitas is installed, its learned width goes through the same.
+values. If Brevitas is installed, its learned width is measured the same way.
 
     python benchmarks/width_flips.py
 """

@@ -1,4 +1,4 @@
-"""How many width assignments of LeNet are priced per second: all at once, one by one, and node by node as FINN does.
+"""Width assignments of LeNet that are priced per second: all at once, one by one, and node by node as FINN does.
 
 python benchmarks/width_prices.py
 """
