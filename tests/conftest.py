@@ -1,4 +1,4 @@
-"""Seeded, single-threaded, without a deadline: what fails here fails everywhere."""
+"""Settings of all tests: seeded, on one thread, without deadlines, so that a failure repeats on every machine."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The example scripts and the notebook run as they stand, and end inside their budgets."""
+"""The example scripts and the notebook run unchanged and end inside their budgets."""
 
 from __future__ import annotations
 

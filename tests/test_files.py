@@ -1,4 +1,4 @@
-"""Whole files or none, and nothing written through a link that somebody planted."""
+"""Files are written whole or not at all, and never through a link that somebody planted."""
 
 from __future__ import annotations
 

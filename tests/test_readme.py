@@ -1,4 +1,4 @@
-"""What the README tells people to type works, as it stands there."""
+"""Commands and code of the README run exactly as they are printed there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe that trains in a blink: 16 samples of each of three made classes; and it can be told to hang."""
+"""A recipe that trains in a blink: 16 samples of each of three artificial classes; a file can make it hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the LUTs go, and what a bit costs."""
+"""Breakdown of the LUTs, and the price of one bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates and cycles: there and back without a loss."""
+"""Conversion of frame rates to cycles and back, without loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folded anew at every width."""
+"""Folding that is chosen again at every combination of widths."""
 
 from __future__ import annotations
 

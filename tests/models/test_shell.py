@@ -1,4 +1,4 @@
-"""The allowance of a board."""
+"""Resources that the shell of a board takes."""
 
 from __future__ import annotations
 
