@@ -162,8 +162,8 @@ def _memory(unit: Unit, setting: Setting) -> dict[str, Quantity]:
         return {"LUT": float(rom(EXACT, bits, depth, log_repeated(depth)))}
     if unit.structure in PORTS:
         return {"LUT": float(distributed_ram(EXACT, bits, depth, PORTS[unit.structure]))}
-    _, bram18, uram = memory(EXACT, bits, depth, STYLES[unit.structure])
-    luts = bank_select(bits, depth, unit.structure)
+    _, bram18, uram = memory(EXACT, bits, depth, STYLES[unit.structure], setting.dsp_kind)
+    luts = bank_select(bits, depth, unit.structure, setting.dsp_kind)
     return {"LUT": float(luts), "BRAM18": float(bram18), "URAM": float(uram)}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
 
 DSP_KINDS = ("DSP48E1", "DSP48E2", "DSP58")
-WEIGHT_PORT_BITS = {"DSP48E1": 25, "DSP48E2": 27, "DSP58": 27}
-INPUT_PORT_BITS = {"DSP48E1": 18, "DSP48E2": 18, "DSP58": 24}
+WIDE_PORT_BITS = {"DSP48E1": 25, "DSP48E2": 27, "DSP58": 27}
+NARROW_PORT_BITS = {"DSP48E1": 18, "DSP48E2": 18, "DSP58": 24}
+"""Ports of the multiplier, in bits, both signed. Source: UG479 and UG579, table "DSP48 slice", AM004."""
 
 
 def multipliers(
@@ -17,15 +18,21 @@ def multipliers(
     simd: Quantity,
     *,
     narrow: Quantity,
+    unsigned: tuple[Quantity, Quantity],
     kind: str,
 ) -> Quantity:
     """DSP slices for pe * simd multiplications per cycle; products of different PE share a slice.
+
+    Weights stand on the wide port, where several of them share an input, or the operands change ports. An unsigned
+    operand takes one bit more of a port than it has itself. One that is wider than its port is cut where the cascade
+    between slices shifts: by the bits of the narrow port but its sign.
 
     Args:
         ops: arithmetic.
         weight_bits, input_bits: operand widths, at least 1; a width of 1 is coded in 2 bits.
         pe, simd: parallelism.
         narrow: 1 where the lowest weight code is never used, else 0; it saves one bit of the port.
+        unsigned: 1 where the weights, or the inputs, have no sign, else 0.
         kind: one of DSP_KINDS.
 
     Returns:
@@ -34,14 +41,23 @@ def multipliers(
     Error: none on 33 synthesized units (reports/calibration/error.md). Equal to the slice count in FINN's RTL
     matrix-vector unit for 2 to 8 bits, but for one choice: where a DSP58 takes three products of 8 bits per slice (a
     dot product), this law takes the cheaper of both packings.
-    Source: lanes of finn-rtllib/mvu/mvu.sv, FINN dev 73ba5ed.
+    Source: lanes of finn-rtllib/mvu/mvu.sv, FINN dev 73ba5ed; operands wider than a port as Yosys 0.70 maps them
+    (tests), cascade shifts in UG479, UG579 and AM004.
     """
     weight = ops.where(ops.special(weight_bits < 2), 2.0, weight_bits)
     inputs = ops.where(ops.special(input_bits < 2), 2.0, input_bits)
-    port = WEIGHT_PORT_BITS[kind]
-    lanes = ops.maximum(1 + ops.floor((port - (1 - narrow) - weight) / (weight + inputs - 1)), 1.0)
-    pieces = ops.maximum(ops.ceil(weight / port), 1.0) * ops.maximum(ops.ceil(inputs / INPUT_PORT_BITS[kind]), 1.0)
-    slices = ops.ceil(pe / lanes) * simd * pieces
+    wide, small = WIDE_PORT_BITS[kind], NARROW_PORT_BITS[kind]
+    signed_weight, signed_inputs = (
+        ops.maximum(bits + sign, 2.0) for bits, sign in zip((weight_bits, input_bits), unsigned, strict=True)
+    )
+
+    def pieces(bits: Quantity, port: int) -> Quantity:
+        return ops.where(ops.special(bits <= port), 1.0, ops.maximum(ops.ceil((bits - 1) / (small - 1)), 1.0))
+
+    lanes = ops.maximum(1 + ops.floor((wide - (1 - narrow) - weight) / (weight + inputs - 1)), 1.0)
+    straight = ops.ceil(pe / lanes) * simd * pieces(signed_weight, wide) * pieces(signed_inputs, small)
+    swapped = pe * simd * pieces(signed_inputs, wide) * pieces(signed_weight, small)
+    slices = ops.minimum(straight, swapped)
     if kind == "DSP58":
         short = ops.special((weight <= 8) & (inputs <= 8))
         slices = ops.where(short, ops.minimum(slices, pe * ops.ceil_fixed(simd / 3)), slices)

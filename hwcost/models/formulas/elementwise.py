@@ -147,7 +147,8 @@ class ScaleBiasFormula(Formula[ScaleBias]):
             "pe": fold.pe,
             "depth": depth,
             "biased": float(block.bias is not None),
-            "signed_input": float(bool((block.input.low < 0).any())),
+            "signed_input": float(block.input.signed),
+            "unsigned_weight": float(not block.weight.signed),
             "in_dsp": float(job.multipliers == "dsp"),
             "style": style_index(job.weight_memory, depth, setting.flow),
             "cycles": self.cycles(block, fold),
@@ -156,9 +157,10 @@ class ScaleBiasFormula(Formula[ScaleBias]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         inputs, weight, bias, outputs = widths
-        in_lut, in_bram, in_uram = memory(ops, g.pe * (weight + g.biased * bias), g.depth, g.style)
+        in_lut, in_bram, in_uram = memory(ops, g.pe * (weight + g.biased * bias), g.depth, g.style, setting.dsp_kind)
         # neighbours multiply different inputs by different factors, so no two products share a slice
-        slices = dsp.multipliers(ops, weight, inputs, 1, g.pe, narrow=0, kind=setting.dsp_kind)
+        unsigned = (g.unsigned_weight, 1 - g.signed_input)
+        slices = dsp.multipliers(ops, weight, inputs, 1, g.pe, narrow=0, unsigned=unsigned, kind=setting.dsp_kind)
         lane = lut.multiplier(ops, weight, inputs, g.signed_input, c)
         return Parts(
             LUT={

@@ -111,13 +111,14 @@ class MatVecFormula(Formula[MatVec]):
         depth = block.weights // lanes
         banks = fold.pe if setting.weight_banks == "per_pe" else 1
         style = style_index(job.weight_memory, depth, setting.flow)
+        steps = bank_steps(lanes // banks, depth, STYLES[style], setting.dsp_kind)
         return {
             "pe": fold.pe,
             "simd": fold.simd,
             "cycles": self.cycles(block, fold),
             "depth": depth,
             "banks": banks,
-            **{f"bank_step{bit}": step for bit, step in enumerate(bank_steps(lanes // banks, depth, STYLES[style]), 1)},
+            **{f"bank_step{bit}": step for bit, step in enumerate(steps, 1)},
             "input_depth": words,
             "input_lanes": fold.simd * max(1, fold.pe // block.rows),
             "replays": float(block.rows > fold.pe),
@@ -127,6 +128,8 @@ class MatVecFormula(Formula[MatVec]):
             "bipolar_input": float(inputs.bipolar),
             "signs": float(weight.signed and not weight.bipolar) + float(inputs.signed and not inputs.bipolar),
             "tree_levels": (fold.simd - 1).bit_length(),
+            "unsigned_weight": float(not weight.signed),
+            "unsigned_input": float(not inputs.signed),
             "narrow": float(bool((weight.low == -weight.high).all()) and not weight.bipolar),
             "in_dsp": float(job.multipliers == "dsp"),
             "style": style,
@@ -145,7 +148,9 @@ class MatVecFormula(Formula[MatVec]):
         summed = ops.where(unsigned, ops.minimum(acc, product + g.tree_levels), acc)
         word = g.input_lanes * inputs
         replay = g.replays * g.input_depth * word
-        weight_lut, weight_bram, weight_uram = memory(ops, g.pe / g.banks * g.simd * weight, g.depth, g.style)
+        weight_lut, weight_bram, weight_uram = memory(
+            ops, g.pe / g.banks * g.simd * weight, g.depth, g.style, setting.dsp_kind
+        )
         table = rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
         weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
         replay_lut, replay_bram = _replay(ops, word, g, setting)
@@ -159,7 +164,10 @@ class MatVecFormula(Formula[MatVec]):
             + c["ff_replay_bit"] * replay
             + c["ff_weight_stream_bit"] * weight_word
         )
-        slices = dsp.multipliers(ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, kind=setting.dsp_kind)
+        no_sign = (g.unsigned_weight, g.unsigned_input)
+        slices = dsp.multipliers(
+            ops, weight, inputs, g.pe, g.simd, narrow=g.narrow, unsigned=no_sign, kind=setting.dsp_kind
+        )
         return Parts(
             LUT={
                 # to the nearest: three parts that are all rounded up would add a LUT or two to each small unit
@@ -189,7 +197,7 @@ def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> t
         return 0 * word, 0 * word
     buffered = (g.replays == 1) & (g.input_depth > 1)
     in_lutram = distributed_ram(ops, word, g.input_depth, ports=1)
-    in_bram = bram18(ops, word, g.input_depth)
+    in_bram = bram18(ops, word, g.input_depth, setting.dsp_kind)
     return (
         ops.where(buffered & (g.replay_in_lutram == 1), in_lutram, 0 * word),
         ops.where(buffered & (g.replay_in_lutram == 0), in_bram, 0 * word),

@@ -6,12 +6,23 @@ from functools import cache
 from itertools import pairwise
 from math import ceil, log2
 
-from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
+from hwcost.models.formulas.arithmetic import Arithmetic, Ports, Quantity
 
 BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
-"""(width in bits, depth in words) of one RAMB18 in simple dual port. Source: UG573 table 1-10."""
+"""(width in bits, depth in words) of one RAMB18 in simple dual port. Source: UG473, UG573 table 1-10."""
+
+VERSAL_BRAM18_PORTS = BRAM18_PORTS[3:]
+"""Of a RAMB18E5, which knows no narrower words. Source: AM007, block RAM data widths."""
 
 URAM_PORT = (72, 4096)
+"""(width in bits, depth in words) of an URAM288. Source: UG573, chapter 2."""
+
+VERSAL_URAM_PORTS = ((72, 4096), (36, 8192), (18, 16384), (9, 32768))
+"""Of an URAM288E5. Source: AM007, UltraRAM data widths."""
+
+VERSAL = "DSP58"
+"""The slice that only Versal has; it tells the family of a part."""
+
 LUTRAM_DEPTH = 64
 AUTO_LUTRAM_DEPTH = {"rtl": 64, "hls": 31}
 """Up to this depth "auto" keeps a memory in LUT RAM. Source: weight memories of 114 published units (Vivado 2020.1):
@@ -86,23 +97,33 @@ def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, port
     return 8 * groups * banks + chosen
 
 
-def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+def _ports(kind: str) -> Ports:
+    return VERSAL_BRAM18_PORTS if kind == VERSAL else BRAM18_PORTS
+
+
+def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) -> Quantity:
     """RAMB18 of one memory, in the best of its port geometries; non-decreasing in both arguments.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words.
+        kind: DSP slice of the part, which tells its family.
 
     Error: within 1 block on 107 of 114 published units with a memory per PE (reports/calibration/published.md). A
     vendor tool may cascade instead, or add a block for timing.
-    Source: UG573 table 1-10.
+    Source: BRAM18_PORTS, VERSAL_BRAM18_PORTS.
     """
-    return ops.fewest_cells(width_bits, depth, BRAM18_PORTS)
+    return ops.fewest_cells(width_bits, depth, _ports(kind))
 
 
 @cache
-def banks(width_bits: int, depth: int) -> int:
+def banks(width_bits: int, depth: int, kind: str) -> int:
     """RAMs above one another in a block RAM memory: of the geometries with fewest blocks, the one with fewest banks.
 
     Source: Yosys 0.70 on 90 memories; UG573 table 1-10, a RAMB36 twice as deep as a RAMB18 of its width.
     """
-    cells = [(bits, words * pair, pair) for bits, words in BRAM18_PORTS for pair in (1, 2)]
+    cells = [(bits, words * pair, pair) for bits, words in _ports(kind) for pair in (1, 2)]
     built = [(ceil(width_bits / bits) * ceil(depth / words) * pair, ceil(depth / words)) for bits, words, pair in cells]
     return min(built)[1]
 
@@ -111,20 +132,26 @@ MOST_JOINED = 6
 """Banks up to which LUT6 that choose between four are joined for nothing; above, Yosys 0.70 takes a LUT for two."""
 
 
-def bank_select(width_bits: int, depth: int, style: str = "bram18") -> int:
+def bank_select(width_bits: int, depth: int, style: str, kind: str) -> int:
     """LUTs that choose the bank that a word of a memory is read from.
 
     Args:
         width_bits: of a word.
         depth: in words.
         style: "bram18" or "uram"; memories of other styles have no banks.
+        kind: DSP slice of the part, which tells its family.
 
     Error: reports/calibration/error.md, "memory bram18" and "memory uram". Newer vendor tools cascade instead, without
     a LUT.
     Source: a LUT6 for every bit and four banks (a LUT for two, of many banks), and one that decodes each bank; Yosys
     0.70 on 90 memories. A vendor tool needs at most half of it.
     """
-    many = banks(width_bits, depth) if style == "bram18" else ceil(depth / URAM_PORT[1]) if style == "uram" else 1
+    many = 1
+    if style == "bram18":
+        many = banks(width_bits, depth, kind)
+    elif style == "uram":
+        ports = VERSAL_URAM_PORTS if kind == VERSAL else (URAM_PORT,)
+        many = min((ceil(width_bits / bits) * ceil(depth / words), ceil(depth / words)) for bits, words in ports)[1]
     one = ceil(many / (SELECTED if many <= MOST_JOINED else 2))  # LUTs for a bit
     return one * width_bits + many if many > 1 else 0
 
@@ -134,7 +161,7 @@ MOST_STEPS = 8
 
 
 @cache
-def bank_steps(lanes: int, depth: int, style: str) -> tuple[float, ...]:
+def bank_steps(lanes: int, depth: int, style: str, kind: str) -> tuple[float, ...]:
     """What each bit of a weight adds to the LUTs that choose between banks, from the first to the MOST_STEPS-th.
 
     The synthesizer's choice of a port geometry, and the banks with it, jumps up and down with the width of a word; a
@@ -143,9 +170,9 @@ def bank_steps(lanes: int, depth: int, style: str) -> tuple[float, ...]:
     Args:
         lanes: weights in a word.
         depth: in words.
-        style: as `bank_select`.
+        style, kind: as `bank_select`.
     """
-    exact = [bank_select(lanes * bits, depth, style) for bits in range(1, MOST_STEPS + 1)]
+    exact = [bank_select(lanes * bits, depth, style, kind) for bits in range(1, MOST_STEPS + 1)]
     if not any(exact):
         return (0.0,) * MOST_STEPS
     from scipy.optimize import isotonic_regression  # half a second to import, for what few memories need
@@ -154,18 +181,29 @@ def bank_steps(lanes: int, depth: int, style: str) -> tuple[float, ...]:
     return tuple(after - before for before, after in pairwise([0.0, *rising]))
 
 
-def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
+def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) -> Quantity:
     """URAM288 of one memory: 4096 rows of 72 bits, in which narrow words of a deeper memory stand side by side.
+
+    UltraScale+ has that one geometry, so a multiplexer in LUTs chooses the word (`bank_select`): that is how Yosys
+    builds it, and AMD's own table of 4K x 72 alone asks for more blocks. Versal has narrower, deeper ports of its own.
+
+    Args:
+        ops: arithmetic.
+        width_bits: of a word.
+        depth: in words.
+        kind: DSP slice of the part, which tells its family.
 
     Error: exact on 22 of 23 synthesized memories, the others one block off (reports/calibration/error.md); no published
     row to compare with.
-    Source: UG573, chapter 2; Yosys 0.70.
+    Source: UG573, chapter 2; Yosys 0.70; AM007.
     """
+    if kind == VERSAL:
+        return ops.fewest_cells(width_bits, depth, VERSAL_URAM_PORTS)
     return ops.ceil(width_bits * ops.ceil_fixed(depth / URAM_PORT[1]) / URAM_PORT[0])
 
 
 def memory(
-    ops: Arithmetic, width_bits: Quantity, depth: Quantity, style: Quantity
+    ops: Arithmetic, width_bits: Quantity, depth: Quantity, style: Quantity, kind: str
 ) -> tuple[Quantity, Quantity, Quantity]:
     """LUT, BRAM18 and URAM of one memory.
 
@@ -174,11 +212,12 @@ def memory(
         width_bits: of a word.
         depth: in words; a memory of one word is a constant or a register and costs nothing here.
         style: index into STYLES; an external memory costs nothing here.
+        kind: DSP slice of the part, which tells its family.
     """
     exists = depth > 1
     in_lutram = ops.where(exists & (style == 0), lutram(ops, width_bits, depth), 0.0 * width_bits)
-    in_bram = ops.where(exists & (style == 1), bram18(ops, width_bits, depth), 0.0 * width_bits)
-    in_uram = ops.where(exists & (style == 2), uram(ops, width_bits, depth), 0.0 * width_bits)
+    in_bram = ops.where(exists & (style == 1), bram18(ops, width_bits, depth, kind), 0.0 * width_bits)
+    in_uram = ops.where(exists & (style == 2), uram(ops, width_bits, depth, kind), 0.0 * width_bits)
     return in_lutram, in_bram, in_uram
 
 

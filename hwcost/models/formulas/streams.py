@@ -79,7 +79,9 @@ class LinkFormula(Formula[Link]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         (bits,) = widths
-        deep = ops.where(g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1)), 0.0 * g.word * bits)
+        deep = ops.where(
+            g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1), setting.dsp_kind), 0.0 * g.word * bits
+        )
         registers = (g.collected + g.shifted) * bits + g.fifo * g.word * bits
         return Parts(
             LUT={

@@ -70,9 +70,9 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
     least = ABSORBED if setting.flow == "hls" and not setting.writable else 1
     small = (g.depth > least) & (g.depth <= MOST_LUTRAM)
     if setting.flow == "hls":  # a memory per PE and threshold
-        deep = g.pe * steps * bram18(ops, compared, g.depth)
+        deep = g.pe * steps * bram18(ops, compared, g.depth, setting.dsp_kind)
     else:
-        deep = bram18(ops, width, g.depth)
+        deep = bram18(ops, width, g.depth, setting.dsp_kind)
     return Parts(
         LUT={
             "comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
@@ -94,7 +94,7 @@ def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, se
 
     def blocks(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
-        return ops.where(depth > MOST_LUTRAM, bram18(ops, compared, depth), 0.0 * compared * depth)
+        return ops.where(depth > MOST_LUTRAM, bram18(ops, compared, depth, setting.dsp_kind), 0.0 * compared * depth)
 
     # the address of a stage depends on the data, so every PE reads a memory of its own
     return Parts(

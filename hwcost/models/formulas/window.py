@@ -104,7 +104,7 @@ class WindowFormula(Formula[Window]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         word = g.simd * widths[0]
-        in_lut, in_bram, _ = memory(ops, word, g.depth, g.style)
+        in_lut, in_bram, _ = memory(ops, word, g.depth, g.style, setting.dsp_kind)
         if setting.flow == "rtl":
             rams = [distributed_ram(ops, word, g.depth, ports) for ports in (1, 2)]
             in_lut = ops.where(g.style == 0, ops.where(g.whole == 1, *rams), 0 * word)

@@ -246,7 +246,7 @@ class _Window(WiredLaw[Window]):
 
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         word = g.word * widths[0]
-        in_lut, in_bram, _ = memory(ops, word, g.depth, g.style)
+        in_lut, in_bram, _ = memory(ops, word, g.depth, g.style, setting.dsp_kind)
         return Parts(
             LUT={"control": setting.constants["window_control"] * g.built, "lines": g.buffers * in_lut},
             FF=g.pixels * word,
