@@ -93,7 +93,14 @@ def verify_command(
 
 
 def _measured(pipeline: Pipeline, model: Dataflow, tools: Tools, verbosity: Verbosity) -> pd.DataFrame:
-    family = "xc7" if model.device.dsp_kind == "DSP48E1" else "xcup"
+    part = model.device
+    family = "xc7" if part.dsp_kind == "DSP48E1" else "xcup"
+    if part.dsp_kind == "DSP58":
+        click.echo(
+            f"{part.name}: no open synthesizer knows Versal. Its logic is measured as that of UltraScale+; what it "
+            "takes of DSP, BRAM18 and URAM cannot be verified.",
+            err=True,
+        )
     lab = tools.laboratory(family)
     from hwcost.synth.verify import verify
 

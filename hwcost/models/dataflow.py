@@ -61,6 +61,7 @@ class Dataflow:
         self.formulas = formulas
         choice("dsp_kind of the device", self.device.dsp_kind, DSP_KINDS)
         self.styles = Styles(**styles)
+        self.styles.check_part(self.device)
         self.setting = self.styles.setting(self.device.dsp_kind)
         self._memo = PriceMemo(self.setting)
 

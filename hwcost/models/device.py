@@ -67,6 +67,11 @@ class Device:
         return {resource: amount * USABLE[resource] for resource, amount in self.capacity.items()}
 
     @property
+    def uram_has_contents(self) -> bool:
+        """Whether URAM can be filled by the bitstream. Source: AM007 (Versal can); UG573 (UltraScale+ cannot)."""
+        return self.dsp_kind == "DSP58"
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """What an estimate on this part should say of its figures."""
         names = ", ".join(self.unconfirmed)

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from hwcost.errors import BadOption
 from hwcost.graph.spec import Link, MatVec, ScaleBias
+from hwcost.models.device import Device
 from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Setting
 from hwcost.models.formulas.memory import STYLES
@@ -131,6 +132,23 @@ class Styles:
         """What all blocks of the design share, on a part with these DSP slices."""
         return Setting(dsp_kind, self.thresholds, self.flow, self.weight_banks, self.writable)
 
+    def check_part(self, part: Device) -> None:
+        """Refuse what cannot be built on a part.
+
+        Raises:
+            BadOption: constants in the URAM of a part whose URAM has no initial contents.
+        """
+        memories = self.weight_memory.values() if isinstance(self.weight_memory, Mapping) else (self.weight_memory,)
+        if "uram" in memories and not self.holds_in_uram(part):
+            raise BadOption(
+                f"weight_memory='uram': the URAM of {part.name} has no initial contents, so that weights must be "
+                "written at run time; give writable=True, or another weight_memory"
+            )
+
+    def holds_in_uram(self, part: Device) -> bool:
+        """Whether the URAM of a part can hold weights: written at run time, or from the bitstream."""
+        return self.writable or part.uram_has_contents
+
     def job(self, item: Placed, fold: Fold | None) -> Job:
         """A block with its fold and the choices for its layer.
 
@@ -175,7 +193,7 @@ class OpenStyles(Styles):
         """Every (multipliers, weight_memory) that a unit may have.
 
         Args:
-            uram: whether the part has any.
+            uram: whether the part has any that can hold weights.
         """
         multipliers = MULTIPLIERS if self.multipliers == ANY else (str(self.multipliers),)
         found = ("lutram", "bram18", "uram") if uram else ("lutram", "bram18")

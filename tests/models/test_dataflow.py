@@ -16,6 +16,11 @@ from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Block, MatVec, Saturate, Thresholds
 from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed
 
+
+def holds_its_weights(options: dict[str, Any]) -> bool:
+    return options["weight_memory"] != "uram" or options["writable"] or options["device"] == "VCK190"
+
+
 OPTIONS = st.fixed_dictionaries(
     {
         "multipliers": st.sampled_from(("lut", "dsp")),
@@ -26,7 +31,7 @@ OPTIONS = st.fixed_dictionaries(
         "device": st.sampled_from(("xc7z020", "ZCU104", "VCK190")),
         "writable": st.booleans(),
     }
-)
+).filter(holds_its_weights)
 WIDTHS = st.lists(st.integers(1, 16), min_size=4, max_size=4)
 GAPS = st.lists(st.floats(0, 4), min_size=4, max_size=4)
 
@@ -228,6 +233,8 @@ def test_a_formula_that_forgets_a_resource_is_refused() -> None:
         ({"weight_banks": "none"}, BadOption, "weight_banks='none'"),
         ({"thresholds": "none"}, BadOption, "thresholds='none'"),
         ({"flow": "vhdl"}, BadOption, "flow='vhdl'"),
+        ({"device": "ZCU104", "weight_memory": "uram"}, BadOption, "no initial contents.*give writable=True"),
+        ({"device": "KV260", "weight_memory": {"fc": "uram"}}, BadOption, "no initial contents"),
     ],
 )
 def test_bad_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -277,3 +284,10 @@ def test_external_weights_cost_no_memory() -> None:
     )
     assert float(inside["BRAM18"]) == 17 and float(outside["BRAM18"]) == 1  # which replays the input
     assert float(inside["LUT"]) >= float(outside["LUT"])  # deep memories choose between banks
+
+
+@pytest.mark.parametrize(("part", "writable"), [("ZCU104", True), ("VCK190", False), ("VCK190", True)])
+def test_weights_in_ultra_ram_that_can_hold_them(part: str, writable: bool) -> None:
+    items = [Placed("fc", dense(64, 1024))]
+    model = Dataflow(device=part, folding={"fc": Fold(4, 4)}, weight_memory="uram", writable=writable)
+    assert float(model.price(items)["URAM"]) >= 1

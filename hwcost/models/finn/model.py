@@ -169,6 +169,7 @@ class Finn:
             clock_mhz=clock_mhz,
             multipliers=multipliers,
             weight_memory=weight_memory,
+            writable=True,  # as FINN wants it where weights are in URAM; no estimate of FINN's depends on it
         )
         self.device = self._dataflow.device
         self.folding = folding

@@ -93,8 +93,11 @@ def _search(
     max_stream_bits: int,
 ) -> DesignSearch:
     part = find_device(device) if isinstance(device, str) else device
+    styles.check_part(part)
     search = DesignSearch(place(layers_of(pipeline)), styles.setting(part.dsp_kind), _limits(part, budget))
-    search.list_units(styles.ways(uram=part.URAM > 0), whole("max_stream_bits", max_stream_bits))
+    search.list_units(
+        styles.ways(uram=part.URAM > 0 and styles.holds_in_uram(part)), whole("max_stream_bits", max_stream_bits)
+    )
     return search
 
 

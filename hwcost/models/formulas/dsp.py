@@ -7,7 +7,11 @@ from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
 DSP_KINDS = ("DSP48E1", "DSP48E2", "DSP58")
 WIDE_PORT_BITS = {"DSP48E1": 25, "DSP48E2": 27, "DSP58": 27}
 NARROW_PORT_BITS = {"DSP48E1": 18, "DSP48E2": 18, "DSP58": 24}
-"""Ports of the multiplier, in bits, both signed. Source: UG479 and UG579, table "DSP48 slice", AM004."""
+"""Ports of the multiplier, in bits, both signed. Source: UG479, UG579, AM004."""
+
+CUT_BITS = {"DSP48E1": (17, 17), "DSP48E2": (26, 17), "DSP58": (26, 23)}
+"""Bits of an operand in each but its last piece where it is wider than the wide, or the narrow, port. Source: shifts of
+the cascade in UG479, UG579 and AM004; the wide port as Yosys 0.70 maps it."""
 
 
 def multipliers(
@@ -24,8 +28,7 @@ def multipliers(
     """DSP slices for pe * simd multiplications per cycle; products of different PE share a slice.
 
     Weights stand on the wide port, where several of them share an input, or the operands change ports. An unsigned
-    operand takes one bit more of a port than it has itself. One that is wider than its port is cut where the cascade
-    between slices shifts: by the bits of the narrow port but its sign.
+    operand takes one bit more of a port than it has itself. One that is wider than its port is cut into pieces.
 
     Args:
         ops: arithmetic.
@@ -41,8 +44,8 @@ def multipliers(
     Error: none on 33 synthesized units (reports/calibration/error.md). Equal to the slice count in FINN's RTL
     matrix-vector unit for 2 to 8 bits, but for one choice: where a DSP58 takes three products of 8 bits per slice (a
     dot product), this law takes the cheaper of both packings.
-    Source: lanes of finn-rtllib/mvu/mvu.sv, FINN dev 73ba5ed; operands wider than a port as Yosys 0.70 maps them
-    (tests), cascade shifts in UG479, UG579 and AM004.
+    Of an operand in pieces Yosys 0.70 never changes the ports, so that it takes 4 slices instead of 2 for 28 x 19 bits.
+    Source: lanes of finn-rtllib/mvu/mvu.sv, FINN dev 73ba5ed; WIDE_PORT_BITS, CUT_BITS.
     """
     weight = ops.where(ops.special(weight_bits < 2), 2.0, weight_bits)
     inputs = ops.where(ops.special(input_bits < 2), 2.0, input_bits)
@@ -51,14 +54,15 @@ def multipliers(
         ops.maximum(bits + sign, 2.0) for bits, sign in zip((weight_bits, input_bits), unsigned, strict=True)
     )
 
-    def pieces(bits: Quantity, port: int) -> Quantity:
-        return ops.where(ops.special(bits <= port), 1.0, ops.maximum(ops.ceil((bits - 1) / (small - 1)), 1.0))
+    def pieces(bits: Quantity, port: int, cut: int) -> Quantity:
+        return ops.where(ops.special(bits <= port), 1.0, ops.maximum(ops.ceil((bits - 1) / cut), 1.0))
 
     lanes = ops.maximum(1 + ops.floor((wide - (1 - narrow) - weight) / (weight + inputs - 1)), 1.0)
-    straight = ops.ceil(pe / lanes) * simd * pieces(signed_weight, wide) * pieces(signed_inputs, small)
-    swapped = pe * simd * pieces(signed_inputs, wide) * pieces(signed_weight, small)
+    long, short = CUT_BITS[kind]
+    straight = ops.ceil(pe / lanes) * simd * pieces(signed_weight, wide, long) * pieces(signed_inputs, small, short)
+    swapped = pe * simd * pieces(signed_inputs, wide, long) * pieces(signed_weight, small, short)
     slices = ops.minimum(straight, swapped)
     if kind == "DSP58":
-        short = ops.special((weight <= 8) & (inputs <= 8))
-        slices = ops.where(short, ops.minimum(slices, pe * ops.ceil_fixed(simd / 3)), slices)
+        bytes_only = ops.special((weight <= 8) & (inputs <= 8))
+        slices = ops.where(bytes_only, ops.minimum(slices, pe * ops.ceil_fixed(simd / 3)), slices)
     return slices

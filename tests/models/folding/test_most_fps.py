@@ -187,3 +187,16 @@ def test_the_rate_that_a_refusal_names_works(sizes: list[tuple[int, int, int]], 
     rate = float(named[1].replace(",", ""))
     found = least_share(chain, rate, device="xc7z020", clock_mhz=150.0, budget=budget)
     assert found.fps >= rate and found.used["LUT"] <= budget["LUT"]
+
+
+def test_constant_weights_are_not_put_into_ram_without_contents() -> None:
+    chain = Chain([(64, 576, 64)])
+    memories = {
+        writable: set(
+            most_fps(
+                chain, device="ZCU104", budget={"LUT": 9000, "BRAM18": 4}, writable=writable
+            ).weight_memory.values()
+        )
+        for writable in (False, True)
+    }
+    assert "uram" in memories[True] and "uram" not in memories[False]

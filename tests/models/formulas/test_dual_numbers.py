@@ -28,6 +28,7 @@ from hwcost.models.formulas.dual_numbers import Slope
             "thresholds": st.sampled_from(("search", "parallel")),
             "flow": st.sampled_from(("rtl", "hls")),
             "device": st.sampled_from(("xc7z020", "ZCU104", "VCK190")),
+            "writable": st.just(True),  # as the URAM of most parts wants it
         }
     ),
     st.integers(0, 10_000),

@@ -108,6 +108,8 @@ def test_dsp58_dot_product() -> None:
         (27, 24, (0, 1), "DSP58", 2),
         (28, 19, (0, 0), "DSP48E2", 2),  # 19 on the wide port, 28 in two pieces on the narrow one
         (28, 28, (0, 0), "DSP48E2", 4),
+        (43, 18, (0, 0), "DSP48E1", 3),
+        (43, 18, (0, 0), "DSP48E2", 2),
     ],
 )
 def test_ports_of_a_slice(weight: int, inputs: int, unsigned: tuple[int, int], kind: str, slices: int) -> None:
