@@ -110,7 +110,6 @@ PENDING_LINES: set[str] = {
 }
 
 PENDING_PARAMETERS: set[str] = {
-    "sweep.remote_worker.join",
     "train.loop.fit",
 }
 

@@ -53,7 +53,6 @@ def worker_command(
         recipe=recipe,
         data=data,
         artifacts=artifacts,
-        on_trial=listener.trained,
         listener=listener,
     )
     if as_json:

@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -28,6 +29,18 @@ def check_count(trials: int) -> None:
         raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
 
 
+def _draw(trial: Trial, name: str, choices: BaseDistribution) -> None:
+    """Let the sampler of a trial draw one parameter."""
+    if isinstance(choices, FloatDistribution):
+        trial.suggest_float(name, choices.low, choices.high, step=choices.step, log=choices.log)
+    elif isinstance(choices, IntDistribution):
+        trial.suggest_int(name, choices.low, choices.high, step=choices.step, log=choices.log)
+    elif isinstance(choices, CategoricalDistribution):
+        trial.suggest_categorical(name, choices.choices)
+    else:
+        raise BadOption(f"space {name}: {choices!r}; give Int-, Float- or CategoricalDistribution")
+
+
 def _next_place(trials: Sequence[FrozenTrial]) -> int:
     return 1 + max((plan_of(trial).place for trial in trials), default=-1)
 
@@ -41,7 +54,6 @@ class Study:
             name: spec.space[name] for name in sorted(spec.space)
         }  # the order decides who draws which number
         self._study = load()
-        self._bury()
 
     def run(
         self,
@@ -88,7 +100,7 @@ class Study:
             if crew is not None:
                 crew.stop()
             self._study = self._load()  # Ctrl-C may have struck inside Optuna; what counts is on disk
-            self._bury(by_user=True)
+            self.recover(by_user=True)
             return RunEnd(self._settled() - before, interrupted=True)
         return RunEnd(done)
 
@@ -146,13 +158,17 @@ class Study:
     def _settled(self) -> int:
         return sum(trial.state.is_finished() and not interrupted(trial) for trial in self._trials())
 
-    def _bury(self, *, by_user: bool = False) -> None:
-        """Mark as failed what a process left running; without a record, so that it counts as interrupted."""
+    def recover(self, *, by_user: bool = False) -> None:
+        """Fail what a dead process left running, without a record, so that it counts as interrupted.
+
+        Args:
+            by_user: whether Ctrl-C stopped it, which is no sign of a deadly trial.
+        """
         self._study.sampler = RandomSampler(seed=0)  # told of the failure; only `_one` draws, from a sampler of its own
         for trial in self._trials():
             if trial.state != TrialState.RUNNING:
                 continue
-            if by_user:  # a user who presses Ctrl-C is no sign of a deadly trial
+            if by_user:
                 stopped = self._study.user_attrs.get("stopped_by_user", [])
                 self._study.set_user_attr("stopped_by_user", [*stopped, trial.number])
             self._study.tell(trial.number, state=TrialState.FAIL)
@@ -241,7 +257,7 @@ class Study:
         self._study.sampler = make_sampler(self._spec.sampler, sampler_seed, self._space, self._spec.prices)
         trial = ask()
         for name, choices in self._space.items():
-            trial._suggest(name, choices)
+            _draw(trial, name, choices)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent, coarser = nearest(trial.params, self._trials(), self._space) if self._spec.warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice

@@ -21,5 +21,8 @@ class Listener:
     def trials_added(self, count: int) -> None:
         """Called when `count` trials join those that the call was to add."""
 
+    def trained(self, done: int) -> None:
+        """Called when this process has trained its done-th trial for a sweep that another process leads."""
+
     def trial_done(self, done: int, standing: Standing) -> None:
         """Called at the end of the done-th trial of this call."""

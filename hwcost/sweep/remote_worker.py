@@ -26,7 +26,6 @@ def join(
     recipe: str | None = None,
     data: Path | None = None,
     artifacts: str | None = None,
-    on_trial: Callable[[int], None] | None = None,
     listener: Listener | None = None,
 ) -> RunEnd:
     """Train planned trials of a shared study until its sweep has all it wanted, or is gone.
@@ -36,12 +35,12 @@ def join(
         folder: for the weights on this machine; several processes may share it.
         find: reference -> recipe, as the command line does.
         recipe, data, artifacts: as this machine reaches them; None where as the sweep does.
-        on_trial: called with the number of trials that this process has trained.
-        listener: told of the epochs.
+        listener: hears of epochs and of trained trials.
 
     Raises:
         BadStudy: the study cannot be reached, or code, data or settings here are not those of the experiment.
     """
+    heard = listener or Listener()
     with one_thread(), join_study(url, name, folder) as joined:
         experiment = Experiment.find(_settings(joined.settings, name, recipe, folder, data), find)
         loaded = experiment.load()
@@ -50,8 +49,8 @@ def join(
         spec = spec_of(experiment, fingerprint, priced_space(experiment, loaded))
         study = joined.agree(spec, artifacts=artifacts or joined.artifacts, files=weights_of(folder))
         return study.work(
-            lambda suggestion: evaluated(experiment, loaded, suggestion, listener or Listener()),
-            on_trial=on_trial,
+            lambda suggestion: evaluated(experiment, loaded, suggestion, heard),
+            on_trial=heard.trained,
             failures=FAILURES,
         )
 

@@ -29,13 +29,27 @@ def log_ratio(used: Mapping[str, Tensor], reference: Mapping[str, float]) -> Ten
             raise BadOption(f"log_ratio: reference {resource}={amount}; give a finite amount above 0")
     if not reference:
         raise BadOption("log_ratio: no reference; give at least one resource, e.g. {'LUT': 20_000}")
-    return torch.stack([_log_excess(used, resource, amount) for resource, amount in reference.items()]).sum()
+    return log_excess("log_ratio", used, reference).sum()
 
 
-def _log_excess(used: Mapping[str, Tensor], resource: str, limit: float) -> Tensor:
-    if resource not in used:
-        raise BadOption(f"budget: resource {resource!r} is not priced; this model prices {', '.join(used)}")
-    return torch.log1p(used[resource]) - log(1 + limit)
+def log_excess(where: str, used: Mapping[str, Tensor], limits: Mapping[str, float]) -> Tensor:
+    """Logarithms of (1 + used) / (1 + limit): above 0 where a limit is exceeded.
+
+    Args:
+        where: the object that asks, for the message.
+        used: from `hardware_cost`.
+        limits: resource -> amount, at least 0.
+
+    Returns:
+        (resources,) tensor, in the order of the limits. Gradient: 1 / (1 + used).
+
+    Raises:
+        BadOption: a resource that is not priced.
+    """
+    for resource in limits:
+        if resource not in used:
+            raise BadOption(f"{where}: resource {resource!r} is not priced; this model prices {', '.join(used)}")
+    return torch.stack([torch.log1p(used[resource]) - log(1 + limit) for resource, limit in limits.items()])
 
 
 class Budget(nn.Module):
@@ -101,7 +115,7 @@ class Budget(nn.Module):
         return bool((self._excess(used) <= 0).all())
 
     def _excess(self, used: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([_log_excess(used, resource, limit) for resource, limit in self.limits.items()])
+        return log_excess("budget", used, self.limits)
 
     def _strength(self) -> float:
         if not self.warmup:

@@ -114,10 +114,12 @@ def evaluate(net: nn.Module, split: Split, *, batch: int = 1024, task: Task = CL
     """Score of `net` on a split, 0 to 1, its accuracy unless another task is given; in eval mode, put back after."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
-    with torch.no_grad():
-        figures = torch.cat([task.judge(net(x), x, y) for x, y in split.batches(batch)])
-    for module, mode in modes.items():
-        module.training = mode
+    try:
+        with torch.no_grad():
+            figures = torch.cat([task.judge(net(x), x, y) for x, y in split.batches(batch)])
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
     return task.score(figures, split.y)
 
 

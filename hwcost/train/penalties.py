@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.train.budget import log_ratio
+from hwcost.train.budget import log_excess
 
 
 class Keeper(Protocol):
@@ -81,7 +81,7 @@ class WeightedCost(nn.Module):
 
     def penalty(self, used: Mapping[str, Tensor]) -> Tensor:
         """() float64. Gradient: weight / (1 + used) per resource."""
-        return self.ramp(int(self.steps)) * log_ratio(used, self.limits)
+        return self.ramp(int(self.steps)) * log_excess("weighted cost", used, self.limits).sum()
 
     def update(self, used: Mapping[str, Tensor]) -> None:
         """Count the step."""
@@ -145,7 +145,7 @@ class TargetControl(nn.Module):
             self.last.copy_(error)
 
     def _errors(self, used: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([log_ratio(used, {resource: limit}) for resource, limit in self.limits.items()])
+        return log_excess("target control", used, self.limits)
 
 
 _FARTHEST = 10.0

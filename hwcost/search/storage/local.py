@@ -48,7 +48,9 @@ def open_study(folder: Path | str, spec: StudySpec) -> Iterator[Study]:
                 create_journal(path, spec)
             remedy = "give another --out, or delete this folder to start over"
             compare(str(path.parent), remedy, load_journal(path), spec)
-            yield Study(partial(load_journal, path), spec)
+            study = Study(partial(load_journal, path), spec)
+            study.recover()
+            yield study
         finally:
             optuna.logging.set_verbosity(verbosity)
 

@@ -72,6 +72,8 @@ class SharedStudy(Study):
         spec: StudySpec,
     ) -> None:
         self._storage, self._weights, self._files, self._heartbeat_s = storage, weights, files, heartbeat_s
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._ids: dict[int, int] = {}
         self._alive: set[int] = set()
         self._token = uuid.uuid4().hex
         self._beats = 0
@@ -171,8 +173,8 @@ class SharedStudy(Study):
         self._beat_as_leader()
 
     def _beat(self) -> None:
-        for trial_id in tuple(self._alive):
-            self._storage.record_heartbeat(trial_id)
+        for number in tuple(self._alive):
+            self._storage.record_heartbeat(self._id(number))
 
     def _beat_as_leader(self) -> None:
         self._beats += 1
@@ -206,22 +208,28 @@ class SharedStudy(Study):
             self._withdraw(trial)
 
     def _withdraw(self, trial: FrozenTrial) -> None:
-        if self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-            self._release(trial._trial_id)
+        if self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
+            self._release(trial.number)
 
-    def _release(self, trial_id: int) -> None:
+    def _id(self, number: int) -> int:
+        """The key of a trial in the database."""
+        if number not in self._ids:
+            self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        return self._ids[number]
+
+    def _release(self, number: int) -> None:
         """Give a trial back; no sign that it is deadly."""
         try:
-            self._storage.set_trial_user_attr(trial_id, "released", True)
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            self._storage.set_trial_user_attr(self._id(number), "released", True)
+            self._storage.set_trial_state_values(self._id(number), TrialState.FAIL)
         except UpdateFinishedTrialError:
             pass  # it was settled a moment ago
 
     def _give_back(self, *, waiting: bool = True) -> None:
         """What this process is at; the leader takes back what it planned, too."""
         self._storage.remove_session()  # Ctrl-C may have struck inside it
-        for trial_id in tuple(self._alive):
-            self._release(trial_id)
+        for number in tuple(self._alive):
+            self._release(number)
         self._alive.clear()
         for trial in self._trials() if waiting else ():
             if trial.state == TrialState.WAITING:
@@ -230,14 +238,15 @@ class SharedStudy(Study):
     def _claim(self) -> tuple[Trial, Suggestion] | None:
         """A planned trial that nobody else has, if there is one."""
         for waiting in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            self._storage.record_heartbeat(waiting._trial_id)  # first: without one it could never be found silent
+            trial_id = self._id(waiting.number)
+            self._storage.record_heartbeat(trial_id)  # first: without one it could never be found silent
             try:
-                if not self._storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING):
+                if not self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
                     continue
             except UpdateFinishedTrialError:
                 continue
-            self._alive.add(waiting._trial_id)
-            return self._drawn(plan_of(waiting).place, partial(Trial, self._study, waiting._trial_id))
+            self._alive.add(waiting.number)
+            return self._drawn(plan_of(waiting).place, partial(Trial, self._study, trial_id))
         return None
 
     def _train(
@@ -278,21 +287,18 @@ class SharedStudy(Study):
         except UpdateFinishedTrialError:
             pass  # this process was silent for too long, and somebody else trains it
         finally:
-            self._alive.discard(trial._trial_id)
+            self._alive.discard(trial.number)
 
     def _kept(self, number: int) -> dict[str, Any]:
         return {"weights": self._weights.keep(self._files(number), self._study)}
 
     def _died(self, trial: Trial) -> None:
-        self._alive.discard(trial._trial_id)
+        self._alive.discard(trial.number)
         try:
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            self._storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
         except UpdateFinishedTrialError:
             pass  # found silent before
 
     def _offer_float(self) -> None:
         if "weights" not in self._study.user_attrs and self._files(None).exists():
             self._study.set_user_attr("weights", self._weights.keep(self._files(None), self._study))
-
-    def _bury(self, *, by_user: bool = False) -> None:
-        """Nothing: what others run is alive until it falls silent."""
