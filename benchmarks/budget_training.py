@@ -23,7 +23,7 @@ from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, target_fps
 from hwcost.quant import QuantLinear, QuantReLU, learned_activation, learned_weight
 from hwcost.train.budget import Budget
-from hwcost.train.loop import Training, evaluate, fit
+from hwcost.train.loop import Hardware, Training, evaluate, fit
 from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.zoo.data import digits
 
@@ -76,7 +76,7 @@ def run(how: str, share: float, seed: int, epochs: int) -> dict[str, Any]:
     limits = {name: float(ends[name][0] ** (1 - share) * ends[name][1] ** share) for name in resources}
     settings = Training(epochs=epochs, land="no landing" not in how)
     steps = epochs * data.train.steps(settings.batch)
-    records = fit(net, data, settings, seed=seed, pipeline=pipeline, model=model, budget=keeper(how, limits, steps))
+    records = fit(net, data, settings, seed=seed, hardware=Hardware(pipeline, model, keeper(how, limits, steps)))
     use = [records[-1].cost[name] / limits[name] for name in resources]
     return {"how": how, "share": share, "seed": seed, "accuracy": evaluate(net, data.test), "use": max(use)}
 

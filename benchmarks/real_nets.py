@@ -54,7 +54,7 @@ from hwcost.sweep.standing import standing
 from hwcost.sweep.study_files import checkpoint, save_net
 from hwcost.sweep.trial import design, priced_space, run_trial
 from hwcost.train.data import Data
-from hwcost.train.loop import Epoch, evaluate, fit
+from hwcost.train.loop import Epoch, Hardware, evaluate, fit
 from hwcost.train.penalties import Ramp, WeightedCost
 from hwcost.zoo.data import digits
 
@@ -229,7 +229,7 @@ def ramped(sweep: Experiment, data: Data, points: Points, seconds_per_epoch: flo
         points.add(epoch.accuracy, epoch.cost["LUT"], trial.net)
 
     fit(
-        trial.net, data, settings, seed=sweep.settings.seed, pipeline=trial.pipeline, model=trial.model, budget=keeper,
+        trial.net, data, settings, seed=sweep.settings.seed, hardware=Hardware(trial.pipeline, trial.model, keeper),
         on_epoch=on_epoch,
     )  # fmt: skip
 

@@ -27,6 +27,7 @@ from .train.budget import Budget as Budget
 from .train.budget import log_ratio as log_ratio
 from .train.data import Data as Data
 from .train.data import Split as Split
+from .train.loop import Hardware as Hardware
 from .train.loop import Training as Training
 from .train.loop import evaluate as evaluate
 from .train.loop import fit as fit

@@ -109,9 +109,7 @@ PENDING_LINES: set[str] = {
     "synth/design.py",
 }
 
-PENDING_PARAMETERS: set[str] = {
-    "train.loop.fit",
-}
+PENDING_PARAMETERS: set[str] = {}
 
 PENDING_NAMES: set[tuple[str, str]] = {
     ("export.products", "quant.layers.product"),

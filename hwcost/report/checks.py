@@ -30,10 +30,10 @@ def check_details(run: Mapping[str, Any]) -> None:
 
 
 def nested(name: str, number: object, value: object) -> Any:
-    """Entry of a trial in column `name`: params as a mapping, layers, epochs and repeats as lists of mappings.
+    """Entry of a trial in a column: params and budget are mappings, layers, epochs and repeats lists of mappings.
 
     Args:
-        name: params, layers, epochs or repeats.
+        name: params, budget, layers, epochs or repeats.
         number: of the trial, for the error.
         value: None or NaN where there is none.
 
@@ -41,10 +41,10 @@ def nested(name: str, number: object, value: object) -> Any:
         BadStudy: it is something else, or an entry of it has the wrong type.
     """
     missing = value is None or (isinstance(value, float) and math.isnan(value))
-    if name == "params":
-        if missing or isinstance(value, Mapping):
+    if name in ("params", "budget"):
+        if missing or (isinstance(value, Mapping) and (name == "params" or _amounts(value))):
             return {} if missing else value
-        raise _wrong(number, name, value, "a table of parameters")
+        raise _wrong(number, name, value, "a table of parameters" if name == "params" else "a table of numbers")
     if missing:
         return []
     if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):

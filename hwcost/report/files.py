@@ -107,6 +107,8 @@ def trials_table(study: Study) -> pd.DataFrame:
         row |= {name: trial[name] for name, _ in study.objectives}
         row["on_front"] = trial["number"] in front
         row["error"] = trial["error"]
+        row |= {f"budget:{name}": limit for name, limit in trial["budget"].items()}
+        row |= {name: trial[name] for name in ("within_budget", "budget_reachable") if trial[name] is not None}
         row |= {f"param:{name}": value for name, value in trial["params"].items()}
         for key in ("weight_bits", "input_bits", "activation_bits"):
             row |= {f"{key}:{e['layer']}": e[key] for e in trial["layers"] if e.get(key) is not None}

@@ -105,6 +105,14 @@ def _remarks(study: Study) -> list[str]:
     said = [bool(fits) for fits in study.complete["fits"] if fits is not None]
     if said and not any(said):
         remarks.append(f"No finished trial fits the {study.run['device'].get('name', 'part')}; nothing is recommended.")
+    over = sum(within is False for within in study.complete["within_budget"])
+    if over:
+        unreachable = sum(reachable is False for reachable in study.complete["budget_reachable"])
+        remarks.append(
+            f"{over} of {len(study.complete)} finished trials exceed their budget"
+            + (f", {unreachable} of them because no widths of their network reach it" if unreachable else "")
+            + "; trials.csv marks them (within_budget, budget_reachable)."
+        )
     if len(study.complete) and not math.isfinite(study.float_accuracy):
         remarks.append("The accuracy of the float network was not recorded; losses are not shown.")
     missing = [f"{100 * drop:g}" for drop in DROPS if math.isfinite(study.float_accuracy) and not any(

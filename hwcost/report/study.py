@@ -21,6 +21,7 @@ STATES = ("COMPLETE", "FAIL", "RUNNING")
 DROPS = (0.005, 0.01, 0.02)
 
 _NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "LUT_measured")
+_YES_OR_NO = ("fits", "within_budget", "budget_reachable")
 _NEEDED = ("number", "state")
 _KINDS: dict[str, Any] = {
     "seed": int, "versions": Mapping, "device": Mapping, "float": Mapping, "objectives": (list, tuple), "data": Mapping,
@@ -147,14 +148,15 @@ def _check_trials(trials: pd.DataFrame, objectives: tuple[tuple[str, str], ...])
     if not np.isfinite(numbers).all() or numbers.duplicated().any() or (numbers != numbers.round()).any():
         raise BadStudy("report: trial numbers are missing or used twice; each trial needs its own")
     table["number"] = numbers.astype(int)
-    for name in ("params", "layers", "epochs", "repeats"):
+    for name in ("params", "budget", "layers", "epochs", "repeats"):
         given = table[name] if name in table.columns else [None] * len(table)
         entries = [nested(name, number, value) for number, value in zip(table["number"], given, strict=True)]
         table[name] = pd.Series(entries, dtype=object)
-    for fits in table.get("fits", ()):
-        if isinstance(fits, str | list | Mapping):
-            raise BadStudy(f"report: column 'fits' holds {fits!r}; it must be true, false or null")
-    for name, kind in (("fits", bool), ("error", str)):
+    for name in _YES_OR_NO:
+        for said in table.get(name, ()):
+            if isinstance(said, str | list | Mapping):
+                raise BadStudy(f"report: column {name!r} holds {said!r}; it must be true, false or null")
+    for name, kind in (*((name, bool) for name in _YES_OR_NO), ("error", str)):
         given = table[name] if name in table.columns else [None] * len(table)
         table[name] = pd.Series([None if v is None or v != v else kind(v) for v in given], dtype=object)
     return table.sort_values("number", ignore_index=True)

@@ -25,4 +25,4 @@ class Listener:
         """Called when this process has trained its done-th trial for a sweep that another process leads."""
 
     def trial_done(self, done: int, standing: Standing) -> None:
-        """Called at the end of the done-th trial of this call."""
+        """Called at the end of the done-th trial of this call; the standing holds the trials ended since the last."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hwcost.sweep.listener import Listener
-from hwcost.sweep.standing import Standing
+from hwcost.sweep.standing import Row, Standing
 from hwcost.train.loop import Epoch
 
 
@@ -82,7 +82,8 @@ class _Lines(_Epochs):
         self._trials += count
 
     def trial_done(self, done: int, standing: Standing) -> None:
-        self._console.print(f"trial {done}/{self._trials}  {_summary(standing)}", highlight=False, soft_wrap=True)
+        text = f"trial {done}/{self._trials}  {_summary(standing)}{over_budget(standing.ended)}"
+        self._console.print(text, highlight=False, soft_wrap=True)
 
 
 class Trained(_Epochs):
@@ -112,6 +113,22 @@ def _summary(standing: Standing) -> str:
         f"front {len(standing.front)}: best {best['accuracy']:.1%} at {best['LUT']:,.0f} LUT, "
         f"cheapest {cheapest['accuracy']:.1%} at {cheapest['LUT']:,.0f} LUT"
     )
+
+
+def over_budget(trials: Sequence[Row]) -> str:
+    """Remark of a log line on the finished trials among these that exceed their budgets; empty for others."""
+    remarks = []
+    for trial in trials:
+        if trial["state"] != "COMPLETE" or trial.get("within_budget") is not False:
+            continue
+        exceeded = [
+            f"{trial[name]:,.0f} {name} for {limit:,.0f}"
+            for name, limit in trial["budget"].items()
+            if trial[name] > limit
+        ]
+        why = ", which its widths cannot reach" if trial.get("budget_reachable") is False else ""
+        remarks.append(f"; trial {trial['number']} over its budget: {', '.join(exceeded)}{why}")
+    return "".join(remarks)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from hwcost.sweep.trial import Design, design, judged, within_memory
 from hwcost.sweep.warm_start import put_weights, start_from
 from hwcost.sweep.width_space import confine_widths
 from hwcost.train.data import Data
-from hwcost.train.loop import Epoch, fit
+from hwcost.train.loop import Epoch, Hardware, fit
 from hwcost.train.penalties import Ramp, WeightedCost
 
 RECORD = "ramp.json"
@@ -128,9 +128,7 @@ def ramp(
                 data,
                 settings,
                 seed=experiment.settings.seed,
-                pipeline=trial.pipeline,
-                model=trial.model,
-                budget=keeper,
+                hardware=Hardware(trial.pipeline, trial.model, keeper),
                 task=experiment.recipe.task,
                 on_epoch=offer,
             )

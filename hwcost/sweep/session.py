@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hwcost.errors import BadStudy
@@ -49,9 +49,14 @@ class Session:
         """Add trials to the study."""
         before = self.done
 
+        known = {row["number"] for row in self.standing().ended}
+
         def heard(done: int) -> None:
             self.done = before + done
-            self.listener.trial_done(self.done, self.standing())
+            stands = self.standing()
+            fresh = [row for row in stands.ended if row["number"] not in known]
+            known.update(row["number"] for row in fresh)
+            self.listener.trial_done(self.done, replace(stands, ended=fresh))
             if self.experiment.settings.watch:
                 self.report(running=True)
 

@@ -23,19 +23,22 @@ class Standing:
     Attributes:
         finished: number of finished trials.
         front: rows of the non-dominated ones.
+        ended: rows of all trials that ended, failed ones too, by number.
     """
 
     finished: int
     front: list[Row]
+    ended: list[Row]
 
 
 def standing(study: Study, experiment: Experiment) -> Standing:
     """Choose the front of a study by the objectives on validation data."""
-    rows = [named(row) for row in study.frame().to_dict("records") if row["state"] == "COMPLETE"]
+    ended = [named(row) for row in study.frame().to_dict("records") if row["state"] != "RUNNING"]
+    rows = [row for row in ended if row["state"] == "COMPLETE"]
     if not rows:
-        return Standing(0, [])
+        return Standing(0, [], ended)
     keep = non_dominated(points(rows, experiment), [objective.direction for objective in experiment.objectives])
-    return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept])
+    return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept], ended)
 
 
 def points(rows: list[Row], experiment: Experiment) -> Floats:

@@ -25,8 +25,9 @@ from hwcost.sweep.warm_start import check_alike, start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget
 from hwcost.train.data import Data
-from hwcost.train.loop import Epoch, evaluate, fit
+from hwcost.train.loop import Epoch, Hardware, evaluate, fit
 from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
+from hwcost.train.width_repair import cost_at_floors
 
 STRETCH = 10
 """What a coarser start adds to the epochs of a warm trial: with steps larger by a tenth of the range it trains twice as
@@ -159,6 +160,8 @@ def run_trial(
     """Train one suggestion inside its budget.
 
     Its figures follow from (recipe, data, parameters, seed) alone; after a warm start, from its parent's weights too.
+    A budget below the cost with every learned width at its floor is out of reach before training; such a trial is
+    trained all the same, since its network may still lie on the front, and its `budget_reachable` is False.
     """
     trial = design(experiment, suggestion.params, data, suggestion.seed)
     settings = experiment.recipe.training
@@ -168,20 +171,21 @@ def run_trial(
             settings = replace(settings, lr=POLISHING * settings.lr)
         start_from(trial.net, checkpoint(experiment.settings.out, suggestion.parent))
     budget = _budget(experiment, suggestion.params, data)
+    floor = {} if budget is None else cost_at_floors(trial.net, trial.pipeline, trial.model)
     with within_memory(f"trial {suggestion.number}"):
         epochs = fit(
             trial.net,
             data,
             settings,
             seed=suggestion.seed,
-            pipeline=trial.pipeline,
-            model=trial.model,
-            budget=budget,
+            hardware=Hardware(trial.pipeline, trial.model, budget),
             task=experiment.recipe.task,
             on_epoch=on_epoch,
         )
-    extra = {} if experiment.settings.warm is None else {"parent": suggestion.parent}
+    extra: dict[str, Any] = {} if experiment.settings.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
+    if budget is not None:
+        extra["budget_reachable"] = all(floor[name] <= limit for name, limit in budget.limits.items())
     return judged(experiment, data, suggestion, trial, epochs, extra), trial
 
 
@@ -221,6 +225,7 @@ def judged(
         **extra,
         "fps": priced.fps,
         "fits": priced.fits,
+        "budget": dict(limits),
         "within_budget": all(priced.total[name] <= limit for name, limit in limits.items()),
         "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
         "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],

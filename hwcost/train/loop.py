@@ -123,15 +123,28 @@ def evaluate(net: nn.Module, split: Split, *, batch: int = 1024, task: Task = CL
     return task.score(figures, split.y)
 
 
+@dataclass(frozen=True)
+class Hardware:
+    """The hardware that a training prices its network on.
+
+    Attributes:
+        pipeline: of the network, from `trace`.
+        model: that prices it, e.g. `Dataflow`.
+        budget: `Budget`, or one of `hwcost.train.penalties`, added to the loss; None records the cost alone.
+    """
+
+    pipeline: Pipeline
+    model: HardwareModel
+    budget: Keeper | None = None
+
+
 def fit(
     net: nn.Module,
     data: Data,
     settings: Training,
     *,
     seed: int,
-    pipeline: Pipeline | None = None,
-    model: HardwareModel | None = None,
-    budget: Keeper | None = None,
+    hardware: Hardware | None = None,
     task: Task = CLASSIFICATION,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
@@ -147,8 +160,7 @@ def fit(
         data: its training and validation splits are used.
         settings: see `Training`.
         seed: of the order of the samples; the same seed gives the same training, bit for bit, on one thread.
-        pipeline, model: from `trace` and `hwcost.models`; both, or neither for a float network.
-        budget: a `Budget`, or one of `hwcost.train.penalties`: added to the loss; needs pipeline and model.
+        hardware: what prices the network, and the budget that joins the loss; None for a float network.
         task: what it is trained for, and judged by.
         on_epoch: called with each finished epoch.
 
@@ -158,9 +170,7 @@ def fit(
     Raises:
         DivergedTraining: the loss is NaN or infinite; the message names the epoch.
     """
-    if (pipeline is None) != (model is None) or (budget is not None and pipeline is None):
-        raise BadOption("fit: give pipeline and model together, and a budget only with both")
-    loop = _Loop(net, data, settings, seed, pipeline, model, budget, task)
+    loop = _Loop(net, data, settings, seed, hardware, task)
     epochs: list[Epoch] = []
     for number in range(1, settings.epochs + 1):
         settling = number > settings.epochs - settings.settling_epochs
@@ -182,37 +192,28 @@ class _Loop:
         data: Data,
         settings: Training,
         seed: int,
-        pipeline: Pipeline | None,
-        model: HardwareModel | None,
-        budget: Keeper | None,
+        hardware: Hardware | None,
         task: Task,
     ) -> None:
         self.net, self.data, self.settings, self.task = net, data, settings, task
-        self.pipeline, self.model, self.budget = pipeline, model, budget
+        self.hardware = hardware
+        self.budget = None if hardware is None else hardware.budget
         self.order = torch.Generator().manual_seed(seed)
         groups = parameter_groups(net, lr=settings.lr, width_lr=settings.width_lr, weight_decay=settings.weight_decay)
         self.weights = torch.optim.AdamW([groups.weights, groups.rest])
         self.widths = torch.optim.SGD([groups.widths])
-        self.cost = (
-            LiveCost(net, pipeline, model, budget.limits)
-            if budget is not None and pipeline is not None and model is not None
-            else None
-        )
-        self.landing = (
-            Landing(net, pipeline, model, budget.limits)
-            if settings.land
-            and settings.width_lr > 0
-            and budget is not None
-            and pipeline is not None
-            and model is not None
-            else None
-        )
+        self.cost: LiveCost | None = None
+        self.landing: Landing | None = None
+        if hardware is not None and self.budget is not None:
+            self.cost = LiveCost(net, hardware.pipeline, hardware.model, self.budget.limits)
+            if settings.land and settings.width_lr > 0:
+                self.landing = Landing(net, hardware.pipeline, hardware.model, self.budget.limits)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.weights, max_lr=settings.lr, total_steps=settings.epochs * data.train.steps(settings.batch)
         )
 
     def land(self) -> None:
-        """Into the budget, where there is one to land in."""
+        """Move the widths into the budget, where there is one."""
         if self.landing is not None:
             self.landing()
 
@@ -253,7 +254,7 @@ class _Loop:
         )
 
     def _bill(self) -> Bill | None:
-        if self.pipeline is None or self.model is None:
+        if self.hardware is None:
             return None
         with torch.no_grad():
-            return price(self.pipeline, self.model)
+            return price(self.hardware.pipeline, self.hardware.model)

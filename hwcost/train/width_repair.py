@@ -82,3 +82,25 @@ class Landing:
     @staticmethod
     def _set(width: LearnedBits, bits: Tensor) -> None:
         width.offset.copy_(bits.clamp(width.base, width.most) - width.base)
+
+
+@torch.no_grad()
+def cost_at_floors(net: nn.Module, pipeline: Pipeline, model: HardwareModel) -> dict[str, float]:
+    """Price a network with every width that can learn at its smallest: the least that training can reach.
+
+    Args:
+        net: the network behind the pipeline; its widths are put back.
+        pipeline, model: as for `hardware_cost`.
+
+    Returns:
+        Resource -> amount; a budget below it is out of reach.
+    """
+    offsets = [width.offset for width in learned_widths(net).values() if width.offset.requires_grad]
+    before = [offset.clone() for offset in offsets]
+    try:
+        for offset in offsets:
+            offset.zero_()
+        return {name: float(amount) for name, amount in hardware_cost(pipeline, model).items()}
+    finally:
+        for offset, kept in zip(offsets, before, strict=True):
+            offset.copy_(kept)

@@ -30,7 +30,7 @@ from hwcost.quant import (
 from hwcost.sweep.recipe import load_recipe
 from hwcost.sweep.replay import reproduce
 from hwcost.sweep.study_files import read_run
-from hwcost.sweep.torch_device import accelerator
+from hwcost.sweep.torch_device import accelerator, one_thread
 from hwcost.zoo.lenet import QuantLeNet
 
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
@@ -105,7 +105,7 @@ def test_a_sweep_there_is_recorded_and_its_trials_come_out_again(tmp_path: Path)
     sweep = experiment(tiny_recipe.recipe, tmp_path / "study", recipe=where, accelerator="cuda")
     assert run(sweep, 2).finished == 2
     record = read_run(tmp_path / "study")
-    assert record["accelerator"] == "cuda" and torch.cuda.get_device_name(0) in record["machine"]
+    assert record["settings"]["accelerator"] == "cuda" and torch.cuda.get_device_name(0) in record["machine"]
     recorded, again = reproduce(tmp_path / "study", 0, find, None)
     assert again == pytest.approx(recorded, rel=0.05)
     with pytest.raises(hwcost.HwcostError, match="accelerator"):
@@ -150,3 +150,16 @@ def test_each_network_of_the_zoo_is_priced_there_as_here(name: str) -> None:
         model = Dataflow(device=recipe.device, folding=target_fps(pipeline, recipe.fps, clock_mhz=recipe.clock_mhz))
         found.append({key: float(value.detach()) for key, value in hardware_cost(pipeline, model).items()})
     assert found[1] == pytest.approx(found[0], rel=1e-12)
+
+
+def test_the_number_of_threads_is_put_back() -> None:
+    torch.set_num_threads(3)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+        with pytest.raises(KeyboardInterrupt), one_thread():
+            raise KeyboardInterrupt
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)

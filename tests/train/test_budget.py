@@ -138,5 +138,7 @@ def test_bad_budgets_are_refused() -> None:
     for options in ({"strength": 0}, {"rate": float("inf")}, {"warmup": -1}):
         with pytest.raises(BadOption, match=next(iter(options))):
             Budget({"LUT": 1}, **options)
-    with pytest.raises(BadOption, match="'URAM' is not priced"):
+    with pytest.raises(BadOption, match=r"^budget: resource 'URAM' is not priced"):
         Budget({"URAM": 1}).penalty(_used(1.0))
+    with pytest.raises(BadOption, match=r"^log_ratio: resource 'URAM' is not priced"):
+        log_ratio(_used(1.0), {"URAM": 1})

@@ -21,7 +21,8 @@ from hwcost.models import Dataflow, target_fps
 from hwcost.quant import LearnedBits
 from hwcost.train.budget import Budget
 from hwcost.train.data import Data, Split
-from hwcost.train.loop import Epoch, Training, evaluate, fit
+from hwcost.train.loop import Epoch, Hardware, Training, evaluate, fit
+from hwcost.train.task import CLASSIFICATION
 
 QUICK = Training(epochs=10, batch=16, lr=2e-2)
 FIRM = replace(QUICK, epochs=20, batch=8, width_lr=1.0, budget_strength=10.0)
@@ -47,7 +48,7 @@ def widths(net: nn.Module) -> list[float]:
 def trained(data: Data, limit: float, settings: Training = QUICK, **changes: Any) -> tuple[TinyNet, list[Epoch], float]:
     net, pipeline, fpga = priced()
     budget = Budget({"LUT": limit}, strength=settings.budget_strength, rate=settings.budget_rate)
-    epochs = fit(net, data, settings, seed=1, pipeline=pipeline, model=fpga, budget=budget, **changes)
+    epochs = fit(net, data, settings, seed=1, hardware=Hardware(pipeline, fpga, budget), **changes)
     return net, epochs, estimate(pipeline, fpga).total["LUT"]
 
 
@@ -108,7 +109,7 @@ def test_widths_stand_still_while_the_weights_settle(data: Data) -> None:
         weights.append(net[0].weight.detach().clone())
 
     budget = Budget({"LUT": 1.0})  # out of reach: it pushes to the end
-    epochs = fit(net, data, settings, seed=1, pipeline=pipeline, model=fpga, budget=budget, on_epoch=look)
+    epochs = fit(net, data, settings, seed=1, hardware=Hardware(pipeline, fpga, budget), on_epoch=look)
     moved = [before != after for before, after in pairwise(offsets)]
     assert moved == [True] * 5 + [False] * 4
     assert all(not torch.equal(before, after) for before, after in pairwise(weights))
@@ -126,7 +127,7 @@ def test_the_network_stays_as_the_last_epoch_leaves_it_whatever_its_accuracy(dat
             states.append({name: value.clone() for name, value in net.state_dict().items()})
 
         settings = Training(epochs=12, batch=16, lr=1.5, settle=0.5)  # so fast that the accuracy jumps about
-        epochs = fit(net, data, settings, seed=seed, pipeline=pipeline, model=fpga, on_epoch=look)
+        epochs = fit(net, data, settings, seed=seed, hardware=Hardware(pipeline, fpga), on_epoch=look)
         earlier += max(epoch.accuracy for epoch in epochs) > epochs[-1].accuracy
         assert evaluate(net, data.validation) == epochs[-1].accuracy
         assert all(torch.equal(value, states[-1][name]) for name, value in net.state_dict().items())
@@ -148,7 +149,7 @@ def test_the_same_seed_is_the_same_training(data: Data) -> None:
     assert first[1] == second[1]
     assert all(map(torch.equal, first[0].state_dict().values(), second[0].state_dict().values()))
     net, pipeline, fpga = priced()
-    other = fit(net, data, QUICK, seed=2, pipeline=pipeline, model=fpga, budget=Budget({"LUT": 1_150}))
+    other = fit(net, data, QUICK, seed=2, hardware=Hardware(pipeline, fpga, Budget({"LUT": 1_150})))
     assert other != first[1]
 
 
@@ -157,7 +158,7 @@ def test_the_randomness_of_others_is_left_alone(data: Data) -> None:
     torch.manual_seed(11)
     expected = torch.rand(3)
     torch.manual_seed(11)
-    fit(net, data, replace(QUICK, epochs=1), seed=1, pipeline=pipeline, model=fpga)
+    fit(net, data, replace(QUICK, epochs=1), seed=1, hardware=Hardware(pipeline, fpga))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -217,11 +218,15 @@ def test_a_frozen_network_keeps_its_widths_without_a_width_rate(data: Data) -> N
     assert widths(net) == widths(priced()[0])
 
 
-def test_half_of_a_hardware_model_is_refused(data: Data) -> None:
-    net, pipeline, fpga = priced()
-    for wrong in ({"pipeline": pipeline}, {"model": fpga}, {"budget": Budget({"LUT": 1})}):
-        with pytest.raises(BadOption, match="pipeline and model together"):
-            fit(net, data, QUICK, seed=0, **wrong)
+def test_a_score_that_fails_leaves_the_network_in_its_modes(data: Data) -> None:
+    def broken(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        raise RuntimeError("no score")
+
+    net, _, _ = priced()
+    net.train()
+    with pytest.raises(RuntimeError, match="no score"):
+        evaluate(net, data.validation, task=replace(CLASSIFICATION, judge=broken))
+    assert all(module.training for module in net.modules())
 
 
 NAN, INF = float("nan"), float("inf")

@@ -97,7 +97,11 @@ def test_a_checkpoint_resumes(make: Callable[[], nn.Module]) -> None:
         (lambda: WeightedCost(LIMITS, -1.0), "first=-1.0"),
         (lambda: TargetControl(LIMITS, start=0.0), "start=0.0"),
         (lambda: TargetControl(LIMITS, integral=-1.0), "integral=-1.0"),
-        (lambda: TargetControl({"area": 3.0}).penalty(used(1.0, 1.0)), "'area' is not priced"),
+        (
+            lambda: TargetControl({"area": 3.0}).penalty(used(1.0, 1.0)),
+            "^target control: resource 'area'",
+        ),
+        (lambda: WeightedCost({"area": 3.0}, 1.0).penalty(used(1.0, 1.0)), "^weighted cost: resource 'area'"),
     ],
 )
 def test_bad_options(make: Callable[[], object], part: str) -> None:

@@ -18,7 +18,7 @@ from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import Dataflow, target_fps
 from hwcost.sweep.trial import Suggestion, run_trial
 from hwcost.train.loop import Training
-from hwcost.train.width_repair import Landing
+from hwcost.train.width_repair import Landing, cost_at_floors
 
 Network = tuple[tiny_recipe.TinyNet, Pipeline, Dataflow]
 
@@ -125,3 +125,16 @@ def test_trials_land_in_their_budget(tmp_path: Path, keep: str) -> None:
         assert outcome.attributes["within_budget"] and outcome.attributes["LUT"] <= budget
         costs.append(outcome.attributes["LUT"])
     assert all(less < more for less, more in pairwise(costs))
+
+
+def test_the_cost_at_the_floors_is_the_least_and_leaves_the_widths(network: Network) -> None:
+    net, pipeline, model = network
+    assert cost_at_floors(net, pipeline, model)["LUT"] == amount(network, [2.0, 2.0, 2.0])
+    set_widths(net, [6.0, 5.0, 4.0])
+    frozen = next(iter(learned_widths(net).values()))
+    frozen.offset.requires_grad_(False)
+    assert cost_at_floors(net, pipeline, model)["LUT"] == amount(network, [6.0, 2.0, 2.0])
+    set_widths(net, [6.0, 5.0, 4.0])
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    cost_at_floors(net, pipeline, model)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())

@@ -1,0 +1,74 @@
+"""Trials: what was asked of them, whether they met it, and whether they could."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny_recipe
+from sweeps import experiment, run
+
+from hwcost.search import Suggestion
+from hwcost.sweep.progress import over_budget
+from hwcost.sweep.standing import Row
+from hwcost.sweep.trial import run_trial
+from hwcost.train.loop import Training
+
+
+@pytest.mark.parametrize(
+    ("bits", "share", "within", "reachable"), [(8, 0.95, True, True), (2, 0.9, False, False), (3, 1.05, False, True)]
+)
+def test_a_trial_says_what_was_asked_and_whether_it_was_met(
+    tmp_path: Path, bits: int, share: float, within: bool, reachable: bool
+) -> None:
+    training = Training(epochs=1, batch=16, width_lr=0.0)  # the widths stay at 5, where they start
+    sweep = experiment(replace(tiny_recipe.recipe, training=training), tmp_path)
+    budget = share * tiny_recipe.luts(bits)
+    outcome, _ = run_trial(sweep, sweep.load(), Suggestion(0, {"base": 2, "lut_budget": budget}, seed=1))
+    told = outcome.attributes
+    assert told["budget"] == {"LUT": budget}
+    assert (told["within_budget"], told["budget_reachable"]) == (within, reachable)
+    assert (told["LUT"] <= budget) is within
+
+
+def test_a_missed_budget_is_marked_in_table_and_page(tmp_path: Path) -> None:
+    floor = tiny_recipe.luts(2)
+    narrow = {"base": 2, "lut_budget": 0.9 * floor}
+    space = {**tiny_recipe.recipe.space, "lut_budget": replace_low(0.5 * floor)}
+    recipe = replace(tiny_recipe.recipe, anchors=(narrow,), space=space)
+    page = run(experiment(recipe, tmp_path), 1).page
+    row = json.loads((tmp_path / "trials.json").read_text())["trials"][0]
+    assert (row["within_budget"], row["budget_reachable"], row["budget"]) == (False, False, {"LUT": 0.9 * floor})
+    with (tmp_path / "trials.csv").open(newline="", encoding="utf-8") as file:
+        (table,) = csv.DictReader(file)
+    assert (table["within_budget"], table["budget_reachable"]) == ("False", "False")
+    assert float(table["budget:LUT"]) == 0.9 * floor
+    assert "1 of 1 finished trials exceed their budget, 1 of them because no widths" in page.read_text()
+
+
+def replace_low(low: float):  # type: ignore[no-untyped-def]
+    """The distribution of the budget, from another least one on."""
+    budget = tiny_recipe.recipe.space["lut_budget"]
+    return type(budget)(low, budget.high, log=True)  # type: ignore[attr-defined, call-arg]
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        ({}, "; trial 3 over its budget: 7,173 LUT for 6,000"),
+        ({"budget_reachable": False}, "; trial 3 over its budget: 7,173 LUT for 6,000, which its widths cannot reach"),
+        ({"within_budget": True}, ""),
+        ({"within_budget": None}, ""),
+        ({"state": "FAIL", "within_budget": float("nan")}, ""),
+    ],
+)
+def test_the_remark_of_a_log_line(changes: Row, remark: str) -> None:
+    row: Row = {
+        "number": 3, "state": "COMPLETE", "within_budget": False, "budget_reachable": True, "LUT": 7173, "DSP": 0,
+        "budget": {"LUT": 6000.0, "DSP": 4},
+    }  # fmt: skip
+    assert over_budget([{**row, **changes}]) == remark
+    assert over_budget([]) == ""
