@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -153,13 +153,17 @@ def _check_trials(trials: pd.DataFrame, objectives: tuple[tuple[str, str], ...])
         entries = [nested(name, number, value) for number, value in zip(table["number"], given, strict=True)]
         table[name] = pd.Series(entries, dtype=object)
     for name in _YES_OR_NO:
-        for said in table.get(name, ()):
-            if isinstance(said, str | list | Mapping):
-                raise BadStudy(f"report: column {name!r} holds {said!r}; it must be true, false or null")
+        _check_yes_or_no(name, table.get(name, ()))
     for name, kind in (*((name, bool) for name in _YES_OR_NO), ("error", str)):
         given = table[name] if name in table.columns else [None] * len(table)
         table[name] = pd.Series([None if v is None or v != v else kind(v) for v in given], dtype=object)
     return table.sort_values("number", ignore_index=True)
+
+
+def _check_yes_or_no(name: str, values: Iterable[object]) -> None:
+    for said in values:
+        if isinstance(said, str | list | Mapping):
+            raise BadStudy(f"report: column {name!r} holds {said!r}; it must be true, false or null")
 
 
 def _main_cost(complete: pd.DataFrame, objectives: tuple[tuple[str, str], ...]) -> str | None:
