@@ -9,6 +9,7 @@ from .samplers.choose import NSGA2_POPULATION as NSGA2_POPULATION
 from .samplers.choose import Prices as Prices
 from .samplers.choose import check_limits as check_limits
 from .samplers.greybox import GreyBoxSampler as GreyBoxSampler
+from .storage.database import Share as Share
 from .storage.journal import STUDY_NAME as STUDY_NAME
 from .storage.local import JOURNAL as JOURNAL
 from .storage.local import LOCK as LOCK
@@ -19,7 +20,6 @@ from .storage.shared import MARK as MARK
 from .storage.shared import REMEDY as REMEDY
 from .storage.shared import join_study as join_study
 from .storage.shared import lead_study as lead_study
-from .storage.shared_study import Share as Share
 from .study import Study as Study
 from .study_spec import Identity as Identity
 from .study_spec import StudySpec as StudySpec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -26,6 +27,21 @@ _DRIVERS = {
     "mariadb": ("mariadb+pymysql", "mysql"),
 }
 """Kind of a URL -> the driver that it means, and our extra that installs it; a URL may name its own (kind+driver)."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Where a study is shared.
+
+    Attributes:
+        url: of the database.
+        artifacts: of the weights; a folder that every machine can reach, or s3://BUCKET.
+        heartbeat_s: seconds between two signs of life, at least 1.
+    """
+
+    url: str
+    artifacts: str
+    heartbeat_s: int = 15
 
 
 def connect(url: str, heartbeat_s: int) -> RDBStorage:

@@ -15,11 +15,11 @@ from optuna.storages import RDBStorage
 from hwcost.errors import BadStudy
 from hwcost.files import parse_json, replace
 from hwcost.search.storage.artifacts import Weights
-from hwcost.search.storage.database import connect, told_in_one_line
+from hwcost.search.storage.database import Share, connect, told_in_one_line
 from hwcost.search.storage.identity import compare
 from hwcost.search.storage.local import JOURNAL, sole_writer
 from hwcost.search.storage.masking import masked
-from hwcost.search.storage.shared_study import Share, SharedStudy
+from hwcost.search.storage.shared_study import SharedStudy
 from hwcost.search.study_spec import StudySpec
 
 MARK = "shared.json"

@@ -12,7 +12,6 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,21 +34,6 @@ POLL_S = 0.5
 """How often a process without a trial looks for one."""
 
 Running = dict[int, tuple[Trial, float]]
-
-
-@dataclass(frozen=True)
-class Share:
-    """Where a study is shared.
-
-    Attributes:
-        url: of the database.
-        artifacts: of the weights; a folder that every machine can reach, or s3://BUCKET.
-        heartbeat_s: seconds between two signs of life, at least 1.
-    """
-
-    url: str
-    artifacts: str
-    heartbeat_s: int = 15
 
 
 class SharedStudy(Study):
