@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Mux, Signal, signed
 
 from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit, wire
-from hwcost.models.formulas.dsp import INPUT_PORT_BITS, WEIGHT_PORT_BITS
+from hwcost.models.formulas.dsp import NARROW_PORT_BITS, WIDE_PORT_BITS
 from hwcost.synth.circuit import Circuit, shape_of, tree
 
 LEAST_PRODUCT_BITS = 9
@@ -58,10 +58,10 @@ def _packed(
     A product reaches one bit into its neighbour; the lowest bit of that one is known, so the bit can be told apart.
     """
     bits, width = max(2, int(weight.bits)), max(2, int(inputs.bits))
-    gap, port = bits + width - 1, WEIGHT_PORT_BITS[kind]
+    gap, port = bits + width - 1, WIDE_PORT_BITS[kind]
     narrow = not weight.bipolar and float(weight.low) == -float(weight.high)
     lanes = max(1, 1 + (port - (not narrow) - bits) // gap)
-    if bits > port or width > INPUT_PORT_BITS[kind]:
+    if bits > port or width > NARROW_PORT_BITS[kind]:
         return [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
     unsigned = not weight.signed and not inputs.signed
     products: list[list[Any]] = [[] for _ in w]
