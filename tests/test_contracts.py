@@ -160,9 +160,9 @@ def test_a_copy_prices_alike(again: Callable[[Any], Any]) -> None:
         with torch.no_grad():
             bill, other = hwcost.hardware_cost(pipeline, one), hwcost.hardware_cost(pipeline, again(one))
         assert {name: float(amount) for name, amount in bill.items()} == {n: float(a) for n, a in other.items()}
-    bill = hwcost.price(pipeline, model)
-    assert bill.amounts["LUT"].requires_grad and not again(bill).amounts["LUT"].requires_grad
-    assert all(torch.equal(amount, bill.amounts[name]) for name, amount in again(bill).amounts.items())
+    priced = hwcost.price(pipeline, model)
+    assert priced.amounts["LUT"].requires_grad and not again(priced).amounts["LUT"].requires_grad
+    assert all(torch.equal(amount, priced.amounts[name]) for name, amount in again(priced).amounts.items())
     first, second = (hwcost.hardware_cost(one, model)["LUT"] for one in (pipeline, again(pipeline)))
     assert torch.equal(first, second) and second.requires_grad
 

@@ -78,6 +78,7 @@ def test_estimate_with_a_published_folding(hwcost: Hwcost) -> None:
         assert low < measured < high or abs(record["total"][name] / measured - 1) < 0.3
 
 
+@pytest.mark.slow
 def test_estimate_fills_a_part_or_picks_styles(hwcost: Hwcost) -> None:
     fastest = json.loads(hwcost("estimate", "--fastest", "--json").out)
     assert fastest["fps"] > 1_000 and fastest["fits"]

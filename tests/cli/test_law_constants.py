@@ -9,6 +9,7 @@ import pytest
 from command_line import ROOT, Hwcost, refused
 
 
+@pytest.mark.slow
 def test_calibrate_checks_a_corpus_of_ones_own(hwcost: Hwcost, tmp_path: Path) -> None:
     corpus = ROOT / "reports" / "calibration" / "corpus.csv"
     lines = corpus.read_text().splitlines()

@@ -20,6 +20,7 @@ def test_a_report_for_machines(hwcost: Hwcost, study: Path) -> None:
     assert told == {"page": "study/index.html", "tables": []}  # those beside it are of the study
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_page_can_be_had_by_itself(hwcost: Hwcost, study: Path) -> None:
     assert hwcost("report", "study", "--figures").status == 0
     pictures = {path.name: path.read_bytes() for path in (study / "figures").iterdir()}

@@ -29,6 +29,7 @@ def command(name: str) -> click.Command:
     return found
 
 
+@pytest.mark.slow
 def test_a_file_is_the_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, '[estimate]\nnetwork = "cnv-w1a1"\ndevice = "ZCU104"\nfps = 500\njson = true\n')
     cli.main(["estimate", "--config", str(path)], standalone_mode=False)

@@ -95,6 +95,7 @@ def test_a_file_in_the_way_of_the_study(hwcost: Hwcost, tmp_path: Path, out: str
     assert (tmp_path / "tiny.py").read_text() == TINY.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["checkpoints", "run.json"])
 def test_something_in_the_way_inside_the_study(hwcost: Hwcost, tmp_path: Path, name: str) -> None:
     (tmp_path / "study").mkdir()
@@ -105,6 +106,7 @@ def test_something_in_the_way_inside_the_study(hwcost: Hwcost, tmp_path: Path, n
     refused(hwcost("sweep", "tiny.py:recipe", "--trials", 1, "--out", "study"), name)
 
 
+@pytest.mark.slow
 def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:
     again = ("sweep", "tiny.py:recipe", "--trials", 1, "--out", "study", "--quiet")
     whole = {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()}
@@ -155,6 +157,7 @@ def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: P
     refused(hwcost(*again), "checkpoints", checkpoint.suffix)
 
 
+@pytest.mark.slow
 def test_a_real_process_ends_with_status_2(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from hwcost.cli import COMMANDS, main; main()", "sweep", "--device", "xc7z999"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

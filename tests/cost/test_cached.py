@@ -14,6 +14,7 @@ from hwcost.quant import LearnedBits, QuantReLU
 from hwcost.zoo.lenet import QuantLeNet
 
 
+@pytest.mark.slow
 def test_equal_to_the_live_cost_while_widths_wander() -> None:
     net = QuantLeNet(weight_bits=5, activation_bits=4)
     pipeline = trace(net, torch.zeros(1, 3, 32, 32), input_bits=8)

@@ -140,6 +140,7 @@ def test_clock_and_part_change_rates_and_shares_only() -> None:
     assert ratio.to_numpy() == pytest.approx(53_200 / 230_400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight_bits", range(2, 9))
 @pytest.mark.parametrize("activation_bits", [2, 3, 5, 8])
 def test_the_integer_reference_is_the_differentiable_price(weight_bits: int, activation_bits: int) -> None:

@@ -78,6 +78,7 @@ CNV += [f"{WINDOW}_4", "MVAU_hls_3", f"{WINDOW}_5", f"{POOL}_1", f"{WINDOW}_6", 
 CNV += [f"MVAU_hls_{at}" for at in range(5, 9)]
 
 
+@pytest.mark.slow
 def test_the_names_are_those_of_finns_own_file_of_a_network_with_thresholds_of_their_own() -> None:
     net = MobileNetV1(Precision(4, 4), width=0.25, image=64, stem_padding=0)
     pipeline = trace(net, torch.zeros(1, 3, 64, 64), input_range=integers(8, signed=False))

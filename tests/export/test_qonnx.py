@@ -158,6 +158,7 @@ class Sequence(nn.Sequential):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "shape"), [(Merging, (3, 8, 8)), (Sequence, (2, 15))])
 def test_every_kind_of_node(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
     check(build(), shape)

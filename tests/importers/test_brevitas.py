@@ -43,7 +43,7 @@ from hwcost.importers.qonnx import from_qonnx
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import QuantConv2d, QuantLinear
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Brevitas is installed for the slow tier
 PIXELS = integers(8, signed=False)
 
 

@@ -115,6 +115,7 @@ def cost(pipeline: Pipeline) -> Any:
     return estimate(pipeline, Dataflow(device="xczu7ev", folding=folding)).total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("net", "shape"),
     [(Branches(), (3, 8, 8)), (flat(), (2, 15)), (scaled(False), (3, 6, 6)), (scaled(True), (3, 6, 6))],
@@ -230,6 +231,7 @@ def test_matrices_either_way_round(form: str, tmp_path: Path) -> None:
     assert int(layer.weight_quant.width()) == 3 and layer.weight_quant.narrow
 
 
+@pytest.mark.slow  # Brevitas is installed for the slow tier
 def test_a_network_of_brevitas_as_it_exports_it(tmp_path: Path) -> None:
     pytest.importorskip("onnxoptimizer", reason="onnxoptimizer is not installed: Brevitas exported nothing")
     pytest.importorskip("qonnx", reason="qonnx is not installed: Brevitas' file was not cleaned")

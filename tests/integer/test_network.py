@@ -240,6 +240,7 @@ def to_next_threshold(net: nn.Module, layer: str, x: Tensor) -> Tensor:
     return found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "lenet"])
 def test_with_powers_of_two_single_precision_is_exact(name: str) -> None:
     build, view = NETWORKS[name]

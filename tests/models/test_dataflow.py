@@ -68,6 +68,7 @@ def test_exact_at_integers(g: dict[str, Any], options: dict[str, Any], choice: i
     assert all(isinstance(value, int) and value >= 0 for value in reference.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(geometries(), OPTIONS, st.integers(0, 10_000), st.lists(st.floats(1, 12), min_size=4, max_size=4), GAPS)
 def test_non_decreasing_and_finite(
@@ -81,6 +82,7 @@ def test_non_decreasing_and_finite(
         assert torch.isfinite(torch.tensor([a, b])).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
 def test_between_two_integers_lies_the_line(
@@ -93,6 +95,7 @@ def test_between_two_integers_lies_the_line(
         assert between == pytest.approx(0.75 * low + 0.25 * high, rel=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(geometries(), OPTIONS, st.integers(0, 10_000), WIDTHS)
 def test_gradient_is_never_negative_and_never_dead(

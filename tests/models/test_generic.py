@@ -30,9 +30,8 @@ def test_counts_by_hand() -> None:
 
 
 def test_a_width_per_row_counts_each_row() -> None:
-    rows = Range(
-        *[torch.tensor([value, value], dtype=torch.float64) for value in (-1.0, 1.0)], torch.tensor([2.0, 4.0])
-    )
+    low, high = (torch.tensor([value, value], dtype=torch.float64) for value in (-1.0, 1.0))
+    rows = Range(low, high, torch.tensor([2.0, 4.0]))
     unit = MatVec(rows=2, cols=10, weight=rows, input=integers(3, signed=False), acc=integers(8, signed=True))
     assert Generic().price([Placed("a", unit)])["weight_bits"].tolist() == [60]
 

@@ -116,6 +116,7 @@ def link_job(width: Tensor, adapter: Adapter) -> Job:
     return Job("link", block, Fold(), "lut", "auto", adapter)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(ADAPTERS, st.integers(1, 16), st.sampled_from(("rtl", "hls")))
 def test_a_link_is_exact_monotone_and_has_a_live_gradient(adapter: Adapter, width: int, flow: str) -> None:

@@ -23,6 +23,7 @@ def lut(pipeline: Pipeline, model: HardwareModel) -> float:
         return float(hardware_cost(pipeline, model)["LUT"])
 
 
+@pytest.mark.slow
 def test_it_is_the_folding_of_the_widths_of_now() -> None:
     model = Refolding(10_000, device="xc7z020")
     assert isinstance(model, HardwareModel)
@@ -35,6 +36,7 @@ def test_it_is_the_folding_of_the_widths_of_now() -> None:
         }
 
 
+@pytest.mark.slow
 def test_never_dearer_than_a_folding_that_stays_and_never_cheaper_with_more_bits() -> None:
     model = Refolding(10_000, device="xc7z020")
     stays = Dataflow(device="xc7z020", folding=target_fps(lenet(8, 8)[1], 10_000))

@@ -30,7 +30,7 @@ from hwcost.quant import (
     abs_max,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Brevitas is installed for the slow tier
 
 DIFFERENCES = {
     "gradient_between_the_bound_and_half_a_step": "ours clamps, then rounds: gradient 0 beyond the bound. brevitas "

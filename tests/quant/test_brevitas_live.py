@@ -46,7 +46,7 @@ from hwcost.quant import (
     abs_max,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Brevitas is installed for the slow tier
 
 
 def seeded(seed: int, rows: int = ROWS) -> Tensor:

@@ -30,7 +30,7 @@ from hwcost.quant import (
     TernaryQuantizer,
 )
 
-PUBLIC = {name: thing for name in hwcost.quant.__all__ if callable(thing := getattr(hwcost.quant, name))}
+PUBLIC = {name: thing for name in dir(hwcost.quant) if callable(thing := getattr(hwcost.quant, name))}
 NO_CASE = {
     "Quantizer": "a protocol",
     "Scale": "a protocol",

@@ -7,6 +7,7 @@ import re
 import pandas as pd
 import pytest
 from made_up_study import made_up_run, made_up_trials
+from matplotlib.patches import Rectangle
 
 from hwcost.report import read_study
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
@@ -35,7 +36,8 @@ def test_the_bars_add_up_to_the_layers() -> None:
     with house_style():
         drawing = lut_figure(study)
     assert drawing is not None
-    bars = [(round(p.get_y() + p.get_height() / 2), p.get_width()) for p in drawing.figure.axes[0].patches]
+    patches = [patch for patch in drawing.figure.axes[0].patches if isinstance(patch, Rectangle)]
+    bars = [(round(p.get_y() + p.get_height() / 2), p.get_width()) for p in patches]
     total = pd.DataFrame(bars, columns=["bar", "LUT"]).groupby("bar")["LUT"].sum()
     heads = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
     for position, head in enumerate(heads):

@@ -58,6 +58,7 @@ class _Counted(Listener):
         self.done.append(done)
 
 
+@pytest.mark.slow
 def test_the_front_trains_on_from_itself_half_of_it_twice_as_long(tmp_path: Path) -> None:
     told = _Counted()
     run(sweep(tmp_path / "study"), 4)
@@ -74,6 +75,7 @@ def test_the_front_trains_on_from_itself_half_of_it_twice_as_long(tmp_path: Path
         assert recorded == again
 
 
+@pytest.mark.slow
 def test_other_seeds_train_the_front_again_and_are_tested_once(tmp_path: Path) -> None:
     run(sweep(tmp_path / "study"), 3, repeat=2)
     folder = tmp_path / "study"
@@ -92,6 +94,7 @@ def test_other_seeds_train_the_front_again_and_are_tested_once(tmp_path: Path) -
     assert shown and all(len(runs) >= 2 for runs in shown.values())
 
 
+@pytest.mark.slow
 def test_a_repetition_that_fails_is_recorded_and_ctrl_c_keeps_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

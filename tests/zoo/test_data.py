@@ -247,6 +247,7 @@ def test_bad_seed(seed: Any) -> None:
 SETS = os.environ.get("HWCOST_SETS")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(SETS is None, reason="HWCOST_SETS names no folder with fashion_mnist.npz, letter.npz, dry_bean.npz")
 @pytest.mark.parametrize(
     ("load", "file", "shape", "classes"),

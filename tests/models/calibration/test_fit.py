@@ -37,6 +37,7 @@ def rows_of(group: str) -> list[Measured]:
     return [row for row in ROWS if group_of(row.unit) == group]
 
 
+@pytest.mark.slow
 def test_the_shipped_constants_are_the_fit_of_the_shipped_corpus() -> None:
     for flow, constants in fit(ROWS).items():
         for name, value in constants.items():
@@ -67,6 +68,7 @@ def test_memories_are_exact() -> None:
     assert found["exact"]["BRAM18"] >= 0.95
 
 
+@pytest.mark.slow
 def test_whole_precisions_and_shapes_left_out() -> None:
     rows = [row for row in rows_of("matvec") if row.amounts["LUT"] >= 4]
     measured = np.array([row.amounts["LUT"] for row in rows])
@@ -96,6 +98,7 @@ def test_every_law_is_linear_in_its_constants(stage: Stage) -> None:
     assert whole == pytest.approx(rounded, rel=1e-9, abs=3)
 
 
+@pytest.mark.slow
 def test_the_fit_recovers_known_constants_and_is_not_bent_by_one_odd_unit() -> None:
     rows = rows_of("matvec")
     terms, rest = columns(rows, MATVEC, values("rtl"))
@@ -106,6 +109,7 @@ def test_the_fit_recovers_known_constants_and_is_not_bent_by_one_odd_unit() -> N
     assert solve(terms, rest, made) == pytest.approx(truth, rel=0.1)
 
 
+@pytest.mark.slow
 def test_constants_are_never_negative() -> None:
     rows = rows_of("matvec")
     source = np.random.default_rng(0)

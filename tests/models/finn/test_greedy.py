@@ -64,6 +64,7 @@ def test_bad_target() -> None:
 SIZES = st.tuples(st.sampled_from((1, 4, 10, 16)), st.sampled_from((8, 12, 27, 64)), st.just(1))
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.lists(SIZES, min_size=1, max_size=3), st.integers(2, 500))
 def test_ours_never_takes_more_luts(sizes: list[tuple[int, int, int]], target: int) -> None:

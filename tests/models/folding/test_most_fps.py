@@ -135,6 +135,7 @@ def test_what_does_not_fit_says_what_is_short() -> None:
         most_fps(Chain([(4, 8, 1)]), device="xc7z020", budget={"LUT": 50})
 
 
+@pytest.mark.slow
 def test_a_small_design_of_a_given_rate() -> None:
     chain = Chain([(64, 576, 64), (64, 576, 16)])
     roomy = least_share(chain, 2_000, device="ZCU104")
@@ -172,6 +173,7 @@ def test_selection_by_enumeration(seed: int) -> None:
 NAMED_RATE = re.compile(r"ask for at most ([\d,.]+) frames/s")
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(*[st.sampled_from((4, 12, 30))] * 2, st.integers(1, 9)), min_size=1, max_size=3), st.data())
 def test_the_rate_that_a_refusal_names_works(sizes: list[tuple[int, int, int]], data: st.DataObject) -> None:

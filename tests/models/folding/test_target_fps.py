@@ -59,6 +59,7 @@ def fast_folds(size: tuple[int, int, int], interval: int) -> list[Fold]:
     return [fold for fold in legal if (rows // fold.pe) * (cols // fold.simd) * vectors <= interval]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(SIZES, min_size=1, max_size=3), st.integers(6, 3000))
 def test_no_other_fold_of_a_unit_is_cheaper(sizes: list[tuple[int, int, int]], interval: int) -> None:
@@ -78,6 +79,7 @@ def test_no_other_fold_of_a_unit_is_cheaper(sizes: list[tuple[int, int, int]], i
             assert found <= total_lut(chain, {**folding.folds, f"l{index}": fold}, interval)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(*[st.sampled_from((2, 4, 6))] * 2, st.integers(1, 2)), min_size=2, max_size=2),
@@ -165,6 +167,7 @@ def convolution(size: int, channels: int, kernel: int, stride: int, pooled: bool
     return trace(nn.Sequential(*layers), torch.zeros(1, 3, size, size), input_bits=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooled", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
@@ -181,6 +184,7 @@ def test_the_rate_that_a_refusal_names_works(size: int, kernel: int, stride: int
     assert estimate(pipeline, Dataflow(device="ZCU104", folding=folding, clock_mhz=133.3)).fps >= rate
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(SIZES, min_size=1, max_size=3), st.integers(6, 3000))
 def test_a_reported_rate_can_be_asked_for_again(sizes: list[tuple[int, int, int]], interval: int) -> None:

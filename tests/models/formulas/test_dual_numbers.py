@@ -17,6 +17,7 @@ from hwcost.models.formulas.arithmetic import EXACT
 from hwcost.models.formulas.dual_numbers import Slope
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     geometries(),

@@ -16,6 +16,7 @@ from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, Job, Pla
 from hwcost.models.formulas.price_cache import PriceMemo
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(geometries(), st.lists(st.integers(2, 12), min_size=4, max_size=4), st.sampled_from(("lut", "dsp")))
 def test_memo_equals_the_laws(g: dict[str, Any], widths: list[int], multipliers: str) -> None:

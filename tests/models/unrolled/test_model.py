@@ -52,6 +52,7 @@ def test_is_a_hardware_model() -> None:
     assert {name: tuple(amount.shape) for name, amount in empty.items()} == {n: (0,) for n in Unrolled.resources}
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(geometries(), st.lists(st.integers(1, 15), min_size=4, max_size=4), st.sampled_from((1, 7, "stream")))
 def test_more_bits_never_cost_less(g: dict[str, Any], widths: list[int], reuse: int | str) -> None:

@@ -51,7 +51,8 @@ def test_description_follows_the_learned_width_with_gradient() -> None:
     grad = layer.weight_quant.bits.offset.grad
     assert grad is not None and grad > 0
     layer.weight_quant.bits.offset.data.fill_(4)
-    assert int(layer.describe(pixels((16,)), shape=(5,)).blocks[0].weight.bits) == 6
+    unit = layer.describe(pixels((16,)), shape=(5,)).blocks[0]
+    assert isinstance(unit, MatVec) and int(unit.weight.bits) == 6
 
 
 def test_conv_describes_window_and_product() -> None:

@@ -53,7 +53,8 @@ def explore(
     sampler: optuna.samplers.BaseSampler, trials: int, *, costs: tuple[str, ...] = ("LUT",), batch: int = 1
 ) -> optuna.Study:
     """Accuracy in percent up, costs down."""
-    study = optuna.create_study(directions=["maximize", *["minimize"] * len(costs)], sampler=sampler)
+    directions = ["maximize", *["minimize" for _ in costs]]
+    study = optuna.create_study(directions=directions, sampler=sampler)  # type: ignore[arg-type]
     while len(study.trials) < trials:
         for trial in [study.ask(BITS) for _ in range(batch)]:
             values = [100 - loss(trial.params), *(figure(trial.params, name) for name in costs)]
