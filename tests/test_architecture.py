@@ -111,11 +111,7 @@ PENDING_LINES: set[str] = {
 
 PENDING_PARAMETERS: set[str] = {}
 
-PENDING_NAMES: set[tuple[str, str]] = {
-    ("export.products", "quant.layers.product"),
-    ("integer.grids", "search.samplers.grid"),
-    ("integer.products", "quant.layers.product"),
-}
+PENDING_NAMES: set[tuple[str, str]] = set()
 
 PENDING_READMES: set[str] = {
     "cli",

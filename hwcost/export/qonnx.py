@@ -9,9 +9,9 @@ import onnx
 import torch
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation
-from hwcost.export.graph import Graph, Plain
-from hwcost.export.places import Place, Stream, Writer, on_grid
-from hwcost.export.writers import WRITERS
+from hwcost.export.onnx_graph import Graph, Plain
+from hwcost.export.onnx_layers import WRITERS
+from hwcost.export.onnx_streams import Place, Stream, Writer, on_grid
 from hwcost.graph.rules import Call, entry
 from hwcost.graph.soundness import check_weights
 from hwcost.graph.trace import Pipeline
@@ -55,6 +55,7 @@ def _written(graph: Graph, pipeline: Pipeline, input_step: float | None) -> onnx
         ports[name] = signal.shape
         if meaning is not None:
             tensor = on_grid(graph, name, name, meaning.step, signal.range)
+            graph.shapes[tensor] = signal.shape
         streams.append(Stream(tensor=tensor, signal=signal, meaning=meaning))
     faults: list[str] = []
     for step, layer, made in zip(pipeline.steps, pipeline.layers(), meanings, strict=True):
@@ -66,6 +67,7 @@ def _written(graph: Graph, pipeline: Pipeline, input_step: float | None) -> onnx
             tensor = _writer(step.call, step.kind)(step.call, place_of, tuple(streams[each] for each in step.inputs))
         except HwcostError as fault:
             faults.append(f"{step.name}: {fault}")
+        graph.shapes[tensor] = layer.output.shape
         streams.append(Stream(tensor=tensor, signal=layer.output, meaning=made))
     if faults:
         raise UnknownOperation("no QONNX:\n" + "\n".join(faults))
@@ -94,6 +96,6 @@ def _writer(call: Call, kind: str) -> Writer:
     writer = entry(WRITERS, call)
     if writer is None:
         raise UnknownOperation(
-            f"{kind} has no nodes in QONNX; choose one of those that `hwcost.export.writers.WRITERS` has"
+            f"{kind} has no nodes in QONNX; choose one of those that `hwcost.export.onnx_layers.WRITERS` has"
         )
     return writer

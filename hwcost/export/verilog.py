@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hwcost.errors import BadOption
 from hwcost.export.netlist import Port
-from hwcost.export.unrolled import Design, unrolled
+from hwcost.export.rtl import Design, unrolled
 from hwcost.graph.trace import Pipeline
 from hwcost.models.options import THRESHOLDS, choice
 from hwcost.synth.yosys import Yosys, find

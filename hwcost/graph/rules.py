@@ -186,9 +186,18 @@ def max_pool_window(call: Call, signal: Signal, output: tuple[int, ...]) -> Wind
         call: of the pooling.
         signal: what enters.
         output: spatial shape of what leaves.
+
+    Raises:
+        UnknownOperation: samples of another rank.
     """
     image = signal.shape[1:]
-    dimensions = len(image)
+    flat = isinstance(call.module, nn.MaxPool1d) or call.target in (F.max_pool1d, torch.max_pool1d)
+    dimensions = 1 if flat else 2
+    if len(image) != dimensions:
+        raise UnknownOperation(
+            f"max pooling over {dimensions} dimension(s) of a sample of shape {signal.shape}; give (channels, length) "
+            "to a 1-d pooling, (channels, height, width) to a 2-d one"
+        )
     kernel = _per_dimension(call.argument(1, "kernel_size"), dimensions)
     given = call.argument(2, "stride")
     stride = kernel if given is None else _per_dimension(given, dimensions)

@@ -39,7 +39,7 @@ def from_brevitas(model: nn.Module, example_input: Tensor) -> QonnxNetwork:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what Brevitas and torch's exporter call deprecated
         export = _exporter()
-        from hwcost.importers.qonnx import network
+        from hwcost.importers.qonnx import from_qonnx
 
         twin = copy.deepcopy(model).cpu().eval()
         try:
@@ -55,7 +55,7 @@ def from_brevitas(model: nn.Module, example_input: Tensor) -> QonnxNetwork:
                 f"{type(model).__name__}: Brevitas cannot export it to QONNX: {reason}; check the example's shape, "
                 "and that no layer needs what its QONNX export lacks"
             ) from error
-        return network(graph, type(model).__name__)
+        return from_qonnx(graph)
 
 
 def _exporter() -> Any:

@@ -8,16 +8,18 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import helper
+from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from hwcost.errors import UnknownOperation
+from hwcost.errors import HwcostError, UnknownOperation
 from hwcost.importers.qonnx_pools import average, average_all, max_pool, trunc
 from hwcost.importers.qonnx_quantizers import Affine, Quantizer, integer, per_channel, threshold, turned
 from hwcost.importers.qonnx_reader import Options, Reader
 from hwcost.quant import (
+    BiasQuantizer,
     BinaryQuantizer,
     ConstScale,
+    IntQuantizer,
     QuantAdd,
     QuantAffine,
     QuantAvgPool2d,
@@ -33,7 +35,7 @@ BIASED = QuantLinear | QuantConv1d | QuantConv2d | QuantScaleBias
 """Layers that take up what is added behind them."""
 
 
-def read(reader: Reader, node: onnx.NodeProto) -> None:
+def _read(reader: Reader, node: onnx.NodeProto) -> None:
     """One node; nothing is said of one that has a reader and stands behind another that could not be read.
 
     Raises:
@@ -150,9 +152,11 @@ def _with_constant(reader: Reader, node: onnx.NodeProto) -> None:
     if node.op_type == "Add" and isinstance(layer, BIASED) and layer.bias is None:
         outputs = layer.weight.shape[0]
         layer.bias = nn.Parameter(number.float().reshape(-1).expand(outputs).clone())
+        _quantize_bias(reader, layer, constant, stream)
         reader.same[node.output[0]] = reader.alias(stream)
         return
-    if node.op_type == "Mul" and constant in reader.quants and number.numel() > 1:
+    single = reader.shapes.get(stream, (0, 0))[1:2] == (1,)  # one channel
+    if node.op_type == "Mul" and constant in reader.quants and (number.numel() > 1 or single):
         _factors(reader, node, constant, stream)
         return
     if number.numel() != 1 or node.op_type == "Pow":
@@ -162,6 +166,25 @@ def _with_constant(reader: Reader, node: onnx.NodeProto) -> None:
         return
     affine = reader.affine.get(stream, Affine(reader.alias(stream)))
     reader.affine[node.output[0]] = affine.then(node.op_type, float(number), first=first)
+
+
+def _quantize_bias(reader: Reader, layer: BIASED, constant: str, stream: str) -> None:
+    """Keep the width of a bias that counts in the unit of the sum; any other stays a float, which thresholds absorb.
+
+    32 bits are read as a float too: exporters write them where a bias has no width of its own.
+    """
+    quantizer = reader.quants.get(constant)
+    source = reader.quants.get(reader.entering(stream))
+    if not isinstance(quantizer, IntQuantizer) or not quantizer.signed or quantizer.narrow or source is None:
+        return
+    width, step = int(quantizer.width()), source.step()
+    if not 2 <= width < 32 or step.numel() > 1 or layer.weight_quant is None:
+        return
+    unit = step.reshape(-1) * layer.weight_quant.step(layer.weight).reshape(-1)
+    own = quantizer.step().reshape(-1)
+    if own.numel() in (1, unit.numel()) and torch.allclose(own.expand_as(unit), unit, rtol=1e-5, atol=0.0):
+        layer.bias_quant = BiasQuantizer(bits=width)
+        layer.set_source(source)
 
 
 def _factors(reader: Reader, node: onnx.NodeProto, constant: str, stream: str) -> None:
@@ -193,8 +216,7 @@ def _concat(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 
 def _norm(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     weight, bias, mean, variance = (reader.number(name).float() for name in node.input[1:])
-    wide = isinstance(reader.last(node.input[0]), QuantConv2d)
-    norm = (nn.BatchNorm2d if wide else nn.BatchNorm1d)(len(weight), eps=float(options.get("epsilon", 1e-5)))
+    norm = reader.norm(node.input[0], len(weight), eps=float(options.get("epsilon", 1e-5)))
     norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var = weight, bias, mean, variance
     reader.add(node, norm, node.input[0])
 
@@ -211,6 +233,7 @@ def _flat(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     if int(options.get("axis", 1)) != 1:
         raise UnknownOperation(f"axis {options['axis']}; a sample is flattened whole")
     reader.add(node, nn.Flatten(), node.input[0])
+    reader.passed(node)
 
 
 ARITHMETIC: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
@@ -238,3 +261,37 @@ READERS: Mapping[str, Callable[[Reader, onnx.NodeProto, Options], None]] = Mappi
     }
 )
 """Node -> what reads it."""
+
+
+def read_graph(graph: onnx.GraphProto, name: str) -> tuple[Reader, str]:
+    """Read all nodes of a graph.
+
+    Args:
+        graph: with one input and one output.
+        name: of the file, for errors.
+
+    Returns:
+        The layers and their calls, and the tensor that leaves.
+
+    Raises:
+        UnknownOperation: all nodes that have no layer here, at once.
+    """
+    constants = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    shapes = {one.name: tuple(each.dim_value for each in one.type.tensor_type.shape.dim) for one in graph.value_info}
+    ranks = {one.name: len(one.type.tensor_type.shape.dim) for one in graph.input}
+    reader = Reader(constants, shapes, ranks=ranks)
+    faults: list[str] = []
+    for node in graph.node:
+        try:
+            _read(reader, node)
+        except HwcostError as fault:
+            faults.append(f"{node.name or node.output[0]} ({node.op_type}): {fault}")
+            reader.unknown.update(node.output)
+    sink = graph.output[0].name
+    try:
+        sink = reader.settled(sink)
+    except UnknownOperation as fault:
+        faults.append(f"{sink}: {fault}")
+    if faults:
+        raise UnknownOperation(f"{name}: no layers for\n" + "\n".join(faults))
+    return reader, sink

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwcost.errors import UnknownOperation
 from hwcost.quant import (
@@ -78,19 +78,15 @@ class Affine:
         return Affine(self.source, self.gain * sign, self.offset * sign + addend)
 
 
-def norm_of(affine: Affine, layer: object) -> nn.Module:
-    """An affine map behind a product, as a batch norm.
+def rows_of(layer: object) -> int:
+    """Output channels of a product, behind which an affine map becomes a batch norm.
 
     Raises:
-        UnknownOperation: it stands elsewhere.
+        UnknownOperation: the layer is no product.
     """
     if not isinstance(layer, QuantLinear | QuantConv1d | QuantConv2d):
         raise UnknownOperation(
             "scales or shifts a stream that is no product and that no Quant node takes; put a quantizer behind it, or "
             "fold it into the layer in front"
         )
-    rows = layer.weight.shape[0]
-    norm = (nn.BatchNorm2d if isinstance(layer, QuantConv2d) else nn.BatchNorm1d)(rows, eps=0.0)
-    nn.init.constant_(norm.weight, affine.gain)
-    nn.init.constant_(norm.bias, affine.offset)
-    return norm
+    return int(layer.weight.shape[0])

@@ -10,7 +10,7 @@ import onnx
 from torch import Tensor, nn
 
 from hwcost.errors import UnknownOperation
-from hwcost.importers.qonnx_quantizers import Affine, Quantizer, norm_of
+from hwcost.importers.qonnx_quantizers import Affine, Quantizer, rows_of
 
 Options = Mapping[str, Any]
 """The attributes of a node."""
@@ -28,6 +28,7 @@ class Reader:
         same: tensor -> the one that it is.
         affine: tensor -> the map that makes it, which nothing has taken up yet.
         unknown: tensors of nodes that could not be read.
+        ranks: tensor -> its dimensions, the batch included.
     """
 
     constants: dict[str, Tensor]
@@ -38,6 +39,7 @@ class Reader:
     same: dict[str, str] = field(default_factory=dict)
     affine: dict[str, Affine] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    ranks: dict[str, int] = field(default_factory=dict)
 
     def alias(self, tensor: str) -> str:
         """The tensor that a name stands for."""
@@ -52,12 +54,24 @@ class Reader:
         place = name.replace(".", "_")  # no name of a child has a dot
         self.layers[place] = layer
         self.calls.append((place, inputs, output))
+        self.ranks[output] = 2 if isinstance(layer, nn.Flatten) else self.rank(inputs[0])
+
+    def rank(self, tensor: str) -> int:
+        """Dimensions of a tensor, the batch included; 2 where nothing is known."""
+        return self.ranks.get(self.alias(tensor), 2)
+
+    def norm(self, tensor: str, channels: int, *, eps: float) -> nn.BatchNorm1d | nn.BatchNorm2d:
+        """A batch norm for a tensor."""
+        return (nn.BatchNorm2d if self.rank(tensor) == 4 else nn.BatchNorm1d)(channels, eps=eps)
 
     def settled(self, tensor: str) -> str:
         """The tensor that a name stands for; an affine map that nothing has taken up becomes a batch norm."""
         if tensor in self.affine:
             affine = self.affine.pop(tensor)
-            self._call(f"{tensor}_affine", norm_of(affine, self.last(affine.source)), (affine.source,), tensor)
+            norm = self.norm(affine.source, rows_of(self.last(affine.source)), eps=0.0)
+            nn.init.constant_(norm.weight, affine.gain)
+            nn.init.constant_(norm.bias, affine.offset)
+            self._call(f"{tensor}_affine", norm, (affine.source,), tensor)
         return self.alias(tensor)
 
     def passed(self, node: onnx.NodeProto) -> None:
@@ -85,3 +99,7 @@ class Reader:
     def last(self, tensor: str) -> Any:
         """The layer that made a tensor."""
         return next((self.layers[layer] for layer, _, output in self.calls if output == self.alias(tensor)), None)
+
+    def entering(self, tensor: str) -> str:
+        """The first tensor that the layer reads which made this one; "" if no layer made it."""
+        return next((inputs[0] for _, inputs, output in self.calls if output == self.alias(tensor)), "")

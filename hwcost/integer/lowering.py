@@ -13,10 +13,10 @@ import torch
 from hwcost.graph.ranges import widest
 from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, RESHAPES, WIRES, Call, RuleKey, max_pool_window
 from hwcost.graph.spec import Signal
-from hwcost.integer.grids import Lowered, Lowering, Outside, Stream, exact, grid, meaning_of
+from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, grid, meaning_of
 from hwcost.integer.meaning import Meaning, direction
+from hwcost.integer.multiplication import product, scale_bias
 from hwcost.integer.operations import Flat, IndexOfLargest, Largest, Meet, Operation, Total, Wire
-from hwcost.integer.products import product, scale_bias
 from hwcost.quant import (
     QuantAdd,
     QuantAffine,

@@ -12,7 +12,7 @@ from hwcost.errors import BadOption, BrokenRange, HwcostError, UnknownOperation,
 from hwcost.graph.ranges import Range
 from hwcost.graph.rules import Call, RuleKey, entry
 from hwcost.graph.trace import Pipeline, Step
-from hwcost.integer.grids import Lowering, Stream
+from hwcost.integer.encoding import Lowering, Stream
 from hwcost.integer.lowering import LOWERINGS
 from hwcost.integer.meaning import Meaning
 from hwcost.integer.operations import Operation, Wire

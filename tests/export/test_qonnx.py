@@ -343,6 +343,6 @@ def test_the_command_writes_a_model(tmp_path: Path, form: str) -> None:
     assert run.exit_code == 0, run.output
     assert ModelWrapper(str(file)).graph.input[0].type.tensor_type.shape.dim[1].dim_value == 1
     run = CliRunner().invoke(cli, ["export", "tfc-w1a1", "--to", form, "-o", str(file), "--fps", "10"])
-    assert run.exit_code != 0 and "leave fps out" in run.output
+    assert run.exit_code != 0 and "omit fps" in run.output
     run = CliRunner().invoke(cli, ["export", "tfc-w1a1", "--to", form, "-o", str(tmp_path / "no" / "net.onnx")])
     assert run.exit_code != 0 and "cannot be written" in run.output

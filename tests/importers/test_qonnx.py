@@ -154,7 +154,7 @@ def test_the_command_prices_a_file(tmp_path: Path) -> None:
     assert run.exit_code == 0, run.output
     assert '"LUT"' in run.output
     run = CliRunner().invoke(cli, ["estimate", str(tmp_path / "net.onnx"), "--input", "2,15"])
-    assert run.exit_code != 0 and "leave --input" in run.output
+    assert run.exit_code != 0 and "omit --input" in run.output
 
 
 def model(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (4,)) -> onnx.ModelProto:

@@ -57,7 +57,8 @@ def multipliers(
     def pieces(bits: Quantity, port: int, cut: int) -> Quantity:
         return ops.where(ops.special(bits <= port), 1.0, ops.maximum(ops.ceil((bits - 1) / cut), 1.0))
 
-    lanes = ops.maximum(1 + ops.floor((wide - (1 - narrow) - weight) / (weight + inputs - 1)), 1.0)
+    pitch = ops.maximum(weight + inputs - 1, 1.0)  # smooth widths of pruned weights reach 0
+    lanes = ops.maximum(1 + ops.floor((wide - (1 - narrow) - weight) / pitch), 1.0)
     long, short = CUT_BITS[kind]
     straight = ops.ceil(pe / lanes) * simd * pieces(signed_weight, wide, long) * pieces(signed_inputs, small, short)
     swapped = pe * simd * pieces(signed_inputs, wide, long) * pieces(signed_weight, small, short)

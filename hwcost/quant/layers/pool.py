@@ -12,7 +12,7 @@ from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, between, widest
 from hwcost.graph.spec import Form, LayerSpec, Pool, Signal, Window
 from hwcost.graph.ste import floor_ste, round_ste
-from hwcost.quant.layers.signals import integer
+from hwcost.quant.layers.signals import integer, sample_rank
 from hwcost.quant.layers.source import Sourced
 from hwcost.quant.quantizers import Quantizer
 from hwcost.quant.tensor import QuantTensor
@@ -102,6 +102,7 @@ class QuantAvgPool2d(Sourced):
             UnknownPrecision: a map in front that does not commute with what happens here.
         """
         (signal,) = signals
+        sample_rank(signal.shape, 3, type(self).__name__)
         if self.truncate:
             integer(signal)
             self.check_tie(signal)

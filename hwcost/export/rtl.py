@@ -16,7 +16,7 @@ from hwcost.graph.soundness import check_weights
 from hwcost.graph.spec import Layer, MatVec, Pool, Window
 from hwcost.graph.trace import Pipeline, Step
 from hwcost.integer import LOWERINGS, IntegerNetwork
-from hwcost.integer.grids import Encode, Outside
+from hwcost.integer.encoding import Encode, Outside
 from hwcost.integer.meaning import Meaning
 from hwcost.integer.network import lowering_of
 from hwcost.integer.operations import Chain, Comparators, Flat, Meet, Multiply, Operation, Register, Sums, Wire

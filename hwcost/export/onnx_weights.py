@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hwcost.errors import UnknownOperation
-from hwcost.export.graph import along, zeros
-from hwcost.export.places import Place, Stream, on_grid, quantized, step_of
-from hwcost.graph.ranges import Range, bits_for
+from hwcost.export.onnx_graph import along, zeros
+from hwcost.export.onnx_streams import Place, Stream, on_grid, quantized, step_of
+from hwcost.graph.ranges import Range
 from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.quant import BinaryQuantizer
@@ -87,17 +86,11 @@ def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Calla
     total = step.reshape(-1) * unit.reshape(-1)
     total = total.reshape(()) if total.numel() == 1 else total
     entered, _ = entering(stream.signal, layer.input_quant)
-    values = layer.bias_quant(bias.double(), total, products(entered)).detach()
-    return place.graph.add("Add", sums, _whole_bias(place, values, total, rank), layer=place.layer)
-
-
-def _whole_bias(place: Place, values: Tensor, step: Tensor, rank: int) -> str:
-    whole = torch.round(values / step)
-    low, high = whole.min().clamp(max=0), whole.max().clamp(min=0)
+    values, wire = layer.bias_quant(bias.double(), total, products(entered)).detach(), products(entered)
     name = f"{place.layer}.bias"
     constant = place.graph.constant(along(values, rank), name)
-    wire = Range(low, high, bits_for(low, high))
-    return on_grid(place.graph, constant, name, along(step, rank), wire)
+    whole = on_grid(place.graph, constant, name, along(total, rank), layer.bias_quant.range(wire))
+    return place.graph.add("Add", sums, whole, layer=place.layer)
 
 
 def scale_bias(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:

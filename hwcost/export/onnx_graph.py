@@ -24,11 +24,13 @@ class Graph:
     Attributes:
         nodes, constants: so far.
         names: how often a name was asked for.
+        shapes: tensor -> shape of one sample, as far as layers tell.
     """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
         """A name that nothing else has."""
@@ -109,6 +111,9 @@ class Graph:
             [_port(name, shape) for name, shape in inputs.items()],
             [_port(name, shape) for name, shape in outputs.items()],
             self.constants,
+            value_info=[
+                _port(name, shape) for name, shape in self.shapes.items() if name not in inputs and name not in outputs
+            ],
         )
         opsets = [helper.make_opsetid("", OPSET), *self.domains()]
         model = helper.make_model(made, producer_name="hwcost", opset_imports=opsets, ir_version=8)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from hwcost.errors import UnknownOperation
-from hwcost.export.graph import Graph, along, zeros
+from hwcost.export.onnx_graph import Graph, along, zeros
 from hwcost.graph.ranges import Range, bits_for, widest
 from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
@@ -81,9 +81,8 @@ def quantized(quantizer: Any, stream: Stream, tensor: str, place: Place) -> str:
         raise UnknownOperation("its scale is a statistic of the data; use a RunningScale or LearnedScale")
     if isinstance(quantizer, TernaryQuantizer) and quantizer.threshold != 0.5:
         raise UnknownOperation(f"a dead band of {quantizer.threshold} scales; a Quant node rounds, use threshold=0.5")
-    step = quantizer.step(zeros(*stream.signal.shape)).detach()
-    rank = len(stream.signal.shape) + 1
-    step = step.reshape(()) if step.numel() == 1 else along(step.reshape(-1), rank)
+    step = quantizer.step(zeros(*stream.signal.shape)).detach().reshape(-1)
+    step = step[0] if bool((step == step[0]).all()) else along(step, len(stream.signal.shape) + 1)
     wire = quantizer.common_range() if hasattr(quantizer, "common_range") else quantizer.range()
     if wire.low.numel() > 1 and (wire.low.amin() != wire.low.amax() or wire.high.amin() != wire.high.amax()):
         raise UnknownOperation("its channels clip at codes of their own; give one width to all channels")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hwcost.graph.ranges import Range, add, widest
 from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
-from hwcost.integer.grids import Lowered, Stream, entering, meaning_of
+from hwcost.integer.encoding import Lowered, Stream, entering, meaning_of
 from hwcost.integer.meaning import Meaning
 from hwcost.integer.operations import Chain, Multiply, Operation, Register, Sums
 from hwcost.quant import Accumulator

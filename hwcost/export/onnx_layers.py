@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from hwcost.errors import UnknownOperation
-from hwcost.export.places import Place, Stream, Writer, quantized, step_of
-from hwcost.export.products import product, scale_bias
+from hwcost.export.onnx_streams import Place, Stream, Writer, quantized, step_of
+from hwcost.export.onnx_weights import product, scale_bias
 from hwcost.graph.ranges import bits_for, widest
 from hwcost.graph.rules import MAX_POOLS, NORMS, RELUS, RESHAPES, WIRES, Call, RuleKey, max_pool_window
 from hwcost.quant import (
