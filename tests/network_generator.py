@@ -134,87 +134,116 @@ def drawn(seed: int) -> Plan:
     random = Random(seed)
     exact = random.random() < 0.3
     image = random.choice([(6, 6), (6, 6), (5, 7), (9,), ()])
-    nodes: list[Node] = []
-    stream = 0
+    drawing, stream = Drawing(random, exact, image), 0
     input_bits: int | None = random.choice([1, 2, 4, 8, None, None])
     if input_bits is None:
         if random.random() < 0.2:
-            nodes.append(Node(random.choice(["norm", "flatten", "identity", "relu"]), (0,), {}))
-        nodes.append(Node("activation", (len(nodes),), _activation(random, exact, "identity")))
-        stream = len(nodes)
+            stream = drawing.append(random.choice(["norm", "flatten", "identity", "relu"]), 0)
+        stream = drawing.activation(stream, "identity")
     wild = random.random() < 0.12
     for _ in range(random.randint(1, 4)):
-        stream = _grown(random, exact, image, nodes, stream, wild)
-    if random.random() < 0.6:
-        nodes.append(Node("flatten", (stream,), {"form": random.choice(["module", "method", "function"])}))
-        stream = len(nodes)
+        stream = drawing.part(stream, wild)
+    flat = random.random() < 0.6
+    if flat:
+        stream = drawing.append("flatten", stream, form=random.choice(["module", "method", "function"]))
         if random.random() < 0.8:
-            nodes.append(Node("linear", (stream,), _product(random, exact, image)))
-            stream = len(nodes)
+            stream = drawing.append("linear", stream, **_product(random, exact))
         if random.random() < 0.3:
-            nodes.append(Node("norm", (stream,), {}))
-            stream = len(nodes)
-    flat = bool(nodes) and nodes[-1].kind == "linear"
+            stream = drawing.append("norm", stream)
     tail = random.random()
     if tail < 0.4:
-        nodes.append(Node("activation", (stream,), _activation(random, exact)))
+        drawing.activation(stream)
     elif tail < 0.5 and flat:
-        nodes.append(Node("argmax", (stream,), {}))
-    return Plan(seed, exact, image, random.randint(1, 4), input_bits, tuple(nodes))
+        drawing.append("argmax", stream)
+    return Plan(seed, exact, image, random.randint(1, 4), input_bits, tuple(drawing.nodes))
 
 
-def _grown(random: Random, exact: bool, image: tuple[int, ...], nodes: list[Node], stream: int, wild: bool) -> int:
-    """Append a part of a network; returns the stream that leaves it."""
+class Drawing:
+    """A plan while it is drawn."""
 
-    def append(kind: str, *inputs: int, **options: Any) -> int:
-        nodes.append(Node(kind, inputs, options))
-        return len(nodes)
+    def __init__(self, random: Random, exact: bool, image: tuple[int, ...]) -> None:
+        self.random, self.exact, self.image = random, exact, image
+        self.nodes: list[Node] = []
 
-    def block(source: int, *, activation: bool = True) -> int:
-        kinds = ["conv", "conv", "depthwise", "grouped", "transposed"] if len(image) == 2 else ["conv", "depthwise"]
-        kind = random.choice(kinds) if image else "linear"
-        result = append(kind, source, **_product(random, exact, image))
+    def append(self, kind: str, *inputs: int, **options: Any) -> int:
+        """A node; returns the stream that leaves it."""
+        self.nodes.append(Node(kind, inputs, options))
+        return len(self.nodes)
+
+    def activation(self, source: int, curve: str | None = None, *, common: bool = False) -> int:
+        """A quantized activation."""
+        return self.append("activation", source, **_activation(self.random, self.exact, curve, common=common))
+
+    def product(self, source: int) -> int:
+        """A layer that multiplies, and what may stand between it and its activation."""
+        random = self.random
+        kinds = (
+            ["conv", "conv", "depthwise", "grouped", "transposed"] if len(self.image) == 2 else ["conv", "depthwise"]
+        )
+        kind = random.choice(kinds) if self.image else "linear"
+        result = self.append(kind, source, **_product(random, self.exact))
         if random.random() < 0.5:
-            result = append("norm", result)
+            result = self.append("norm", result)
         if random.random() < 0.15:
-            result = append(random.choice(["relu", "identity", "dropout"]), result)
-        if random.random() < 0.1 and image:
-            result = append("max_pool", result, **_pool(random))
-        if random.random() < 0.1 and len(image) == 2:
-            result = append("avg_pool", result, size=random.choice([1, 2]), truncate=False, stride=None)
-        return append("activation", result, **_activation(random, exact)) if activation else result
+            result = self.append(random.choice(["relu", "identity", "dropout"]), result)
+        if random.random() < 0.1 and self.image:
+            result = self.append("max_pool", result, **_pool(random))
+        if random.random() < 0.1 and len(self.image) == 2:
+            result = self.append("avg_pool", result, size=random.choice([1, 2]), truncate=False, stride=None)
+        return result
 
-    part = random.random()
-    if wild and random.random() < 0.5:
+    def anything(self, stream: int) -> int:
+        """A layer at a place where it may make no sense."""
+        random = self.random
         kind = random.choice(["conv", "linear", "activation", "norm", "relu", "avg_pool", "scale_bias", "flatten"])
         options = {
-            "activation": _activation(random, exact),
-            "avg_pool": _average(random, exact),
+            "activation": _activation(random, self.exact),
+            "avg_pool": _average(random, self.exact),
             "scale_bias": _factors(random),
         }
-        return append(kind, stream, **options.get(kind, _product(random, exact, image)))
-    if part < 0.5:
-        return block(stream)
-    if part < 0.62:  # a residual: both ends on one grid, the first made by it
-        grid = append("activation", stream, **_activation(random, exact, "identity", common=True))
-        inner = append("same_conv" if image else "same_linear", grid, **_product(random, exact, image, plain=True))
+        return self.append(kind, stream, **options.get(kind, _product(random, self.exact)))
+
+    def residual(self, stream: int) -> int:
+        """A sum of two ends on one grid, which may have made the first."""
+        random = self.random
+        grid = self.activation(stream, "identity", common=True)
+        inner = self.append(
+            "same_conv" if self.image else "same_linear", grid, **_product(random, self.exact, plain=True)
+        )
         if random.random() < 0.5:
-            inner = append("norm", inner)
-        ready = random.random() < 0.6
-        made = append("sum", grid, inner, share=grid, ready=(0,) if ready else ())
-        return append("activation", made, **_activation(random, exact)) if random.random() < 0.7 else made
-    if part < 0.7:
-        left = block(stream, activation=False)
-        right = stream if random.random() < 0.1 else append(nodes[left - 1].kind, stream, **nodes[left - 1].options)
-        return append("concat", left, right, quant=_activation(random, exact, "identity", common=True), share=None)
-    if part < 0.8 and image:
-        return append("max_pool", stream, **_pool(random))
-    if part < 0.88 and len(image) == 2:
-        return append("avg_pool", stream, **_average(random, exact))
-    if part < 0.94:
-        scaled = append("scale_bias", stream, **_factors(random))
-        return append("activation", scaled, **_activation(random, exact))
-    return append(random.choice(["dropout", "identity", "contiguous"]), stream)
+            inner = self.append("norm", inner)
+        ready = (0,) if random.random() < 0.6 else ()
+        made = self.append("sum", grid, inner, share=grid, ready=ready)
+        return self.activation(made) if random.random() < 0.7 else made
+
+    def joined(self, stream: int) -> int:
+        """Two streams one behind the other."""
+        random = self.random
+        left = self.product(stream)
+        same = self.nodes[left - 1]
+        right = stream if random.random() < 0.1 else self.append(same.kind, stream, **same.options)
+        quant = _activation(random, self.exact, "identity", common=True)
+        return self.append("concat", left, right, quant=quant, share=None)
+
+    def part(self, stream: int, wild: bool) -> int:
+        """One of all of these."""
+        random = self.random
+        if wild and random.random() < 0.5:
+            return self.anything(stream)
+        part = random.random()
+        if part < 0.5:
+            return self.activation(self.product(stream))
+        if part < 0.62:
+            return self.residual(stream)
+        if part < 0.7:
+            return self.joined(stream)
+        if part < 0.8 and self.image:
+            return self.append("max_pool", stream, **_pool(random))
+        if part < 0.88 and len(self.image) == 2:
+            return self.append("avg_pool", stream, **_average(random, self.exact))
+        if part < 0.94:
+            return self.activation(self.append("scale_bias", stream, **_factors(random)))
+        return self.append(random.choice(["dropout", "identity", "contiguous"]), stream)
 
 
 def _pool(random: Random) -> Options:
@@ -269,7 +298,7 @@ def _activation(random: Random, exact: bool, kind: str | None = None, *, common:
     }
 
 
-def _product(random: Random, exact: bool, image: tuple[int, ...], *, plain: bool = False) -> Options:
+def _product(random: Random, exact: bool, *, plain: bool = False) -> Options:
     coding = random.choice(["int"] * 7 + ["binary", "ternary", "bounded"])
     widths = random.choice(["one"] * 6 + ["per channel", "per weight"])
     accumulator = None if plain or random.random() < 0.8 else random.choice(["saturate", "wrap", "truncate"])

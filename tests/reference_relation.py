@@ -138,15 +138,17 @@ def _samples(net: Network, builder: Builder) -> tuple[Tensor, dict[str, Tensor]]
 
     def look(module: Any, given: tuple[Tensor, ...]) -> None:
         for quantizer, value in _quantized(module, given):
+            # without rounding errors ties are decided alike; only half a ternary step is 0 in a Quant node
+            if builder.plan.exact and not isinstance(quantizer, TernaryQuantizer):
+                continue
             nearest.copy_(torch.minimum(nearest, _distance(quantizer, value).flatten(1).amin(1)))
 
-    if not builder.plan.exact:
-        hooks = [module.register_forward_pre_hook(look) for module in net.layers]
-        with torch.no_grad():
-            net(x)
-        for hook in hooks:
-            hook.remove()
-        x = x[nearest > NEAR]
+    hooks = [module.register_forward_pre_hook(look) for module in net.layers]
+    with torch.no_grad():
+        net(x)
+    for hook in hooks:
+        hook.remove()
+    x = x[nearest > NEAR]
     values: dict[str, Tensor] = {}
     hooks = [
         module.register_forward_hook(lambda _, __, y, name=name: values.setdefault(name, y))
@@ -250,6 +252,8 @@ def _exported(net: Network, builder: Builder, pipeline: Pipeline, before: Intege
         quantizer = getattr(module, "weight_quant", None)
         if isinstance(quantizer, BoundedQuantizer):
             return "equal values; QONNX has no bound on sums, which the price counts on"
+        if getattr(quantizer, "prune", False):
+            return "equal values; QONNX has no width of 0 bits for weights that are all zero"
         if getattr(quantizer, "several", False):
             return "equal values; QONNX has one width for a tensor of weights, and the price is that of the widest"
     raise Disagreement(f"QONNX price differs: {prices[0]} and {prices[1]}")

@@ -86,4 +86,6 @@ def quantized(quantizer: Any, stream: Stream, tensor: str, place: Place) -> str:
     wire = quantizer.common_range() if hasattr(quantizer, "common_range") else quantizer.range()
     if wire.low.numel() > 1 and (wire.low.amin() != wire.low.amax() or wire.high.amin() != wire.high.amax()):
         raise UnknownOperation("its channels clip at codes of their own; give one width to all channels")
-    return on_grid(place.graph, tensor, place.layer, step, wire)
+    made = on_grid(place.graph, tensor, place.layer, step, wire)
+    place.graph.shapes[made] = stream.signal.shape
+    return made

@@ -34,6 +34,7 @@ def _weight(layer: Any, place: Place) -> str:
 
 
 def product(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    """Write a linear layer or a convolution, with what quantizes its input, its weight and its bias."""
     (stream,) = streams
     layer: Any = call.module
     if layer.accumulator is not None:
@@ -94,6 +95,7 @@ def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Calla
 
 
 def scale_bias(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    """Write one multiply-add per channel."""
     (stream,) = streams
     layer: Any = call.module
     x, rank = stream.tensor, len(place.output.shape) + 1

@@ -15,16 +15,13 @@ from hwcost.quant import (
     QuantConv1d,
     QuantConv2d,
     QuantLinear,
-    TernaryQuantizer,
 )
 
-Quantizer = IntQuantizer | BinaryQuantizer | TernaryQuantizer
+Quantizer = IntQuantizer | BinaryQuantizer
 
 
 def integer(step: Tensor, bits: int, signed: bool, narrow: bool) -> Quantizer:
     """Whole codes in steps of `step`."""
-    if signed and narrow and bits == 2:
-        return TernaryQuantizer(scale=ConstScale(threshold(step)))
     reach = 2 ** (bits - 1) - narrow if signed else 2**bits - 1
     return IntQuantizer(bits=bits, scale=ConstScale(threshold(step * reach)), signed=signed, narrow=narrow and signed)
 
@@ -51,7 +48,7 @@ def _with(quantizer: Quantizer, change: Callable[[Tensor], Tensor]) -> Quantizer
     if isinstance(quantizer, IntQuantizer):
         bits = int(quantizer.width())
         return IntQuantizer(bits=bits, scale=scale, signed=quantizer.signed, narrow=quantizer.narrow)
-    return BinaryQuantizer(scale=scale) if isinstance(quantizer, BinaryQuantizer) else TernaryQuantizer(scale=scale)
+    return BinaryQuantizer(scale=scale)
 
 
 @dataclass(frozen=True)

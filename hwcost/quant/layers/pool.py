@@ -65,7 +65,7 @@ class QuantAvgPool2d(Sourced):
         if not self.truncate:
             return 0
         width = int(self._sum(wire).bits.amax().detach())
-        return int(min(max(ceil(log2(self._area)), width - self.most), width - self.least))
+        return max(0, int(min(max(ceil(log2(self._area)), width - self.most), width - self.least)))
 
     def _sum(self, wire: Range) -> Range:
         return between(wire.low * self._area, wire.high * self._area)
