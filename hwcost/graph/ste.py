@@ -6,6 +6,7 @@ transform it like any operation of torch.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,14 +21,24 @@ def transformed() -> bool:
 
 
 class Primitive(torch.autograd.Function):
-    """A function with gradients of its own that torch can transform."""
+    """A function with gradients of its own that torch can transform; `push(ctx, *tangents)` derives it forwards."""
 
     generate_vmap_rule = True
 
     @classmethod
     def on(cls, *args: object) -> Any:
         """The function of these arguments; outside of a transform without `apply`'s look at its signature."""
-        return cls.apply(*args) if transformed() else super(torch.autograd.Function, cls).apply(*args)  # type: ignore[no-untyped-call, misc] # torch leaves apply untyped
+        if torch.compiler.is_compiling():
+            return cls.apply(*args)  # type: ignore[no-untyped-call] # torch leaves it untyped
+        if torch._C._are_functorch_transforms_active():
+            return _with_jvp(cls).apply(*args)
+        return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc] # of the class of C++ below it
+
+
+@cache
+def _with_jvp(kind: Any) -> Any:
+    """The function with the name of its forward derivative that torch.func knows, and the compiler refuses."""
+    return type(kind.__name__, (kind,), {"jvp": staticmethod(kind.push)})
 
 
 class _Straight(Primitive):
@@ -42,7 +53,7 @@ class _Straight(Primitive):
         return grads[0]
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Any, *tangents: Tensor) -> Tensor:
         return tangents[0].clone()
 
 
@@ -91,7 +102,7 @@ class _WholeBits(Primitive):
         return torch.where(offset < 0, -heard, heard), None, None
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Any, *tangents: Tensor) -> Tensor:
         (offset,) = ctx.saved_tensors
         moved = torch.where(offset.abs() > ctx.room, 0.0, tangents[0])
         return torch.where(offset < 0, -moved, moved)
@@ -116,7 +127,7 @@ class _Held(Primitive):
         return torch.where(x > ctx.most, rising.clamp(min=0), rising), None, None
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Any, *tangents: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return torch.where((x < ctx.least) | (x > ctx.most), 0.0, tangents[0])
 
@@ -139,7 +150,7 @@ class _CeilLog2(Primitive):
         return gradient
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Any, *tangents: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         moved: Tensor = tangents[0] / (x * LN2)
         return moved
@@ -159,7 +170,7 @@ class _Surrogate(Primitive):
         return None, grads[0]
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Any, *tangents: Tensor) -> Tensor:
         return tangents[1].clone()
 
 

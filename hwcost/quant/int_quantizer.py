@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log2
+from math import isnan, log2
 from typing import Any, ClassVar
 
 import torch
@@ -82,17 +82,18 @@ class IntQuantizer(ScaledQuantizer):
             return ceil_ste(width)
         return width
 
-    def holds_in(self, dtype: torch.dtype) -> bool:
-        """Whether every code that the widths can reach survives as step times code in this precision.
+    def holds_in(self, dtype: torch.dtype, bits: float | None = None) -> bool:
+        """Whether every code survives as step times code in a precision.
 
         Args:
             dtype: of the values, e.g. torch.bfloat16, whose eight significant bits hold codes up to 128 in any step,
                 and up to 256 where the step is a power of two.
+            bits: width of the codes; None for the largest that they can have.
         """
         if dtype not in (torch.bfloat16, torch.float16):
             return True
         significant = 1 - int(log2(torch.finfo(dtype).eps))
-        return self.bits.most - self.signed <= significant - (not self.power)
+        return (self.bits.most if bits is None else bits) - self.signed <= significant - (not self.power)
 
     def quantize(self, x: Tensor) -> Tensor:
         """The nearest multiples of the step inside the range.
@@ -101,11 +102,11 @@ class IntQuantizer(ScaledQuantizer):
             x: float values, any shape.
 
         Returns:
-            Like x; in float32 where the precision of x cannot hold the codes (see `holds_in`). Gradients: see
-            `kernels.fake_quant`.
+            Like x; in float32 where the precision of x cannot hold the codes (see `holds_in`; compiled, or away from
+            the CPU, where a width is not read: cannot hold the largest ones). Gradients: see `kernels.fake_quant`.
 
         Raises:
-            DivergedTraining: the width is NaN (on the CPU, where that is known).
+            DivergedTraining: the width is NaN (on the CPU).
         """
         if self._declares:
             # past Module.__getattr__: small networks wait for Python
@@ -115,11 +116,13 @@ class IntQuantizer(ScaledQuantizer):
             found = by_numbers(x, scale, bits, kind, prune=bits.base < SMALLEST[self.signed])
             if found is not None:
                 return found
-        width = self.width()
-        if width.device.type == "cpu" and not transformed() and bool(width.isnan().any()):
-            raise diverged()
+        width, widest = self.width(), None
+        if width.device.type == "cpu" and not transformed():
+            widest = float(width.detach().amax())
+            if isnan(widest):
+                raise diverged()
         return fake_quant(
-            real(x) if self.holds_in(x.dtype) else x.float(),
+            real(x) if self.holds_in(x.dtype, widest) else x.float(),
             self.scale(wide(x)),
             width,
             signed=self.signed,

@@ -147,7 +147,7 @@ class RunningScale(Described):
         size = () if channels is None else (channels,)
         self.register_buffer("running", torch.full(size, init if init is not None else float("nan")))
         self.register_buffer("batches", torch.tensor(0 if init is None else 1))
-        self._latest: tuple[Tensor, object] | None = None  # the threshold, and a mark of its measurement
+        self._latest: tuple[Tensor, object | None] | None = None  # the threshold, and a mark of its measurement
 
     def forward(self, x: Tensor | None = None) -> Tensor:
         """The threshold for values that are now quantized; in training it measures them.
@@ -197,9 +197,9 @@ class RunningScale(Described):
         found = held(self.stat(x, reduced(x, self.channel_dim)).to(self.running.dtype), least=LEAST)
         self._remember(found.detach().reshape(self.running.shape))
         threshold = restricted(found, self.domain)
-        mark = object()
+        mark = None if torch.compiler.is_compiling() else object()
         self._latest = (threshold, mark)
-        if threshold.requires_grad and not torch.compiler.is_compiling():
+        if threshold.requires_grad and mark is not None:
             scale = weakref.ref(self)
 
             def forget(g: Tensor) -> None:

@@ -37,21 +37,21 @@ def gradients(quantizer: Any, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 @LOW
-@pytest.mark.parametrize("most", [4, 7, 8, 9, 10, 11, 16])
+@pytest.mark.parametrize("width", [4, 7, 8, 9, 10, 11, 16])
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("domain", [LOG, POW2])
 def test_codes_are_exact_in_the_precision_that_comes_out(
-    dtype: torch.dtype, most: int, signed: bool, domain: Domain
+    dtype: torch.dtype, width: int, signed: bool, domain: Domain
 ) -> None:
     for threshold in (0.7, 1.0, 1.3, 1.99, 5.9):
-        bits = LearnedBits(most, most=most)
+        bits = LearnedBits(width)
         quantizer = IntQuantizer(bits=bits, scale=LearnedScale(threshold, domain=domain), signed=signed)
         step, wire = quantizer.step().detach(), quantizer.range()
         codes = torch.arange(int(wire.low.detach()), int(wire.high.detach()) + 1)
         x = (codes * step).to(dtype)
         y = quantizer(x).detach()
         expected = torch.round(x.float() / step).clamp(codes[0], codes[-1])
-        assert y.dtype == (dtype if quantizer.holds_in(dtype) else torch.float32)
+        assert y.dtype == (dtype if quantizer.holds_in(dtype, width) else torch.float32)
         assert torch.equal(torch.round(y.double() / step.double()).float(), expected)
 
 
@@ -73,10 +73,10 @@ def test_what_a_precision_holds_by_brute_force(dtype: torch.dtype, power: bool) 
     assert quantizer.holds_in(torch.float32) and quantizer.holds_in(torch.float64)
 
 
-@pytest.mark.parametrize("bits,most", [(8, 16), (7, 7), (4, 4)])
+@pytest.mark.parametrize("bits", [8, 7, 4])
 @pytest.mark.parametrize("signed", [True, False])
-def test_gradients_in_bfloat16_are_those_of_float32(bits: int, most: int, signed: bool) -> None:
-    quantizer = IntQuantizer(bits=LearnedBits(bits, most=most), scale=LearnedScale(6.0), signed=signed)
+def test_gradients_in_bfloat16_are_those_of_float32(bits: int, signed: bool) -> None:
+    quantizer = IntQuantizer(bits=LearnedBits(bits), scale=LearnedScale(6.0), signed=signed)
     x = (torch.rand(20_000) * 6.4).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y, low = gradients(quantizer, x)
@@ -98,6 +98,15 @@ def test_a_network_in_bfloat16_trains_where_its_codes_need_float32() -> None:
     assert y.dtype == torch.bfloat16
     y.sum().backward()
     assert all(bool(parameter.grad.isfinite().all()) for parameter in net.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch's own tracer
+def test_compiled_it_depends_on_the_largest_width() -> None:
+    x = torch.rand(10).bfloat16()
+    for most, dtype in ((7, torch.bfloat16), (16, torch.float32)):
+        quantizer = IntQuantizer(bits=LearnedBits(4, most=most), scale=LearnedScale(1.3), signed=False)
+        y = torch.compile(quantizer, fullgraph=True, backend="eager")(x)
+        assert y.dtype == dtype and torch.equal(y.to(torch.bfloat16), quantizer(x))
 
 
 PLACES: dict[str, Any] = {

@@ -117,6 +117,12 @@ def test_compiled_in_one_graph(name: str) -> None:
     alike(trained(module, given, compiled), expected)
 
 
+EIGHT_UNSIGNED = {
+    f"quantizer preset {name}" for name in ("learned_activation", "const_activation", "const_input", "int8_input")
+}
+"""Their codes reach 255, which bfloat16 holds in few steps: they come in float32."""
+
+
 # a bias quantizer is called by its layer, which chooses the precision
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("quantizer bias")])
 def test_bfloat16(name: str) -> None:
@@ -126,7 +132,7 @@ def test_bfloat16(name: str) -> None:
     for key, value in before.items():
         assert torch.equal(module.state_dict()[key], value), f"{key} changed with the precision"
     found = trained(module, inputs(name, torch.bfloat16))
-    assert found["y"].dtype == torch.bfloat16
+    assert found["y"].dtype == (torch.float32 if name in EIGHT_UNSIGNED else torch.bfloat16)
     assert all(bool(value.isfinite().all()) for value in found.values())
 
 

@@ -124,7 +124,7 @@ class _TensorQuant(Primitive):
         return dx.to(x.dtype), d_threshold, d_bits, None, None
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
+    def push(ctx: Any, *tangents: Tensor | None) -> Tensor:
         x, _, threshold, _ = ctx.saved_tensors
         of_x, of_threshold, of_bits, *_ = tangents
         dx, moved, noise, rate = _slopes(ctx, torch.ones_like(x), of_threshold is not None, of_bits is not None)

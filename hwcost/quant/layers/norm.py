@@ -173,7 +173,7 @@ class QuantScaleBias(ScaleBias, Sourced):
             return self._on_integers(x)
         if self.bias_quant is None:
             value = x if self.input_quant is None else self.input_quant(x)
-            return _scaled(value, self._weight(), self.bias)
+            return _scaled(value, self._weight(), self.bias).to(self.weight.dtype)
         if self.input_quant is not None:
             return self._on_integers(QuantTensor(x, x.new_ones(()), self.input_quant.range())).value  # replaced there
         return self._on_integers(self.on_grid(x, "use input_quant=")).value

@@ -531,4 +531,4 @@ def test_whole_bits_of_the_contract_are_those_of_the_primitive() -> None:
     quantizer = IntQuantizer(bits=LearnedBits(3), scale=LearnedScale(1.0))
     for offset in (-20.0, -2.5, 0.0, 0.5, 1.5, 2.5, 99.0):
         quantizer.bits.offset.data.fill_(offset)  # type: ignore[union-attr] # learned
-        assert float(quantizer.width()) == float(whole_bits(torch.tensor(offset), base=2, most=16))
+        assert float(quantizer.width().detach()) == float(whole_bits(torch.tensor(offset), base=2, most=16))
