@@ -40,12 +40,7 @@ PENDING: set[str] = {
     "hwcost/quant/kernels",
     "hwcost/quant/layers",
     "hwcost/report",
-    "hwcost/search",
-    "hwcost/search/samplers",
-    "hwcost/search/storage",
-    "hwcost/sweep",
     "hwcost/synth",
-    "hwcost/train",
 }
 
 # Each phrase with what to write in its place.

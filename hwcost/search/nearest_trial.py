@@ -1,4 +1,4 @@
-"""Whose weights a trial starts from, where trainings go on from one another."""
+"""Choice of the finished trial whose weights a warm trial starts from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study and its caller hand each other."""
+"""Objects that a study and its caller exchange: suggestions, outcomes, and the end of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("number", "state", "seed", "seconds", "reason", "params")
 
 @dataclass(frozen=True)
 class Objective:
-    """What a trial is judged by.
+    """A figure that trials are judged by.
 
     Attributes:
         name: a column of `Study.frame()`; of no other column or objective.
@@ -43,7 +43,7 @@ class Suggestion:
         number: of the trial in its study, from 0; a retry has a number of its own.
         params: name -> value, one for each entry of the space.
         seed: for all randomness of this trial, 0 to 2**32 - 1; a retry has that of the trial it repeats.
-        parent: in a study with warm starts, the finished trial that it goes on from; None for the float network.
+        parent: in a study with warm starts, finished trial that it starts from; None for the float network.
         polish: of a trial that trains on from its own weights, how many times as long as an ordinary one; else 0.
         coarser: by how much its quantization steps are larger than those of its start (`hwcost.search.nearest_trial`).
         epochs: of its training, where it repeats one; None where they follow from the others.
@@ -60,7 +60,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a trial.
+    """The result of a trial.
 
     Attributes:
         values: one number per objective, in their order. A NaN or an infinity makes the trial a failure.
@@ -90,13 +90,13 @@ class Crew(Protocol):
         ...
 
     def stop(self) -> None:
-        """Give up whatever is going on."""
+        """Abandon the trials that are running."""
         ...
 
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a call of `Study.run` ended.
+    """The end of a call of `Study.run`.
 
     Attributes:
         done: trials that this call finished, failures included.

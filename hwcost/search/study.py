@@ -141,7 +141,7 @@ class Study:
         return len(self._trials())
 
     def _kept(self, number: int) -> dict[str, Any]:
-        """What a trial is born with where its weights leave this machine."""
+        """User attributes of a new trial where its weights leave this machine; none here."""
         return {}
 
     def fetch(self, number: int | None) -> None:
@@ -164,7 +164,9 @@ class Study:
         Args:
             by_user: whether Ctrl-C stopped it, which is no sign of a deadly trial.
         """
-        self._study.sampler = RandomSampler(seed=0)  # told of the failure; only `_one` draws, from a sampler of its own
+        self._study.sampler = RandomSampler(
+            seed=0
+        )  # `tell` notifies it of the failure; `_drawn` draws from samplers of its own
         for trial in self._trials():
             if trial.state != TrialState.RUNNING:
                 continue

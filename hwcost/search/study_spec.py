@@ -25,7 +25,7 @@ def _unchanged(stored: Identity) -> Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """What a study is; the same specification gives the same trials, however often the study is interrupted.
+    """The specification of a study; the same one gives the same trials, however often the study is interrupted.
 
     Attributes:
         objectives: at least 1.

@@ -52,7 +52,7 @@ def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[in
 
 
 def _reason(trial: FrozenTrial, record: Mapping[str, Any], successor: int, *, given_up: bool) -> str | None:
-    """Why it failed; `successor` is the latest trial of its place."""
+    """The reason of a failure; `successor` is the latest trial of its place."""
     if not interrupted(trial):
         reason: str | None = record.get("reason")
         return reason

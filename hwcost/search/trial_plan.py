@@ -1,4 +1,4 @@
-"""What a trial was meant to be and what became of it, as its journal lines tell."""
+"""The plan of a trial and its record, as its journal lines hold them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import Any, NamedTuple
 from optuna.trial import FrozenTrial, TrialState
 
 RETRIES = 2
-"""Of a trial whose process died, or was stopped, before it is given up."""
+"""Repetitions of a trial whose process died, or was stopped, before it is given up."""
 
 
 class Plan(NamedTuple):
-    """What a trial is born with. `place` counts without retries; `died` counts the processes that died on it; `polish`
-    is that of its suggestion."""
+    """The plan that a trial is created with.
+
+    Attributes:
+        place: of the trial in the study, not counting retries.
+        died: number of processes that died on it.
+        fixed: parameters that are not drawn.
+        polish: as in its suggestion.
+    """
 
     place: int
     died: int
@@ -27,7 +33,7 @@ def plan_of(trial: FrozenTrial) -> Plan:
 
 
 def record_of(trial: FrozenTrial) -> dict[str, Any]:
-    """Seconds, reason of a failure, attributes of the outcome; empty until the trial was told."""
+    """Seconds, reason of a failure, attributes of the outcome; empty until the trial is settled."""
     record: dict[str, Any] = json.loads(trial.user_attrs.get("record", "{}"))
     return record
 

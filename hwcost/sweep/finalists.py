@@ -25,13 +25,13 @@ TESTED, REPEATED, REFIT = "test.json", "repeats.json", "refit.json"
 
 
 def survivors(front: list[dict[str, Any]], experiment: Experiment, rung: int) -> list[dict[str, Any]]:
-    """Who trains on: at rung 1 the whole front, at each next one half as many, those that alone cover the most.
+    """Choose the trials that train on: at rung 1 the whole front, at each next one the half that covers the most.
 
     Source: successive halving (Jamieson and Talwalkar, AISTATS 2016), ranked by exclusive hypervolume, as in SMS-EMOA
     (Beume, Naujoks and Emmerich, EJOR 2007); its extremes come first.
 
     Args:
-        front: rows of the non-dominated trials, distinct widths or not: of equal widths the latest goes on.
+        front: rows of the non-dominated trials, distinct widths or not: of equal widths the latest is chosen.
         experiment: for its objectives.
         rung: from 1.
     """
@@ -119,7 +119,7 @@ def refit_front(
     failures: tuple[type[HwcostError], ...],
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> None:
-    """Train every trial of the front on with all that is not test data, keep its weights beside the trial's, test it.
+    """Train every trial of the front on with all that is not test data, keep both sets of weights, test it.
 
     Each is written at once, and made again only for another number of epochs.
 
@@ -184,5 +184,5 @@ def _repetition(experiment: Experiment, row: Mapping[str, Any], at: int) -> Sugg
 
 
 def recorded(path: Path) -> dict[str, Any]:
-    """What a file of a study has on record; nothing before it is written."""
+    """The record in a file of a study; empty before it is written."""
     return read_json(path) if path.exists() else {}

@@ -182,7 +182,7 @@ _MODULE = re.compile(r"^(?P<indent> *)(?:\((?P<name>[^)]*)\): )?(?P<kind>\w+)\((
 
 
 def _facts_of_text(text: str) -> Facts:
-    """What a printed network says: classes by path, `name=value` attributes, others by their place."""
+    """Facts in a printed network: classes by path, `name=value` attributes, others by their place."""
     found: Facts = {}
     path: list[tuple[int, str]] = []
     for line in text.splitlines():

@@ -27,7 +27,7 @@ from hwcost.sweep.trial import evaluated
 from hwcost.train.loop import Epoch
 
 GRACE_S = 10.0
-"""What a process that is told to go gets to tidy up behind itself, on a busy machine, too."""
+"""Seconds that a process has to end cleanly, on a busy machine, too."""
 
 Find = Callable[[str], Recipe]
 """Reference -> recipe; a function of a module, so that another process can call it."""
@@ -81,7 +81,7 @@ class Workers:
             worker.dismiss()
         for worker in self._idle:
             worker.connection.close()  # at the end of its pipe a process goes, and tidies up behind itself
-        for worker in (*self._busy.values(), *self._idle):  # all are told, then waited for
+        for worker in (*self._busy.values(), *self._idle):  # all are asked, then waited for
             worker.end()
         self._idle, self._busy = [], {}
 
@@ -94,7 +94,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
     """
     heard: list[int] = []
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
-        yield  # Python tells only its main thread of signals; Windows has no masks
+        yield  # Python delivers signals to its main thread alone; Windows has no masks
         return
     told = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, set())
@@ -112,7 +112,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 def _go(number: int, frame: FrameType | None) -> None:
     """Leave as a program does that ends: what Python's libraries have borrowed from the system is given back.
 
-    Told again it goes on leaving: a second exit would break off the giving back.
+    A second signal is ignored: another exit would interrupt the cleaning up.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)
@@ -145,7 +145,7 @@ class _Worker:
         self._process.terminate()
 
     def end(self) -> None:
-        """Wait for it to go, as it was told; in the end, do not."""
+        """Wait for it to end, at most `GRACE_S`; then kill it."""
         self._process.join(GRACE_S)
         self._process.kill()
         self._process.join()
@@ -173,7 +173,7 @@ def _work(connection: Connection, find: Find, settings: Settings, parent: int) -
     try:
         experiment = Experiment.find(settings, find)
         data = experiment.load()
-    except Exception as error:  # whatever a user's recipe does, told with the first trial
+    except Exception as error:  # whatever a user's recipe does, reported with the first trial
         _tell(connection, error, waits=True)
         return
     listener = _UntilOrphaned(parent)

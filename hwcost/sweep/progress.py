@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a bar with the time left and the best front so far."""
+"""Progress display of a sweep: a bar with the time left and the best front so far."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _TwoLines(Progress):
     front = ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """What is drawn."""
+        """The lines to draw."""
         yield from super().get_renderables()
         if self.front:
             yield self.front
@@ -37,7 +37,7 @@ class _Epochs(Listener):
 
 
 class _Bar(_Epochs):
-    """On a terminal: two live lines."""
+    """Two live lines, on a terminal."""
 
     def __init__(self, progress: _TwoLines, trials: int, epochs: int, verbose: bool) -> None:
         super().__init__(progress.console, verbose)
@@ -69,7 +69,7 @@ class _Bar(_Epochs):
 
 
 class _Lines(_Epochs):
-    """In a log: one line per trial."""
+    """One line per trial, in a log."""
 
     def __init__(self, console: Console, trials: int, verbose: bool) -> None:
         super().__init__(console, verbose)
@@ -87,7 +87,7 @@ class _Lines(_Epochs):
 
 
 class Trained(_Epochs):
-    """Of a worker, which knows neither the front nor how much is left: a line for each trial it has trained."""
+    """A line for each trial of a worker, which knows neither the front nor how much is left."""
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         super().__init__(Console(stderr=True), verbose)

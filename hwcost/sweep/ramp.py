@@ -1,4 +1,4 @@
-"""One training whose penalty grows while all widths learn: it passes a whole front, and each epoch is a point of it."""
+"""One training whose penalty grows while all widths learn; its epochs are points from accurate to cheap."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIRST, LAST = 0.3, 10.0
 """Weight of the cost in the loss at the beginning and at the end, per resource, in units of the task's loss."""
 
 GENTLER = 0.5
-"""Of the recipe's learning rate: the weights come from the float network and follow the widths."""
+"""Factor on the recipe's learning rate: the weights come from the float network and follow the widths."""
 
 
 @dataclass(frozen=True)

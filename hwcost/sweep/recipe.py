@@ -52,7 +52,7 @@ class Recipe:
             weight_banks, thresholds, flow), and "fps" where it searches the folding; `--fps` overrides that one.
         objectives: what the front trades: "accuracy" (maximized) and resources (minimized).
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
-        plain: parameters of the network in which `--bits` searches every width by itself; None takes the first of
+        plain: parameters of the network in which `--bits` searches every width on its own; None takes the first of
             `first_tries`. Low bases leave the search room.
         example: shape of one sample, so that `hwcost estimate` needs no data.
     """
@@ -103,7 +103,7 @@ def _lowest(name: str, choices: BaseDistribution) -> Any:
 
 
 def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwargs: _Given.kwargs) -> _Got:
-    """What a function of the user returns.
+    """Call a function of the user, and return its result.
 
     Args:
         what: its name, for the message.

@@ -1,4 +1,4 @@
-"""Trials of a study again: trained anew from their records, or as their trainings left them."""
+"""Replay of the trials of a study: trained again from their records, or restored from their checkpoints."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reproduce(
         number: of the trial.
         find: reference -> recipe, as the command line does.
         data: path of the data set; None where it ships with a dependency.
-        watched: number of epochs -> who is told of each.
+        watched: number of epochs -> listener that hears of each.
 
     Returns:
         The recorded figures, and those of the new training.
@@ -57,7 +57,7 @@ def reproduce(
 def _again(
     experiment: Experiment, data: Data, suggestion: Suggestion, epoch: int | None, listener: Listener
 ) -> Outcome:
-    """Of a trial, or of the epoch of a ramp that joined as one."""
+    """Outcome of a trial, or of the epoch of a ramp that joined as one."""
     prices = None if epoch is None else priced_space(experiment, data)
     if epoch is None or prices is None:
         return run_trial(experiment, data, suggestion, listener.epoch_done)[0]

@@ -24,7 +24,7 @@ CONFIGURATION = "config.toml"
 
 @dataclass(frozen=True)
 class Result:
-    """How a call ended.
+    """The end of a call.
 
     Attributes:
         page: path of the report.

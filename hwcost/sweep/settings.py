@@ -16,16 +16,16 @@ from hwcost.search.storage.masking import masked_if_url
 
 
 class Role(Enum):
-    """What a setting decides; declared once for each field of `Settings`."""
+    """The reach of a setting; declared once for each field of `Settings`."""
 
     STUDY = "study"
-    """It joins the fingerprint as it is, unless it has its default: another value is another study."""
+    """Part of the fingerprint as it is, unless it has its default: another value is another study."""
     RESOLVED = "resolved"
-    """It belongs to the study, which is compared by what the setting makes of recipe and search, e.g. the part."""
+    """Part of the study, which is compared by what the setting makes of recipe and search, e.g. the part."""
     CALL = "call"
-    """It concerns this call alone: how many trials it adds, on how many processes."""
+    """Matter of this call alone: how many trials it adds, on how many processes."""
     MACHINE = "machine"
-    """Where things are on this machine; another machine of the same study has its own."""
+    """Places on this machine; another machine of the same study has its own."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def parse_limits(texts: Collection[str]) -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that a sweep can be told, besides its recipe.
+    """All choices of a user for a sweep, besides its recipe.
 
     A new setting is a field here, with its role, and an option in `hwcost.cli.sweep`; files, workers, fingerprint and
     replay follow.

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a study stands.
+    """Trials of a study and the front among them.
 
     Attributes:
         finished: number of finished trials.

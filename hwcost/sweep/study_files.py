@@ -20,7 +20,7 @@ from hwcost.sweep.settings import Settings
 
 
 def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path:
-    """Of a trial, as it was chosen or `refit` on all but the test samples, or of the float network."""
+    """Path of the weights of a trial, as chosen or as `refit` on all but the test samples, or of the float network."""
     name = "float" if number is None else f"trial-{number:04d}"
     return folder / "checkpoints" / f"{name}{'-refit' * refit}.pt"
 
@@ -120,7 +120,7 @@ def whole(row: Mapping[Any, Any], name: str) -> int | None:
 
 
 def read_measured(folder: Path) -> dict[int, dict[str, float]]:
-    """What `hwcost verify` counted of the trials of a study: number -> resource -> amount, of all blocks together.
+    """Read the counts of `hwcost verify` for a study: number of a trial -> resource -> amount, over all blocks.
 
     Raises:
         BadStudy: a table of it is broken.

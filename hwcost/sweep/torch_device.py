@@ -1,4 +1,4 @@
-"""Where trainings run: the processor, or a named accelerator that is really there."""
+"""The device that trainings run on: the processor, or a named accelerator that is really there."""
 
 from __future__ import annotations
 

@@ -30,11 +30,12 @@ from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.train.width_repair import cost_at_floors
 
 STRETCH = 10
-"""What a coarser start adds to the epochs of a warm trial: with steps larger by a tenth of the range it trains twice as
+"""Growth of the epochs of a warm trial with its coarseness: with steps larger by a tenth of the range it trains twice as
 long, from float to two bits three and a half times (benchmarks/warm_starts.py)."""
 
 POLISHING = 0.3
-"""Of the recipe's learning rate, in a trial that trains on at the same widths: all of it undoes more than it mends."""
+"""Factor on the recipe's learning rate in a trial that trains on at the same widths: the full rate undoes more than it
+improves."""
 
 
 FAILURES = (DivergedTraining, BadFolding, OutOfMemory)
@@ -129,7 +130,7 @@ def _budget(experiment: Experiment, params: Params, data: Data) -> Keeper | None
 
 @contextmanager
 def within_memory(what: str) -> Iterator[None]:
-    """A training that asks for more memory than there is, told in one line.
+    """Report a training that asks for more memory than there is in one line.
 
     Raises:
         OutOfMemory: names what was trained.
@@ -209,7 +210,7 @@ def judged(
     epochs: Sequence[Epoch],
     extra: Mapping[str, Any],
 ) -> Outcome:
-    """What a trained network comes to: accuracy on the validation split, price, layers, and its epochs.
+    """Judge a trained network: accuracy on the validation split, price, layers, and its epochs.
 
     Args:
         experiment, data, suggestion: where it comes from.
@@ -250,7 +251,7 @@ def _layer_record(row: Mapping[str, Any], activations: frozenset[str]) -> dict[s
 
 
 def _whole(value: Any) -> Any:
-    """Tables turn whole numbers beside a gap into floats."""
+    """Undo a table, which turns whole numbers into floats where a neighbour is missing."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

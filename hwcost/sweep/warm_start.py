@@ -76,7 +76,7 @@ def put_weights(net: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 @torch.no_grad()
 def _restart(layer: nn.Module, quantizer: ScaledQuantizer) -> None:
-    """Its scale at the statistic of the weight that the layer has now."""
+    """Start its scale at the statistic of the weight that the layer has now."""
     scale = quantizer.scale
     if getattr(scale, "stat", None) is not None and hasattr(scale, "start"):
         scale.start(layer.weight)

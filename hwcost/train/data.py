@@ -64,7 +64,7 @@ class Data:
         name: for reports.
         train, validation, test: the splits.
         classes: number of labels.
-        fingerprint: short hash of all arrays; a study refuses to go on with other data.
+        fingerprint: short hash of all arrays; a study refuses to resume with other data.
     """
 
     name: str

@@ -89,7 +89,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What one epoch came to.
+    """The record of one epoch.
 
     Attributes:
         epoch: from 1.
@@ -106,7 +106,7 @@ class Epoch:
     widths: dict[str, dict[str, int]]
 
     def record(self) -> dict[str, object]:
-        """As plain data, for JSON."""
+        """The record as plain data, for JSON."""
         return asdict(self)
 
 

@@ -15,7 +15,7 @@ from hwcost.train.budget import log_excess
 
 
 class Keeper(Protocol):
-    """What `fit` needs to weigh hardware in the loss; `Budget` and the classes below are of this form.
+    """The interface that `fit` needs to weigh hardware in the loss; `Budget` and the classes below are of this form.
 
     Attributes:
         limits: resource -> largest amount.

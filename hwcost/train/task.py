@@ -1,4 +1,4 @@
-"""What a network is trained for: the loss that trains it, and the score from 0 to 1 that a search maximizes."""
+"""The task of a network: the loss that trains it, and the score from 0 to 1 that a search maximizes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Breeder:
         return rows
 
     def children(self, parents: Levels, count: int) -> Levels:
-        """Of each two neighbours among the parents (they come sorted by cost): crossed, then a few levels moved."""
+        """Cross neighbours among the parents, which are sorted by cost, and then move a few levels."""
         random, sizes = self._random, self._grid.sizes
         one = random.integers(len(parents), size=count)
         other = np.clip(one + random.integers(-3, 4, size=count), 0, len(parents) - 1)
@@ -95,7 +95,8 @@ def predicted_front(
         start: rows to begin with; at least one fits.
         rank: levels -> something that grows with the loss.
         price: see `Pricer`.
-        rounds, children: rounds of so many children.
+        rounds: number of rounds.
+        children: number of children in each round.
         most: kept from round to round.
     """
     front, points, fresh = start[:0], None, start
@@ -134,7 +135,7 @@ def minimal(points: Floats) -> NDArray[np.int64]:
 
 
 def thinned(chosen: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most so many of the chosen rows, evenly along their order."""
+    """Thin the chosen rows to at most `most`, evenly along their order."""
     if len(chosen) <= most:
         return chosen
     return np.asarray(chosen[np.linspace(0, len(chosen) - 1, most).round().astype(int)], dtype=np.int64)

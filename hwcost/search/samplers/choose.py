@@ -23,7 +23,7 @@ NSGA2_POPULATION = 20  # Optuna's 50 would leave a study of 50 trials all random
 
 @dataclass(frozen=True)
 class Prices:
-    """What a study knows before it trains; the sampler "greybox" needs it, the others know nothing of it.
+    """Costs that a study knows before it trains; the sampler "greybox" needs it, the others know nothing of it.
 
     Attributes:
         space: the parameters of a trial.
@@ -39,7 +39,7 @@ class Prices:
 def make_sampler(
     name: str, seed: int, space: Mapping[str, BaseDistribution], prices: Prices | None = None
 ) -> BaseSampler:
-    """A fresh sampler: what it proposes follows from the trials before it and the seed, so a resumed study goes on
+    """A fresh sampler: what it proposes follows from the trials before it and the seed, so a resumed study continues
     as if it had never stopped. QMC keeps a counter in the study that a retry would move, so it is not here, and the
     grid is our own for the same reason.
     """
@@ -65,7 +65,7 @@ def make_sampler(
 
 
 def seeds_of(seed: int, place: int) -> tuple[int, int]:
-    """Of the trial, and of the sampler that proposes it: two independent streams."""
+    """Seeds of a trial and of the sampler that proposes it: two independent streams."""
     trial, sampler = np.random.SeedSequence((seed, place)).generate_state(2)
     return int(trial), int(sampler)
 

@@ -1,4 +1,4 @@
-"""A sampler that is told what a candidate costs: only the loss of accuracy is left to be learned from trials."""
+"""A sampler that knows the cost of each candidate: only the loss of accuracy is left to be learned from trials."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POLISH = 3
 """Times that the neighbours of the most promising are looked at."""
 
 MOST_TRIALS = 300
-"""The model learns from so many: the front, then the latest. Its work grows with their cube."""
+"""Largest number of trials that the model learns from: the front, then the latest. Its work grows with their cube."""
 
 SOFTEST = 0.002
 """Losses are compared on a logarithmic scale, down to the noise or this share of their span."""
@@ -120,7 +120,7 @@ class GreyBoxSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """At random: a parameter outside the space."""
+        """Draw a parameter outside the space at random."""
         return self._elsewhere.sample_independent(study, trial, param_name, param_distribution)
 
     def sample_relative(
@@ -183,7 +183,7 @@ class GreyBoxSampler(BaseSampler):
         )
 
     def _first(self, breeder: Breeder, history: History) -> Row:
-        """Of what fits: the highest, the lowest, the middle, and so on between them; then anything."""
+        """Choose among the candidates that fit: the highest, the lowest, the middle, and so on; then any."""
         rows = self._fitting(breeder)
         height = self._grid.height(rows)
         goals = height.min() + np.ptp(height) * np.array(_HEIGHTS)

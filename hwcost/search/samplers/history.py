@@ -1,4 +1,4 @@
-"""What a study's trials tell a sampler that models one objective and knows the costs."""
+"""The trials of a study as arrays, for a sampler that models one objective and knows the costs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class History:
     tried: frozenset[bytes]
 
     def untried(self, levels: Levels) -> NDArray[np.bool_]:
-        """Which rows no trial has, (candidates,)."""
+        """Mask of the rows that no trial has, (candidates,)."""
         return np.array([row.tobytes() not in self.tried for row in levels], dtype=bool)
 
     def front(self) -> NDArray[np.int64]:
@@ -45,7 +45,7 @@ class History:
         return least_at(costs, self.costs[front], self.losses[front])
 
     def latest(self, most: int) -> NDArray[np.int64]:
-        """At most so many finished trials: the front, then the latest."""
+        """Indices of at most `most` finished trials: the front, then the latest."""
         order = np.concatenate([self.front(), np.arange(len(self.losses))[::-1]])
         return np.sort(order[np.sort(np.unique(order, return_index=True)[1])][:most])
 

@@ -1,4 +1,4 @@
-"""What a candidate of known cost and uncertain loss is expected to add to the hypervolume of a front."""
+"""Expected hypervolume gain of a candidate whose cost is known and whose loss is uncertain."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Gain:
         self._beat = np.where(cheap, beaten, limit).min(1, initial=limit)
 
     def __call__(self, mean: Floats, deviation: Floats, costs: Floats) -> Floats:
-        """Of candidates with normally distributed losses and known costs, (candidates,) and (candidates, costs)."""
+        """Gains of candidates with normally distributed losses, (candidates,), and known costs, (candidates, costs)."""
         mean, deviation = self._scales.loss(mean, deviation)
         volume = np.ones((len(mean), len(self._beat)))
         for low, high, cost in zip(self._low.T, self._high.T, self._scales.cost(costs).T, strict=True):

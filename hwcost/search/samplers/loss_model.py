@@ -1,8 +1,8 @@
-"""What a candidate is expected to lose: a law of decaying terms, and a Gaussian process on what the law misses.
+"""Model of the loss of a candidate: a law of decaying terms, and a Gaussian process on what the law misses.
 
 The law is linearized at its most probable parts, so that one Gaussian conditional gives mean and variance of law and
 rest together. The process is relative: its standard deviation is a share of the loss, since a network near its best
-has little left to err. A trial that the others rule out, such as a failed training, is told apart and hardly counts.
+has little left to err. A trial that the others rule out, such as a failed training, is recognized and hardly counts.
 
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), sections 2.2 (conditional), 2.7
 (explicit basis functions), 5.4.1 (evidence) and 5.4.2 (what the others say of a trial).
@@ -103,7 +103,7 @@ class LossModel:
         return self._least + self._unit * mean, self._unit * np.sqrt(np.maximum(variance, 1e-12))
 
     def _around(self, levels: Levels) -> tuple[Floats, Floats, Floats]:
-        """Of the law: slopes per prior deviation, the mean at its prior parts, and the reach of the rest."""
+        """Parts of the law: slopes per prior deviation, the mean at its prior parts, and the reach of the rest."""
         mean, slopes, by_sum = self._law(self._parts, levels)
         prior = mean + slopes @ (self._law.prior_mean - self._parts)
         return slopes * self._law.prior_sd, prior, self._share * by_sum

@@ -1,1 +1,1 @@
-"""Where a study is kept: a folder on this machine, or a database that several machines share."""
+"""Storage of a study: a folder on this machine, or a database that several machines share."""

@@ -1,4 +1,4 @@
-"""Where the weights of a shared study are kept: what Optuna calls an artifact store."""
+"""Store of the weights of a shared study; Optuna calls it an artifact store."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SILENT_BEATS = 4
 """Heartbeats that a process may miss before it counts as dead: one is lost easily, four are not."""
 
 SQLITE_WAIT_S = 60
-"""What a process waits for others that write to the same file."""
+"""Seconds that a process waits for others that write to the same file."""
 
 _DRIVERS = {
     "postgresql": ("postgresql+psycopg", "postgres"),
@@ -31,7 +31,7 @@ _DRIVERS = {
 
 @dataclass(frozen=True)
 class Share:
-    """Where a study is shared.
+    """The place of a shared study.
 
     Attributes:
         url: of the database.

@@ -1,4 +1,4 @@
-"""Signs of life, given beside a training."""
+"""Signs of life that a thread gives during a training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Heart:
     """A thread that calls `beat` again and again while it is open.
 
     Args:
-        beat: one sign of life. What it raises is dropped: a database that is away for a moment is told the next time,
+        beat: one sign of life. What it raises is dropped: a database that is away for a moment hears the next one,
             and one that stays away is noticed by whoever writes a result.
         interval_s: seconds between two.
     """

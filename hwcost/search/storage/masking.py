@@ -62,7 +62,7 @@ def masked_if_url(text: str) -> str:
 
 
 def without_secrets(message: str, url: str) -> str:
-    """What a driver says about a URL, with nothing in it that `masked` hides; empty where nobody can tell."""
+    """The message of a driver about a URL, without anything that `masked` hides; empty where that is unknown."""
     from sqlalchemy.engine import make_url
 
     if masked(url) == HIDDEN:

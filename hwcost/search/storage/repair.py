@@ -36,7 +36,7 @@ LOST = "the line of the journal that began it was damaged"
 
 @dataclass(frozen=True)
 class Repair:
-    """What became of a damaged journal.
+    """The outcome of a repair.
 
     Attributes:
         backup: the damaged file, kept.

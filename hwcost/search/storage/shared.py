@@ -23,7 +23,7 @@ from hwcost.search.storage.shared_study import SharedStudy
 from hwcost.search.study_spec import StudySpec
 
 MARK = "shared.json"
-"""In every folder of a shared study: which one it is."""
+"""A file in every folder of a shared study that says which study it is."""
 
 REMEDY = "bring code, packages, data and settings to one state everywhere, or sweep with another --out"
 

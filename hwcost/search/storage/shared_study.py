@@ -31,7 +31,7 @@ from hwcost.search.study_spec import StudySpec
 from hwcost.search.trial_plan import interrupted, plan_of
 
 POLL_S = 0.5
-"""How often a process without a trial looks for one."""
+"""Seconds between two looks of a process that has no trial."""
 
 Running = dict[int, tuple[Trial, float]]
 
@@ -74,7 +74,7 @@ class SharedStudy(Study):
         failures: tuple[type[HwcostError], ...] = (DivergedTraining,),
         crew: Crew | None = None,
     ) -> RunEnd:
-        """Lead the study until all processes together have added so many trials; as `Study.run`."""
+        """Lead the study until all processes together have added `trials`; as `Study.run`."""
         check_count(trials)
         self._offer_float()
         before = told = self._settled()
@@ -210,7 +210,7 @@ class SharedStudy(Study):
             pass  # it was settled a moment ago
 
     def _give_back(self, *, waiting: bool = True) -> None:
-        """What this process is at; the leader takes back what it planned, too."""
+        """Give back the trials of this process; the leader also takes back what it planned."""
         self._storage.remove_session()  # Ctrl-C may have struck inside it
         for number in tuple(self._alive):
             self._release(number)
