@@ -30,8 +30,8 @@ from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.train.width_repair import cost_at_floors
 
 STRETCH = 10
-"""Growth of the epochs of a warm trial with its coarseness: with steps larger by a tenth of the range it trains twice as
-long, from float to two bits three and a half times (benchmarks/warm_starts.py)."""
+"""Growth of the epochs of a warm trial with its coarseness: with steps larger by a tenth of the range it trains twice
+as long, from float to two bits three and a half times (benchmarks/warm_starts.py)."""
 
 POLISHING = 0.3
 """Factor on the recipe's learning rate in a trial that trains on at the same widths: the full rate undoes more than it
