@@ -4,7 +4,7 @@ For sweeps of networks for (3, 32, 32) images where CIFAR-10 itself is not at ha
 a network must see the shape; it is easier than CIFAR-10, and no figure of it compares with one of CIFAR-10.
 
     python benchmarks/cifar_shaped.py fashion_mnist.npz cifar-shaped
-    hwcost sweep benchmarks/cifar_shaped.py:recipe --data cifar-shaped --accelerator cuda --jobs 4
+    HWCOST_ACCELERATOR=cuda hwcost sweep benchmarks/cifar_shaped.py:recipe --data cifar-shaped --jobs 4
 
 The recipe is the zoo's `cnv` with batches four times as large and eight epochs: a step of CNV is bound by the number of
 kernels that it launches on a GPU, so that larger batches are nearly free there.

@@ -7,7 +7,8 @@ read once for each of its points. The figure is the hypervolume of the front on 
 as a share of the whole rectangle.
 
 - warm: `GreyBoxSampler`, every trial from the weights of its nearest neighbour (`hwcost sweep --bits 2:8 --warm N`).
-- refit: the same for 0.7 of the time; then the front is trained further with the validation samples too (`--refit N`).
+- refit: the same for 0.7 of the time; then the front is trained further with the validation samples too
+  (`hwcost finish --refit N`).
 - cold: the same sampler, every trial from scratch (`hwcost sweep --bits 2:8`).
 - grid: one width for all weights, one for all activations: 8/8, 7/7, ... 2/2, then the other pairs at random.
 - grid-refit: the same, with the refit at the end: separates the gain of more samples from the gain of the search.

@@ -95,7 +95,8 @@ begin() { # folder, name of the log, arguments
 
 alive() { kill -0 "$1" 2>/dev/null || { tail -n 5 "$place"/*.out "$place"/*.err >&2; say "the leader ended early"; exit 1; }; }
 
-begin leader leader sweep tiny.py:recipe --trials 40 --sampler random --out study --artifacts "$place/weights" --heartbeat 2
+export HWCOST_ARTIFACTS="$place/weights" HWCOST_HEARTBEAT=2
+begin leader leader sweep tiny.py:recipe --trials 40 --sampler random --out study
 leader=${started[-1]}
 until [ -n "$(ls "$place/weights" 2>/dev/null)" ]; do alive "$leader"; sleep 0.2; done
 sleep 1

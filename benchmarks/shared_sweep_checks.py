@@ -72,7 +72,7 @@ def main(place: Path, kind: str, driver: str, server: str) -> int:
         and not any(b"not-to-be-published" in path.read_bytes() for path in published),
     }
     print(f"# A sweep of many processes on {NAMES[kind]}\n")
-    print(f"`benchmarks/shared_sweep.sh {kind}` starts a private server on loopback, `hwcost sweep --storage` in one")
+    print(f"`benchmarks/shared_sweep.sh {kind}` starts a private server on loopback, `hwcost sweep` in one")
     print("folder and four `hwcost worker` in two others; both of the second folder are killed with -9 inside a trial,")
     print("one is started again. 40 trials of the tests' recipe, sampler random, are compared one by one with those of")
     print("one process.\n")

@@ -23,6 +23,7 @@ COMMANDS = {
     "sweep": Lazy(
         "hwcost.cli.sweep:sweep_command", "Search bit-widths and budgets for RECIPE and write a Pareto report."
     ),
+    "finish": Lazy("hwcost.cli.finish:finish_command", "Train the front of a STUDY further, repeat or refit it."),
     "worker": Lazy("hwcost.cli.worker:worker_command", "Train trials of STUDY for a sweep on another machine."),
     "report": Lazy("hwcost.cli.report:report_command", "Write the report of a STUDY folder again."),
     "verify": Lazy(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
 from math import isfinite
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from hwcost.errors import BadOption
@@ -57,7 +58,7 @@ class Verbosity:
             raise BadOption("--quiet and --verbose both given; give one")
 
 
-def with_verbosity(each: str, name: str = "verbosity") -> Decorator:
+def with_verbosity(each: str) -> Decorator:
     """Add --quiet and --verbose to a command that shows progress; it takes them as `verbosity`.
 
     Args:
@@ -65,7 +66,7 @@ def with_verbosity(each: str, name: str = "verbosity") -> Decorator:
     """
     return gathered(
         Verbosity,
-        name,
+        "verbosity",
         click.option("--quiet", is_flag=True, help="No progress display."),
         click.option("--verbose", is_flag=True, help=f"Print a line for each {each}."),
     )
@@ -114,14 +115,41 @@ with_target = gathered(Target, "target", DEVICE, FPS, CLOCK)
 """Add --device, --fps and --clock; the command takes them as `target`."""
 
 
-def on_a_part(command: Command) -> Command:
-    """Add --device, --fps and --clock as three parameters."""
-    return DEVICE(FPS(CLOCK(command)))
+class Setting(click.Option):
+    """Setting that the file for --config or an environment variable gives; its flag is refused.
+
+    Args:
+        as `click.Option`; give `hidden=True`.
+    """
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, click.Parameter]) -> tuple[object, ParameterSource]:
+        """Take the value from the environment or the file.
+
+        Raises:
+            BadOption: it is given as a flag.
+        """
+        value, source = super().consume_value(ctx, opts)
+        if source is ParameterSource.COMMANDLINE and not ctx.resilient_parsing:
+            flag = self.opts[0]
+            variable = f"set {self.envvar}, or " if self.envvar else ""
+            raise BadOption(
+                f"{ctx.info_name}: {flag} is a setting now; {variable}put `{flag.removeprefix('--')} = ...` into the "
+                "table [sweep] of a file for --config"
+            )
+        return value, source
 
 
-def that_tells(each: str) -> Decorator:
-    """Add --quiet and --verbose as `telling`."""
-    return with_verbosity(each, "telling")
+class Moved(click.Option):
+    """Flag of an earlier release that is refused with its new spelling, its `help`; 0 was its default."""
 
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, click.Parameter]) -> tuple[object, ParameterSource]:
+        """Refuse a value.
 
-Telling = Verbosity
+        Raises:
+            BadOption: a value is given.
+        """
+        value, source = super().consume_value(ctx, opts)
+        given = source in (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+        if given and str(value) != "0" and not ctx.resilient_parsing:
+            raise BadOption(f"{ctx.info_name}: {self.opts[0]} is now {self.help}")
+        return value, source

@@ -71,7 +71,7 @@ def recall(
 
     Args:
         folder, number, find, data: as in `reproduce`.
-        refit: as `hwcost sweep --refit` left it, trained on with the validation samples.
+        refit: after `hwcost finish --refit`, which trains it on the validation samples too.
 
     Raises:
         BadStudy: as `reproduce`, or its checkpoint is missing or broken.
@@ -79,7 +79,9 @@ def recall(
     experiment, loaded, suggestion, _ = _recorded(folder, number, find, data)
     trial = design(experiment, suggestion.params, loaded, suggestion.seed)
     if refit and recorded(folder / REFIT).get(str(number), {}).get("test_accuracy") is None:
-        raise BadStudy(f"{folder}: trial {number} was not refit; `hwcost sweep --refit EPOCHS` does that to the front")
+        raise BadStudy(
+            f"{folder}: trial {number} was not refit; `hwcost finish {folder} --refit EPOCHS` refits the front"
+        )
     restore_net(trial.net, checkpoint(folder, number, refit=refit))
     return trial
 

@@ -109,7 +109,8 @@ def _open(experiment: Experiment, spec: StudySpec) -> AbstractContextManager[Stu
         return lead_study(settings.share, settings.out, spec, files=weights_of(settings.out), settings=needed)
     if (settings.out / MARK).exists():
         raise BadStudy(
-            f"{settings.out}: its study is in a database; give its --storage and --artifacts, or another --out"
+            f"{settings.out}: its study is in a database; set HWCOST_STORAGE and HWCOST_ARTIFACTS, or give another "
+            "--out"
         )
     return open_study(settings.out, spec)
 

@@ -63,6 +63,10 @@ def parse_limits(texts: Collection[str]) -> dict[str, float]:
     return dict(pairs)
 
 
+NEEDS = {"warm": "bits", "ramp": "bits", "limits": "bits", "storage": "artifacts", "artifacts": "storage"}
+"""Setting -> the setting without which it has no meaning."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All choices of a user for a sweep, besides its recipe.
@@ -121,6 +125,8 @@ class Settings:
             ("jobs", self.jobs, 1),
             ("heartbeat", self.heartbeat_s, 1),
             ("seed", self.seed, 0),
+            ("warm", 1 if self.warm is None else self.warm, 1),
+            ("ramp", 1 if self.ramp is None else self.ramp, 1),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise BadOption(f"{name}={value!r}: give a whole number, at least {least}")
@@ -129,19 +135,18 @@ class Settings:
         for name, amount in (("fps", self.fps), ("clock", self.clock_mhz)):
             if amount is not None and not (isfinite(amount) and amount > 0):
                 raise BadOption(f"{name}={amount:g}: give a finite number above 0")
+        for name, needed in NEEDS.items():
+            if getattr(self, name) and not getattr(self, needed):
+                flag = _DECLARED[name].flag
+                raise BadOption(f"{flag} needs {needed}, which is not given; add {needed}, or omit {flag}")
         if self.limits and self.method != "greybox":
             raise BadOption(
                 f"limits {dict(self.limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
                 "--sampler out, or set the recipe's budget"
             )
-        for name, epochs in (("warm", self.warm), ("ramp", self.ramp)):
-            if epochs is not None and (self.bits is None or epochs < 1):
-                raise BadOption(f"{name}={epochs}: it needs --bits, and at least one epoch")
         for name, limit in self.limits.items():
             if name not in RESOURCES or not (isfinite(limit) and limit >= 0):
                 raise BadOption(f"limit {name}={limit:g}: give a finite amount of any of {', '.join(RESOURCES)}")
-        if (self.storage is None) != (self.artifacts is None):
-            raise BadOption("--storage and --artifacts go together: figures into the one, weights into the other")
 
     @property
     def method(self) -> str:

@@ -170,7 +170,9 @@ def read_settings(folder: Path, **given: str | int | None) -> Settings:
             f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
         ) from error
     if HIDDEN in f"{settings.storage} {settings.artifacts}":
-        raise BadStudy(f"{folder}: the password of its database is not recorded; give --storage and --artifacts")
+        raise BadStudy(
+            f"{folder}: the password of its database is not recorded; set HWCOST_STORAGE and HWCOST_ARTIFACTS"
+        )
     return settings
 
 

@@ -10,17 +10,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-from command_line import ROOT, TINY, Ended, Hwcost, refused
+from command_line import ROOT, TINY, Ended, Hwcost, command, refused
 
 from hwcost.cli import sweep as sweep_module
 from hwcost.search import JOURNAL
 from hwcost.sweep.listener import Listener
 
 
-def test_an_accelerator_that_is_not_there(hwcost: Hwcost, tmp_path: Path) -> None:
-    refused(hwcost("sweep", "--accelerator", "cuda:99", "--out", "study"), "accelerator 'cuda:99'", "cpu")
+def test_an_accelerator_that_is_not_there(hwcost: Hwcost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sweep.toml").write_text('[sweep]\naccelerator = "cuda:99"\n')
+    refused(hwcost("sweep", "--config", "sweep.toml", "--out", "study"), "accelerator 'cuda:99'", "cpu")
+    monkeypatch.setenv("HWCOST_ACCELERATOR", "cuda:98")
+    refused(hwcost("sweep", "--out", "study"), "accelerator 'cuda:98'", "cpu")
     assert not (tmp_path / "study").exists()
+
+
+def test_the_flags_are_few() -> None:
+    shown = [option for option in command("sweep").params if isinstance(option, click.Option) and not option.hidden]
+    assert len([option for option in shown if option.name != "config"]) <= 15
+
+
+def test_a_retired_flag_is_refused_in_a_file_too_unless_it_had_no_effect(hwcost: Hwcost, tmp_path: Path) -> None:
+    file = tmp_path / "old.toml"
+    file.write_text("[sweep]\nrefit = 2\n")
+    refused(hwcost("sweep", "--config", file), "sweep: --refit is now `hwcost finish STUDY --refit EPOCHS`")
+    file.write_text("[sweep]\nrefit = 0\nclock = 'inf'\n")
+    refused(hwcost("sweep", "tiny.py:recipe", "--config", file), "--clock", "inf")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +54,14 @@ def test_an_accelerator_that_is_not_there(hwcost: Hwcost, tmp_path: Path) -> Non
         (["sweep", "tiny.py:recipe", "--fps", "1e9"], ["frames/s"]),
         (["sweep", "tiny.py:recipe", "--fps", "0"], ["--fps", "0"]),
         (["sweep", "tiny.py:recipe", "--fps", "nan"], ["--fps", "nan"]),
-        (["sweep", "tiny.py:recipe", "--clock", "inf"], ["--clock", "inf"]),
+        (["sweep", "--clock", "100"], ["sweep: --clock is a setting now; put `clock = ...` into the table [sweep]"]),
+        (["sweep", "--storage", "x"], ["--storage is a setting now; set HWCOST_STORAGE, or put `storage = ...` into"]),
+        (["sweep", "--watch"], ["--watch is a setting now"]),
+        (["sweep", "--polish", "2"], ["sweep: --polish is now `hwcost finish STUDY --polish ROUNDS`"]),
+        (["sweep", "--repeat", "2"], ["sweep: --repeat is now `hwcost finish STUDY --repeat SEEDS`"]),
+        (["sweep", "--refit", "2"], ["sweep: --refit is now `hwcost finish STUDY --refit EPOCHS`"]),
+        (["sweep", "--warm", "2"], ["warm needs bits, which is not given; add bits, or omit warm"]),
+        (["sweep", "--jobs", "2", "--verbose"], ["omit --jobs"]),
         (["sweep", "--data", "tiny.py"], ["--data", "omit"]),
         (["sweep", "fashion-mnist"], ["--data"]),
         (["sweep", "fashion-mnist", "--data", "nowhere"], ["nowhere", "no such file or folder"]),
@@ -110,13 +134,14 @@ def test_something_in_the_way_inside_the_study(hwcost: Hwcost, tmp_path: Path, n
 def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:
     again = ("sweep", "tiny.py:recipe", "--trials", 1, "--out", "study", "--quiet")
     whole = {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()}
+    (tmp_path / "clock.toml").write_text("[sweep]\nclock = 200\n")
 
     for changed, parts in (
         (("--seed", 1), ["seed", "was 0, now 1"]),
         (("--sampler", "random"), ["sampler"]),
         (("--device", "ZCU104"), ["device", "ZCU104"]),
         (("--fps", 1000), ["fps", "1000"]),
-        (("--clock", 200), ["clock_mhz"]),
+        (("--config", "clock.toml"), ["clock_mhz"]),
     ):
         refused(hwcost(*again, *changed), "another study", *parts)
     source = tmp_path / "tiny.py"

@@ -175,7 +175,7 @@ def test_a_refit_that_fails_is_recorded_and_what_was_not_refit_is_told(
     failed = {number: figures for number, figures in read_json(folder / REFIT).items() if figures["epochs"] == 2}
     for number, figures in failed.items():
         assert figures["test_accuracy"] is None and "DivergedTraining" in figures["error"]
-        with pytest.raises(BadStudy, match=rf"trial {number} was not refit; `hwcost sweep --refit"):
+        with pytest.raises(BadStudy, match=rf"trial {number} was not refit; `hwcost finish .* --refit"):
             recall(folder, int(number), lambda _: RECIPE, None, refit=True)
     assert failed
 

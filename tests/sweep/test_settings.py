@@ -80,10 +80,11 @@ def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> No
         ({"seed": 2**32}, r"below 2\*\*32"),
         ({"fps": float("inf")}, "fps=inf"),
         ({"clock_mhz": 0.0}, "clock=0"),
-        ({"warm": 3}, "warm=3: it needs --bits"),
+        ({"warm": 3}, "warm needs bits, which is not given; add bits, or omit warm"),
         ({"bits": (2, 8), "ramp": 0}, "ramp=0"),
-        ({"storage": "sqlite:///x"}, "--storage and --artifacts go together"),
-        ({"limits": {"LUT": 3.0}}, "the sampler tpe cannot keep them"),
+        ({"storage": "sqlite:///x"}, "storage needs artifacts, which is not given"),
+        ({"limits": {"LUT": 3.0}}, "limit needs bits"),
+        ({"bits": (2, 8), "sampler": "tpe", "limits": {"LUT": 3.0}}, "the sampler tpe cannot keep them"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes: dict[str, Any], part: str) -> None:

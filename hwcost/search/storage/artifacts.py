@@ -68,8 +68,8 @@ class Weights:
                 replace(path, reader.read())
         except self._failures as error:
             raise BadStudy(
-                f"artifacts {masked_if_url(self.where)}: no weights for {path.name}; give --artifacts, the folder "
-                "or bucket of the sweep, as this machine reaches it"
+                f"artifacts {masked_if_url(self.where)}: no weights for {path.name}; set HWCOST_ARTIFACTS to "
+                "the folder or bucket of the sweep, as this machine reaches it"
             ) from error
 
 

@@ -50,7 +50,7 @@ def lead_study(
         BadStudy: as `open_study`, or the database cannot be used.
     """
     if (folder / JOURNAL).exists():
-        raise BadStudy(f"{folder}: holds a study of its own; give another --out for one with --storage")
+        raise BadStudy(f"{folder}: holds a study of its own; give another --out for a study in a database")
     with sole_writer(folder), _quiet(), told_in_one_line(share.url):
         storage = connect(share.url, share.heartbeat_s)
         try:
@@ -123,7 +123,7 @@ def _find(storage: RDBStorage, name: str, url: str) -> optuna.Study:
     if name not in names:
         raise BadStudy(
             f"study {name}: not in {masked(url)}, which has {', '.join(names) or 'none'}; "
-            "begin it with `hwcost sweep --storage`"
+            "begin it with `hwcost sweep`, with HWCOST_STORAGE set"
         )
     study = optuna.load_study(study_name=name, storage=storage)
     if "settings" not in study.user_attrs or "weights" not in study.user_attrs:

@@ -135,7 +135,9 @@ class SharedStudy(Study):
             return
         known = self._study.user_attrs if number is None else self._trials()[number].user_attrs
         if "weights" not in known:
-            raise BadStudy(f"{path.name}: its weights were never kept; call `hwcost sweep` first, with --artifacts")
+            raise BadStudy(
+                f"{path.name}: its weights were never kept; call `hwcost sweep` first, with HWCOST_ARTIFACTS set"
+            )
         self._weights.fetch(known["weights"], path)
 
     def check_not_led(self) -> None:

@@ -95,10 +95,10 @@ def test_without_boto3_the_error_says_what_to_install(monkeypatch: pytest.Monkey
 @pytest.mark.slow
 def test_a_sweep_keeps_its_weights_there_and_goes_on_from_them(bucket: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(Path(tiny_recipe.__file__).read_text())
-    storage = ["--storage", f"sqlite:///{tmp_path / 'studies.db'}"]
-    shared = ["sweep", "tiny.py:recipe", "--out", "s", "--bits", "2:5", "--warm", "1", "--quiet", "--heartbeat", "1"]
-    run = [COMMAND, *shared, *storage, "--artifacts", bucket, "--trials", "2"]
-    subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
+    place = {"HWCOST_STORAGE": f"sqlite:///{tmp_path / 'studies.db'}", "HWCOST_HEARTBEAT": "1"}
+    there, elsewhere = (os.environ | place | {"HWCOST_ARTIFACTS": where} for where in (bucket, "s3://other"))
+    run = [COMMAND, "sweep", "tiny.py:recipe", "--out", "s", "--bits", "2:5", "--warm", "1", "--quiet", "--trials", "2"]
+    subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, env=there)
     import boto3
 
     client = boto3.client("s3")
@@ -106,9 +106,8 @@ def test_a_sweep_keeps_its_weights_there_and_goes_on_from_them(bucket: str, tmp_
     # The machine of the sweep has lost its copies: the next trial starts from what the bucket holds.
     for path in (tmp_path / "s" / "checkpoints").iterdir():
         path.unlink()
-    subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, env=there)
     trials = json.loads((tmp_path / "s" / "trials.json").read_text())["trials"]
     assert [trial["state"] for trial in trials] == ["COMPLETE"] * 4
-    missing = [COMMAND, *shared, *storage, "--artifacts", "s3://other", "--trials", "1"]
-    told = subprocess.run(missing, cwd=tmp_path, capture_output=True, text=True, check=False, env=dict(os.environ))
+    told = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False, env=elsewhere)
     assert told.returncode == 2 and "make the bucket" in told.stderr and "Traceback" not in told.stderr

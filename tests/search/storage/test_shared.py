@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -180,7 +181,7 @@ def test_weights_reach_everyone(tmp_path: Path) -> None:
             assert (tmp_path / "a" / "None.pt").read_text() == "float"
         (tmp_path / "elsewhere").mkdir()
         with (
-            pytest.raises(BadStudy, match=r"no weights for None.pt; give --artifacts"),
+            pytest.raises(BadStudy, match=r"no weights for None.pt; set HWCOST_ARTIFACTS"),
             joined(tmp_path, "b", weights=str(tmp_path / "elsewhere")),
         ):
             pass
@@ -237,16 +238,16 @@ def test_the_commands(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         code = Path(tiny_recipe.__file__).read_text().replace("epochs=6,", "epochs=40,")
         (tmp_path / folder / "tiny.py").write_text(code)
-    storage = ["--storage", url_of(tmp_path)]
     shared = ["sweep", "tiny.py:recipe", "--out", "s", "--sampler", "random", "--trials", "14", "--quiet"]
-    place = [*storage, "--artifacts", str(tmp_path / "weights"), "--heartbeat", "2"]
-    with subprocess.Popen([COMMAND, *shared, *place], cwd=tmp_path / "here", stdout=subprocess.PIPE) as leader:
+    place = {"HWCOST_STORAGE": url_of(tmp_path), "HWCOST_ARTIFACTS": str(tmp_path / "weights"), "HWCOST_HEARTBEAT": "2"}
+    here = os.environ | place
+    with subprocess.Popen([COMMAND, *shared], cwd=tmp_path / "here", stdout=subprocess.PIPE, env=here) as leader:
         while not (tmp_path / "weights").exists() or not list((tmp_path / "weights").iterdir()):
             assert leader.poll() is None
             time.sleep(0.1)
         time.sleep(0.5)
         worker = subprocess.run(
-            [COMMAND, "worker", "s", *storage, "--json"],
+            [COMMAND, "worker", "s", "--storage", url_of(tmp_path), "--json"],
             cwd=tmp_path / "there",
             capture_output=True,
             text=True,
@@ -266,7 +267,7 @@ def test_the_commands(tmp_path: Path) -> None:
 
     assert rows(tmp_path / "here" / "s") == rows(tmp_path / "s")
     again = subprocess.run([COMMAND, *shared], cwd=tmp_path / "here", capture_output=True, text=True, check=False)
-    assert again.returncode == 2 and "its study is in a database; give its --storage" in again.stderr
+    assert again.returncode == 2 and "its study is in a database; set HWCOST_STORAGE" in again.stderr
 
 
 def test_a_locked_database_is_waited_for_and_then_told_in_one_line(

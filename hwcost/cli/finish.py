@@ -1,0 +1,87 @@
+"""`hwcost finish`: the front of a study trained further, repeated with new seeds, or refit."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from hwcost.cli.network import find_recipe
+from hwcost.cli.options import Verbosity, with_verbosity
+from hwcost.cli.sweep import ARTIFACTS, STORAGE, crew_of, show_result
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.finish import finish
+from hwcost.sweep.progress import watch
+from hwcost.sweep.study_files import read_run, read_settings
+
+
+@click.command("finish")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--polish",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="ROUNDS",
+    help="Train the front further, then half of it twice as long, and so on; for a study with --warm.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="SEEDS",
+    help="Retrain the front with SEEDS new seeds; report mean and standard deviation.",
+)
+@click.option(
+    "--refit",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="EPOCHS",
+    help="Train the front for EPOCHS epochs on the validation samples too, for deployment.",
+)
+@click.option("--data", type=click.Path(path_type=Path), help="Data set on this machine.  [default: the sweep's]")
+@click.option("--recipe", metavar="RECIPE", help="The recipe on this machine.  [default: the sweep's]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Trials of --polish at once, each in its own process.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@with_verbosity("epoch")
+@STORAGE
+@ARTIFACTS
+def finish_command(
+    study: Path,
+    polish: int,
+    repeat: int,
+    refit: int,
+    data: Path | None,
+    recipe: str | None,
+    jobs: int,
+    as_json: bool,
+    verbosity: Verbosity,
+    storage: str | None,
+    artifacts: str | None,
+) -> None:
+    """Finish the front of STUDY, a folder that `hwcost sweep` wrote, and write its report again.
+
+    No trial is proposed; only --polish adds trials, at the widths of front trials. Called again after Ctrl-C, it does
+    what is missing of --repeat and --refit.
+
+    \b
+    Example:
+      hwcost finish reports/digits --repeat 4 --refit 8
+    """  # fmt: skip
+    if "storage" not in read_run(study).get("settings", {}):
+        storage = artifacts = None  # the environment is that of other studies
+    where = None if data is None else str(data)
+    settings = read_settings(study, data=where, recipe=recipe, jobs=jobs, storage=storage, artifacts=artifacts)
+    experiment = Experiment.find(settings, find_recipe)
+    epochs = settings.warm or experiment.recipe.training.epochs
+    with ExitStack() as opened:
+        listener = opened.enter_context(watch(0, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose))
+        crew = opened.enter_context(crew_of(settings, verbosity))
+        result = finish(experiment, polish=polish, repeat=repeat, refit=refit, listener=listener, crew=crew)
+    show_result(result, as_json=as_json)
