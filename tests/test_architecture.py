@@ -114,7 +114,6 @@ PENDING_PARAMETERS: set[str] = {}
 PENDING_NAMES: set[tuple[str, str]] = set()
 
 PENDING_READMES: set[str] = {
-    "cli",
     "cost",
     "export",
     "graph",
@@ -126,7 +125,6 @@ PENDING_READMES: set[str] = {
     "models.folding",
     "models.formulas",
     "models.unrolled",
-    "report",
     "synth",
 }
 

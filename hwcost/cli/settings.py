@@ -1,4 +1,4 @@
-"""Settings from a TOML file: a table for each command, with its flags as keys."""
+"""Settings from a TOML file: one table per command, with its flags as keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIG = "config"
 
 
 def read_from_a_file(command: click.Command) -> None:
-    """Gives a command the option --config FILE: the table of its name says what the flags do not."""
+    """Give a command the option --config FILE, whose table of the command's name sets what the flags do not."""
     if all(option.name != CONFIG for option in command.params):
         command.params.append(
             click.Option(
@@ -41,11 +41,11 @@ def _known_commands(ctx: click.Context) -> list[str]:
 
 
 def settings(path: Path, command: click.Command, commands: Iterable[str]) -> dict[str, Any]:
-    """The values of one command.
+    """Read the values of one command.
 
     Args:
         path: a TOML file; a key is a flag without its dashes, or the name of an argument in small letters.
-        command: whose table is read. Without one in the file nothing is set.
+        command: the command; without a table of its name, nothing is set.
         commands: every command that may have a table in the file.
 
     Returns:
@@ -77,7 +77,7 @@ def settings(path: Path, command: click.Command, commands: Iterable[str]) -> dic
 
 
 def keys(command: click.Command) -> dict[str, click.Option | click.Argument]:
-    """Key of a settings file -> parameter: the long flag without its dashes, or the argument's name."""
+    """Map the keys of a settings file to parameters: the long flag without its dashes, or the name of an argument."""
     found: dict[str, Any] = {}
     for option in command.params:
         if option.name in (CONFIG, "help", None):
@@ -88,7 +88,7 @@ def keys(command: click.Command) -> dict[str, click.Option | click.Argument]:
 
 
 def _given(value: Any) -> list[str]:
-    """Of an option that may come more than once: a list, a table as NAME=VALUE, or one value."""
+    """Read a repeatable option: a list, a table as NAME=VALUE, or one value."""
     if isinstance(value, Mapping):
         return [f"{name}={amount}" for name, amount in value.items()]
     return [str(one) for one in (value if isinstance(value, list) else [value])]
@@ -102,5 +102,5 @@ def _plain(path: Path, key: str, value: Any) -> Any:
 
 def _unknown(name: str, known: list[str], what: str) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    meant = f"do you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
     return f"unknown {what} {name!r}; {meant}"

@@ -1,4 +1,4 @@
-"""Several studies on one page: methods by their median front over seeds, with what others have published."""
+"""Comparison of several studies on one page: the median front of each method over seeds, and published results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Method:
     """Studies that differ in nothing but their seeds.
 
     Attributes:
-        name: what tells them from the others.
+        name: what distinguishes them from the others.
         studies: at least one.
     """
 
@@ -101,7 +101,7 @@ def write_comparison(
 
 
 def differences(studies: Mapping[str, Study]) -> list[str]:
-    """In words, what makes studies no match for the first: data, or what their costs follow from."""
+    """Describe how studies differ from the first in data or in the basis of their costs."""
     (first, reference), *rest = studies.items()
     found = []
     for name, study in rest:

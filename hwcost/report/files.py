@@ -24,7 +24,7 @@ from hwcost.report.study import COSTS, Study, read_study
 from hwcost.report.style import Drawing, house_style, picture
 
 FRONT_SCHEMA = "hwcost-front/1"
-"""What front.json is: front.schema.json in this package describes it as JSON Schema."""
+"""Version of front.json, which front.schema.json describes as JSON Schema."""
 
 _SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "fits")
 
@@ -42,10 +42,10 @@ def write_report(
         trials: one row per trial, as `hwcost.report.read_study` describes.
         run: what was run, as `hwcost.report.read_study` describes.
         running: whether trials are still to come: the page says so, and loads itself again.
-        figures: also write every figure of the page by itself, for papers: figures/NAME.svg and .png.
+        figures: also write every figure to its own file, for papers: figures/NAME.svg and .png.
 
     Returns:
-        The path of index.html; beside it report.md, pareto.png, pareto.svg, trials.csv, front.json, run.json.
+        The path of index.html; next to it are report.md, pareto.png, pareto.svg, trials.csv, front.json, run.json.
 
     Raises:
         BadStudy: trials or run make no sense, or the folder cannot be written.

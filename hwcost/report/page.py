@@ -1,4 +1,4 @@
-"""The words of the page: facts of a study as plain values, for the HTML and the Markdown template alike."""
+"""Text of the page: facts of a study as plain values, for the HTML and the Markdown template."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def count(value: Any, digits: int = 0) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the unit that a person would use; empty where there is nothing to tell.
+    """Duration in the largest sensible unit; empty if it is 0.
 
     >>> duration(1.4), duration(100), duration(18600), duration(0)
     ('1.4 seconds', '1.7 minutes', '5.2 hours', '')
@@ -93,7 +93,7 @@ def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, A
 
 
 def _remarks(study: Study) -> list[str]:
-    """What a reader must know before the figures: in plain sentences."""
+    """Remarks that a reader needs before the figures, in sentences."""
     remarks = []
     score = study.run.get("score", "accuracy")
     if score != "accuracy":
@@ -151,7 +151,7 @@ def facts(study: Study) -> dict[str, Any]:
 
 
 def _failures(failed: pd.DataFrame) -> list[tuple[str, str]]:
-    """Numbers of trials -> what they failed of; those that failed of the same are told together."""
+    """Numbers of trials -> what they failed of; those with the same error are listed together."""
     found: dict[str, list[int]] = {}
     for number, error in zip(failed["number"], failed["error"], strict=True):
         found.setdefault(str(error or "no message"), []).append(int(number))
@@ -213,7 +213,7 @@ def rendered(template: str, facts: Mapping[str, Any], *, escape: bool) -> str:
 
 
 RELOAD_S = 10
-"""After so many seconds a page of a study that still runs loads itself again."""
+"""Seconds after which the page of a running study reloads."""
 
 
 def html(study: Study, drawings: Mapping[str, list[Drawing]], *, running: bool = False) -> str:
@@ -231,5 +231,5 @@ def html(study: Study, drawings: Mapping[str, list[Drawing]], *, running: bool =
 
 
 def markdown(study: Study, picture: Drawing) -> str:
-    """The same facts as Markdown, with the picture beside it."""
+    """The same facts as Markdown, with the picture next to it."""
     return rendered("report.md", {**facts(study), "alternative": picture.alternative}, escape=False)

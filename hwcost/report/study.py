@@ -1,4 +1,4 @@
-"""What every figure draws from: the checked trials of a study, its front, and the points worth a name."""
+"""Study behind the figures: its checked trials, its front, and the points with a name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A front point worth a name.
+    """Front point with a name.
 
     Attributes:
         names: why, e.g. ("knee", "within 1 point of float").
@@ -78,7 +78,7 @@ class Study:
         return _number(self.run["float"].get("validation"))
 
     def budget(self, resource: str) -> float:
-        """How much of a resource the part has; NaN if unknown or not a resource of a part."""
+        """Amount of a resource on the part; NaN if unknown or not a resource of a part."""
         return _number(dict(self.run["device"]).get(resource)) if resource in RESOURCES else math.nan
 
     def column(self, name: str, frame: pd.DataFrame | None = None) -> Floats:

@@ -59,8 +59,8 @@ def test_every_flag_of_every_command_can_be_set(tmp_path: Path, name: str) -> No
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("[estimate]\nfsp = 5\n", ["unknown key 'fsp'", "do you mean fps?"]),
-        ("[estmate]\nfps = 5\n", ["unknown table 'estmate'", "do you mean estimate?"]),
+        ("[estimate]\nfsp = 5\n", ["unknown key 'fsp'", "did you mean fps?"]),
+        ("[estmate]\nfps = 5\n", ["unknown table 'estmate'", "did you mean estimate?"]),
         ("[estimate]\nconfig = 'other.toml'\n", ["unknown key 'config'"]),
         ("estimate = 5\n", ["estimate = 5", "give a table"]),
         ("[estimate]\nfps = [5, 6]\n", ["fps = [5, 6]", "give one value"]),
