@@ -11,7 +11,8 @@ pytest.importorskip("amaranth", reason="amaranth is not installed: no RTL was si
 
 from hwcost.models.calibration.corpus import KINDS, Unit
 from hwcost.synth import simulation
-from hwcost.synth.design import GROUPS, accumulator
+from hwcost.synth.design import GROUPS
+from hwcost.synth.random_products import accumulator
 from hwcost.synth.simulation import BENCHES, WrongCircuit, prove
 from hwcost.synth.units import BUILDERS
 

@@ -18,8 +18,8 @@ pytest.importorskip(
 from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.unrolled.small_table import Bits, luts
-from hwcost.synth.design import matrix
 from hwcost.synth.measure import Laboratory
+from hwcost.synth.random_products import matrix
 from hwcost.synth.units import build
 from hwcost.synth.yosys import INSTALL, MissingSynthesizer, SynthesisFailed, Yosys, find, resources_of
 
