@@ -112,18 +112,10 @@ PENDING_PARAMETERS: set[str] = {}
 PENDING_NAMES: set[tuple[str, str]] = set()
 
 PENDING_READMES: set[str] = {
-    "cost",
     "export",
     "graph",
     "importers",
     "integer",
-    "models",
-    "models.calibration",
-    "models.finn",
-    "models.folding",
-    "models.formulas",
-    "models.unrolled",
-    "synth",
 }
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Which parameters a tensor was computed from, and blocks cut off from that."""
+"""Find the parameters behind a tensor, and cut blocks off from them."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class LiveCost:
     A piece (the hardware of one layer) depends on a handful of whole widths. Its price and slopes are computed when a
     combination of them comes up for the first time, and looked up after that; a step in which no width has changed
     only reads the widths. It remembers a pure function of the widths, so nothing it holds can be out of date; but it
-    holds the network as it stood: build it anew after exchanging a quantizer or the folding.
+    holds the network of its construction: build another after exchanging a quantizer or the folding.
 
     Where the cost depends on more than whole learned widths, the network is priced in full at every call; with a model
     that cannot price blocks apart (no `plan` and `price_jobs`), at every new combination of all widths.

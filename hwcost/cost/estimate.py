@@ -55,7 +55,7 @@ class PriceTable:
 
     @property
     def verdict(self) -> str:
-        """What the totals mean for a part, in words."""
+        """Say what the totals mean for a part."""
         return "the model prices no part, so there is nothing to fit"
 
     def record(self) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _latency_cycles(bill: Bill, model: OnPart) -> int:
 
 
 def _notes(bill: Bill) -> Iterator[str]:
-    """What saves nothing in a folded unit."""
+    """List what saves nothing in a folded unit."""
     for placed in bill.placed:
         if not isinstance(block := placed.block, MatVec):
             continue

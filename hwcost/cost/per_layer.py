@@ -53,7 +53,7 @@ class Piece:
 
 
 class Rebuilt(Exception):
-    """At some widths a layer consists of other blocks, so that the choices made for its blocks mean nothing there."""
+    """A layer consists of other blocks at some widths, so that the choices made for its blocks do not apply there."""
 
 
 Want: TypeAlias = tuple[Piece, Levels]
@@ -62,8 +62,8 @@ Want: TypeAlias = tuple[Piece, Levels]
 class Pieces:
     """A network on a hardware model: its cost as a function of its learned widths and of nothing else.
 
-    Any widths can be asked for; the network itself stays untouched. It holds the network as it stood: build it anew
-    after exchanging a quantizer or the folding.
+    Any widths can be asked for; the network itself stays untouched. It holds the network of its construction: build
+    another after exchanging a quantizer or the folding.
 
     Args:
         net: the network behind the pipeline.

@@ -109,7 +109,7 @@ class StandIn:
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """For each width the first one of its parameter: what share it are the channels of one tensor."""
+        """The position of the first width of the same parameter, for each width: channels of one tensor share it."""
         return tuple(width - element for width, (_, element) in enumerate(self._owner))
 
     def describe(self, step: int, levels: Levels, known: Described) -> Layer:

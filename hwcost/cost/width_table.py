@@ -26,7 +26,7 @@ class WidthPrices:
     """`hardware_cost` as a function of all learned widths of a network.
 
     Every layer is described and priced once per combination of the few widths that matter to it; a call then looks up
-    and adds. Tables fill as combinations come up, and stay. The network itself stays untouched; build it anew after
+    and adds. Tables fill as combinations come up, and stay. The network itself stays untouched; build another after
     exchanging a quantizer or the folding. A model that cannot price blocks apart (no `plan` and `price_jobs`) is asked
     once per distinct assignment, which is slow.
 
@@ -86,7 +86,7 @@ class WidthPrices:
         return dict(zip(self.resources, total.T, strict=True))
 
     def shadow_prices(self, widths: Sequence[int]) -> dict[str, dict[str, tuple[float, float]]]:
-        """What one bit less or more of each width changes, all others as they are: the cheapest bit to cut.
+        """Price one bit less and one bit more of each width, all others unchanged: which bit is cheapest to cut.
 
         Args:
             widths: one assignment, (len(names),).

@@ -104,7 +104,7 @@ class Dataflow:
         self.styles.check_names(layers)
 
     def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
-        """As `price`, of blocks whose choices are made; each on its own, whatever stands beside it."""
+        """Price blocks whose choices are made, each independently of its neighbours."""
         kinds: dict[type[Block], list[int]] = {}
         for index, job in enumerate(jobs):
             kinds.setdefault(type(job.block), []).append(index)
@@ -128,7 +128,7 @@ class Dataflow:
         return ([] if table is None else [table]) + tables, order
 
     def reference(self, placed: Sequence[Placed]) -> list[dict[str, int]]:
-        """As `price`, in python integers and without torch arithmetic; for whole widths only, built-in blocks only."""
+        """Price built-in blocks at whole widths in python integers, without tensors."""
         rows = []
         for job in self.plan(placed):
             formula = self._formula(job.layer, job.block)
@@ -138,7 +138,7 @@ class Dataflow:
         return rows
 
     def parts(self, placed: Sequence[Placed]) -> list[dict[str, float]]:
-        """Where the LUTs of every block go: part ("adders", "control"...) -> LUTs; they add up to its LUT.
+        """Break the LUTs of every block down: part ("adders", "control"...) -> LUTs; they add up to its LUT.
 
         A block with a formula of the user has one part, "other". No gradient.
         """

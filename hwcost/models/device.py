@@ -13,8 +13,8 @@ from hwcost.errors import UnknownDevice
 from hwcost.models.amounts import whole
 
 USABLE = {"LUT": 0.70, "FF": 0.50, "DSP": 0.80, "BRAM18": 0.80, "URAM": 0.80}
-"""Fraction of each resource that place and route still digests. Source: recommended limits in FINN's util/platforms.py
-(dev 73ba5ed)."""
+"""Fraction of each resource that place and route can usually fill. Source: recommended limits in FINN's
+util/platforms.py (dev 73ba5ed)."""
 
 
 PACKAGE = re.compile(r"(-\d)?-?[a-z]{3,4}\d{3,4}\D?(-.*)?")
@@ -58,12 +58,12 @@ class Device:
 
     @property
     def capacity(self) -> dict[str, int]:
-        """What is on the die, by resource."""
+        """Amounts on the die, by resource."""
         return {"LUT": self.LUT, "FF": self.FF, "DSP": self.DSP, "BRAM18": self.BRAM18, "URAM": self.URAM}
 
     @property
     def usable(self) -> dict[str, float]:
-        """What a design should fill at most, by resource; see USABLE."""
+        """Amounts that a design should not exceed, by resource; see USABLE."""
         return {resource: amount * USABLE[resource] for resource, amount in self.capacity.items()}
 
     @property
@@ -73,7 +73,7 @@ class Device:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What an estimate on this part should say of its figures."""
+        """Caveats that an estimate on this part should repeat."""
         names = ", ".join(self.unconfirmed)
         return (f"{self.name}: figures not checked against a public document: {names}",) if names else ()
 

@@ -1,4 +1,4 @@
-"""What one bit costs, stream by stream: the designer's list of what to cut."""
+"""Shadow prices: what one bit of each stream costs, as a list of what to cut."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Field = tuple[int, str]
 
 @dataclass(frozen=True)
 class ShadowPrice:
-    """What a design gives up for one bit.
+    """The saving of one bit less.
 
     Attributes:
         layer: that makes the stream; "input" for what enters the network.

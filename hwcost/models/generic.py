@@ -24,7 +24,7 @@ SRAM_PJ = 10 / 64
 """Energy of one bit read from, or written to, an 8 kB SRAM. Source: Horowitz, ISSCC 2014: 10 pJ for 64 bits."""
 
 ADDER_SHARE = 0.65
-"""What an addition counts in EBOPs, per bit. Source: HGQ2 (88ddffd), QAdd."""
+"""Share of a bit operation that EBOPs count for each bit of an addition. Source: HGQ2 (88ddffd), QAdd."""
 
 
 class Generic:

@@ -1,4 +1,4 @@
-"""From the first word in to the last word out: how long one frame takes alone."""
+"""The latency of a single frame, from its first word in to its last word out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwcost.models.formulas.formula import Formula, Job
 from hwcost.models.links import place
 
 ENTRY_CYCLES = 1
-"""From the port to the first unit. Source: as arrivals.CONVERTER_CYCLES."""
+"""Cycles from the port to the first unit. Source: as `word_timing.CONVERTER_CYCLES`."""
 
 
 def latency_cycles(layers: Sequence[Layer], model: Dataflow) -> int:

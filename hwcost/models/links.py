@@ -51,7 +51,7 @@ def _ends(signal: Signal, made: dict[int, tuple[_End, ...]], entering: set[int])
 
 
 def _read(block: Block, ends: Sequence[_End], streams: int) -> list[_End]:
-    """What a block reads: all open ends, but the thresholds of a stream that is to be merged read that one alone."""
+    """Open ends that a block reads: all, except that thresholds in front of a merge read only their own stream."""
     if streams > 1 and isinstance(block, Thresholds):
         return [end for end in ends if end.wire is block.input] or list(ends)
     return list(ends)

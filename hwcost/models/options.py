@@ -129,7 +129,7 @@ class Styles:
         check_layers("weight_memory", self.weight_memory, layers)
 
     def setting(self, dsp_kind: str) -> Setting:
-        """What all blocks of the design share, on a part with these DSP slices."""
+        """The setting that all blocks share, on a part with these DSP slices."""
         return Setting(dsp_kind, self.thresholds, self.flow, self.weight_banks, self.writable)
 
     def check_part(self, part: Device) -> None:

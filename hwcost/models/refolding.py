@@ -1,4 +1,4 @@
-"""A pipeline that is folded anew whenever its widths change."""
+"""A pipeline that is folded again whenever its widths change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_KEPT = 1024
 
 
 class Refolding:
-    """`Dataflow` at a frame rate instead of a folding: what the widths of now cost, folded as suits them best.
+    """`Dataflow` at a frame rate instead of a folding: the price of the current widths, folded to suit them.
 
     A folding that was the cheapest at 8 bits need not be it at 3, and at a fixed folding a width that grows may make a
     stream wider than is legal; here every combination of whole widths has its own, by `target_fps`. It remembers a pure
@@ -59,13 +59,13 @@ class Refolding:
         self._folded([])  # refuse wrong options now
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
-        """As `Dataflow.price` with the folding of now; LUT in all is non-decreasing in every width.
+        """Price the blocks as `Dataflow.price`, with the current folding; total LUT is non-decreasing in every width.
 
         Args:
             placed: all blocks of a pipeline, from `place`.
 
         Returns:
-            As `Dataflow.price`. Gradient: at the folding of now.
+            As `Dataflow.price`. Gradient: at the current folding.
 
         Raises:
             BadFolding: a block cannot be that fast, or has no legal folding at its widths.
@@ -81,7 +81,7 @@ class Refolding:
         self._styles.check_names(layers)
 
     def folded(self, placed: Sequence[Placed]) -> Dataflow:
-        """The pipeline with the folding of now."""
+        """The pipeline with the folding for its current widths."""
         key = tuple((item.layer, type(item.block), *_sizes(item)) for item in placed)
         return self._memo.of([key], lambda _: [self._folded(placed)])[0]
 
@@ -93,7 +93,7 @@ class Refolding:
 
 
 def _sizes(item: Placed) -> tuple[object, ...]:
-    """What a folding depends on: the geometry of a block, its whole widths and their kind."""
+    """Everything that a folding depends on: the geometry of a block, its whole widths and their kind."""
     with torch.no_grad():
         return tuple(
             (ceil(float(widest(value).bits)), value.bipolar, bool((value.low == -value.high).all()))

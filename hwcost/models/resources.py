@@ -1,4 +1,4 @@
-"""What a hardware model answers, and the shape of the question."""
+"""Hardware models as protocols: placed blocks in, amounts per resource out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AREAS = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 """Resources that add up over blocks. LUT counts logic and LUT RAM; BRAM18 counts 18-kbit blocks."""
 
 RESOURCES = (*AREAS, "cycles")
-"""What `Dataflow` prices. Cycles per inference do not add up: the largest is the initiation interval."""
+"""Resources that `Dataflow` prices. Cycles per inference do not add up: the largest is the initiation interval."""
 
 LARGEST = ("cycles", "levels")
 """Figures of which a block has the largest of its parts, not the sum."""
@@ -127,5 +127,5 @@ class OnPart(HardwareModel, Protocol):
 
     @property
     def clock_mhz(self) -> float:
-        """Of the fabric, above 0."""
+        """The clock of the fabric, above 0."""
         ...

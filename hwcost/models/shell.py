@@ -1,4 +1,4 @@
-"""What a board adds around a pipeline: processor interface, DMA, clocking."""
+"""The shell that a board adds around a pipeline: processor interface, DMA, clocking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What simulations of units share: random numbers on wires, a clock, words with pauses on both sides."""
+"""Test benches for simulations of units: random numbers on wires, a clock, words with pauses on both sides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Figures = tuple[list[int], list[int]]
 
 @dataclass(eq=False)
 class Bench:
-    """What a simulation works with.
+    """The signals and random numbers of one simulation.
 
     Attributes:
         unit, circuit: what runs.

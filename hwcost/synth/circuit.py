@@ -20,8 +20,8 @@ class Circuit:
         module: the logic.
         inputs, outputs: ports by name.
         nodes: wires made so far, see `node`.
-        inside: whether no part is ever selected beyond the end of a signal. Amaranth asks for zeros there; told that
-            nobody looks, a synthesizer finds the shift registers that it has primitives for.
+        inside: whether no part is ever selected beyond the end of a signal. Amaranth asks for zeros there;
+            without them a synthesizer finds the shift registers that it has primitives for.
     """
 
     module: Module = field(default_factory=Module)

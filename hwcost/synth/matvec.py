@@ -55,7 +55,7 @@ def _packed(
 ) -> list[list[Any]]:
     """Products of neighbouring PE in one multiplication of the DSP slice: weights side by side, W + A - 1 bits apart.
 
-    A product reaches one bit into its neighbour; the lowest bit of that one is known, so the bit can be told apart.
+    A product reaches one bit into its neighbour; the lowest bit of that one is known, so the bit can be separated.
     """
     bits, width = max(2, int(weight.bits)), max(2, int(inputs.bits))
     gap, port = bits + width - 1, WIDE_PORT_BITS[kind]

@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Laboratory:
-    """Where units are synthesized.
+    """A place where units are synthesized.
 
     Attributes:
         synthesizer: the tool.
@@ -46,11 +46,11 @@ class Laboratory:
     limit_s: float = 600.0
 
     def measure(self, units: Sequence[Unit], progress: Progress | None = None) -> dict[Unit, Measured]:
-        """What every unit takes.
+        """Measure every unit.
 
         Args:
             units: what to build; each is built once, however often it stands there.
-            progress: told after every unit.
+            progress: called after every unit.
 
         Raises:
             SynthesisFailed: names the unit; what is finished stays in the cache.
@@ -88,8 +88,8 @@ class Laboratory:
         return Measured(unit=unit, amounts=amounts, family=self.family, source=self.synthesizer.name)
 
     def _shortcut(self, unit: Unit) -> Path:
-        """Where the result lies under the name of the unit, for this very source of the RTL: building it takes longer
-        than all the rest of a question that was asked before."""
+        """Path of a stored result, by the unit and the source of its RTL: building the RTL takes longer than the
+        rest of a repeated question."""
         dsp = _in_dsp(unit)
         script = self.synthesizer.script(family=self.family, dsp=dsp)
         told = (self.synthesizer.name, script, chains(), self.family, repr(unit), _source())
@@ -157,7 +157,7 @@ def _source() -> str:
 
 
 LARGEST_BATCH = 32
-"""Units in one run: what a crash or the end of patience costs at most, and how often progress is told."""
+"""Units in one run: what a crash or the end of patience costs at most, and how often progress is reported."""
 
 
 def _batches(circuits: Sequence[_Circuit], jobs: int) -> list[Sequence[_Circuit]]:

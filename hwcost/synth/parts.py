@@ -193,7 +193,7 @@ def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
 
 
 def _line(one: Unit, pe: int) -> tuple[Term, ...]:
-    """As many PE: what does not grow with them is in one and in two, so that the line through both tells."""
+    """Extrapolate to `pe` PE from one and two: the line through both separates what does not grow with them."""
     if pe <= 2:
         return ((1.0, _lanes_of(one, pe)),)
     return ((2.0 - pe, _lanes_of(one, 1)), (pe - 1.0, _lanes_of(one, 2)))

@@ -234,4 +234,4 @@ BENCHES: Mapping[str, Callable[[Bench], Figures]] = MappingProxyType(
         "label": stream_benches.label,
     }
 )
-"""How each kind is simulated: (outputs, what they should be)."""
+"""Simulation of each kind: (outputs, expected outputs)."""

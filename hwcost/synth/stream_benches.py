@@ -1,4 +1,4 @@
-"""Simulations of units with a handshake, beside integer arithmetic."""
+"""Simulations of units with a handshake, compared with integer arithmetic."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def converter(bench: Bench) -> Figures:
 
 
 def fifo(bench: Bench) -> Figures:
-    """What comes in goes out, in order; then as much as it must hold while nobody reads."""
+    """Check that words leave in order, and that the FIFO holds as many as it must while nobody reads."""
     ((depth, bits),) = bench.unit.numbers
     words = [bench.random.getrandbits(bits) for _ in range(bench.vectors * 8)]
     seen = stream(bench, [{"data": value} for value in words], ["word"])

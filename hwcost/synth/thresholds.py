@@ -31,7 +31,7 @@ def _constant(unit: Unit) -> Circuit:
 
 
 def reached(circuit: Circuit, a: Any, steps: Sequence[int], shape: Shape, structure: str) -> Any:
-    """How many constants a number reaches.
+    """Number of constants that an input reaches.
 
     Args:
         circuit: where it is built.
@@ -89,7 +89,7 @@ def _word(words: Any, index: int, shape: Any) -> Any:
 
 
 def _counter(circuit: Circuit, folds: int, enable: Any) -> Signal:
-    """Which channels are at the input."""
+    """Count the channels at the input."""
     fold = Signal(max(1, (folds - 1).bit_length()), name="fold")
     if folds > 1:
         with circuit.module.If(enable):

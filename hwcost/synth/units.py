@@ -1,4 +1,4 @@
-"""Which RTL builds which kind of unit."""
+"""The RTL of each kind of unit."""
 
 from __future__ import annotations
 

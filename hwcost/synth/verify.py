@@ -18,18 +18,18 @@ MEASURED = tuple(f"{name}_measured" for name in AREAS)
 def verify(
     placed: Sequence[Placed], model: Dataflow, laboratory: Laboratory, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Synthesize the blocks of a pipeline and set the counts beside the estimate.
+    """Synthesize the blocks of a pipeline and compare the counts with the estimate.
 
     Args:
         placed: blocks with their layers.
         model: the estimate; in flow "rtl".
         laboratory: where units are synthesized.
-        progress: told of every batch of units.
+        progress: called for every batch of units.
 
     Returns:
         One row per part of a block: layer, block, part; every resource of AREAS as estimated; and again with the
         suffix "_measured", NaN where there is no RTL. Processing elements of a unit are alike, so that one is built and
-        counted as often as it stands there; wide tables are measured by a slice.
+        counted as often as it occurs; wide tables are measured by a slice.
 
     Raises:
         SynthesisFailed, MissingSynthesizer: as the synthesizer. BadOption: a flow without RTL.
@@ -57,7 +57,7 @@ def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
 def against(
     layers: Sequence[str], estimate: Mapping[str, Mapping[str, float]], report: Mapping[str, Mapping[str, float]]
 ) -> pd.DataFrame:
-    """A vendor's report beside the estimate: per layer where its hierarchy names the layers, else in total.
+    """Compare a vendor's report with the estimate: per layer where its hierarchy names the layers, else in total.
 
     Args:
         layers: names, in order.

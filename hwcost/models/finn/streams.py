@@ -95,7 +95,7 @@ def transactions(node: Node) -> Figures:
 
 
 def channelwise_hls(node: Node) -> Figures:
-    """Per-channel operation; estimated like thresholds."""
+    """Estimate a per-channel operation as thresholds."""
     return thresholding_hls(node)
 
 

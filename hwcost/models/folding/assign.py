@@ -15,7 +15,7 @@ from hwcost.models.resources import Placed
 
 @dataclass(frozen=True)
 class Chooser:
-    """How the blocks of one design are folded.
+    """Choose the folds and adapters of one design.
 
     Attributes:
         formula_of: the formula of a block; anything but a Formula knows no folding.

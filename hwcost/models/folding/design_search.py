@@ -173,7 +173,7 @@ class DesignSearch:
         return total
 
     def _surroundings(self, interval: int) -> tuple[list[Array], Array, bool]:
-        """What follows from each option within an interval; what everything else takes; whether options are coupled."""
+        """Price what follows from each option, and everything else; tell whether options are coupled."""
         around = Surroundings(self._placed, self._setting, interval, self._make)
         least = {index: unit.picks[int(unit.cycles.argmin())][0] for index, unit in self._units.items()}
         extra = []
@@ -227,7 +227,7 @@ class DesignSearch:
         )
 
     def _shortage(self, interval: int) -> str:
-        """What the smallest pipeline of an interval needs, of every resource that is short."""
+        """Name what the smallest pipeline of an interval needs of every resource that is short."""
         extra, rest, _ = self._surroundings(interval)
         options = [
             unit.areas[unit.cycles <= interval] + more for unit, more in zip(self._units.values(), extra, strict=True)

@@ -1,4 +1,4 @@
-"""How deep the FIFOs of a pipeline must be, so that no unit slows the others down."""
+"""Depths of the FIFOs of a pipeline, so that no unit slows the others down."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REGISTERED = 2
 def adapters(
     links: Sequence[Link], jobs: Mapping[int, Job], cycles: Mapping[int, float], interval: float
 ) -> Iterator[Adapter]:
-    """What every link needs.
+    """Find the adapter of every link.
 
     Args:
         links: of one pipeline.

@@ -1,4 +1,4 @@
-"""How parallel the units of a pipeline are built."""
+"""The folding of a pipeline: the parallelism of its units."""
 
 from __future__ import annotations
 

@@ -30,14 +30,14 @@ def most_fps(
     max_stream_bits: int = MAX_STREAM_BITS,
     **styles: Unpack[StyleOptions],
 ) -> Design:
-    """The highest frame rate that fits a part, at the widths of now.
+    """Find the highest frame rate that fits a part, at the current widths.
 
     Args:
         pipeline: a traced network, or anything with `layers()`.
         device: a Device, or its name.
         clock_mhz: of the fabric, above 0.
-        budget: resource -> most that may be used; by default what the part digests (`Device.usable`). Resources
-            that are not named are limited by the part.
+        budget: resource -> most that may be used; by default what place and route can usually fill
+            (`Device.usable`). Resources that are not named are limited by the part.
         max_stream_bits: widest legal stream.
         styles: as `Dataflow`, but multipliers and weight_memory are chosen per layer unless they are given, for all
             layers alike; see `OpenStyles`.
@@ -65,7 +65,7 @@ def least_share(
     max_stream_bits: int = MAX_STREAM_BITS,
     **styles: Unpack[StyleOptions],
 ) -> Design:
-    """A pipeline of a given frame rate that fits a part and takes a small share of it, at the widths of now.
+    """Find a pipeline of a given frame rate that takes a small share of a part, at the current widths.
 
     `target_fps` asks for the fewest LUTs and takes the styles as given; this one weighs LUT against DSP, and LUT RAM
     against BRAM and URAM, by what the budget has of each.

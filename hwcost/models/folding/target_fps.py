@@ -32,7 +32,7 @@ def target_fps(
     max_stream_bits: int = MAX_STREAM_BITS,
     **styles: Unpack[StyleOptions],
 ) -> Folding:
-    """The folding that reaches a frame rate with the fewest LUTs, at the widths of now.
+    """Find the folding that reaches a frame rate with the fewest LUTs, at the current widths.
 
     A unit is weighed with all that follows from its fold: the window in front of it, the converters and FIFOs on both
     sides. At a fixed interval units with an activation of its own between them do not depend on each other, so the

@@ -1,4 +1,4 @@
-"""What follows from the fold of one unit: its window, the links on both sides, an activation fused into it."""
+"""The context of a unit that follows from its fold: its window, its links, an activation fused into it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Surroundings:
     def price(
         self, unit: int, folds: Sequence[Fold], others: Mapping[int, Fold], *, alone: bool = False
     ) -> dict[str, Tensor]:
-        """What a unit and its surroundings cost, fold by fold.
+        """Price a unit and its surroundings, fold by fold.
 
         Args:
             unit: position among the placed blocks.
@@ -101,7 +101,7 @@ class Surroundings:
         return list(dict.fromkeys([*blocks, *links]))
 
     def _ends(self, own: Sequence[int]) -> list[int]:
-        """What stands on the other side of the links."""
+        """Positions on the other side of the links."""
         links = [self._placed[at].block for at in own if isinstance(self._placed[at].block, Link)]
         ends = [id(end) for link in links if isinstance(link, Link) for end in (link.source, link.sink)]
         return [at for at in dict.fromkeys(self._at[end] for end in ends if end in self._at) if at not in own]

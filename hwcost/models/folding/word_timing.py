@@ -1,4 +1,4 @@
-"""When the words of a frame are there, unit by unit."""
+"""Arrival cycles of the first and last word of a frame at each unit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STAGE_CYCLES = 1
 
 @dataclass(frozen=True)
 class Stream:
-    """When words are there.
+    """Arrival of the words of a frame.
 
     Attributes:
         first, last: cycle of the first and of the last word of a frame, counted from 0.
@@ -34,11 +34,11 @@ class Stream:
 
 
 SOURCE = Stream(0.0, 0.0, None)
-"""What enters the network: it waits at the port, and is taken at the speed of the first unit."""
+"""Input of the network: it waits at the port, and is taken at the speed of the first unit."""
 
 
 def joined(streams: Sequence[Stream]) -> Stream:
-    """What a block reads that waits for all of its streams."""
+    """Join the streams of a block that waits for all of them."""
     if not streams:
         return SOURCE
     lanes = streams[0].lanes if len({stream.lanes for stream in streams}) == 1 else None
@@ -46,7 +46,7 @@ def joined(streams: Sequence[Stream]) -> Stream:
 
 
 def through(stream: Stream, job: Job, busy: float, stages: int) -> Stream:
-    """What leaves a block.
+    """Derive the stream that leaves a block.
 
     Args:
         stream: what it reads.

@@ -22,7 +22,7 @@ Quantity: TypeAlias = Any
 """A float64 tensor, a python number or a `Slope`; + - * / and comparisons mean the same on all three."""
 
 Geometry: TypeAlias = SimpleNamespace
-"""What a law depends on besides widths, by name: python numbers, or tensors with one element per block."""
+"""Quantities besides widths that a law depends on, by name: python numbers, or tensors with one element per block."""
 
 Ports: TypeAlias = Sequence[tuple[int, int]]
 """(width in bits, depth in words) of a memory cell, geometry by geometry."""
@@ -36,7 +36,7 @@ stage is felt long before it is built. It adds 14% to the slope where each stage
 
 
 class Arithmetic:
-    """Exact: every rounding and every special case as it is built."""
+    """Exact: includes every rounding and every special case."""
 
     def ceil(self, x: Quantity) -> Quantity:
         """Round up a quantity that moves with a width."""
@@ -91,7 +91,7 @@ class Arithmetic:
 
 
 class _Smooth(Arithmetic):
-    """Without the roundings and the special cases that move with a width; only its gradient is used."""
+    """Smooth: leaves out the roundings and special cases that move with a width; only its gradient is used."""
 
     def ceil(self, x: Quantity) -> Quantity:
         return x

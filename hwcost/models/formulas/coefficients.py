@@ -13,7 +13,7 @@ from immutabledict import immutabledict
 from hwcost.errors import BadOption
 
 FLOWS = ("rtl", "hls")
-"""How units are written: hand-written RTL, or C++ through high-level synthesis."""
+"""Flows in which units are written: hand-written RTL, or C++ through high-level synthesis."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What multipliers cost in DSP slices: several products per slice when the operands are narrow."""
+"""DSP slices of multipliers: several products per slice when the operands are narrow."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, 
 
 
 class ScaleBiasFormula(Formula[ScaleBias]):
-    """Per-channel multiply and add, with the factors in a memory of channels / PE words.
+    """Price a multiplication and addition per channel, with the factors in a memory of channels / PE words.
 
     Error: LUT of 24 synthesized units: MAPE 6.5%, worst 15%; FF as of an adder (reports/calibration/error.md).
     Source: structure; multiplier as in `lut`.

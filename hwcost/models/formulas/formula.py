@@ -23,7 +23,7 @@ from hwcost.models.resources import LARGEST, RESOURCES
 
 @dataclass(frozen=True)
 class Fold:
-    """How much of a block is built in parallel.
+    """The parallelism of a block.
 
     Attributes:
         pe: outputs at once (processing elements).
@@ -45,7 +45,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Adapter:
-    """What a stream needs between two blocks.
+    """The hardware that a stream needs between two blocks.
 
     Attributes:
         produced, consumed: elements per word, before and behind.
@@ -61,7 +61,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all blocks of one design share.
+    """The choices that all blocks of one design share.
 
     Attributes:
         dsp_kind: slice of the part.
@@ -166,7 +166,7 @@ class Law(ABC, Generic[B]):
         """Parts, from widths (in the order of `widths`) and geometry `g` (by attribute)."""
 
     def elements(self, job: Job) -> float:
-        """How often the block has what the law prices; spread evenly over the channels of its widths."""
+        """Number of copies of what the law prices, spread evenly over the channels of its widths."""
         return 1.0
 
     def parts(self, jobs: Sequence[Job], setting: Setting) -> Parts:

@@ -1,4 +1,4 @@
-"""What arithmetic costs in LUTs, by its physical form: rows of carry chains, adder trees, comparators."""
+"""LUTs of arithmetic by its physical form: rows of carry chains, adder trees, comparators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
 Constants = Mapping[str, float]
 
 GENERIC_BITS = 6
-"""Operands of so many bits together are multiplied in LUTs of their own, without carry chains."""
+"""Total operand bits up to which a multiplier is built from plain LUTs, without carry chains."""
 
 
 def adder_tree_bits(ops: Arithmetic, terms: Quantity, product_bits: Quantity) -> Quantity:

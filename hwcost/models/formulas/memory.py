@@ -1,4 +1,4 @@
-"""What memories cost: LUT RAM, BRAM18, URAM."""
+"""Prices of memories: LUT RAM, BRAM18, URAM."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quanti
 
 
 def log_repeated(depth: int) -> float:
-    """Logarithm to base 2 of the chance that a column of so many words is not a given one."""
+    """Logarithm to base 2 of the chance that a column of `depth` random bits is not a given one."""
     return log2(1 - 2.0 ** -min(max(depth, 1), FEW_WORDS))
 
 
@@ -162,7 +162,7 @@ MOST_STEPS = 8
 
 @cache
 def bank_steps(lanes: int, depth: int, style: str, kind: str) -> tuple[float, ...]:
-    """What each bit of a weight adds to the LUTs that choose between banks, from the first to the MOST_STEPS-th.
+    """LUTs that each bit of a weight adds to the choice between banks, from the first to the MOST_STEPS-th bit.
 
     The synthesizer's choice of a port geometry, and the banks with it, jumps up and down with the width of a word; a
     price must not fall where a width grows, so the closest curve that does not fall stands for it.

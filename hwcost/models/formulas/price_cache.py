@@ -22,7 +22,7 @@ FEW = 8
 MOST_WIDTHS = 4
 
 Key: TypeAlias = tuple[Formula[Block], tuple[float, ...], tuple[float, ...]]
-"""What a price depends on: the formula, the geometry, the widths."""
+"""Everything that a price depends on: the formula, the geometry, the widths."""
 
 
 class PriceMemo:
@@ -94,7 +94,7 @@ def _alone(key: Key, job: Job, setting: Setting) -> tuple[Tensor, Tensor]:
 def _together(
     formula: Formula[Block], keys: Sequence[Key], jobs: Sequence[Job], setting: Setting
 ) -> list[tuple[Tensor, Tensor]]:
-    """As `_alone` of many blocks of a kind, in tensors; the slopes of all resources in one backward pass."""
+    """Price many blocks of a kind in tensors; the slopes of all resources take one backward pass."""
     here = torch.tensor([widths for _, _, widths in keys], dtype=torch.float64).T
     bill = formula.at(jobs, setting, here)
     value = torch.stack([bill[name] for name in RESOURCES], dim=1)

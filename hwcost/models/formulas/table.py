@@ -1,4 +1,4 @@
-"""Which formula prices which block."""
+"""The formula of each kind of block."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ FUNCTIONS = 12
 built once. Source: fit, as `constant_comparator`."""
 
 ROM_BITS = 5
-"""Output bits that a comparator's LUTs can look at beside the bit that they compare: LUT6."""
+"""Output bits that a comparator's LUTs can look at in addition to the bit that they compare: LUT6."""
 
 
 B = TypeVar("B", bound=Block)

@@ -28,8 +28,8 @@ LEVEL_NS = 1.25
 xcvu9p for four dense layers, taken for 24 adders one after the other: coarse, one design, its weights not known."""
 
 LEAST_SLOPE = 0.05
-"""Where the actual weights cost next to nothing, a bit still counts this share of its expected price: it could matter
-after the next step of training."""
+"""Least share of its expected price that a bit counts, even where the current weights cost next to nothing: it could
+matter after the next step of training."""
 
 
 class Unrolled:
@@ -137,7 +137,7 @@ class Unrolled:
         return stages + int(bill["cycles"].max()) - 1 if placed else 0
 
     def copies(self, layer: str, vectors: int) -> int:
-        """How many vectors a layer of so many works on at once.
+        """Number of vectors that a layer works on at once, out of `vectors` per inference.
 
         Raises:
             BadOption: `reuse` does not name the layer.

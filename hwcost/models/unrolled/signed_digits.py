@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 TABLE_BITS = 16
-"""Widths up to here are counted; above, the slope of the last step goes on."""
+"""Widths up to here are counted; above, the slope of the last step continues."""
 
 
 def signed_digits(integers: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the canonical signed-digit form has +1 and where -1: the form with the fewest digits that are not zero.
+    """Positions of +1 and of -1 in the canonical signed-digit form, the one with the fewest non-zero digits.
 
     Args:
         integers: int64, |value| < 2^60, any shape.
@@ -75,7 +75,7 @@ def expected_digits(bits: Tensor) -> Tensor:
 
 
 def zero_share(bits: Tensor) -> Tensor:
-    """How likely a weight of this width is 0, under the same assumption; float64, 1 at no bits, falling to 0.
+    """Probability that a weight of this width is 0, under the same assumption; float64, 1 at no bits, falling to 0.
 
     Args:
         bits: width, at least 0; any shape.

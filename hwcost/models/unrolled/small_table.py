@@ -34,13 +34,13 @@ class Bits:
 
     @classmethod
     def of(cls, inputs: Range) -> Bits:
-        """Of the widest channel of a wire; what is between two whole widths is rounded up."""
+        """Take the widest channel of a wire; a width between two whole ones is rounded up."""
         one = widest(inputs)
         width, low, high = (int(bound.detach().ceil()) for bound in (one.bits, one.low, one.high))
         return cls(width, low, high, bool(one.bipolar))
 
     def values(self) -> np.ndarray:
-        """What every code stands for."""
+        """The value of every code."""
         codes = np.arange(2**self.width)
         if self.bipolar:
             return 2 * codes - 1
@@ -48,7 +48,7 @@ class Bits:
 
 
 def few_bits(matrix: Tensor, bits: Bits) -> Tensor:
-    """Which rows of a constant matrix see no more input bits than a LUT has: they are tables, not trees.
+    """Rows of a constant matrix that see no more input bits than a LUT has: they are tables, not trees.
 
     Args:
         matrix: int64 (rows, cols).
