@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
-from amaranth.sim import Simulator
+from amaranth.hdl import ValueLike
+from amaranth.sim import Simulator, SimulatorContext
 
 from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit
@@ -38,7 +38,7 @@ class Bench:
         low, high = int(range.low), int(range.high)
         return self.random.choice((low, high, self.random.randint(low, high), self.random.randint(low, high)))
 
-    def run(self, bench: Any, *, clocked: bool = True) -> None:
+    def run(self, bench: ValueLike, *, clocked: bool = True) -> None:
         """Simulate with one testbench."""
         simulator = Simulator(self.circuit.module)
         if clocked:
@@ -57,7 +57,7 @@ def stream(bench: Bench, words: list[dict[str, int]], outputs: list[str]) -> lis
     seen: list[int] = []
     patience = 40 * (len(words) + 200)
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         sent = 0
         for _ in range(patience):
             offer = sent < len(words) and bench.random.random() < 0.8

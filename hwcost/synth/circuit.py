@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, Shape, Signal, Value, ValueLike, signed, unsigned
 
 from hwcost.graph.ranges import Range
 
@@ -35,7 +34,7 @@ class Circuit:
         self.inputs[name] = Signal(shape, name=name)
         return self.inputs[name]
 
-    def output(self, name: str, value: Any, *, enable: Any = None) -> Signal:
+    def output(self, name: str, value: ValueLike, *, enable: ValueLike = None) -> Signal:
         """A new output port behind a register, loaded where `enable` holds; without one, a wire."""
         port = Signal(Value.cast(value).shape(), name=name, reset_less=True)
         if enable is None:
@@ -46,7 +45,7 @@ class Circuit:
         self.outputs[name] = port
         return port
 
-    def node(self, value: Any) -> Signal:
+    def node(self, value: ValueLike) -> Signal:
         """A wire that holds the value: what is used twice must be one, or it is built twice."""
         wire = Signal(Value.cast(value).shape(), name=f"node{self.nodes}")
         self.nodes += 1
@@ -73,7 +72,7 @@ def bits_of(low: int, high: int) -> Shape:
     return signed(max((-low - 1).bit_length(), high.bit_length()) + 1)
 
 
-def tree(terms: Sequence[Any]) -> Any:
+def tree(terms: Sequence[ValueLike]) -> ValueLike:
     """Balanced sum: neighbours are added, level by level; a sum is as wide as it has to be."""
     nodes = list(terms)
     while len(nodes) > 1:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from amaranth.hdl import Cat, Const
+from amaranth.hdl import Cat, Const, ShapeLike, ValueLike
 
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.unrolled.signed_digits import signed_digits
@@ -23,7 +22,7 @@ class _Node:
     sign: int
     low: int
     high: int
-    value: Any
+    value: ValueLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class Operand:
         low, high: the integers that it can be.
     """
 
-    value: Any
+    value: ValueLike
     low: int
     high: int
 
@@ -81,7 +80,7 @@ def digits(weight: int) -> list[tuple[int, int]]:
     return [(shift, 1 if plus >> shift & 1 else -1) for shift in range(64) if (plus | minus) >> shift & 1]
 
 
-def _table(row: Sequence[int], x: Sequence[Any], bits: Bits) -> Any:
+def _table(row: Sequence[int], x: Sequence[ValueLike], bits: Bits) -> ValueLike:
     """Every bit of the result looked up by all input bits at once."""
     code = Cat(wire for wire, weight in zip(x, row, strict=True) if weight)
     masks = truth_tables(tuple(weight for weight in row if weight), bits)
@@ -91,7 +90,7 @@ def _table(row: Sequence[int], x: Sequence[Any], bits: Bits) -> Any:
     return value.as_signed() if bits.low < 0 or min(row) < 0 else value
 
 
-def _whole(node: _Node) -> Any:
+def _whole(node: _Node) -> ValueLike:
     return (node.value if node.sign > 0 else -node.value) << node.shift
 
 
@@ -117,7 +116,7 @@ def _sum(circuit: Circuit, left: _Node, right: _Node) -> _Node:
     return _Node(lower.shift, lower.sign, low, high, whole)
 
 
-def _cut(value: Any, shape: Any) -> Any:
+def _cut(value: ValueLike, shape: ShapeLike) -> ValueLike:
     """The value in exactly this code, which holds it."""
     whole = value + Const(0, shape.width) if len(value) < shape.width else value
     part = whole[: shape.width]

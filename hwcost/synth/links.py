@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Mux, Signal
+from amaranth.hdl import Cat, Const, Mux, Signal, ValueLike
 
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.synth.circuit import Circuit, shape_of
@@ -138,8 +136,8 @@ def label(unit: Unit, family: str) -> Circuit:
     full = circuit.node(count == folds)
     free = circuit.node(~full | ready)
     start = circuit.node((count == 0) | full)
-    top: Any = circuit.input("x0", shape)
-    place: Any = Const(0, max(1, (pe - 1).bit_length()))
+    top: ValueLike = circuit.input("x0", shape)
+    place: ValueLike = Const(0, max(1, (pe - 1).bit_length()))
     for lane in range(1, pe):
         x = circuit.input(f"x{lane}", shape)
         better = circuit.node(x > top)

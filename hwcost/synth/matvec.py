@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Mux, Signal, ValueLike, signed
 
 from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit, wire
@@ -40,7 +38,7 @@ def build(unit: Unit, family: str) -> Circuit:
     return circuit
 
 
-def _lane(weight: Range, inputs: Range, w: Signal, x: Signal) -> Any:
+def _lane(weight: Range, inputs: Range, w: Signal, x: Signal) -> ValueLike:
     if weight.bipolar and inputs.bipolar:
         return ~(w ^ x)
     if weight.bipolar:
@@ -52,7 +50,7 @@ def _lane(weight: Range, inputs: Range, w: Signal, x: Signal) -> Any:
 
 def _packed(
     circuit: Circuit, weight: Range, inputs: Range, w: list[list[Signal]], x: list[Signal], kind: str
-) -> list[list[Any]]:
+) -> list[list[ValueLike]]:
     """Products of neighbouring PE in one multiplication of the DSP slice: weights side by side, W + A - 1 bits apart.
 
     A product reaches one bit into its neighbour; the lowest bit of that one is known, so the bit can be separated.
@@ -64,7 +62,7 @@ def _packed(
     if bits > port or width > NARROW_PORT_BITS[kind]:
         return [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
     unsigned = not weight.signed and not inputs.signed
-    products: list[list[Any]] = [[] for _ in w]
+    products: list[list[ValueLike]] = [[] for _ in w]
     for start in range(0, len(w), lanes):
         group = list(range(start, min(start + lanes, len(w))))
         for s, value in enumerate(x):
@@ -74,7 +72,7 @@ def _packed(
             factor = circuit.node(_coded(inputs, value))
             side_by_side = Signal(signed(port), name=f"packed{start}_{s}")
             circuit.module.d.comb += side_by_side.eq(sum((c << (gap * i) for i, c in enumerate(coded)), Const(0)))
-            rest: Any = circuit.node(side_by_side * factor)
+            rest: ValueLike = circuit.node(side_by_side * factor)
             for i, p in enumerate(group):
                 if i + 1 == len(coded):
                     products[p].append(rest)
@@ -86,6 +84,6 @@ def _packed(
     return products
 
 
-def _coded(range: Range, value: Signal) -> Any:
+def _coded(range: Range, value: Signal) -> ValueLike:
     """A bipolar wire as -1 and +1."""
     return Mux(value, Const(1, signed(2)), Const(-1, signed(2))) if range.bipolar else value

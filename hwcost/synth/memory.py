@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, Signal, ValueLike, unsigned
 from amaranth.lib.memory import Memory
 
 from hwcost.models.calibration.corpus import Unit
@@ -38,7 +37,7 @@ def contents(depth: int, bits: int) -> list[int]:
     return [Random(f"{depth}x{bits}x{word}").getrandbits(bits) for word in range(depth)]
 
 
-def table(module: Module, name: str, words: list[int], bits: int, address: Signal) -> Any:
+def table(module: Module, name: str, words: list[int], bits: int, address: Signal) -> ValueLike:
     """A ROM in LUTs, read without a register."""
     rom = Memory(shape=unsigned(bits), depth=len(words), init=words, attrs={"ram_style": "logic"})
     setattr(module.submodules, name, rom)
@@ -66,7 +65,7 @@ class Ram:
             self.cells = Memory(shape=unsigned(bits), depth=depth, init=[], attrs={"ram_style": style})
             setattr(module.submodules, name, self.cells)
 
-    def write(self, address: Any, value: Any, enable: Any) -> None:
+    def write(self, address: ValueLike, value: ValueLike, enable: ValueLike) -> None:
         """The write port."""
         if self.word is not None:
             with self.module.If(enable):
@@ -75,7 +74,7 @@ class Ram:
         port = self.cells.write_port()
         self.module.d.comb += [port.addr.eq(address), port.data.eq(value), port.en.eq(enable)]
 
-    def read(self, address: Any, enable: Any = 1) -> Any:
+    def read(self, address: ValueLike, enable: ValueLike = 1) -> ValueLike:
         """The read port; the data of `address`, one enabled cycle later where it is registered."""
         if self.word is not None:
             return self.word

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
 
-from amaranth.hdl import Const, Mux, Value
+from amaranth.hdl import Const, Mux, ShapeLike, Value, ValueLike
 
 from hwcost.graph.ranges import Range
 from hwcost.models.unrolled.small_table import Bits
@@ -29,7 +28,7 @@ class Number:
         gain, offset: as above; gain not 0.
     """
 
-    code: Any
+    code: ValueLike
     low: int
     high: int
     gain: int = 1
@@ -56,7 +55,7 @@ def constant(value: int) -> Number:
     return Number(code=Const(value, bits_of(value, value)), low=value, high=value)
 
 
-def entering(bits: Any, wire: Range) -> Number:
+def entering(bits: ValueLike, wire: Range) -> Number:
     """A number of a port.
 
     Args:
@@ -163,7 +162,7 @@ def shifted(circuit: Circuit, x: Number, bits: int) -> Number:
     return constant(low) if low == high else Number(code=circuit.node(one.code >> bits), low=low, high=high)
 
 
-def _cut(value: Any, shape: Any) -> Any:
+def _cut(value: ValueLike, shape: ShapeLike) -> ValueLike:
     """The value in exactly this code, or, of a wider one, its lowest bits."""
     longer = value + Const(0, shape.width) if len(value) < shape.width else value
     part = longer[: shape.width]

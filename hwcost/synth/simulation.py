@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from random import Random
 from types import MappingProxyType
-from typing import Any
+
+from amaranth.sim import SimulatorContext
 
 from hwcost.errors import HwcostError
 from hwcost.models.calibration.corpus import Unit, wire
@@ -55,7 +56,7 @@ def _matvec(bench: Bench) -> Figures:
     wanted: list[int] = []
     both = weight.bipolar and inputs.bipolar
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         context.set(circuit.inputs["enable"], 1)
         for _ in range(bench.vectors):
             sums = [0] * unit.pe
@@ -82,7 +83,7 @@ def _constant(bench: Bench) -> Figures:
     seen: list[int] = []
     wanted: list[int] = []
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         for _ in range(bench.vectors):
             x = [bench.number(inputs) for _ in matrix[0]]
             for j, value in enumerate(x):
@@ -105,7 +106,7 @@ def _fixed_thresholds(bench: Bench) -> Figures:
     seen: list[int] = []
     wanted: list[int] = []
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         for _, (p, steps) in product(range(bench.vectors), enumerate(bench.unit.constants)):
             a = bench.random.choice((bench.number(compared), bench.random.choice(steps)))
             context.set(circuit.inputs[f"a{p}"], a)
@@ -128,14 +129,14 @@ def _written_thresholds(bench: Bench) -> Figures:
     seen: list[int] = []
     sent: list[int] = []
 
-    async def write(context: Any, enable: str, address: int, value: int) -> None:
+    async def write(context: SimulatorContext, enable: str, address: int, value: int) -> None:
         context.set(circuit.inputs["at"], address)
         context.set(circuit.inputs["value"], value)
         context.set(circuit.inputs[enable], 1)
         await context.tick()
         context.set(circuit.inputs[enable], 0)
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         if unit.structure == "parallel":
             for fold in range(folds):
                 word = [step & mask for p in range(unit.pe) for step in steps[p][fold]]
@@ -175,7 +176,7 @@ def _memory(bench: Bench) -> Figures:
     place = "address" if bench.unit.structure == "spram" else "at"
     seen: list[int] = []
 
-    async def write(context: Any) -> None:
+    async def write(context: SimulatorContext) -> None:
         context.set(circuit.inputs["write"], 1)
         for at, word in enumerate(words):
             context.set(circuit.inputs[place], at)
@@ -183,7 +184,7 @@ def _memory(bench: Bench) -> Figures:
             await context.tick()
         context.set(circuit.inputs["write"], 0)
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         if not rom:
             await write(context)
         for address in range(depth):
@@ -201,7 +202,7 @@ def _control(bench: Bench) -> Figures:
     ((words, folds, depth),) = bench.unit.numbers
     seen: list[int] = []
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         context.set(circuit.inputs["in_valid"], 1)
         context.set(circuit.inputs["out_ready"], 1)
         for _ in range(2 * words * folds):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import Any
+
+from amaranth.sim import SimulatorContext
 
 from hwcost.models.calibration.corpus import wire
 from hwcost.models.calibration.unit_prices import block_of
@@ -116,7 +117,7 @@ def _filled(bench: Bench, words: list[int]) -> int:
     """Words that are taken while nobody reads."""
     circuit, taken = bench.circuit, 0
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         nonlocal taken
         context.set(circuit.inputs["in_valid"], 1)
         for word in words:
@@ -134,7 +135,7 @@ def copy(bench: Bench) -> Figures:
     words = 8 * bench.vectors
     served = [[0] * words for _ in readers]
 
-    async def run(context: Any) -> None:
+    async def run(context: SimulatorContext) -> None:
         at = 0
         while at < words:
             valid = bench.random.random() < 0.8

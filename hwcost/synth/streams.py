@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, ValueLike
 
 from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.synth.circuit import Circuit, shape_of, tree
 
 
-def handshake(circuit: Circuit) -> Any:
+def handshake(circuit: Circuit) -> ValueLike:
     """Ready and valid around one register: taken when it is free or being emptied; returns when a word is taken."""
     valid, ready = circuit.input("in_valid", 1), circuit.input("out_ready", 1)
     full = Signal(name="full")
@@ -45,7 +44,7 @@ def saturate(unit: Unit, family: str) -> Circuit:
     return circuit
 
 
-def _clipped(x: Signal, inputs: Range, output: Range) -> Any:
+def _clipped(x: Signal, inputs: Range, output: Range) -> ValueLike:
     """The bits above the result tell whether it fits; a range that does not end at a power of two is compared."""
     bits = int(output.bits)
     low, high = (Const(int(bound), shape_of(output)) for bound in (output.low, output.high))
@@ -57,7 +56,7 @@ def _clipped(x: Signal, inputs: Range, output: Range) -> Any:
     return Mux(fits, x[:bits], bound[:bits])
 
 
-def _as(value: Any, is_signed: bool) -> Any:
+def _as(value: ValueLike, is_signed: bool) -> ValueLike:
     return value.as_signed() if is_signed else value
 
 
@@ -85,7 +84,7 @@ def pool(unit: Unit, family: str) -> Circuit:
     for p in range(unit.pe):
         lanes = [circuit.input(f"x{p}_{s}", inputs) for s in range(unit.simd)]
         if unit.structure == "sum":
-            found: Any = circuit.node(tree(lanes))
+            found: ValueLike = circuit.node(tree(lanes))
         else:
             found = lanes[0]
             for lane in lanes[1:]:
@@ -100,7 +99,7 @@ def pool(unit: Unit, family: str) -> Circuit:
     return circuit
 
 
-def _rounds(module: Module, rounds: int, take: Any) -> tuple[Any, Any]:
+def _rounds(module: Module, rounds: int, take: ValueLike) -> tuple[ValueLike, ValueLike]:
     """Whether this is the last, or the first, of `rounds` words."""
     count = Signal(range(max(2, rounds)), name="count")
     if rounds > 1:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Shape, Signal, unsigned
+from amaranth.hdl import Array, Cat, Const, Shape, ShapeLike, Signal, ValueLike, unsigned
 
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
@@ -30,7 +29,7 @@ def _constant(unit: Unit) -> Circuit:
     return circuit
 
 
-def reached(circuit: Circuit, a: Any, steps: Sequence[int], shape: Shape, structure: str) -> Any:
+def reached(circuit: Circuit, a: ValueLike, steps: Sequence[int], shape: Shape, structure: str) -> ValueLike:
     """Number of constants that an input reaches.
 
     Args:
@@ -42,7 +41,7 @@ def reached(circuit: Circuit, a: Any, steps: Sequence[int], shape: Shape, struct
     """
     if structure == "parallel":
         return tree([a >= Const(step) for step in steps])
-    found: list[Any] = []
+    found: list[ValueLike] = []
     bits = len(steps).bit_length()
     for stage in range(bits):
         gap = 2 ** (bits - stage)
@@ -75,7 +74,7 @@ def _parallel(unit: Unit) -> Circuit:
     return circuit
 
 
-def _held(circuit: Circuit, name: str, value: Any, enable: Any) -> Signal:
+def _held(circuit: Circuit, name: str, value: ValueLike, enable: ValueLike) -> Signal:
     """One register, while a block RAM reads."""
     register = Signal(value.shape(), name=name, reset_less=True)
     with circuit.module.If(enable):
@@ -83,12 +82,12 @@ def _held(circuit: Circuit, name: str, value: Any, enable: Any) -> Signal:
     return register
 
 
-def _word(words: Any, index: int, shape: Any) -> Any:
+def _word(words: ValueLike, index: int, shape: ShapeLike) -> ValueLike:
     part = words[index * shape.width : (index + 1) * shape.width]
     return part.as_signed() if shape.signed else part
 
 
-def _counter(circuit: Circuit, folds: int, enable: Any) -> Signal:
+def _counter(circuit: Circuit, folds: int, enable: ValueLike) -> Signal:
     """Count the channels at the input."""
     fold = Signal(max(1, (folds - 1).bit_length()), name="fold")
     if folds > 1:
@@ -106,14 +105,14 @@ def _search(unit: Unit) -> Circuit:
     compared, bits = shape_of(wire(unit.input)), int(wire(unit.output).bits)
     ((channels,),) = unit.numbers
     folds, enable = channels // unit.pe, circuit.input("enable", 1)
-    fold: Any = _counter(circuit, folds, enable)
+    fold: ValueLike = _counter(circuit, folds, enable)
     low = (folds - 1).bit_length()
     at = circuit.input("at", unsigned(max(1, low + bits - 1)))
     value = circuit.input("value", compared)
     for p in range(unit.pe):
-        a: Any = circuit.input(f"a{p}", compared)
-        prefix: Any = Const(0, 0)
-        channel: Any = fold[:low]
+        a: ValueLike = circuit.input(f"a{p}", compared)
+        prefix: ValueLike = Const(0, 0)
+        channel: ValueLike = fold[:low]
         for stage in range(bits):
             depth = 2 ** (low + stage)
             name = f"{p}_{stage}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from amaranth.hdl import Cat, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Mux, Signal, ValueLike, unsigned
 
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.calibration.unit_prices import block_of
@@ -96,7 +95,7 @@ def _serial(unit: Unit) -> Circuit:
     return circuit
 
 
-def _around(address: Any, depth: int) -> Any:
+def _around(address: ValueLike, depth: int) -> ValueLike:
     """An address of a cyclic buffer that may have run over either end by less than its depth."""
     if depth & (depth - 1) == 0:
         return address[: depth.bit_length() - 1]
@@ -106,12 +105,12 @@ def _around(address: Any, depth: int) -> Any:
     return Mux(address < 0, under, Mux(address >= depth, over, address))
 
 
-def _loops(circuit: Circuit, path: Walk, step: Any) -> tuple[list[Any], Any, Any]:
+def _loops(circuit: Circuit, path: Walk, step: ValueLike) -> tuple[list[ValueLike], ValueLike, ValueLike]:
     """Counters of the loops: which come round with this word, how far the next word lies, whether it was the last."""
     module = circuit.module
-    wraps: list[Any] = []
-    inside: Any = 1
-    jump: Any = path.jumps[0]
+    wraps: list[ValueLike] = []
+    inside: ValueLike = 1
+    jump: ValueLike = path.jumps[0]
     for level, size in enumerate(path.sizes):
         count = Signal(range(max(2, size)), name=f"count{level}")
         wrap = Signal(name=f"wrap{level}")
@@ -143,8 +142,8 @@ def _whole(unit: Unit) -> Circuit:
     period = depth if style == "distributed" else depth - 1  # a block RAM is a register longer
     with module.If(step):
         module.d.sync += pointer.eq(Mux(pointer == period - 1, 0, pointer + 1))
-    stream: Any = data
-    pixels: list[Any] = []
+    stream: ValueLike = data
+    pixels: list[ValueLike] = []
     for row in range(k_h):
         pixels = _taps(circuit, f"{row}", stream, bits, k_w, d_w * fold, step) + pixels
         if row + 1 < k_h:
@@ -161,7 +160,9 @@ def _whole(unit: Unit) -> Circuit:
     return circuit
 
 
-def _taps(circuit: Circuit, name: str, stream: Any, bits: int, count: int, apart: int, step: Any) -> list[Any]:
+def _taps(
+    circuit: Circuit, name: str, stream: ValueLike, bits: int, count: int, apart: int, step: ValueLike
+) -> list[ValueLike]:
     """The stream now and `count` - 1 times `apart` words ago, the oldest first."""
     taps = [stream]
     for tap in range(1, count):
@@ -180,18 +181,18 @@ def _complete(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     dilation: tuple[int, int],
-    step: Any,
-) -> Any:
+    step: ValueLike,
+) -> ValueLike:
     """Whether the word that enters completes a window: counters over the image, phases of the strides."""
     module = circuit.module
     counts = [Signal(range(max(2, size)), name=f"at{level}") for level, size in enumerate(image)]
-    inside: Any = step
+    inside: ValueLike = step
     for count, size in zip(counts, image, strict=True):
         if size > 1:
             with module.If(inside):
                 module.d.sync += count.eq(Mux(count == size - 1, 0, count + 1))
             inside = inside & (count == size - 1)
-    found: Any = 1
+    found: ValueLike = 1
     _, x, y = counts
     moves = (step & (counts[0] == image[0] - 1), step & (counts[0] == image[0] - 1) & (x == image[1] - 1))
     axes = ((x, image[1], kernel[1], stride[1], dilation[1]), (y, image[2], kernel[0], stride[0], dilation[0]))

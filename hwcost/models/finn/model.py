@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from immutabledict import immutabledict
@@ -26,6 +26,9 @@ RESOURCES = ("LUT", "DSP", "BRAM18", "URAM", "cycles")
 """FINN has no estimate of flip-flops."""
 
 _STYLES = {"auto": "auto", "lutram": "distributed", "bram18": "block", "uram": "ultra", "external": "auto"}
+Attributes: TypeAlias = dict[str, object]
+"""Attributes of a node, by FINN's names."""
+
 FAR_BITS = 8
 """Bits over which the slope is taken where the next bit is free."""
 
@@ -36,7 +39,7 @@ def _type(bits: int, signed: bool) -> str:
     return f"UINT{bits}"
 
 
-def _unit(job: Job, block: MatVec, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _unit(job: Job, block: MatVec, bits: Sequence[int]) -> tuple[str, Attributes]:
     fold, (weight, inputs, acc) = job.parallel, bits
     attributes = {
         "PE": fold.pe,
@@ -51,7 +54,7 @@ def _unit(job: Job, block: MatVec, bits: Sequence[int]) -> tuple[str, dict[str, 
         "ram_style": _STYLES[job.weight_memory],
     }
     if block.groups == 1:
-        sizes: dict[str, Any] = {"MW": block.cols, "MH": block.rows, "numInputVectors": [block.vectors]}
+        sizes: Attributes = {"MW": block.cols, "MH": block.rows, "numInputVectors": [block.vectors]}
         return "MVAU_hls", attributes | sizes
     if block.rows > 1:
         raise UnknownBlock(
@@ -61,7 +64,7 @@ def _unit(job: Job, block: MatVec, bits: Sequence[int]) -> tuple[str, dict[str, 
     return "VVAU_hls", attributes | {"Channels": block.groups, "Kernel": [block.cols, 1], "Dim": [block.vectors, 1]}
 
 
-def _window(job: Job, block: Window, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _window(job: Job, block: Window, bits: Sequence[int]) -> tuple[str, Attributes]:
     def plane(values: Sequence[int]) -> list[int]:
         return [1, *values] if len(values) == 1 else list(values)
 
@@ -80,7 +83,7 @@ def _window(job: Job, block: Window, bits: Sequence[int]) -> tuple[str, dict[str
     }
 
 
-def _thresholds(job: Job, block: Thresholds, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _thresholds(job: Job, block: Thresholds, bits: Sequence[int]) -> tuple[str, Attributes]:
     return "Thresholding_rtl", {
         "NumChannels": block.channels,
         "PE": job.parallel.pe,
@@ -91,7 +94,7 @@ def _thresholds(job: Job, block: Thresholds, bits: Sequence[int]) -> tuple[str, 
     }
 
 
-def _pool(job: Job, block: Pool, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _pool(job: Job, block: Pool, bits: Sequence[int]) -> tuple[str, Attributes]:
     return "Pool_hls", {
         "Channels": block.channels,
         "PE": min(job.parallel.pe, block.channels),
@@ -100,7 +103,7 @@ def _pool(job: Job, block: Pool, bits: Sequence[int]) -> tuple[str, dict[str, An
     }
 
 
-def _adder(job: Job, block: Adder, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _adder(job: Job, block: Adder, bits: Sequence[int]) -> tuple[str, Attributes]:
     return "AddStreams_hls", {
         "NumChannels": block.channels,
         "PE": job.parallel.pe,
@@ -108,23 +111,23 @@ def _adder(job: Job, block: Adder, bits: Sequence[int]) -> tuple[str, dict[str, 
     }
 
 
-def _link(job: Job, block: Link, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _link(job: Job, block: Link, bits: Sequence[int]) -> tuple[str, Attributes]:
     adapter = job.adapter
     assert adapter is not None
-    words = {"inWidth": adapter.produced * bits[0], "outWidth": adapter.consumed * bits[0]}
+    words: Attributes = {"inWidth": adapter.produced * bits[0], "outWidth": adapter.consumed * bits[0]}
     return "StreamingDataWidthConverter_rtl", words
 
 
-def _label(job: Job, block: LabelSelect, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _label(job: Job, block: LabelSelect, bits: Sequence[int]) -> tuple[str, Attributes]:
     return "LabelSelect_hls", {"Labels": block.channels, "PE": job.parallel.pe}
 
 
-def _concat(job: Job, block: Concat, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
-    sizes = {"NumChannels": block.channels, "PE": job.parallel.pe, "numInputVectors": [block.vectors]}
+def _concat(job: Job, block: Concat, bits: Sequence[int]) -> tuple[str, Attributes]:
+    sizes: Attributes = {"NumChannels": block.channels, "PE": job.parallel.pe, "numInputVectors": [block.vectors]}
     return "AddStreams_hls", sizes  # FINN's StreamingConcat is estimated alike: folded transactions, no area
 
 
-_NODES: Mapping[type[Block], Callable[[Job, Any, Sequence[int]], tuple[str, dict[str, Any]]]] = immutabledict(
+_NODES: Mapping[type[Block], Callable[[Job, Any, Sequence[int]], tuple[str, Attributes]]] = immutabledict(
     {
         MatVec: _unit,
         Window: _window,
@@ -209,11 +212,11 @@ class Finn:
         table = torch.cat([none, *(row[None] for row in rows)])
         return dict(zip(RESOURCES, table.T, strict=True))
 
-    def nodes(self, placed: Sequence[Placed]) -> list[tuple[str, dict[str, Any]]]:
+    def nodes(self, placed: Sequence[Placed]) -> list[tuple[str, Attributes]]:
         """(operation, attributes) of every block, for `finn.node`; widths rounded up."""
         return [self._node(job, [int(w) for w in _widths(job).detach().ceil()]) for job in self._dataflow.plan(placed)]
 
-    def _node(self, job: Job, bits: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    def _node(self, job: Job, bits: Sequence[int]) -> tuple[str, Attributes]:
         kind = type(job.block)
         if kind not in _NODES:
             raise UnknownBlock(
