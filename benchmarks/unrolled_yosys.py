@@ -28,8 +28,8 @@ from hwcost.graph.spec import MatVec, Thresholds
 from hwcost.models import Generic, Job, Placed, Unrolled
 from hwcost.models.calibration.corpus import Unit
 from hwcost.models.unrolled.blocks import WIRED
-from hwcost.synth.random_products import matrix
 from hwcost.synth.measure import Laboratory
+from hwcost.synth.random_products import matrix
 from hwcost.synth.yosys import find
 
 FOLDER = Path(__file__).parent.parent / "reports" / "calibration"

@@ -127,8 +127,10 @@ def fixed(random: Random) -> Unit:
 
 
 def binary(random: Random) -> Unit:
-    """Bipolar weights on inputs of few bits: what binarized networks are made of. One PE, as they are priced: a negated
-    input would be built once for several."""
+    """Bipolar weights on inputs of few bits: what binarized networks are made of.
+
+    One PE, as they are priced: a negated input would be built once for several.
+    """
     inputs = random.choice(("BIPOLAR", "BIPOLAR", "UINT1", "UINT2", "UINT3", "UINT4", "INT3", "UINT6", "UINT8"))
     simd = random.choice((1, 3, 4, 8, 9, 16, 18, 25, 32, 64))
     output = accumulator("BIPOLAR", inputs, simd * random.choice((1, 4, 16, 64)))
