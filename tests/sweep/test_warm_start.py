@@ -19,6 +19,7 @@ from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadOption, BadRecipe, BadStudy
 from hwcost.search.nearest_trial import check_ordered, nearest
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.replay import reproduce
 from hwcost.sweep.study_files import read_run, read_trials, save_net
 from hwcost.sweep.warm_start import start_from
@@ -100,9 +101,9 @@ def test_another_network_or_a_broken_file_is_one_error(tmp_path: Path) -> None:
         start_from(net, tmp_path / "broken.pt")
 
 
-def sweep(folder: Path, **changes: Any) -> Experiment:
+def sweep(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> Experiment:
     where = f"{Path(tiny_recipe.__file__)}:recipe"
-    return experiment(tiny_recipe.recipe, folder, **{"recipe": where, "bits": (2, 5), "warm": 2, **changes})
+    return experiment(recipe, folder, **{"recipe": where, "bits": (2, 5), "warm": 2, **changes})
 
 
 def test_a_study_of_warm_trials_is_the_same_twice_and_each_comes_out_again(tmp_path: Path) -> None:
@@ -130,9 +131,9 @@ def test_the_coarser_a_trial_is_than_its_start_the_longer_it_trains_and_it_comes
     plan = sweep(tmp_path / "study", recipe=recipe)
     run(plan, 4)
     table = read_trials(plan.settings.out).set_index("number", drop=False)
-    assert plan.warm == 2 and plan.bits is not None
+    assert plan.settings.warm == 2 and plan.settings.bits is not None
     for number, row in table.iterrows():
-        start = dict.fromkeys(row["params"], plan.bits[1]) if row["parent"] != row["parent"] else None
+        start = dict.fromkeys(row["params"], plan.settings.bits[1]) if row["parent"] != row["parent"] else None
         start = start or table.loc[int(row["parent"])]["params"]
         coarser = [max(0.0, 2.0**-bits - 2.0 ** -start[name]) for name, bits in row["params"].items()]
         assert len(row["epochs"]) == round(2 * (1 + 10 * mean(coarser)))
