@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from hwcost.errors import BadOption
+from hwcost.search.protocol import Params
 
 
 def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
@@ -25,7 +25,7 @@ def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
 
 
 def nearest(
-    params: Mapping[str, Any], trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]
+    params: Params, trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]
 ) -> tuple[int | None, float]:
     """The finished trial whose quantization steps are nearest, all together; of equals the latest.
 
@@ -56,5 +56,5 @@ def nearest(
     return found, float(np.maximum(mine - start, 0).mean())
 
 
-def _steps(widths: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> NDArray[np.float64]:
+def _steps(widths: Params, space: Mapping[str, BaseDistribution]) -> NDArray[np.float64]:
     return 2.0 ** -np.array([int(widths[name]) for name in space], dtype=np.float64)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import optuna
 import pandas as pd
@@ -16,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hwcost.errors import BadOption, DivergedTraining, HwcostError
 from hwcost.search.nearest_trial import nearest
-from hwcost.search.protocol import Crew, Outcome, RunEnd, Suggestion, checked
+from hwcost.search.protocol import Crew, Outcome, Params, RunEnd, Suggestion, checked
 from hwcost.search.samplers.choose import make_sampler, seeds_of
 from hwcost.search.study_spec import StudySpec
 from hwcost.search.table import table
@@ -104,7 +103,7 @@ class Study:
             return RunEnd(self._settled() - before, interrupted=True)
         return RunEnd(done)
 
-    def adopt(self, params: Mapping[str, Any], outcome: Outcome, seconds: float) -> int:
+    def adopt(self, params: Params, outcome: Outcome, seconds: float) -> int:
         """Add a trial that was finished elsewhere, in one line of the journal.
 
         Args:
@@ -131,16 +130,16 @@ class Study:
         self._study.add_trial(finished)
         return number
 
-    def enqueue(self, params: Mapping[str, Any], polish: int) -> None:
+    def enqueue(self, params: Params, polish: int) -> None:
         """Have a trial of these parameters, which a finished one has, come next and train on from there."""
         plan = Plan(_next_place(self._trials()), 0, dict(params), polish)
-        self._study.enqueue_trial(plan.fixed, user_attrs=plan._asdict())
+        self._study.enqueue_trial(dict(plan.fixed), user_attrs=plan._asdict())
 
     def size(self) -> int:
         """Trials in any state."""
         return len(self._trials())
 
-    def _kept(self, number: int) -> dict[str, Any]:
+    def _kept(self, number: int) -> dict[str, str]:
         """User attributes of a new trial where its weights leave this machine; none here."""
         return {}
 
@@ -186,7 +185,7 @@ class Study:
             if trial.state == TrialState.WAITING:  # a process died between enqueue and ask
                 return plan_of(trial)
         plan = self._retry(trials) or self._fresh(trials)
-        self._study.enqueue_trial(plan.fixed, user_attrs=plan._asdict())  # born with its plan in one journal line
+        self._study.enqueue_trial(dict(plan.fixed), user_attrs=plan._asdict())  # born with its plan in one journal line
         return plan
 
     def _retry(self, trials: Sequence[FrozenTrial]) -> Plan | None:
@@ -270,7 +269,7 @@ class Study:
     ) -> None:
         """Record what came of a trial; an error that is no failure of it is recorded and raised."""
 
-        def settle(values: Sequence[float] | None, **record: Any) -> None:
+        def settle(values: Sequence[float] | None, **record: object) -> None:
             record["seconds"] = time.perf_counter() - started
             # A JSON string: Optuna copies what it stores again and again, and a string is copied for nothing.
             trial.set_user_attr("record", json.dumps(record))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
@@ -12,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hwcost.search.protocol import COLUMNS
 from hwcost.search.samplers.choose import seeds_of
 from hwcost.search.study_spec import StudySpec
-from hwcost.search.trial_plan import RETRIES, interrupted, plan_of, record_of
+from hwcost.search.trial_plan import RETRIES, Record, interrupted, plan_of, record_of
 
 
 def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[int]) -> pd.DataFrame:
@@ -35,7 +34,7 @@ def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[in
             continue
         plan, record = plan_of(trial), record_of(trial)
         values = trial.values or [math.nan] * len(objectives)
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             **record.get("attributes", {}),
             "number": trial.number,
             "state": trial.state.name,
@@ -51,7 +50,7 @@ def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[in
     return pd.DataFrame(rows, columns=names)
 
 
-def _reason(trial: FrozenTrial, record: Mapping[str, Any], successor: int, *, given_up: bool) -> str | None:
+def _reason(trial: FrozenTrial, record: Record, successor: int, *, given_up: bool) -> str | None:
     """The reason of a failure; `successor` is the latest trial of its place."""
     if not interrupted(trial):
         reason: str | None = record.get("reason")

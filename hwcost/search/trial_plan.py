@@ -7,8 +7,14 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
+from hwcost.search.protocol import Params
+
 RETRIES = 2
 """Repetitions of a trial whose process died, or was stopped, before it is given up."""
+
+
+Record = dict[str, Any]
+"""Record of a trial as it was written: seconds, reason of a failure, attributes of the outcome."""
 
 
 class Plan(NamedTuple):
@@ -23,7 +29,7 @@ class Plan(NamedTuple):
 
     place: int
     died: int
-    fixed: dict[str, Any]
+    fixed: Params
     polish: int = 0
 
 
@@ -32,9 +38,9 @@ def plan_of(trial: FrozenTrial) -> Plan:
     return Plan(**{name: trial.user_attrs[name] for name in Plan._fields if name in trial.user_attrs})
 
 
-def record_of(trial: FrozenTrial) -> dict[str, Any]:
+def record_of(trial: FrozenTrial) -> Record:
     """Seconds, reason of a failure, attributes of the outcome; empty until the trial is settled."""
-    record: dict[str, Any] = json.loads(trial.user_attrs.get("record", "{}"))
+    record: Record = json.loads(trial.user_attrs.get("record", "{}"))
     return record
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -13,9 +13,10 @@ from torch import nn
 
 from hwcost.errors import HwcostError
 from hwcost.pareto import Floats, hypervolume
+from hwcost.report.schema import RepeatRecord
 from hwcost.search import Study, Suggestion
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.standing import points, standing
+from hwcost.sweep.standing import Row, points, standing
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, whole, write_json
 from hwcost.sweep.trial import POLISHING, design, run_trial, within_memory
 from hwcost.train.data import Data
@@ -24,7 +25,7 @@ from hwcost.train.loop import Epoch, evaluate, fit
 TESTED, REPEATED, REFIT = "test.json", "repeats.json", "refit.json"
 
 
-def survivors(front: list[dict[str, Any]], experiment: Experiment, rung: int) -> list[dict[str, Any]]:
+def survivors(front: list[Row], experiment: Experiment, rung: int) -> list[Row]:
     """Choose the trials that train on: at rung 1 the whole front, at each next one the half that covers the most.
 
     Source: successive halving (Jamieson and Talwalkar, AISTATS 2016), ranked by exclusive hypervolume, as in SMS-EMOA
@@ -99,7 +100,7 @@ def repeat_front(
             suggestion = _repetition(experiment, row, len(runs) + 1)
             if suggestion.parent is not None:
                 study.fetch(suggestion.parent)
-            figures: dict[str, Any] = {"seed": suggestion.seed, "accuracy": None, "test_accuracy": None}
+            figures: RepeatRecord = {"seed": suggestion.seed, "accuracy": None, "test_accuracy": None}
             try:
                 outcome, trial = run_trial(experiment, data, suggestion, on_epoch)
                 figures["accuracy"] = outcome.attributes["accuracy"]
@@ -133,7 +134,7 @@ def refit_front(
         if done.get(str(number), {}).get("epochs") == epochs:
             continue
         study.fetch(number)
-        figures: dict[str, Any] = {"epochs": epochs, "test_accuracy": None}
+        figures: dict[str, object] = {"epochs": epochs, "test_accuracy": None}
         try:
             net = refit(experiment, data, row, epochs, on_epoch)
             save_net(net, checkpoint(experiment.settings.out, number, refit=True))
@@ -147,7 +148,7 @@ def refit_front(
 def refit(
     experiment: Experiment,
     data: Data,
-    row: Mapping[str, Any],
+    row: Row,
     epochs: int,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> nn.Module:
@@ -171,7 +172,7 @@ def refit(
     return net
 
 
-def _repetition(experiment: Experiment, row: Mapping[str, Any], at: int) -> Suggestion:
+def _repetition(experiment: Experiment, row: Row, at: int) -> Suggestion:
     from_itself = experiment.settings.warm is not None and whole(row, "ramp_epoch") is not None
     return Suggestion(
         number=int(row["number"]),

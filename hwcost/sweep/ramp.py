@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -208,7 +208,7 @@ def _point(experiment: Experiment, data: Data, epochs: list[Epoch], passed: _Pas
     trial = design(experiment, passed.params, data, experiment.settings.seed)
     with torch.no_grad():
         put_weights(trial.net, passed.state)
-    extra: dict[str, Any] = {"ramp_epoch": epochs[-1].epoch} | (
+    extra: dict[str, object] = {"ramp_epoch": epochs[-1].epoch} | (
         {} if experiment.settings.warm is None else {"parent": None}
     )
     outcome = judged(experiment, data, Suggestion(0, passed.params, experiment.settings.seed), trial, epochs, extra)

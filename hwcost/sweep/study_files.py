@@ -109,7 +109,7 @@ def read_trials(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["number", "state"])
 
 
-def _numbered(row: Mapping[str, Any]) -> bool:
+def _numbered(row: Mapping[str, object]) -> bool:
     return isinstance(row.get("number"), int) and not isinstance(row["number"], bool)
 
 

@@ -183,7 +183,7 @@ def run_trial(
             task=experiment.recipe.task,
             on_epoch=on_epoch,
         )
-    extra: dict[str, Any] = {} if experiment.settings.warm is None else {"parent": suggestion.parent}
+    extra: dict[str, object] = {} if experiment.settings.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     if budget is not None:
         extra["budget_reachable"] = all(floor[name] <= limit for name, limit in budget.limits.items())
@@ -208,7 +208,7 @@ def judged(
     suggestion: Suggestion,
     trial: Design,
     epochs: Sequence[Epoch],
-    extra: Mapping[str, Any],
+    extra: Mapping[str, object],
 ) -> Outcome:
     """Judge a trained network: accuracy on the validation split, price, layers, and its epochs.
 
@@ -241,7 +241,7 @@ def _activations(pipeline: Pipeline) -> frozenset[str]:
     )
 
 
-def _layer_record(row: Mapping[str, Any], activations: frozenset[str]) -> dict[str, Any]:
+def _layer_record(row: Mapping[str, object], activations: frozenset[str]) -> dict[str, object]:
     keep = ("layer", "kind", "weight_bits", "input_bits", *RESOURCES)
     return {name: _whole(row.get(name)) for name in keep} | {
         "activation_bits": _whole(row["output_bits"]) if row["layer"] in activations else None,
@@ -250,12 +250,12 @@ def _layer_record(row: Mapping[str, Any], activations: frozenset[str]) -> dict[s
     }
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: object) -> object:
     """Undo a table, which turns whole numbers into floats where a neighbour is missing."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _epoch_record(epoch: Epoch, activations: frozenset[str]) -> dict[str, Any]:
+def _epoch_record(epoch: Epoch, activations: frozenset[str]) -> dict[str, object]:
     widths = {
         f"{layer} {'weights' if 'weight_bits' in bits else 'activations'}": bits.get("weight_bits", bits["output_bits"])
         for layer, bits in epoch.widths.items()

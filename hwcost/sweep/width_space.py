@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel
 from hwcost.quant import LearnedBits, freeze_widths, thaw_widths
+from hwcost.search.samplers.grid import Candidates
 
 
 class WidthSpace:
@@ -46,7 +46,7 @@ class WidthSpace:
         if not self.space:
             raise BadOption("bits: the network has no learned width to search")
 
-    def price(self, candidates: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
+    def price(self, candidates: Candidates) -> dict[str, NDArray[np.float64]]:
         """Resource -> its amount for each candidate, as `GreyBoxSampler` asks for it; equal to `hardware_cost`."""
         return self._prices.price(np.stack([candidates[name] for name in self._prices.names], axis=1))
 

@@ -12,7 +12,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from hwcost.errors import BadOption
 
 Levels = NDArray[np.int64]
-Candidates = Mapping[str, NDArray[Any]]
+Column = NDArray[Any]
+"""Values of one parameter: integers, floats, or objects for a categorical one."""
+Candidates = Mapping[str, Column]
 """Parameter -> its value in each candidate, (candidates,); integers, floats, or objects for a categorical one."""
 
 MOST_LEVELS = 65
@@ -53,7 +55,7 @@ class Grid:
         height: NDArray[np.float64] = places[:, self.ordered].sum(1)
         return height
 
-    def values(self, levels: Levels) -> dict[str, NDArray[Any]]:
+    def values(self, levels: Levels) -> dict[str, Column]:
         """The candidates behind rows of levels."""
         return {name: values[column] for name, values, column in zip(self.names, self._values, levels.T, strict=True)}
 
@@ -64,7 +66,7 @@ class Grid:
             for name, values, level in zip(self.names, self._values, levels, strict=True)
         }
 
-    def levels(self, trials: Sequence[Mapping[str, Any]]) -> Levels:
+    def levels(self, trials: Sequence[Mapping[str, object]]) -> Levels:
         """The nearest levels of parameters, (trials, parameters)."""
         columns = [self._nearest(at, [params[name] for params in trials]) for at, name in enumerate(self.names)]
         return np.stack(columns, axis=1)
@@ -78,7 +80,7 @@ class Grid:
         return np.asarray(away.argmin(1), dtype=np.int64)
 
 
-def _values(name: str, distribution: BaseDistribution) -> NDArray[Any]:
+def _values(name: str, distribution: BaseDistribution) -> Column:
     if isinstance(distribution, CategoricalDistribution):
         choices = np.empty(len(distribution.choices), dtype=object)
         choices[:] = distribution.choices
@@ -99,7 +101,7 @@ def _values(name: str, distribution: BaseDistribution) -> NDArray[Any]:
     return values.astype(np.int64) if isinstance(distribution, IntDistribution) else values.astype(np.float64)
 
 
-def _places(values: NDArray[Any], distribution: BaseDistribution) -> NDArray[np.float64]:
+def _places(values: Column, distribution: BaseDistribution) -> NDArray[np.float64]:
     if isinstance(distribution, CategoricalDistribution):
         return np.arange(len(values)) / max(1, len(distribution.choices) - 1)
     assert isinstance(distribution, IntDistribution | FloatDistribution)

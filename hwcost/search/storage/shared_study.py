@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -61,7 +60,7 @@ class SharedStudy(Study):
         self._alive: set[int] = set()
         self._token = uuid.uuid4().hex
         self._beats = 0
-        self._seen: tuple[Any, float] = (None, time.monotonic())
+        self._seen: tuple[object, float] = (None, time.monotonic())
         super().__init__(lambda: study, spec)
 
     def run(
@@ -187,7 +186,7 @@ class SharedStudy(Study):
         lacking = goal - settled - len(unfinished)
         for _ in range(lacking):
             plan = self._retry(trials) or self._fresh(trials)
-            self._study.enqueue_trial(plan.fixed, user_attrs=plan._asdict())
+            self._study.enqueue_trial(dict(plan.fixed), user_attrs=plan._asdict())
             trials = self._trials()
         waiting = [trial for trial in unfinished if trial.state == TrialState.WAITING]
         for trial in waiting[::-1][: max(0, -lacking)]:
@@ -275,7 +274,7 @@ class SharedStudy(Study):
         finally:
             self._alive.discard(trial.number)
 
-    def _kept(self, number: int) -> dict[str, Any]:
+    def _kept(self, number: int) -> dict[str, str]:
         return {"weights": self._weights.keep(self._files(number), self._study)}
 
     def _died(self, trial: Trial) -> None:
