@@ -45,6 +45,7 @@ def test_parts_add_up_to_the_price(options: dict[str, str]) -> None:
         assert sum(part.estimate.get(name, 0.0) for part in found) == pytest.approx(float(bill[name].detach().sum()))
 
 
+@pytest.mark.slow
 def test_every_unit_can_be_built() -> None:
     units = {unit for part in parts(place(PIPELINE.layers()), model()) for _, unit in part.terms or ()}
     assert {unit.kind for unit in units} == {

@@ -43,6 +43,7 @@ def test_bipolar_and_ternary_operands(weight: str, inputs: str, structure: str) 
     assert prove(Unit(kind="matvec", weight=weight, input=inputs, output=output, pe=2, simd=4, structure=structure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", sorted(set(GROUPS) - {"matvec", "dsp", "block_ram", "deep_ram", "ultra_ram"}))
 @pytest.mark.parametrize("draw", range(4))
 def test_units_of_the_corpus(group: str, draw: int) -> None:
