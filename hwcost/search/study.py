@@ -23,7 +23,7 @@ from hwcost.search.trial_plan import RETRIES, Plan, interrupted, plan_of
 
 
 def check_count(trials: int) -> None:
-    """Refuse what is no number of trials."""
+    """Refuse anything but a whole number of trials, at least 1."""
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
 
@@ -131,7 +131,7 @@ class Study:
         return number
 
     def enqueue(self, params: Params, polish: int) -> None:
-        """Have a trial of these parameters, which a finished one has, come next and train on from there."""
+        """Queue a trial with the parameters of a finished one, to train further from its weights."""
         plan = Plan(_next_place(self._trials()), 0, dict(params), polish)
         self._study.enqueue_trial(dict(plan.fixed), user_attrs=plan._asdict())
 
@@ -144,7 +144,7 @@ class Study:
         return {}
 
     def fetch(self, number: int | None) -> None:
-        """Have the weights of a trial in the study's folder: where one machine trains, they are there."""
+        """Bring the weights of a trial into the study's folder; where one machine trains, they are there already."""
 
     def frame(self) -> pd.DataFrame:
         """The study as a table: see `hwcost.search.table`."""

@@ -44,7 +44,7 @@ def survivors(front: list[Row], experiment: Experiment, rung: int) -> list[Row]:
 
 
 def _alone(points: Floats, directions: Sequence[str]) -> list[float]:
-    """Hypervolume that each point of a front covers alone; infinite where it is the worst there is in something."""
+    """Exclusive hypervolume of each point of a front; infinite for the worst point in any objective."""
     differing = [at for at, column in enumerate(points.T) if np.ptp(column) > 0]
     points, ways = points[:, differing], [directions[at] for at in differing]
     worst = np.array(
@@ -60,7 +60,7 @@ def _alone(points: Floats, directions: Sequence[str]) -> list[float]:
 
 
 def measure_on_test(experiment: Experiment, data: Data, study: Study) -> None:
-    """Test accuracy of the trials on the front, chosen by validation; of no other trial, and of each once."""
+    """Measure the test accuracy of the trials on the front, which validation chose: of each once, of no other trial."""
     tested = recorded(experiment.settings.out / TESTED)
     for row in standing(study, experiment).front:
         number = int(row["number"])
@@ -81,7 +81,7 @@ def repeat_front(
     failures: tuple[type[HwcostError], ...],
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> None:
-    """Train every trial of the front again with other seeds, and test it: how much of its place on the front is luck.
+    """Train every trial of the front again with other seeds, and test it, to measure the spread between seeds.
 
     A repetition is what the trial was, with another order of the samples and, from the start, other first weights; what
     joined from a ramp is fine-tuned from its own weights where trials start warm, and else trained from the start. Each
@@ -120,7 +120,7 @@ def refit_front(
     failures: tuple[type[HwcostError], ...],
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> None:
-    """Train every trial of the front on with all that is not test data, keep both sets of weights, test it.
+    """Train every trial of the front on with all that is not test data, keep both sets of weights, and test it.
 
     Each is written at once, and made again only for another number of epochs.
 

@@ -57,7 +57,7 @@ class Workers:
         self.stop()
 
     def start(self, suggestion: Suggestion) -> None:
-        """Give a trial to a process that has none; it is made if need be."""
+        """Give a trial to an idle process, or to a new one."""
         with _deaf_to_ctrl_c():
             worker = self._idle.pop() if self._idle else _Worker(self._find, self._settings)
             self._busy[suggestion.number] = worker
@@ -88,7 +88,7 @@ class Workers:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Ctrl-C waits until all is in order; a process begun in here never hears it, and heeds SIGTERM from `_work` on.
+    """Defer Ctrl-C until the block ends; a process started in it ignores Ctrl-C, and obeys SIGTERM from `_work` on.
 
     The mask is for the new process. This one may have other threads, which hear what the mask keeps from the main one.
     """
@@ -110,7 +110,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 def _go(number: int, frame: FrameType | None) -> None:
-    """Leave as a program does that ends: what Python's libraries have borrowed from the system is given back.
+    """Exit normally, so that Python's libraries release what they hold of the system.
 
     A second signal is ignored: another exit would interrupt the cleaning up.
     """
@@ -153,7 +153,7 @@ class _Worker:
 
 
 class _UntilOrphaned(Listener):
-    """Ends the process when the one that holds the study is gone: nobody would take the outcome."""
+    """Ends the process when the one that holds the study is gone, since nobody would take the outcome."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
@@ -190,7 +190,7 @@ def _work(connection: Connection, find: Find, settings: Settings, parent: int) -
 
 
 def _tell(connection: Connection, result: Outcome | Exception, *, waits: bool = False) -> None:
-    """Send it; an error that does not travel goes as its text."""
+    """Send a result; an error that cannot be pickled is sent as its text."""
     if waits:
         connection.recv()
     try:

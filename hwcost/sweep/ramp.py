@@ -107,7 +107,7 @@ def ramp(
     archive: dict[int, _Passed] = {}
 
     def offer(epoch: Epoch) -> None:
-        """Keep the weights of what is not beaten, and drop those of what is now."""
+        """Keep the weights of the unbeaten epochs, and drop the others."""
         epochs.append(epoch)
         archive[epoch.epoch] = _passed(trial, prices)
         kept = (
@@ -168,7 +168,7 @@ def stored(
 def again(
     experiment: Experiment, data: Data, prices: Prices, epoch: int, on_epoch: Callable[[Epoch], None] | None = None
 ) -> Point:
-    """The point of an epoch once more.
+    """Train the point of an epoch again.
 
     Raises:
         BadStudy: the ramp is shorter than that. Else as `ramp`.
@@ -204,7 +204,7 @@ def _passed(trial: Design, prices: Prices) -> _Passed:
 
 
 def _point(experiment: Experiment, data: Data, epochs: list[Epoch], passed: _Passed, since: float) -> Point:
-    """Built as any other trial of these widths, so that it can be tested, verified and gone on from like one."""
+    """Build the point like any other trial of these widths, so that it can be tested, verified and trained further."""
     trial = design(experiment, passed.params, data, experiment.settings.seed)
     with torch.no_grad():
         put_weights(trial.net, passed.state)

@@ -121,7 +121,7 @@ def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwarg
 
 
 def _told(error: BaseException) -> str:
-    """The error, with the innermost line that is the user's own."""
+    """Text of an error with the innermost line of the user's own code."""
     libraries = (Path(torch.__file__).parent, Path(__file__).parents[1], Path(importlib.__file__).parent)
     lines = [
         f" ({frame.filename}:{frame.lineno})"
@@ -172,7 +172,7 @@ def _by_name(name: str) -> ModuleType:
 
 
 def _find_beside(folder: Path) -> None:
-    """Modules in the folder can be imported."""
+    """Make the modules of a folder importable."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

@@ -28,7 +28,7 @@ def join(
     artifacts: str | None = None,
     listener: Listener | None = None,
 ) -> RunEnd:
-    """Train planned trials of a shared study until its sweep has all it wanted, or is gone.
+    """Train planned trials of a shared study until its sweep has as many as it wanted, or has ended.
 
     Args:
         url: of the database. name: of the study.

@@ -33,7 +33,7 @@ class Split:
         return len(self.x)
 
     def to(self, device: torch.device) -> Split:
-        """The same split there."""
+        """Copy the split to a device."""
         return Split(self.x.to(device), self.y.to(device))
 
     def steps(self, batch: int) -> int:
@@ -84,6 +84,6 @@ class Data:
         return replace(self, train=Split(x, torch.cat([self.train.y, self.validation.y[known]])))
 
     def to(self, device: torch.device) -> Data:
-        """The same data there."""
+        """Copy the data to a device."""
         splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
         return replace(self, **splits)

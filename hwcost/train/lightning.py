@@ -55,7 +55,7 @@ class HardwareBudget(Callback):
         self.settled = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Land and freeze, when the settling epochs begin."""
+        """Repair and freeze the widths when the settling epochs begin."""
         if self.settled or not self.settle:
             return
         if trainer.max_epochs is None or trainer.max_epochs < 1:

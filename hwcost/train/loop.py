@@ -111,7 +111,7 @@ class Epoch:
 
 
 def evaluate(net: nn.Module, split: Split, *, batch: int = 1024, task: Task = CLASSIFICATION) -> float:
-    """Score of `net` on a split, 0 to 1, its accuracy unless another task is given; in eval mode, put back after."""
+    """Score of a network on a split, 0 to 1, in eval mode; the modes of its modules are restored."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
     try:

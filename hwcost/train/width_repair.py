@@ -1,4 +1,4 @@
-"""The last step into a budget: widths are whole, so what training drove close to a limit is moved the rest by hand."""
+"""Repair of trained widths: training ends close to a limit, and whole bits are moved until it is kept."""
 
 from __future__ import annotations
 

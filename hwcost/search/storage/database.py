@@ -96,7 +96,7 @@ def _make_room(storage: RDBStorage) -> None:
 
 @contextmanager
 def told_in_one_line(url: str) -> Iterator[None]:
-    """A database that goes away in the middle is the user's to mend, like a full disk."""
+    """Report a database that is lost in the middle of a run in one line, like a full disk."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:

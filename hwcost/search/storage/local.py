@@ -57,7 +57,7 @@ def open_study(folder: Path | str, spec: StudySpec) -> Iterator[Study]:
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """A lock of the kernel: kill -9 releases it.
+    """Hold the lock of a folder; it is a lock of the kernel, which kill -9 releases.
 
     Raises:
         BadStudy: another process has it, or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""Processes meet at a study in a database: one founds and leads it, any may join; all must mean the same."""
+"""Studies in a database: one process founds and leads a study, any other may join; all must mean the same study."""
 
 from __future__ import annotations
 

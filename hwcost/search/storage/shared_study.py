@@ -110,7 +110,7 @@ class SharedStudy(Study):
         on_trial: Callable[[int], None] | None = None,
         failures: tuple[type[HwcostError], ...] = (DivergedTraining,),
     ) -> RunEnd:
-        """Train what is planned, until the leader has all it wanted, or is gone; as `Study.run`."""
+        """Train what is planned, until the leader has as many trials as it wanted, or is gone; as `Study.run`."""
         done = 0
         try:
             with Heart(self._beat, self._heartbeat_s):
@@ -140,7 +140,7 @@ class SharedStudy(Study):
         self._weights.fetch(known["weights"], path)
 
     def check_not_led(self) -> None:
-        """Refuse a second leader: wait whether the one that has not said good-bye still gives signs of life."""
+        """Refuse a second leader: wait to see whether a leader that has not signed off still gives signs of life."""
         known = self._study.user_attrs
         if not known.get("open"):
             return
@@ -264,7 +264,7 @@ class SharedStudy(Study):
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]
     ) -> None:
-        """Weights first: a finished trial has them, whoever asks."""
+        """Store the weights first, so that a finished trial always has them."""
         try:
             if isinstance(result, Outcome) and self._files(trial.number).exists():
                 trial.set_user_attr("weights", self._weights.keep(self._files(trial.number), trial))
