@@ -347,7 +347,8 @@ class Builder:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         torch.manual_seed(plan.seed)
-        pixel = None if plan.input_bits is None else self._pixel(plan.input_bits)
+        # no layer of the network owns it, so it is made double here
+        pixel = None if plan.input_bits is None else self._pixel(plan.input_bits).double()
         self.streams = [Stream(self.data(8).float(), pixel)]
         self.quantizers: dict[int, Any] = {}
 

@@ -111,12 +111,7 @@ PENDING_PARAMETERS: set[str] = {}
 
 PENDING_NAMES: set[tuple[str, str]] = set()
 
-PENDING_READMES: set[str] = {
-    "export",
-    "graph",
-    "importers",
-    "integer",
-}
+PENDING_READMES: set[str] = set()
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

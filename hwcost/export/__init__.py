@@ -1,4 +1,4 @@
-"""Ways out: files that other tools read."""
+"""Export to files that other tools read: QONNX, ONNX, FINN folding, Verilog."""
 
 from hwcost.export.finn import finn_folding
 

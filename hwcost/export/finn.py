@@ -1,4 +1,4 @@
-"""FINN's folding configuration: our PE, SIMD and memory styles under the names that FINN gives its nodes."""
+"""FINN's folding configuration: PE, SIMD and memory styles under the names that FINN gives its nodes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Entry = tuple[str, dict[str, Any]]
 
 
 def finn_folding(pipeline: HasLayers, model: Dataflow) -> dict[str, dict[str, Any]]:
-    """The folding of a pipeline as FINN's configuration file has it.
+    """Convert the folding of a pipeline to the contents of FINN's configuration file.
 
     Nodes are numbered per operation in stream order, as FINN's GiveUniqueNodeNames does; where streams run in parallel
     FINN's order may differ. A unit on DSPs that FINN's RTL can build is an MVAU_rtl, any other an MVAU_hls. Activations
     are nodes of their own, as FINN has them with standalone_thresholds=True; else it merges them into the units, and a
     Thresholding that is left over, such as the input's, would get another's PE. The names equal those of FINN's own
-    files of MobileNetV1, CNV and TFC (tests/export/test_finn_folding.py).
+    files of MobileNetV1, CNV and TFC (tests/export/test_finn.py).
 
     Args:
         pipeline: from `trace`; read with its live widths.

@@ -19,7 +19,7 @@ Stage = Callable[[Circuit, list[Number]], list[Number]]
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """The numbers between two layers, in the order of a flattened sample, so many clock cycles behind the input."""
+    """Numbers between two layers, in the order of a flattened sample, and their delay in clock cycles."""
 
     numbers: list[Number]
     cycles: int
@@ -41,13 +41,13 @@ class Port:
 
     @property
     def bits(self) -> int:
-        """Of one integer."""
+        """Width of one integer."""
         return int(shape_of(self.wire).width)
 
 
 @dataclass(eq=False)
 class Netlist:
-    """A network under construction, layer by layer.
+    """Network under construction, layer by layer.
 
     Attributes:
         structure: of thresholds, "search" or "parallel".
@@ -64,7 +64,7 @@ class Netlist:
     names: set[str] = field(default_factory=set)
 
     def enter(self, count: int, wire: Range, meaning: Meaning) -> Stream:
-        """The input.
+        """Add the input port.
 
         Raises:
             UnknownOperation: there is one already.
@@ -77,7 +77,7 @@ class Netlist:
         return Stream([entering(bits, port.wire) for bits in slices], 0)
 
     def stage(self, name: str, function: Stage, stream: Stream) -> Stream:
-        """Logic with a register behind it, as a module of its own."""
+        """Add logic and the register behind it, as a module of its own."""
         name, circuit = self._name(name), Circuit()
         numbers = []
         for place, number in enumerate(function(circuit, stream.numbers)):
@@ -90,13 +90,13 @@ class Netlist:
         return Stream(numbers, stream.cycles + 1)
 
     def delayed(self, name: str, stream: Stream, cycles: int) -> Stream:
-        """The stream as late as another."""
+        """Delay a stream by registers until it is `cycles` behind the input."""
         while stream.cycles < cycles:
             stream = self.stage(f"{name}_delay", lambda circuit, x: x, stream)
         return stream
 
     def leave(self, stream: Stream) -> tuple[Stream, Signal]:
-        """The output as whole integers, side by side, sign-extended to the widest."""
+        """Add the output port: whole integers side by side, sign-extended to the widest."""
         if any(not (number.plain or number.known) for number in stream.numbers):
             stream = self.stage("result", lambda circuit, x: [whole(circuit, one) for one in x], stream)
         numbers = [one if one.plain else constant(one.bounds()[0]) for one in stream.numbers]
@@ -111,7 +111,7 @@ class Netlist:
         return Stream(numbers, stream.cycles), y
 
     def _name(self, name: str) -> str:
-        """An identifier, new in this module."""
+        """Make an identifier that is new in this module."""
         plain = re.sub(r"\W", "_", name)
         plain = plain if plain[:1].isalpha() else f"layer_{plain}"
         found, count = plain, 1

@@ -14,12 +14,12 @@ from torch import Tensor
 QONNX = "qonnx.custom_op.general"
 """Domain of Quant, BipolarQuant and Trunc."""
 OPSET = 13
-"""Of the standard nodes: the one that QONNX' own tools convert to."""
+"""Version of the standard nodes: the one to which QONNX' own tools convert."""
 
 
 @dataclass(eq=False)
 class Graph:
-    """Nodes in order. Tensors are named by what writes them.
+    """Nodes in order; each tensor has the name of the node that writes it.
 
     Attributes:
         nodes, constants: so far.
@@ -33,12 +33,12 @@ class Graph:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
-        """A name that nothing else has."""
+        """Make a name that no other tensor has."""
         self.names[wanted] = count = self.names.get(wanted, 0) + 1
         return wanted if count == 1 else f"{wanted}_{count}"
 
     def constant(self, value: Tensor | float | list[int], name: str) -> str:
-        """An initializer: float32, or int64 of a list of whole numbers."""
+        """Add an initializer: float32, or int64 from a list of whole numbers."""
         array = np.asarray(value if not isinstance(value, Tensor) else value.detach().cpu().double().numpy())
         array = array.astype(np.int64 if isinstance(value, list) else np.float32)
         name = self.name(name)
@@ -46,13 +46,13 @@ class Graph:
         return name
 
     def add(self, op: str, *inputs: str, layer: str, domain: str = "", **attributes: Any) -> str:
-        """A node with one output, whose name is returned."""
+        """Add a node with one output; return the name of that output."""
         output = self.name(f"{layer}.{op}")
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes))
         return output
 
     def quant(self, x: str, *, layer: str, step: Tensor, low: float, high: float, bits: int) -> str:
-        """A Quant node: whole multiples of the step, low..high of them.
+        """Add a Quant node, which rounds to multiples of the step and clips them to low..high.
 
         Args:
             x: what is quantized.
@@ -77,15 +77,15 @@ class Graph:
         )
 
     def domains(self) -> list[onnx.OperatorSetIdProto]:
-        """What else the model is written in."""
+        """List the domains that the model uses besides the standard nodes."""
         return [helper.make_opsetid(QONNX, 1)]
 
     def bipolar(self, x: str, *, layer: str, step: Tensor) -> str:
-        """A BipolarQuant node: -step below 0, +step from 0 on."""
+        """Add a BipolarQuant node: -step below 0, +step from 0 on."""
         return self.add("BipolarQuant", x, self.constant(step, f"{layer}.scale"), layer=layer, domain=QONNX)
 
     def trunc(self, x: str, *, layer: str, step: Tensor, bits: int, shift: int) -> str:
-        """A Trunc node: whole multiples of the step, shifted right and rounded down.
+        """Add a Trunc node, which shifts multiples of the step right and rounds down.
 
         Args:
             x: what is shifted.
@@ -104,7 +104,7 @@ class Graph:
         return self.add("Trunc", x, *constants, layer=layer, domain=QONNX, rounding_mode="FLOOR")
 
     def model(self, inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
-        """The checked model; shapes without the batch, which is "N"."""
+        """Finish the model and check it; shapes are without the batch, which is 1."""
         made = helper.make_graph(
             self.nodes,
             "hwcost",
@@ -126,14 +126,14 @@ BYTE = 8
 
 
 class Plain(Graph):
-    """The same in standard nodes: QuantizeLinear, Clip and DequantizeLinear up to 8 bits, float arithmetic above."""
+    """Graph of standard nodes: QuantizeLinear, Clip and DequantizeLinear up to 8 bits, float arithmetic above."""
 
     def domains(self) -> list[onnx.OperatorSetIdProto]:
-        """Nothing but standard nodes."""
+        """Return no domain: all nodes are standard."""
         return []
 
     def quant(self, x: str, *, layer: str, step: Tensor, low: float, high: float, bits: int) -> str:
-        """Quantized, clipped, and a float again."""
+        """Quantize, clip, and convert back to float."""
         if bits > BYTE:
             scale = self.constant(step, f"{layer}.scale")
             whole = self.add("Round", self.add("Div", x, scale, layer=layer), layer=layer)
@@ -151,13 +151,13 @@ class Plain(Graph):
         return self.add("DequantizeLinear", clipped, scale, zero, layer=layer, **along_axis)
 
     def bipolar(self, x: str, *, layer: str, step: Tensor) -> str:
-        """One of two values."""
+        """Select one of two values."""
         below = self.add("Less", x, self.constant(0.0, f"{layer}.zero"), layer=layer)
         two = (self.constant(-step, f"{layer}.minus"), self.constant(step, f"{layer}.plus"))
         return self.add("Where", below, *two, layer=layer)
 
     def trunc(self, x: str, *, layer: str, step: Tensor, bits: int, shift: int) -> str:
-        """Divided and rounded down."""
+        """Divide and round down."""
         scale, unit = self.constant(step, f"{layer}.scale"), self.constant(2.0**shift, f"{layer}.unit")
         whole = self.add("Round", self.add("Div", x, scale, layer=layer), layer=layer)
         kept = self.add("Floor", self.add("Div", whole, unit, layer=layer), layer=layer)
@@ -174,10 +174,10 @@ def _port(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
 
 
 def along(value: Tensor, rank: int) -> Tensor:
-    """One number per channel, (channels,) or (), so that it broadcasts to (batch, channels, ...)."""
+    """Reshape one number per channel, (channels,) or (), so that it broadcasts to (batch, channels, ...)."""
     return value if value.ndim == 0 else value.reshape(1, -1, *[1] * (rank - 2))
 
 
 def zeros(*shape: int) -> Tensor:
-    """For what depends on the shape of data alone."""
+    """Make a tensor for functions that depend on the shape of their data alone."""
     return torch.zeros(1, *shape)

@@ -105,7 +105,7 @@ def _relu(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 
 
 def _hadamard(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
-    """The score of each class from a direction; the norm is that of the one sample in the batch."""
+    """Write the score of each class; the norm is that of the one sample in the batch."""
     graph, name = place.graph, place.layer
     layer: Any = call.module
     norm = graph.add("ReduceL2", streams[0].tensor, layer=name, axes=[1], keepdims=1)

@@ -1,4 +1,4 @@
-"""Where a layer's nodes go in a graph, and how a tensor there is brought onto a grid."""
+"""Tensors of an ONNX graph with their meaning, and nodes that bring them onto a grid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hwcost.quant import StatScale, TernaryQuantizer
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Stream:
-    """A tensor of the graph.
+    """Tensor of the graph.
 
     Attributes:
         tensor: its name.
@@ -34,7 +34,7 @@ class Stream:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Place:
-    """Where a layer's nodes go.
+    """Position of a layer in a graph.
 
     Attributes:
         graph: is written to.
@@ -52,7 +52,7 @@ Writer = Callable[[Call, Place, tuple[Stream, ...]], str]
 
 
 def step_of(layer: Any, stream: Stream) -> Tensor:
-    """Value of one integer of what enters a layer, ()."""
+    """Find the value of one integer that enters a layer, ()."""
     if stream.meaning is not None:
         return stream.meaning.plain_step()
     source = layer.source
@@ -66,7 +66,7 @@ def step_of(layer: Any, stream: Stream) -> Tensor:
 
 
 def on_grid(graph: Graph, x: str, layer: str, step: Tensor, wire: Range) -> str:
-    """Quant or BipolarQuant of a wire."""
+    """Write the Quant or BipolarQuant node of a wire."""
     wide = widest(wire)
     if wide.bipolar:
         return graph.bipolar(x, layer=layer, step=step)
@@ -76,7 +76,7 @@ def on_grid(graph: Graph, x: str, layer: str, step: Tensor, wire: Range) -> str:
 
 
 def quantized(quantizer: Any, stream: Stream, tensor: str, place: Place) -> str:
-    """An activation brought onto the grid of a quantizer."""
+    """Write the node that brings an activation onto the grid of a quantizer."""
     if isinstance(getattr(quantizer, "scale", None), StatScale):
         raise UnknownOperation("its scale is a statistic of the data; use a RunningScale or LearnedScale")
     if isinstance(quantizer, TernaryQuantizer) and quantizer.threshold != 0.5:

@@ -69,7 +69,7 @@ def _convolved(layer: Any, place: Place, stream: Stream, x: str, weight: str) ->
 
 
 def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Callable[[Signal], Range]) -> str:
-    """Plus the bias: a float, or whole steps of the sum, whose range `products` tells from what enters it."""
+    """Add the bias: floats, or multiples of the step of the sum, whose range `products` gives."""
     if layer.bias is None:
         return sums
     rank = len(place.output.shape) + 1

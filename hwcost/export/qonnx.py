@@ -1,4 +1,4 @@
-"""A traced network as QONNX: float nodes, and Quant, BipolarQuant and Trunc where hwcost quantizes.
+"""Traced networks as QONNX: float nodes, and Quant, BipolarQuant and Trunc where hwcost quantizes.
 
 Source of the nodes' meaning: arXiv:2206.07527 and the documentation of the `qonnx` package.
 """
@@ -20,10 +20,10 @@ from hwcost.integer.meaning import Meaning
 
 
 def qonnx(pipeline: Pipeline, *, input_step: float | None = None) -> onnx.ModelProto:
-    """A traced network in evaluation as a QONNX model.
+    """Write a traced network in evaluation as a QONNX model.
 
     Args:
-        pipeline: from `trace`; widths and weights are those of now.
+        pipeline: from `trace`; its current widths and weights are written.
         input_step: value of one integer that enters, e.g. 1 / 256; needed where the pipeline has an input range.
 
     Returns:
@@ -38,7 +38,7 @@ def qonnx(pipeline: Pipeline, *, input_step: float | None = None) -> onnx.ModelP
 
 
 def plain_onnx(pipeline: Pipeline, *, input_step: float | None = None) -> onnx.ModelProto:
-    """The same network in standard ONNX nodes: QuantizeLinear, Clip and DequantizeLinear (QCDQ) where it quantizes.
+    """Write the network in standard ONNX nodes: QuantizeLinear, Clip and DequantizeLinear (QCDQ) where it quantizes.
 
     Args, returns and errors are those of `qonnx`. Codes of more than 8 bits are rounded and clipped as floats.
     """
@@ -78,7 +78,7 @@ def _written(graph: Graph, pipeline: Pipeline, input_step: float | None) -> onnx
 def _meanings(
     pipeline: Pipeline, input_step: float | None
 ) -> tuple[tuple[Meaning | None, ...], tuple[Meaning | None, ...]]:
-    """What the integers of inputs and steps stand for; None where that is unknown, and few layers need to know."""
+    """Find the meaning of the integers of inputs and steps; None where it is unknown, which few layers mind."""
     known = [signal.range.known for signal in pipeline.inputs]
     if any(known) and not (input_step is not None and input_step > 0):
         raise BadOption(f"input_step={input_step!r}: give the value of one integer that enters")

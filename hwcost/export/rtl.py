@@ -1,4 +1,4 @@
-"""A network on integers -> RTL: every weight and threshold is a constant, and one result leaves per clock."""
+"""RTL of a network on integers: every weight and threshold is a constant, and one result leaves per clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REMEDY = "build it of dense layers, or export it to FINN or hls4ml (--to finn, -
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Design:
-    """A network as RTL.
+    """Network as RTL.
 
     Attributes:
         rtlil: in Yosys' own language.
@@ -43,7 +43,7 @@ class Design:
 
 
 def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresholds: str) -> Design:
-    """The RTL of a traced network, see `hwcost.export.verilog.verilog`."""
+    """Build the RTL of a traced network; see `hwcost.export.verilog.verilog`."""
     _refuse(pipeline)
     network = IntegerNetwork.of(pipeline, input_step=input_step)
     if len(network.inputs) != 1 or len(network.outputs) != 1:
@@ -75,7 +75,7 @@ def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresho
 
 
 def _left(network: IntegerNetwork) -> Meaning:
-    """What the integers that leave the network stand for."""
+    """Find the meaning of the integers that leave the network."""
     place = network.outputs[0] - len(network.inputs)
     if place < 0:
         raise UnknownOperation("the input leaves as it is; there is nothing to build")
@@ -91,7 +91,7 @@ def _left(network: IntegerNetwork) -> Meaning:
 
 
 def _refuse(pipeline: Pipeline) -> None:
-    """All layers that cannot be built, at once."""
+    """Refuse all layers that cannot be built, at once."""
     check_weights(pipeline)
     faults = []
     for step, layer in zip(pipeline.steps, pipeline.layers(), strict=True):
@@ -115,7 +115,7 @@ def _fault(step: Step, layer: Layer) -> str | None:
 
 
 def _finished(netlist: Netlist, x: Signal, y: Signal, cycles: int, name: str) -> str:
-    """The bit that travels beside the data, and the ports."""
+    """Add the ports, and the valid bit that accompanies the data."""
     entered, left = Signal(name="in_valid"), Signal(name="out_valid")
     if cycles:
         valid = Signal(cycles, name="valid")
@@ -129,7 +129,7 @@ def _finished(netlist: Netlist, x: Signal, y: Signal, cycles: int, name: str) ->
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """What one layer adds to a netlist; an element of a stream has the channel place // positions."""
+    """Contribution of one layer to a netlist; an element of a stream has the channel place // positions."""
 
     netlist: Netlist
     name: str
@@ -137,7 +137,7 @@ class _Layer:
     positions: int
 
     def run(self, operation: Operation, streams: list[Stream]) -> Stream:
-        """The stream behind the operation."""
+        """Build the operation; return the stream behind it."""
         if isinstance(operation, Chain):
             for part in operation.parts:
                 streams = [self.run(part, streams)]
@@ -223,7 +223,7 @@ def _each(number: Tensor, stream: Stream, positions: int) -> list[int]:
 
 
 def _scaled(number: Number, factor: int, addend: int) -> Number:
-    """Nothing is built: whoever reads it multiplies."""
+    """Scale without hardware: the reader of the number multiplies."""
     if factor == 0 or number.known:
         return constant(factor * number.bounds()[0] + addend)
     return replace(number, gain=number.gain * factor, offset=number.offset * factor + addend)

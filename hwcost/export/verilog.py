@@ -1,4 +1,4 @@
-"""Verilog of a fully unrolled network, of the blocks that `hwcost.models.Unrolled` prices; needs hwcost[synth]."""
+"""Verilog of a fully unrolled network, made of the blocks that `hwcost.models.Unrolled` prices; needs hwcost[synth]."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PASSES = "read_rtlil top.il; hierarchy -check -top {name}; proc; opt_expr; opt_c
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Verilog:
-    """A network as a file.
+    """Verilog file of a network.
 
     Attributes:
         text: the Verilog, with its ports and its latency in a comment at the top.
@@ -40,13 +40,13 @@ def verilog(
     synthesizer: Yosys | None = None,
     limit_s: float = 600.0,
 ) -> Verilog:
-    """A network of dense layers as Verilog, bit for bit `hwcost.integer.IntegerNetwork`.
+    """Write a network of dense layers as Verilog, bit for bit equal to `hwcost.integer.IntegerNetwork`.
 
     Every weight and threshold is a constant, one result leaves per clock. Behind each product and each activation
     stands a register; within a product there is none.
 
     Args:
-        pipeline: from `trace`; weights, thresholds and widths are those of now.
+        pipeline: from `trace`; its current weights, thresholds and widths are written.
         input_step: value of one integer that enters; needed where the pipeline has an input range.
         name: of the module.
         thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
@@ -91,7 +91,7 @@ def _port(port: Port, name: str) -> dict[str, Any]:
 
 
 def _figures(number: Tensor) -> float | list[float]:
-    """One figure for all channels, or one each."""
+    """Convert to one number for all channels, or one for each."""
     found: float | list[float] = number.tolist()
     return found
 

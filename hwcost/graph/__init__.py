@@ -1,1 +1,1 @@
-"""What a network is to hardware: integer ranges, blocks, and the rules by which `trace` finds them."""
+"""Networks as hardware sees them: integer ranges, blocks, and the rules by which `trace` finds them."""

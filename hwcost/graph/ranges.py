@@ -30,7 +30,7 @@ class Range:
     bits: Tensor
 
     def __getstate__(self) -> dict[str, Tensor]:
-        """What is pickled and deep-copied: the numbers without their gradient, which PyTorch refuses to copy."""
+        """State for pickle and deepcopy: the numbers without their gradient, which PyTorch refuses to copy."""
         return {name: number.detach() for name, number in vars(self).items()}
 
     def __copy__(self) -> Range:

@@ -47,7 +47,7 @@ PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
 
 
 def remedy(call: Call) -> str:
-    """What to do about a call that has no rule, as the second half of a sentence."""
+    """Advise on a call that has no rule, in the second half of a sentence."""
     key: RuleKey | None = type(call.module) if call.module is not None else call.target
     if key is not None and key in ADVICE:
         return f"{ADVICE[key]}, or {RULE}"

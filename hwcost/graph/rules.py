@@ -60,7 +60,7 @@ class Call:
 
 
 def entry(table: Mapping[RuleKey, Entry], call: Call) -> Entry | None:
-    """The entry for a call: that of its function, or of the class of its module.
+    """Find the entry for a call: that of its function, or of the class of its module.
 
     The entry of a class also serves its subclasses, but none that replaces a method of that class: it computes
     something else.
@@ -139,13 +139,13 @@ class Rule(Protocol):
 
 
 def wire(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Nothing is built: the stream passes unchanged (dropout in eval mode, identity, contiguous)."""
+    """Describe a wire: the stream passes unchanged (dropout in eval mode, identity, contiguous)."""
     (signal,) = signals
     return LayerSpec(output=replace(signal, shape=shape))
 
 
 def reshape(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Flattening (or no change): a wire; the next layer's weights are stored in stream order."""
+    """Describe flattening (or no change): a wire; the next layer's weights are stored in stream order."""
     (signal,) = signals
     if shape not in {signal.shape, (prod(signal.shape),)}:
         raise UnknownOperation(
@@ -157,7 +157,7 @@ def reshape(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpe
 
 
 def norm(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Batch norm in evaluation: an affine map per channel, which the thresholds of the next activation absorb."""
+    """Describe batch norm in evaluation: an affine map per channel, absorbed by the next thresholds."""
     (signal,) = signals
     module: Any = call.module
     if module.running_mean is None or module.running_var is None:
@@ -170,7 +170,7 @@ def norm(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
 
 
 def relu(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Float ReLU: a monotone map, which the thresholds of the next activation absorb."""
+    """Describe a float ReLU: a monotone map, absorbed by the next thresholds."""
     (signal,) = signals
     return LayerSpec(output=replace(signal, shape=shape, affine="ReLU", form=Form.MONOTONE))
 
@@ -180,7 +180,7 @@ def _per_dimension(value: int | tuple[int, ...], dimensions: int) -> tuple[int, 
 
 
 def max_pool_window(call: Call, signal: Signal, output: tuple[int, ...]) -> Window:
-    """The sliding window of a max pooling; rows and columns that only ceil_mode reaches count as padding behind.
+    """Make the sliding window of a max pooling; rows and columns that only ceil_mode reaches count as padding behind.
 
     Args:
         call: of the pooling.
@@ -223,7 +223,7 @@ def max_pool_window(call: Call, signal: Signal, output: tuple[int, ...]) -> Wind
 
 
 def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Max pooling: a sliding window and comparators; the range does not change."""
+    """Describe max pooling: a sliding window and comparators; the range does not change."""
     (signal,) = signals
     if call.argument(6, "return_indices", False):
         raise UnknownOperation("max pooling with return_indices=True has no hardware; drop the indices")
@@ -241,7 +241,7 @@ def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSp
 
 
 def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """The index of the largest element of a sample: label select."""
+    """Describe argmax of a sample: label select."""
     (signal,) = signals
     if shape != () or len(signal.shape) != 1 or call.argument(2, "keepdim", False):
         raise UnknownOperation(
@@ -275,4 +275,4 @@ _TABLE: dict[RuleKey, Rule] = {
     **dict.fromkeys(ARGMAXES, argmax),
 }
 RULES: Mapping[RuleKey, Rule] = immutabledict(_TABLE)
-"""How `trace` describes foreign modules (by class), functions, and tensor methods (by name)."""
+"""Descriptions of foreign modules (by class), functions, and tensor methods (by name) for `trace`."""

@@ -1,4 +1,4 @@
-"""What a layer tells the hardware: signals on wires, blocks behind them. No layer and no formula lives here."""
+"""Descriptions of layers for hardware models: signals on wires, blocks behind them."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class Saturate(Block):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScaleBias(Block):
-    """Per-channel integer multiply and add.
+    """Integer multiply and add per channel.
 
     Attributes:
         channels, vectors: geometry of the stream.
@@ -225,7 +225,7 @@ class Concat(Block):
 
     @property
     def channels(self) -> int:
-        """Of the result."""
+        """Channels of the result."""
         return sum(self.streams)
 
 
@@ -264,7 +264,7 @@ class Link(Block):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LayerSpec:
-    """What `describe` returns: the signal that leaves a layer, and the hardware that makes it.
+    """Result of `describe`: the signal that leaves a layer, and the hardware that makes it.
 
     Attributes:
         output: the signal behind the layer.

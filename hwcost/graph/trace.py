@@ -1,4 +1,4 @@
-"""A network and an example -> a Pipeline: graph and shapes once; widths are read live at every pass."""
+"""Tracing: graph and shapes of a network are found once; its widths are read live at every pass."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def _step(
 
 
 def _refused_later(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
-    """How a call is described; one that cannot be is refused by `Pipeline.layers`, together with all others."""
+    """Find how a call is described; one that cannot be is refused by `Pipeline.layers`, together with all others."""
     try:
         return described_by(call, kind, rules)
     except UnknownOperation as fault:
@@ -232,7 +232,7 @@ def _refused_later(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Call
 
 
 def described_by(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callable[..., LayerSpec]:
-    """How a call is described: by its own module, or by a rule.
+    """Find how a call is described: by its own module, or by a rule.
 
     Raises:
         UnknownOperation: neither exists, or the module's class inherits a description of another forward.

@@ -1,1 +1,1 @@
-"""Networks of other tools: QONNX files and live Brevitas models."""
+"""Import of networks of other tools: QONNX files and live Brevitas models."""

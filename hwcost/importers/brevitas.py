@@ -1,4 +1,4 @@
-"""A live network of Brevitas as one of ours, by way of Brevitas' own QONNX export."""
+"""Import of live Brevitas networks, by way of Brevitas' own QONNX export."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _exporter() -> Any:
 
 
 def _size_pools(net: nn.Module, x: Tensor) -> None:
-    """An adaptive average is one of fixed windows, once its input is known; ONNX computes the windows at run time.
+    """Replace adaptive averages by averages of fixed windows; ONNX would compute the windows at run time.
 
     Raises:
         UnknownOperation: windows that overlap or differ, which no pool here has.

@@ -1,4 +1,4 @@
-"""A QONNX file as a network of ours: priced, run and trained like any other."""
+"""Import of QONNX files; the network is priced, executed and trained like any other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class QonnxNetwork(nn.Module):
-    """The nodes of a file in its order, as layers; floats enter and leave.
+    """Layers made of the nodes of a file, in its order; floats enter and leave.
 
     Args:
         layers: by name.

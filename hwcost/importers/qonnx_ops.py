@@ -1,4 +1,4 @@
-"""Nodes of a QONNX file -> layers of ours, one by one in the order of the file."""
+"""Readers of the nodes of a QONNX file: each becomes a layer, in the order of the file."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from hwcost.quant import (
 )
 
 BIASED = QuantLinear | QuantConv1d | QuantConv2d | QuantScaleBias
-"""Layers that take up what is added behind them."""
+"""Layers that take up a constant that is added behind them."""
 
 
 def _read(reader: Reader, node: onnx.NodeProto) -> None:
-    """One node; nothing is said of one that has a reader and stands behind another that could not be read.
+    """Read one node; skip one that has a reader but stands behind a node that could not be read.
 
     Raises:
         UnknownOperation: it has no layer here.
@@ -97,7 +97,7 @@ def _matmul(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 
 
 def _transpose(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    """Of a matrix of weights alone."""
+    """Transpose a matrix of weights, and nothing else."""
     values, quantizer = reader.weight(node.input[0])
     if values.ndim != 2:
         raise UnknownOperation("transposes what is no matrix of weights")
@@ -132,7 +132,7 @@ def _conv(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 
 
 def _elementwise(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    """Of constants, of a stream and a constant, or of two streams."""
+    """Read arithmetic on constants, on a stream and a constant, or on two streams."""
     numbers = [reader.constants.get(name) for name in node.input]
     if all(number is not None for number in numbers):
         reader.constants[node.output[0]] = ARITHMETIC[node.op_type](*numbers)
@@ -145,7 +145,7 @@ def _elementwise(reader: Reader, node: onnx.NodeProto, options: Options) -> None
 
 
 def _with_constant(reader: Reader, node: onnx.NodeProto) -> None:
-    """A bias of the layer in front, factors per channel, the area of an average in front of Trunc, or an affine map."""
+    """Read a bias of the layer in front, factors per channel, the area in front of Trunc, or an affine map."""
     first = node.input[0] in reader.constants
     constant, stream = node.input if first else reversed(node.input)
     number, layer = reader.constants[constant], reader.last(stream)
@@ -188,7 +188,7 @@ def _quantize_bias(reader: Reader, layer: BIASED, constant: str, stream: str) ->
 
 
 def _factors(reader: Reader, node: onnx.NodeProto, constant: str, stream: str) -> None:
-    """One quantized factor per channel."""
+    """Read one quantized factor per channel."""
     number = reader.constants[constant]
     rank = len(reader.shapes.get(stream, number.shape))
     if number.numel() != ([1] * (rank - number.ndim) + list(number.shape))[1]:
@@ -260,7 +260,7 @@ READERS: Mapping[str, Callable[[Reader, onnx.NodeProto, Options], None]] = Mappi
         "Trunc": trunc,
     }
 )
-"""Node -> what reads it."""
+"""Reader of each kind of node."""
 
 
 def read_graph(graph: onnx.GraphProto, name: str) -> tuple[Reader, str]:

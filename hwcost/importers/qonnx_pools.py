@@ -15,7 +15,7 @@ from hwcost.quant import QuantAvgPool2d
 
 
 def max_pool(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    """A maximum."""
+    """Read a maximum."""
     kernel = tuple(options["kernel_shape"])
     pads = list(options.get("pads", [0] * 2 * len(kernel)))
     if options.get("ceil_mode", 0) or pads[: len(kernel)] != pads[len(kernel) :] or len(kernel) > 2:
@@ -29,7 +29,7 @@ def max_pool(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 
 
 def average(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    """A mean."""
+    """Read a mean."""
     kernel, stride = list(options["kernel_shape"]), list(options.get("strides", [1, 1]))
     if len(set(kernel)) != 1 or len(set(stride)) != 1 or len(kernel) != 2 or any(options.get("pads", [0])):
         raise UnknownOperation(f"kernel {kernel}, stride {stride}; give squares without padding")
@@ -37,7 +37,7 @@ def average(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 
 
 def average_all(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    """A mean of the whole map."""
+    """Read a mean of the whole map."""
     shape = reader.shapes.get(node.input[0], ())
     if len(shape) != 4 or shape[2] != shape[3] or not shape[2]:
         raise UnknownOperation(f"averages a map of shape {shape}; give a square one, and run qonnx-cleanup for shapes")
@@ -45,7 +45,7 @@ def average_all(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 
 
 def trunc(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
-    """The average in front becomes one that truncates."""
+    """Turn the average in front into one that truncates."""
     name = reader.alias(node.input[0])
     pool = reader.last(name)
     if not isinstance(pool, QuantAvgPool2d) or pool.truncate:
@@ -67,7 +67,7 @@ def trunc(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 def _truncating(
     reader: Reader, node: onnx.NodeProto, pool: QuantAvgPool2d, source: Quantizer
 ) -> tuple[QuantAvgPool2d, int]:
-    """The average, and the bits that are cut off its sum.
+    """Make the average, and count the bits that are cut off its sum.
 
     Version 1 of Trunc keeps the step (x, scale, zero, bits before, bits after); version 2 names the new one (..., bits
     before, scale after, bits after), and the mean stands in front of it.

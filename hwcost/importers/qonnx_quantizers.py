@@ -1,4 +1,4 @@
-"""What the numbers of a QONNX file mean: quantizers, and affine maps of floats."""
+"""Quantizers and affine maps for the numbers of a QONNX file."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ Quantizer = IntQuantizer | BinaryQuantizer
 
 
 def integer(step: Tensor, bits: int, signed: bool, narrow: bool) -> Quantizer:
-    """Whole codes in steps of `step`."""
+    """Make the quantizer of whole codes in steps of `step`."""
     reach = 2 ** (bits - 1) - narrow if signed else 2**bits - 1
     return IntQuantizer(bits=bits, scale=ConstScale(threshold(step * reach)), signed=signed, narrow=narrow and signed)
 
 
 def threshold(value: Tensor) -> Tensor:
-    """() for one of a tensor; one per channel as it stands."""
+    """Reshape a single threshold to (); leave one per channel unchanged."""
     return value.reshape(()) if value.numel() == 1 else value
 
 
 def turned(quantizer: Quantizer) -> Quantizer:
-    """The quantizer of the transposed matrix."""
+    """Make the quantizer of the transposed matrix."""
     return _with(quantizer, lambda thresholds: thresholds.T.contiguous())
 
 
 def per_channel(quantizer: Quantizer) -> Quantizer:
-    """The quantizer of the numbers per channel of a tensor, as a vector."""
+    """Make the quantizer of one number per channel, as a vector."""
     return _with(quantizer, lambda thresholds: thresholds.reshape(-1))
 
 
@@ -60,7 +60,7 @@ class Affine:
     offset: float = 0.0
 
     def then(self, op: str, number: float, *, first: bool) -> Affine:
-        """With one more Add, Sub, Mul or Div by a number, which may stand first.
+        """Append an Add, Sub, Mul or Div by a number, which may stand first.
 
         Raises:
             UnknownOperation: a number divided by the stream.
@@ -76,7 +76,7 @@ class Affine:
 
 
 def rows_of(layer: object) -> int:
-    """Output channels of a product, behind which an affine map becomes a batch norm.
+    """Count the output channels of a product, behind which an affine map becomes a batch norm.
 
     Raises:
         UnknownOperation: the layer is no product.

@@ -1,4 +1,4 @@
-"""The streams of a QONNX file while its nodes are read, and the layers made of them so far."""
+"""Streams of a QONNX file while its nodes are read, and the layers made of them so far."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hwcost.errors import UnknownOperation
 from hwcost.importers.qonnx_quantizers import Affine, Quantizer, rows_of
 
 Options = Mapping[str, Any]
-"""The attributes of a node."""
+"""Attributes of a node."""
 
 
 @dataclass(eq=False)
 class Reader:
-    """Nodes so far.
+    """State after the nodes that have been read.
 
     Attributes:
         constants: tensor -> value, weights that are quantized included.
@@ -42,11 +42,11 @@ class Reader:
     ranks: dict[str, int] = field(default_factory=dict)
 
     def alias(self, tensor: str) -> str:
-        """The tensor that a name stands for."""
+        """Follow a name to the tensor that it stands for."""
         return self.same.get(tensor, tensor)
 
     def add(self, node: onnx.NodeProto, layer: nn.Module, *inputs: str) -> None:
-        """A layer in the stream."""
+        """Append a layer to the stream."""
         streams = tuple(self.settled(each) for each in inputs)
         self._call((node.name or node.output[0]), layer, streams, node.output[0])
 
@@ -61,11 +61,11 @@ class Reader:
         return self.ranks.get(self.alias(tensor), 2)
 
     def norm(self, tensor: str, channels: int, *, eps: float) -> nn.BatchNorm1d | nn.BatchNorm2d:
-        """A batch norm for a tensor."""
+        """Make a batch norm that fits the rank of a tensor."""
         return (nn.BatchNorm2d if self.rank(tensor) == 4 else nn.BatchNorm1d)(channels, eps=eps)
 
     def settled(self, tensor: str) -> str:
-        """The tensor that a name stands for; an affine map that nothing has taken up becomes a batch norm."""
+        """Follow a name to its tensor; an affine map that nothing has taken up becomes a batch norm."""
         if tensor in self.affine:
             affine = self.affine.pop(tensor)
             norm = self.norm(affine.source, rows_of(self.last(affine.source)), eps=0.0)
@@ -75,13 +75,13 @@ class Reader:
         return self.alias(tensor)
 
     def passed(self, node: onnx.NodeProto) -> None:
-        """What leaves is still on the grid of what enters."""
+        """Note that the output is still on the grid of the input."""
         made = self.quants.get(self.alias(node.input[0]))
         if made is not None:
             self.quants[node.output[0]] = made
 
     def number(self, tensor: str) -> Tensor:
-        """A constant.
+        """Look up a constant.
 
         Raises:
             UnknownOperation: it is none.
@@ -91,15 +91,15 @@ class Reader:
         return self.constants[tensor]
 
     def weight(self, tensor: str) -> tuple[Tensor, Quantizer]:
-        """A quantized constant, and its quantizer."""
+        """Look up a quantized constant and its quantizer."""
         if tensor not in self.quants:
             raise UnknownOperation(f"its weight {tensor} has no Quant node, so no width")
         return self.number(tensor), self.quants[tensor]
 
     def last(self, tensor: str) -> Any:
-        """The layer that made a tensor."""
+        """Find the layer that made a tensor; None if none did."""
         return next((self.layers[layer] for layer, _, output in self.calls if output == self.alias(tensor)), None)
 
     def entering(self, tensor: str) -> str:
-        """The first tensor that the layer reads which made this one; "" if no layer made it."""
+        """Find the first input of the layer that made a tensor; "" if none did."""
         return next((inputs[0] for _, inputs, output in self.calls if output == self.alias(tensor)), "")

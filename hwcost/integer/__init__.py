@@ -1,4 +1,4 @@
-"""A network in integers alone: int64 weights, thresholds, and the arithmetic that the hardware does."""
+"""Networks in integers alone: int64 weights, thresholds, and the arithmetic of the hardware."""
 
 from hwcost.integer.lowering import LOWERINGS as LOWERINGS
 from hwcost.integer.network import IntegerNetwork as IntegerNetwork

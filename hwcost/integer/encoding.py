@@ -21,25 +21,25 @@ from hwcost.quant import StatScale
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Stream:
-    """What enters a step: the described signal, and what its integers mean; None for floats from outside."""
+    """Input of a step: the described signal, and the meaning of its integers; None for floats from outside."""
 
     signal: Signal
     meaning: Meaning | None
 
 
 Lowered = tuple[Operation, Meaning | None]
-"""What a layer does, and what its integers stand for; None where floats leave, in front of the first quantizer."""
+"""Operation of a layer, and the meaning of its output; None where floats leave, in front of the first quantizer."""
 
 
 class Lowering(Protocol):
-    """One layer or function on integers."""
+    """Conversion of one layer or function to integers."""
 
     def __call__(self, call: Call, /, *streams: Stream, output: Signal) -> Lowered: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Encode:
-    """The quantizer at a float input: it runs where the data comes from.
+    """Quantizer at a float input, which runs where the data comes from.
 
     Attributes:
         codes: float values -> int64 codes.
@@ -59,7 +59,7 @@ class Encode:
 
 @dataclass(frozen=True, eq=False)
 class Outside:
-    """A layer in front of the first quantizer: floats to floats, where the data comes from."""
+    """Layer in front of the first quantizer: floats to floats, where the data comes from."""
 
     function: Callable[[Tensor], Tensor]
 
@@ -71,7 +71,7 @@ class Outside:
 
 
 def meaning_of(stream: Stream) -> Meaning:
-    """What the integers stand for.
+    """Return the meaning of the integers of a stream.
 
     Raises:
         UnknownPrecision: floats enter.
@@ -82,12 +82,12 @@ def meaning_of(stream: Stream) -> Meaning:
 
 
 def exact(module: nn.Module) -> Any:
-    """A copy that computes in float64."""
+    """Copy a module so that it computes in float64."""
     return copy.deepcopy(module).double().eval()
 
 
 def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | None = None) -> Lowered:
-    """A stream brought onto the grid of a quantizer."""
+    """Bring a stream onto the grid of a quantizer."""
     if isinstance(getattr(quantizer, "scale", None), StatScale):
         raise UnknownPrecision(
             "its scale is a statistic of the data, so it has no constant thresholds; use a RunningScale or LearnedScale"
@@ -142,7 +142,7 @@ def _along_channels(number: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def entering(layer: Any, stream: Stream) -> tuple[tuple[Operation, ...], Stream]:
-    """What a layer's input quantizer does to the stream, and the stream behind it."""
+    """Apply a layer's input quantizer: its operations, and the stream behind it."""
     if layer.input_quant is None:
         return (), stream
     first, meaning = grid(stream, layer.input_quant)

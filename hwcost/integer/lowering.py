@@ -1,4 +1,4 @@
-"""Layers -> operations on integers, and the meaning of what leaves."""
+"""Lowering of layers to operations on integers."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from hwcost.quant import (
 
 
 def wire(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Nothing is built."""
+    """Lower a wire: nothing is built."""
     (stream,) = streams
     return Wire(), stream.meaning
 
 
 def flat(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Flattening; one number per channel becomes one per feature."""
+    """Lower flattening: one number per channel becomes one per feature."""
     (stream,) = streams
     if output.shape == stream.signal.shape:
         return Wire(), stream.meaning
@@ -50,7 +50,7 @@ def flat(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 
 def absorbed(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Batch norm in evaluation, or ReLU: left to the thresholds of the next activation."""
+    """Lower batch norm in evaluation, or ReLU: it is left to the thresholds of the next activation."""
     (stream,) = streams
     if stream.meaning is None:  # in front of the first quantizer, where the data comes from
         return Outside(torch.relu if call.module is None else copy.deepcopy(call.module).eval()), None
@@ -58,7 +58,7 @@ def absorbed(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 
 def max_pool(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Max pooling: of a channel whose values fall with its integers, the smallest integer."""
+    """Lower max pooling: where values fall as integers rise, it takes the smallest integer."""
     (stream,) = streams
     meaning, signal = meaning_of(stream), stream.signal
     window = max_pool_window(call, signal, output.shape[1:])
@@ -75,14 +75,14 @@ def max_pool(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 
 def activation(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Thresholds."""
+    """Lower an activation to thresholds."""
     (stream,) = streams
     layer: Any = call.module
     return grid(stream, layer.quant, layer.function)
 
 
 def average(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """The sum of a window, shifted right."""
+    """Lower average pooling to the sum of a window, shifted right."""
     (stream,) = streams
     layer: Any = call.module
     meaning, element = meaning_of(stream), widest(stream.signal.range)
@@ -95,7 +95,7 @@ def average(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 
 def label_select(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """The index of the largest, as a number."""
+    """Lower argmax to the index of the largest."""
     (stream,) = streams
     meaning_of(stream).plain_step()
     one = torch.ones((), dtype=torch.float64)
@@ -103,7 +103,7 @@ def label_select(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 
 def merge(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Streams brought onto one grid where they are not yet, then added or concatenated."""
+    """Lower a merge: streams are brought onto one grid where needed, then added or concatenated."""
     layer: Any = call.module
     grids: list[Operation] = []
     meaning: Meaning | None = None
@@ -132,4 +132,4 @@ LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
         **dict.fromkeys(ARGMAXES, label_select),
     }
 )
-"""Class, function or name of a tensor method -> how it runs on integers; extend with `LOWERINGS | {key: lowering}`."""
+"""Lowering by class, function or name of a tensor method; extend with `LOWERINGS | {key: lowering}`."""

@@ -1,4 +1,4 @@
-"""What the integers on a wire stand for, and the thresholds that turn them into other integers."""
+"""Meaning of the integers on a wire, and the thresholds that turn them into other integers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Map = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Meaning:
-    """The value of an integer: a float map of step * integer + offset, per channel.
+    """Value of an integer: a float map of step * integer + offset, per channel.
 
     Attributes:
         step: float64, () or (channels,); offset: likewise.
@@ -37,11 +37,11 @@ class Meaning:
         return x
 
     def then(self, map: Map) -> Meaning:
-        """With one more map."""
+        """Append a map."""
         return replace(self, maps=(*self.maps, map))
 
     def plain_step(self) -> Tensor:
-        """The step, (), where integers are values but for one common factor.
+        """Return the step, (), where integers are values but for one common factor.
 
         Raises:
             UnknownPrecision: they are not.
@@ -55,7 +55,7 @@ class Meaning:
         return step.reshape(())
 
     def channel_step(self) -> Tensor:
-        """The step, () or (channels,), where integers are values but for one factor per channel.
+        """Return the step, () or (channels,), where integers are values but for one factor per channel.
 
         Raises:
             UnknownPrecision: they are not.
@@ -68,13 +68,13 @@ class Meaning:
         return self.step
 
     def flattened(self, shape: tuple[int, ...]) -> Meaning:
-        """Of the features that remain of samples of this shape, (channels, ...), once they are flattened."""
+        """Return the meaning of the features of flattened samples; `shape` is (channels, ...)."""
         step, offset = (x if x.ndim == 0 else x.repeat_interleave(prod(shape[1:])) for x in (self.step, self.offset))
         return Meaning(step=step, offset=offset, maps=tuple(_on_features(each, shape) for each in self.maps))
 
 
 def _on_features(map: Map, shape: tuple[int, ...]) -> Map:
-    """A map of samples of this shape, as one of flat samples."""
+    """Apply a map of samples of this shape to flat samples."""
     return lambda x: map(x.reshape(-1, *shape)).reshape(x.shape)
 
 
@@ -96,7 +96,7 @@ def direction(meaning: Meaning, wire: Range, channels: int, rank: int) -> Tensor
 def comparators(
     meaning: Meaning, wire: Range, quantize: Callable[[Tensor], Tensor], output: Range, *, channels: int, rank: int
 ) -> Comparators:
-    """The thresholds of a quantized activation, found by bisection in every channel: nothing is solved for.
+    """Find the thresholds of a quantized activation by bisection in every channel.
 
     Args:
         meaning, wire: of the integers that enter.

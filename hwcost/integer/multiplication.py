@@ -1,4 +1,4 @@
-"""Layers that multiply: linear layers, convolutions, and one factor per channel."""
+"""Lowering of layers that multiply: linear layers, convolutions, and one factor per channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hwcost.quant import Accumulator
 
 
 def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Linear layer or convolution: what stands in front of the sum, the sum, and what stands behind."""
+    """Lower a linear layer or convolution: its input quantizer, the sum, and its accumulator."""
     (stream,) = streams
     layer: Any = call.module
     before, stream = entering(layer, stream)
@@ -44,7 +44,7 @@ def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 
 def _weight(layer: Any) -> tuple[Tensor, Tensor]:
-    """The integer weights in the unit of the sum, and its value: () or (channels,)."""
+    """Read the integer weights in the unit of the sum, and the value of that unit: () or (channels,)."""
     quantizer: Any = layer.weight_quant
     if not hasattr(quantizer, "common_step"):  # a quantizer of the user's own
         step = quantizer.step(layer.weight).detach().double()
@@ -60,7 +60,7 @@ def _bias(quantizer: Any, bias: Tensor, step: Tensor, sums: Range) -> Tensor:
 
 
 def _register(accumulator: Accumulator, wire: Range) -> tuple[Operation, float]:
-    """The accumulator, and what it multiplies the step by."""
+    """Make the accumulator's operation, and the factor by which it changes the step."""
     out, shift = accumulator.range(wire), 0
     if accumulator.mode == "truncate":
         shift = int(accumulator.shift(wire))
@@ -98,7 +98,7 @@ def _sums(layer: Any, weight: Tensor, bias: Tensor | None, signal: Signal) -> Su
 
 
 def scale_bias(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """One multiply-add per channel."""
+    """Lower one multiply-add per channel."""
     (stream,) = streams
     layer: Any = call.module
     before, stream = entering(layer, stream)

@@ -1,4 +1,4 @@
-"""A traced network -> the same network in int64 arithmetic."""
+"""Traced networks in int64 arithmetic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hwcost.integer.operations import Operation, Wire
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IntegerStep:
-    """One layer on integers.
+    """Layer on integers.
 
     Attributes:
         name: as in the pipeline.
@@ -39,9 +39,9 @@ class IntegerStep:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IntegerNetwork:
-    """The data path that the hardware has: integer weights, thresholds, and nothing else.
+    """Data path of the hardware: integer weights, thresholds, and nothing else.
 
-    Weights, thresholds and ranges are those of now; build it again after training.
+    It holds the weights, thresholds and ranges at the time of construction; build it again after training.
 
     Attributes:
         inputs: what enters.
@@ -61,7 +61,7 @@ class IntegerNetwork:
         input_step: float | None = None,
         lowerings: Mapping[RuleKey, Lowering] = LOWERINGS,
     ) -> IntegerNetwork:
-        """Read integers and thresholds off a traced network in evaluation.
+        """Read the integers and thresholds of a traced network in evaluation.
 
         Thresholds are searched in float64, so the integers equal those of the network in float64 exactly. In float32
         a sum within a rounding error of a threshold may fall on its other side.
@@ -110,7 +110,7 @@ class IntegerNetwork:
         return cls(inputs=entered, steps=tuple(steps), outputs=pipeline.outputs)
 
     def codes(self, x: Tensor) -> Tensor:
-        """The integers that enter.
+        """Convert values to the integers that enter.
 
         Args:
             x: values, (batch, ...), of a network with one input range.
@@ -144,7 +144,7 @@ class IntegerNetwork:
         return whole.to(torch.int64)
 
     def run(self, *inputs: Tensor) -> dict[str, Tensor]:
-        """Every integer of every layer.
+        """Compute every integer of every layer.
 
         Args:
             inputs: int64 codes (batch, ...), or floats where a quantizer takes them.
@@ -166,7 +166,7 @@ class IntegerNetwork:
         return found
 
     def values(self, *inputs: Tensor) -> Tensor:
-        """float64 values of the (only) output; inputs as in `run`.
+        """Compute the float64 values of the (only) output; inputs as in `run`.
 
         Raises:
             BadOption: several outputs, or one that no layer makes integers of.
@@ -178,7 +178,7 @@ class IntegerNetwork:
 
 
 def lowering_of(step: Step, lowerings: Mapping[RuleKey, Lowering]) -> tuple[Lowering, Call]:
-    """How a step runs on integers, and what it calls.
+    """Find the lowering of a step, and its call.
 
     Raises:
         UnknownOperation: none of the lowerings is for it.

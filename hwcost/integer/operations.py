@@ -1,4 +1,4 @@
-"""What hardware does with integers: int64 in, int64 out, no floating point anywhere."""
+"""Operations of the hardware on integers: int64 in, int64 out, no floating point anywhere."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Operation(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Wire:
-    """Nothing is built."""
+    """Wire: nothing is built."""
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """The stream as it is."""
+        """Return the stream unchanged."""
         (x,) = streams
         return x
 
@@ -32,7 +32,7 @@ class Flat:
     """(batch, channels, ...) -> (batch, features)."""
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """The stream, flattened."""
+        """Flatten the stream."""
         (x,) = streams
         return x.flatten(1)
 
@@ -189,7 +189,7 @@ class Meet:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Register:
-    """What an accumulator does with a sum that is wider than itself.
+    """Narrow accumulator, applied to a sum that is wider than itself.
 
     Attributes:
         mode: "saturate" or "wrap" into low..high, or "truncate": shift right.
@@ -215,12 +215,12 @@ class Register:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """One operation after the other."""
+    """Sequence of operations."""
 
     parts: tuple[Operation, ...]
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """The streams through all of them."""
+        """Apply all operations, one after the other."""
         first, *rest = self.parts
         x = first(*streams)
         for part in rest:
@@ -229,12 +229,12 @@ class Chain:
 
 
 def _along(number: Tensor, rank: int) -> Tensor:
-    """One number per channel, so that it broadcasts against (batch, channels, ...)."""
+    """Reshape one number per channel so that it broadcasts against (batch, channels, ...)."""
     return number.reshape(-1, *[1] * (rank - 2))
 
 
 def _padded(x: Tensor, pads: Pads, spread: tuple[int, ...], filling: int) -> Tensor:
-    """An image with `filling` around it and zeros between its pixels."""
+    """Pad an image with `filling`, and put zeros between its pixels."""
     if not pads:
         return x
     sizes = [(size - 1) * gap + 1 for size, gap in zip(x.shape[2:], spread, strict=True)]
@@ -251,7 +251,7 @@ def _padded(x: Tensor, pads: Pads, spread: tuple[int, ...], filling: int) -> Ten
 
 
 def _taps(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Tensor:
-    """The elements of each window: (batch, channels, *places, taps)."""
+    """Gather the elements of each window: (batch, channels, *places, taps)."""
     for dimension, (size, step, apart) in enumerate(zip(kernel, stride, dilation, strict=True)):
         reach = (size - 1) * apart + 1
         x = x.unfold(2 + dimension, reach, step)[..., ::apart]

@@ -69,6 +69,13 @@ def test_a_batch_norm_behind_a_relu_is_still_only_monotone() -> None:
     assert norm(of(nn.BatchNorm1d(4)), behind, shape=(4,)).output.form is Form.MONOTONE
 
 
+@pytest.mark.parametrize(("pool", "shape"), [(nn.MaxPool1d(2), (4,)), (nn.MaxPool2d(2), (4, 4))])
+def test_pooling_over_the_wrong_rank_is_refused(pool: nn.Module, shape: tuple[int, ...]) -> None:
+    """PyTorch takes a batch of vectors for one unbatched image."""
+    with pytest.raises(UnknownOperation, match=r"max pooling over \d dimension"):
+        trace(nn.Sequential(pool), torch.zeros(1, *shape), input_bits=4)
+
+
 def test_rows_that_only_ceil_mode_reaches_are_padding() -> None:
     net = nn.Sequential(nn.MaxPool2d(2, ceil_mode=True))
     (layer,) = trace(net, torch.zeros(1, 3, 5, 6), input_bits=4).layers()

@@ -26,6 +26,9 @@ from hwcost.graph.trace import Pipeline
 from hwcost.importers.qonnx import from_qonnx
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
+    BiasQuantizer,
+    ConstScale,
+    IntQuantizer,
     QuantAdd,
     QuantAffine,
     QuantAvgPool2d,
@@ -295,3 +298,50 @@ def test_an_average_of_the_whole_map_needs_its_shape(tmp_path: Path, known: bool
         return
     net, x = from_qonnx(tmp_path / "mean.onnx"), torch.rand(2, 3, 4, 4)
     torch.testing.assert_close(net(x), ((x / 0.125).round().clamp(0, 15) * 0.125).mean((2, 3)), rtol=1e-6, atol=0)
+
+
+def test_a_model_in_memory_keeps_the_width_of_a_bias() -> None:
+    grid = learned_activation(bits=4)
+    layer = QuantLinear(6, 3, weight_quant=learned_weight(bits=4), bias_quant=BiasQuantizer(bits=7), source=grid)
+    net = nn.Sequential(QuantReLU(grid), nn.Flatten(), layer).eval()
+    again = from_qonnx(qonnx(trace(net, torch.zeros(1, 6), input_bits=4), input_step=1 / 16))
+    *_, last = again.layers.values()
+    assert isinstance(last.bias_quant, BiasQuantizer) and int(last.bias_quant.bits()) == 7
+    assert last.source is again.get_submodule("layers.0_Quant").quant
+    x = torch.randint(0, 16, (20, 6)) / 16
+    torch.testing.assert_close(again(x), net(x))
+
+
+def test_a_bias_of_32_bits_has_no_width_of_its_own() -> None:
+    grid = learned_activation(bits=4)
+    layer = QuantLinear(6, 3, weight_quant=learned_weight(bits=4), bias_quant=BiasQuantizer(bits=32), source=grid)
+    net = nn.Sequential(QuantReLU(grid), layer).eval()
+    again = from_qonnx(qonnx(trace(net, torch.zeros(1, 6), input_bits=4), input_step=1 / 16))
+    *_, last = again.layers.values()
+    assert last.bias_quant is None and last.bias is not None
+
+
+def test_a_batch_norm_behind_an_activation_has_the_rank_of_its_stream() -> None:
+    net = nn.Sequential(QuantReLU(learned_activation(bits=4)), nn.BatchNorm2d(3), QuantReLU(learned_activation(bits=3)))
+    x = torch.randint(0, 16, (4, 3, 5, 5)) / 16
+    net.train()(x)
+    pipeline = trace(net.eval(), x, input_bits=4)
+    again = from_qonnx(qonnx(pipeline, input_step=1 / 16))
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in again.layers.values())
+    torch.testing.assert_close(again(x), net(x))
+
+
+def test_two_narrow_bits_round_half_to_even_as_every_quant_node() -> None:
+    quantizer = IntQuantizer(bits=2, scale=ConstScale(1.0), narrow=True)
+    net = nn.Sequential(QuantIdentity(quantizer)).eval()
+    x = torch.tensor([[-1.5, -0.5, 0.5, 0.75]])
+    again = from_qonnx(qonnx(trace(net, x)))
+    assert torch.equal(again(x), net(x)) and again(x).tolist() == [[-1.0, 0.0, 0.0, 1.0]]
+
+
+def test_one_quantized_factor_for_a_stream_of_one_channel() -> None:
+    layer = QuantScaleBias(1, bias=False, weight_quant=learned_weight(bits=4, per_channel=False))
+    nn.init.constant_(layer.weight, 0.7)
+    net = nn.Sequential(QuantReLU(learned_activation(bits=4)), layer, QuantReLU(learned_activation(bits=4))).eval()
+    again = from_qonnx(qonnx(trace(net, torch.zeros(1, 1, 5), input_bits=4), input_step=1 / 16))
+    assert any(isinstance(each, QuantScaleBias) for each in again.layers.values())

@@ -139,3 +139,16 @@ def test_refusals() -> None:
             QuantAvgPool2d(**options)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         QuantAvgPool2d(2, padding=1)  # type: ignore[call-arg]
+
+
+def test_a_sum_narrower_than_the_least_width_is_not_shifted_left() -> None:
+    layer, wire = QuantAvgPool2d(1, least=2, corrected=True), integers(1, signed=False)
+    assert layer.shift(wire) == 0
+    x = QuantTensor(torch.tensor([[[[0.0, 0.5]]]]), torch.tensor(0.5), wire)
+    found = layer(x)
+    assert isinstance(found, QuantTensor) and torch.equal(found.value, x.value) and int(found.range.high) == 1
+
+
+def test_a_sample_that_is_no_image_is_refused() -> None:
+    with pytest.raises(BadOption, match="takes 3 dimension"):
+        QuantAvgPool2d(2, truncate=False).describe(Signal(range=integers(4, signed=False), shape=(6, 6)), shape=(3, 3))
