@@ -12,13 +12,13 @@ BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 51
 """(width in bits, depth in words) of one RAMB18 in simple dual port. Source: UG473, UG573 table 1-10."""
 
 VERSAL_BRAM18_PORTS = BRAM18_PORTS[3:]
-"""Of a RAMB18E5, which knows no narrower words. Source: AM007, block RAM data widths."""
+"""Port geometries of a RAMB18E5, which knows no narrower words. Source: AM007, block RAM data widths."""
 
 URAM_PORT = (72, 4096)
 """(width in bits, depth in words) of an URAM288. Source: UG573, chapter 2."""
 
 VERSAL_URAM_PORTS = ((72, 4096), (36, 8192), (18, 16384), (9, 32768))
-"""Of an URAM288E5. Source: AM007, UltraRAM data widths."""
+"""Port geometries of a URAM288E5. Source: AM007, UltraRAM data widths."""
 
 VERSAL = "DSP58"
 """The slice that only Versal has; it tells the family of a part."""
