@@ -6,13 +6,19 @@ transform it like any operation of torch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 LN2 = 0.6931471805599453
+
+Context: TypeAlias = Any
+"""Context of a function of torch.autograd, which takes any attribute."""
+Inputs: TypeAlias = tuple[Any, ...]
+"""Arguments of such a function."""
 
 
 def transformed() -> bool:
@@ -25,18 +31,26 @@ class Primitive(torch.autograd.Function):
 
     generate_vmap_rule = True
 
+    @staticmethod
+    def push(ctx: Context, *tangents: Tensor) -> Tensor:
+        """Tangent of the result."""
+        raise NotImplementedError
+
     @classmethod
-    def on(cls, *args: object) -> Any:
+    def on(cls, *args: object) -> Tensor:
         """The function of these arguments; outside of a transform without `apply`'s look at its signature."""
+        apply: Callable[..., Tensor]
         if torch.compiler.is_compiling():
-            return cls.apply(*args)  # type: ignore[no-untyped-call] # torch leaves it untyped
-        if torch._C._are_functorch_transforms_active():
-            return _with_jvp(cls).apply(*args)
-        return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc] # of the class of C++ below it
+            apply = cls.apply
+        elif torch._C._are_functorch_transforms_active():
+            apply = _with_jvp(cls).apply
+        else:
+            apply = super(torch.autograd.Function, cls).apply  # type: ignore[misc] # of C++
+        return apply(*args)
 
 
 @cache
-def _with_jvp(kind: Any) -> Any:
+def _with_jvp(kind: type[Primitive]) -> type[Primitive]:
     """The function with the name of its forward derivative that torch.func knows, and the compiler refuses."""
     return type(kind.__name__, (kind,), {"jvp": staticmethod(kind.push)})
 
@@ -45,15 +59,15 @@ class _Straight(Primitive):
     """The gradient passes unchanged."""
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Context, inputs: Inputs, output: Tensor) -> None:
         pass
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: Context, *grads: Tensor) -> Tensor:
         return grads[0]
 
     @staticmethod
-    def push(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Context, *tangents: Tensor) -> Tensor:
         return tangents[0].clone()
 
 
@@ -87,14 +101,14 @@ class _WholeBits(Primitive):
         return offset.abs().round_().clamp_(max=most - base).add_(base)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Context, inputs: Inputs, output: Tensor) -> None:
         offset, base, most = inputs
         ctx.room = most - base
         ctx.save_for_backward(offset)
         ctx.save_for_forward(offset)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor, None, None]:
         (offset,) = ctx.saved_tensors
         wider = grads[0]
         # beyond its bound a width receives only what narrows it, so that it can come back and cannot run away
@@ -102,7 +116,7 @@ class _WholeBits(Primitive):
         return torch.where(offset < 0, -heard, heard), None, None
 
     @staticmethod
-    def push(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Context, *tangents: Tensor) -> Tensor:
         (offset,) = ctx.saved_tensors
         moved = torch.where(offset.abs() > ctx.room, 0.0, tangents[0])
         return torch.where(offset < 0, -moved, moved)
@@ -114,20 +128,20 @@ class _Held(Primitive):
         return x.clamp(least, most)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Context, inputs: Inputs, output: Tensor) -> None:
         x, ctx.least, ctx.most = inputs
         ctx.save_for_backward(x)
         ctx.save_for_forward(x)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         g = grads[0]
         rising = torch.where(x < ctx.least, g.clamp(max=0), g)
         return torch.where(x > ctx.most, rising.clamp(min=0), rising), None, None
 
     @staticmethod
-    def push(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Context, *tangents: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return torch.where((x < ctx.least) | (x > ctx.most), 0.0, tangents[0])
 
@@ -139,18 +153,18 @@ class _CeilLog2(Primitive):
         return torch.where(mantissa == 0.5, exponent - 1, exponent).to(x.dtype)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Context, inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: Context, *grads: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         gradient: Tensor = grads[0] / (x * LN2)
         return gradient
 
     @staticmethod
-    def push(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Context, *tangents: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         moved: Tensor = tangents[0] / (x * LN2)
         return moved
@@ -162,36 +176,36 @@ class _Surrogate(Primitive):
         return exact.clone()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Context, inputs: Inputs, output: Tensor) -> None:
         pass
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[None, Tensor]:
         return None, grads[0]
 
     @staticmethod
-    def push(ctx: Any, *tangents: Tensor) -> Tensor:
+    def push(ctx: Context, *tangents: Tensor) -> Tensor:
         return tangents[1].clone()
 
 
 def round_ste(x: Tensor) -> Tensor:
     """Round half to even; the gradient passes unchanged."""
-    return _Round.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _Round.on(x)
 
 
 def ceil_ste(x: Tensor) -> Tensor:
     """Round up; the gradient passes unchanged."""
-    return _Ceil.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _Ceil.on(x)
 
 
 def floor_ste(x: Tensor) -> Tensor:
     """Round down; the gradient passes unchanged."""
-    return _Floor.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _Floor.on(x)
 
 
 def trunc_ste(x: Tensor) -> Tensor:
     """Round towards zero; the gradient passes unchanged."""
-    return _Trunc.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _Trunc.on(x)
 
 
 def magnitude(x: Tensor) -> Tensor:
@@ -224,7 +238,7 @@ def whole_bits(offset: Tensor, *, base: int, most: int) -> Tensor:
         Whole numbers, like offset. Gradient to offset: its sign, +1 at zero; beyond `most` it passes only where it
         narrows.
     """
-    return _WholeBits.on(offset, base, most)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _WholeBits.on(offset, base, most)
 
 
 def held(x: Tensor, *, least: float = -torch.inf, most: float = torch.inf) -> Tensor:
@@ -238,7 +252,7 @@ def held(x: Tensor, *, least: float = -torch.inf, most: float = torch.inf) -> Te
         Like x. Gradient to x: 1 inside; beyond a bound it passes only where descent moves x back inside, so that a
         number that overshoots neither stays there for ever nor runs away.
     """
-    return _Held.on(x, least, most)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _Held.on(x, least, most)
 
 
 def ceil_log2(x: Tensor) -> Tensor:
@@ -250,9 +264,9 @@ def ceil_log2(x: Tensor) -> Tensor:
     Returns:
         Whole numbers, like x. Gradient: 1 / (x ln 2), as if nothing had been rounded up.
     """
-    return _CeilLog2.on(x)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _CeilLog2.on(x)
 
 
 def with_gradient_of(exact: Tensor, smooth: Tensor) -> Tensor:
     """The value of `exact`, bit for bit, with the gradient of `smooth`, of the same shape."""
-    return _Surrogate.on(exact.detach(), smooth)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _Surrogate.on(exact.detach(), smooth)

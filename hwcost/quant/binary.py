@@ -36,7 +36,7 @@ class BinaryQuantizer(ScaledQuantizer):
         return binary()
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"clipped={self.clipped}"
 
 
@@ -65,5 +65,5 @@ class TernaryQuantizer(ScaledQuantizer):
         return ternary()
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"threshold={self.threshold}"

@@ -19,7 +19,7 @@ WIDEST = 32
 
 
 class Restrict(Enum):
-    """What values a learned width may take.
+    """Values that a learned width may take.
 
     WHOLE: whole numbers. FLOAT: any real number; the hardware and the codes are those of the next whole width.
     POW2: 2, 4, 8, 16...
@@ -66,7 +66,7 @@ class ConstBits(FullPrecision):
         return self.width
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return str(self.base)
 
 
@@ -153,7 +153,7 @@ class LearnedBits(Described):
         return state | {f"{prefix}offset": torch.copysign((place - low).clamp(min=0), offset)}
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"base={self.base}, most={self.most}, restrict={self.restrict.value}, shape={tuple(self.offset.shape)}"
 
 

@@ -46,7 +46,7 @@ class BoundedQuantizer(IntQuantizer):
         acc_bits: width of the signed accumulator that must not overflow, P.
         input_bits, input_signed: of the layer's input.
         centered: bound positive and negative weights apart, each with half of the larger A2Q+ limit; unsigned inputs
-            only. Almost twice the room.
+            only. This nearly doubles the room.
         method: how weights beyond the limit shrink. "subtract": every magnitude by the same amount (the nearest
             point within the limit: large weights survive). "scale": by the same factor, as A2Q does (with a tight
             limit every integer can round to 0).
@@ -113,7 +113,7 @@ class BoundedQuantizer(IntQuantizer):
 
 
 def _cut(size: Tensor, limit: float) -> Tensor:
-    """What to take off every magnitude of a row so that what remains adds up to `limit`; (rows, 1)."""
+    """Amount by which every magnitude of a row must shrink so that the rest adds up to `limit`; (rows, 1)."""
     ordered = size.detach().sort(1, descending=True).values
     count = torch.arange(1, size.shape[1] + 1, dtype=size.dtype, device=size.device)
     cuts = (ordered.cumsum(1) - limit * (1 - 1e-6)) / count

@@ -78,9 +78,9 @@ PRESETS: Mapping[str, Policy] = MappingProxyType(
         "ternary": uniform(weight=ternary_weight, activation=partial(const_activation, bits=8)),
     }
 )
-"""Policies by name; the number is the width (learned: the starting width) of weights and activations. Activations
-beside binary and ternary weights have 8 bits. Scales: the largest weight of each output channel (binary, ternary: the
-mean magnitude), and a learned threshold per activation, from 6."""
+"""Policies by name. The number is the width of weights and activations (learned: the starting width); in networks
+with binary or ternary weights, activations have 8 bits. Scales: the largest weight of each output channel (binary,
+ternary: the mean magnitude), and a learned threshold per activation, which starts at 6."""
 
 
 def convert(net: nn.Module, policy: str | Policy, *, keep: Collection[str] = ()) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Which quantized layer stands for which layer of torch.nn, and how one is made of the other."""
+"""Quantized counterparts of the layers of torch.nn, and how one is made from the other."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ PASSING = (
 """Layers that stay as they are: `trace` has rules for them."""
 
 Keywords = Mapping[str, Any]
+Convolved = nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counterpart:
-    """How a float layer is replaced.
+    """Replacement of a float layer.
 
     Attributes:
         build: (float layer, keywords) -> quantized layer.
@@ -48,7 +49,7 @@ class Counterpart:
     needed: str | None
 
 
-def _adopted(fresh: Product, layer: Any, keywords: Keywords) -> nn.Module:
+def _adopted(fresh: Product, layer: Convolved | nn.Linear, keywords: Keywords) -> nn.Module:
     """A layer built without memory takes over the Parameters, then the quantizers, which may look at the weight."""
     fresh.weight = layer.weight
     fresh.bias = layer.bias
@@ -62,7 +63,7 @@ def _linear(layer: nn.Linear, keywords: Keywords) -> nn.Module:
     return _adopted(fresh, layer, keywords)
 
 
-def _geometry(layer: Any) -> dict[str, Any]:
+def _geometry(layer: Convolved) -> dict[str, Any]:
     if layer.padding_mode != "zeros":
         raise BadOption(f"{type(layer).__name__} has padding_mode={layer.padding_mode!r}; hardware pads with zeros")
     names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")

@@ -140,7 +140,7 @@ class IntQuantizer(ScaledQuantizer):
         return self.threshold_of(x) / self._reach(self._finest(self._coding(self.width())))
 
     def threshold_of(self, x: Tensor | None = None) -> Tensor:
-        """As every quantizer; at least float32."""
+        """Threshold that values have been quantized with, at least float32; see `ScaledQuantizer.threshold_of`."""
         return super().threshold_of(None if x is None else wide(x))
 
     def _reach(self, width: Tensor) -> Tensor:
@@ -177,5 +177,5 @@ class IntQuantizer(ScaledQuantizer):
         return Range(wire.low * unit, wire.high * unit, wire.bits)
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"signed={self.signed}, narrow={self.narrow}"

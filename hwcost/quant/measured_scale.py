@@ -97,7 +97,7 @@ class StatScale(FullPrecision):
         return found.reshape([-1 if dim == self.channel_dim % x.ndim else 1 for dim in range(x.ndim)])
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         name = getattr(self.stat, "__name__", type(self.stat).__name__)
         return f"{name}, channel_dim={self.channel_dim}, domain={self.domain.value}, affine={self.gain is not None}"
 
@@ -243,6 +243,6 @@ class RunningScale(Described):
         raise other_domain(prefix, POW2 if reading[0] else FLOAT, self.domain)
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         name = getattr(self.stat, "__name__", type(self.stat).__name__)
         return f"{name}, momentum={self.momentum}, channel_dim={self.channel_dim}, domain={self.domain.value}"

@@ -13,7 +13,7 @@ from hwcost.quant.kernels import Largest, Number, Widths
 
 FULL = (torch.float32, torch.float64)
 FORMAT = 1
-"""Of what a state dict says about how its numbers are to be read."""
+"""Version of the note in a state dict on how its numbers are to be read."""
 
 Stored = dict[str, Any]
 """A state dict."""
@@ -35,7 +35,7 @@ class FullPrecision(nn.Module):
             cls.plain = FullPrecision.plain  # type: ignore[method-assign] # on purpose
 
     def plain(self) -> Widths | Number | Largest | None:
-        """What a call computes, for kernels that read numbers instead of calling it; None if only a call tells."""
+        """Declaration of what a call computes, for kernels that read numbers; None where only a call tells."""
         return None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -53,7 +53,7 @@ class Described(FullPrecision):
     """A part whose state dict also says how its numbers are to be read, so that no other part misreads them."""
 
     def reading(self) -> tuple[int, ...]:
-        """What the stored numbers depend on, as whole numbers."""
+        """Settings that the meaning of the stored numbers depends on, as whole numbers."""
         raise NotImplementedError(f"{type(self).__name__}.reading")
 
     def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:

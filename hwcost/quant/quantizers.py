@@ -18,12 +18,12 @@ CODES = 2**31
 
 @runtime_checkable
 class Quantizer(Protocol):
-    """What a layer asks of a quantizer; any module with these methods serves."""
+    """Methods that a layer needs of a quantizer; any module that has them serves."""
 
     signed: bool
 
     def __call__(self, x: Tensor) -> Tensor:
-        """As `quantize`."""
+        """Quantize x; a call, so that hooks see it."""
         ...
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Quantizer(Protocol):
 
 
 class ScaledQuantizer(nn.Module):
-    """What the built-in quantizers have in common: a scale, and codes that follow from values and step."""
+    """Base of the built-in quantizers: a scale, and codes that follow from values and step."""
 
     signed = True
 
@@ -61,7 +61,7 @@ class ScaledQuantizer(nn.Module):
         self.scale: Any = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """As `quantize`."""
+        """Quantize x; a call, so that hooks see it."""
         return self.quantize(x)
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ def real(x: Tensor) -> Tensor:
 
 
 def wide(x: Tensor) -> Tensor:
-    """At least float32, so that a step is as exact as the codes need."""
+    """Convert x to at least float32, so that a step is as exact as the codes need."""
     x = real(x)
     return x.to(torch.promote_types(x.dtype, torch.float32))
 

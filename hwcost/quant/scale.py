@@ -22,7 +22,7 @@ FLOOR = log2(LEAST)
 
 
 class Domain(Enum):
-    """How a threshold is represented.
+    """Representation of a threshold.
 
     FLOAT: as it is. LOG: by its logarithm, so that it stays positive and learns in ratios. POW2: rounded up to a power
     of two, so that rescaling is a shift.
@@ -133,7 +133,7 @@ class ConstScale(FullPrecision):
         raise BadOption("ConstScale is constant, and the weights change; give them a StatScale or LearnedScale")
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"{self.threshold.tolist()}, domain={self.domain.value}"
 
 
@@ -268,7 +268,7 @@ class LearnedScale(Described):
         return _two_to(power if self.domain is LOG else ceil_ste(power))
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"domain={self.domain.value}, shape={tuple(self.value.shape)}"
 
 

@@ -29,7 +29,7 @@ class QuantTensor:
 
     @classmethod
     def of(cls, value: Tensor, scale: Tensor, bit_width: float | Tensor, *, signed: bool) -> Self:
-        """From a width instead of a range, as in early Brevitas.
+        """Build one from a width instead of a range, as in early Brevitas.
 
         Args:
             value, scale: as the attributes.

@@ -21,7 +21,7 @@ from hwcost.quant.precision import FullPrecision
 from hwcost.quant.quantizers import Quantizer
 
 Group = dict[str, Any]
-"""What torch.optim takes: {"params": [...], "lr": ..., "weight_decay": ..., "name": ...}."""
+"""A parameter group of torch.optim: {"params": [...], "lr": ..., "weight_decay": ..., "name": ...}."""
 
 NORMS = (nn.LayerNorm, nn.RMSNorm)
 """Norms whose parameters can have several dimensions."""
@@ -42,7 +42,7 @@ class ParameterGroups(NamedTuple):
 
 
 def parameter_groups(net: nn.Module, *, lr: float, width_lr: float, weight_decay: float) -> ParameterGroups:
-    """Every parameter of a network, once, in the group that suits it. Frozen ones are there too, to be thawed.
+    """Every parameter of a network, once, in the group that suits it; frozen ones too, so that they can be thawed.
 
     A width under Adam moves by about `width_lr` bits a step whatever its gradient; under plain SGD a layer that costs
     more moves more, which is what a hardware budget wants: give `widths` an SGD of their own there.
@@ -102,7 +102,7 @@ def freeze_widths(net: nn.Module) -> None:
 
 
 def thaw_widths(net: nn.Module) -> None:
-    """Let all learned widths of a network, or of one layer, learn on from where they stand.
+    """Let all learned widths of a network, or of one layer, continue learning from their present values.
 
     Args:
         net: any module; the widths below it.

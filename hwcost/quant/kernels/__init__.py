@@ -24,7 +24,7 @@ from hwcost.quant.kernels.tensor import levels as levels
 
 PLAIN = (Tensor, nn.Parameter)
 KINDS = {flags: Kind(*flags) for flags in product((True, False), repeat=3)}
-"""By (signed, narrow, power); made once, because each quantizer asks for one at every call."""
+"""Every kind by (signed, narrow, power), made once, because a quantizer asks for one at every call."""
 
 
 Widths = tuple[Tensor, int, int]
@@ -76,7 +76,7 @@ def readable(x: Tensor) -> bool:
 
 
 def declared(part: nn.Module) -> Any:
-    """What a scale or a width declares of itself by `plain()`; None where it must be called."""
+    """Declaration that a scale or a width makes by `plain()`; None where it must be called."""
     plain = getattr(part, "plain", None)
     return None if plain is None or watched(part) else plain()
 

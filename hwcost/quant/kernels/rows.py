@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwcost.graph.ste import LN2
+from hwcost.graph.ste import LN2, Context
 from hwcost.quant.kernels.scalar import d_distance, engine_apply, read_bits, scalar_like
 from hwcost.quant.kernels.tensor import SMALLEST, Kind, diverged, once
 
@@ -25,7 +25,7 @@ SPANS = np.exp2(np.arange(-1, 33, dtype=np.float32))
 
 
 class Rows(NamedTuple):
-    """How rows are quantized.
+    """Settings of the quantization of rows.
 
     Attributes:
         per_row: one threshold per row (the first dimension), or one for all.
@@ -56,7 +56,7 @@ def row_quant(x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
         DivergedTraining: a width is NaN.
         BadOption: a second derivative.
     """
-    return _apply_rows(x, offset, rows)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _apply_rows(x, offset, rows)
 
 
 @cache
@@ -65,7 +65,7 @@ def _starts(rows: int, length: int) -> Array:
 
 
 class _Levels(NamedTuple):
-    """As `tensor.levels`, of signed integers; pruned: where no code but zero is left, or None if nowhere."""
+    """Result of `tensor.levels` for signed integers; pruned: where no code but zero is left, or None if nowhere."""
 
     low: Array
     high: Array
@@ -109,13 +109,15 @@ def _spread(bits: Array, x: Tensor, count: int) -> Array:
 
 
 class _RowQuant(torch.autograd.Function):
-    """With dx = g inside the range and 0 outside: d threshold = (<g, y> - <dx, x>) / threshold, and d bits = N'/N times
+    """Autograd node of weights and widths.
+
+    With dx = g inside the range and 0 outside: d threshold = (<g, y> - <dx, x>) / threshold, and d bits = N'/N times
     dx (x - y), plus step g for each element clipped one short of N. Nothing lies beyond the largest element: with N for
     highest integer, nothing is clipped.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
+    def forward(ctx: Context, x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
         shape, kind = x.shape, rows.kind
         values = np.ascontiguousarray(x.detach().numpy().reshape(shape[0] if rows.per_row else 1, -1))
         levels = _read(offset, x, rows, len(values))
@@ -147,7 +149,7 @@ class _RowQuant(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor | None, ...]:
         once()
         x, _, offset = ctx.saved_tensors
         values, y, step, largest, place, levels, rows = ctx.made

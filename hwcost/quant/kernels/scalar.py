@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import ceil, inf, isnan, ulp
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hwcost.graph.ste import LN2
+from hwcost.graph.ste import LN2, Context
 from hwcost.quant.kernels.tensor import TINY, Grads, Kind, diverged, levels, once
 
 DOUBLES = 2.0**29  # doubles between two neighbouring float32s
@@ -64,7 +64,7 @@ def _float32(number: float) -> float:
 
 
 ScalarRule = tuple[bool, float, int, int, Kind]
-"""What a quantizer of one threshold and one width does with its numbers: (log, least, base, most, kind).
+"""Settings of a quantizer of one threshold and one width: (log, least, base, most, kind).
 
 log: the threshold is stored as its logarithm to base 2; with kind.power it is rounded up. least: the smallest stored
 number, as `ste.held`. base, most: of the width, as `ste.whole_bits`. kind: of the integers. A plain tuple, and one
@@ -79,7 +79,7 @@ def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> 
         x: values, any shape.
         value: the threshold, or its logarithm; one element.
         offset: of the width; one element.
-        rule: how they are meant.
+        rule: settings of the quantizer.
 
     Returns:
         As `fake_quant`; gradients to x, value and offset.
@@ -88,16 +88,18 @@ def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> 
         DivergedTraining: the width is NaN.
         BadOption: a second derivative.
     """
-    return _apply_scalar(x, value, offset, rule)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _apply_scalar(x, value, offset, rule)
 
 
 class _ScalarQuant(torch.autograd.Function):
-    """With dx = g inside the range and 0 outside: d threshold = (<g, y> - <dx, x>) / threshold, and
+    """Autograd node of values, threshold and width.
+
+    With dx = g inside the range and 0 outside: d threshold = (<g, y> - <dx, x>) / threshold, and
     d bits = N'/N <dx, x - y>, plus N' threshold / N^2 for each element clipped at a bound of N - 1.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
+    def forward(ctx: Context, x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
         log, least, base, most, kind = rule
         found, distance = value.item(), offset.item()
         below = found < least
@@ -112,7 +114,7 @@ class _ScalarQuant(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Grads:
+    def backward(ctx: Context, *grads: Tensor) -> Grads:
         once()
         x, y, value, offset = ctx.saved_tensors
         step, low, high, reach, rate, slope, below, distance, base, most = ctx.numbers
@@ -143,12 +145,13 @@ class _ScalarQuant(torch.autograd.Function):
         return dx, d_value, d_offset, None
 
 
-def engine_apply(function: Any) -> Any:
+def engine_apply(function: type[torch.autograd.Function]) -> Callable[..., Tensor]:
     """`function.apply` without its look for torch.func, a third of the time of the call.
 
     `readable` keeps tensors of torch.func away from these functions, which read numbers.
     """
-    return super(torch.autograd.Function, function).apply
+    apply: Callable[..., Tensor] = super(torch.autograd.Function, function).apply  # type: ignore[misc] # of C++
+    return apply
 
 
 _apply_scalar = engine_apply(_ScalarQuant)

@@ -6,13 +6,13 @@ and one width, `rows.row_quant` the largest magnitude of each row.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption, DivergedTraining
-from hwcost.graph.ste import LN2, Primitive, transformed
+from hwcost.graph.ste import LN2, Context, Inputs, Primitive, transformed
 
 WIDER = 1 + 2.0**-22  # by two float32s at most
 TINY = 2.0**-126  # below the smallest difference of two floats that matter
@@ -22,7 +22,7 @@ Grads = tuple[Tensor | None, ...]
 
 
 class Kind(NamedTuple):
-    """Which integers, and which of them the threshold stands for.
+    """Kind of integers, and which of them the threshold stands for.
 
     Attributes:
         signed, narrow: the range, as `ranges.integers`.
@@ -81,7 +81,7 @@ def fake_quant(
     Raises:
         BadOption: a second derivative, outside of torch.func.
     """
-    return _TensorQuant.on(x, threshold, bits, Kind(signed, narrow, power), prune)  # type: ignore[no-any-return] # torch leaves apply untyped
+    return _TensorQuant.on(x, threshold, bits, Kind(signed, narrow, power), prune)
 
 
 def _hoisted(number: Tensor) -> Tensor:
@@ -105,13 +105,13 @@ class _TensorQuant(Primitive):
         return y.masked_fill(bits < SMALLEST[kind.signed], 0) if prune else y
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Context, inputs: Inputs, output: Tensor) -> None:
         x, threshold, bits, ctx.kind, ctx.prune = inputs
         ctx.save_for_backward(x, output, threshold, bits)
         ctx.save_for_forward(x, output, threshold, bits)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Grads:
+    def backward(ctx: Context, *grads: Tensor) -> Grads:
         once()
         x, _, threshold, bits = ctx.saved_tensors
         _, needs_threshold, needs_bits, *_ = ctx.needs_input_grad
@@ -124,7 +124,7 @@ class _TensorQuant(Primitive):
         return dx.to(x.dtype), d_threshold, d_bits, None, None
 
     @staticmethod
-    def push(ctx: Any, *tangents: Tensor | None) -> Tensor:
+    def push(ctx: Context, *tangents: Tensor | None) -> Tensor:
         x, _, threshold, _ = ctx.saved_tensors
         of_x, of_threshold, of_bits, *_ = tangents
         dx, moved, noise, rate = _slopes(ctx, torch.ones_like(x), of_threshold is not None, of_bits is not None)
@@ -137,7 +137,7 @@ class _TensorQuant(Primitive):
 
 
 def _slopes(
-    ctx: Any, g: Tensor, of_threshold: bool, of_bits: bool
+    ctx: Context, g: Tensor, of_threshold: bool, of_bits: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
     """g times the slope of every element of y: by x, by log(threshold), and by the width over a rate; and that rate."""
     x, y, threshold, bits = ctx.saved_tensors

@@ -74,12 +74,12 @@ class NarrowedBits(Described):
         )
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"least={self.least}, most={self.most}"
 
 
 class Accumulator(nn.Module):
-    """What an accumulator does with a sum that is wider than itself. Owned by a layer, or on its own.
+    """Treatment of a sum that is wider than its register; part of a layer, or a module on its own.
 
     Args:
         bits: width of the result: an int, `ConstBits`, `LearnedBits`, or `NarrowedBits` relative to what enters.
@@ -141,7 +141,7 @@ class Accumulator(nn.Module):
         return clip(wire, result) if self.mode == "saturate" else result
 
     def register(self, wire: Range) -> Range:
-        """What the sum itself is counted in: narrow only if it wraps; the others need the full sum first."""
+        """Range of the register that holds the sum: narrow only if it wraps; the other modes need the full sum."""
         return self.range(wire) if self.mode == "wrap" else wire
 
     def blocks(self, wire: Range, *, channels: int, vectors: int) -> tuple[Block, ...]:
@@ -186,5 +186,5 @@ class Accumulator(nn.Module):
         return ((whole - turns * period) * x.scale).to(x.value.dtype)
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"mode={self.mode}, signed={self.signed}, narrow={self.narrow}, keep_scale={self.keep_scale}"

@@ -27,7 +27,7 @@ class QuantIdentity(nn.Module):
 
     quant: Quantizer | None
     signed: ClassVar[bool | None] = None
-    """What the quantizer must be; None for either."""
+    """Sign that the quantizer must have; None for either."""
 
     def __init__(self, quant: Quantizer | None) -> None:
         super().__init__()
@@ -45,11 +45,11 @@ class QuantIdentity(nn.Module):
             )
 
     def function(self, x: Tensor) -> Tensor:
-        """What is quantized."""
+        """Function whose values are quantized."""
         return x
 
     def float_function(self, x: Tensor) -> Tensor:
-        """What is computed without a quantizer."""
+        """Function that is computed without a quantizer."""
         return self.function(x)
 
     if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class QuantIdentity(nn.Module):
         def __call__(self, x: Tensor) -> Tensor: ...
 
     def forward(self, x: Tensor | QuantTensor) -> Tensor | QuantTensor:
-        """Like x, on the grid of the quantizer."""
+        """Apply the function and quantize; like x."""
         quant: Any = self._modules.get("quant")  # past Module.__getattr__: small networks wait for Python
         if isinstance(x, QuantTensor):
             if quant is None:
@@ -81,7 +81,7 @@ class QuantIdentity(nn.Module):
 
 
 class QuantReLU(QuantIdentity):
-    """ReLU and an unsigned quantizer, which clips at 0 by itself; the gradient at 0 is 1. None is a plain ReLU."""
+    """ReLU and an unsigned quantizer, which on its own clips at 0; the gradient at 0 is 1. None is a plain ReLU."""
 
     signed = False
 
@@ -91,7 +91,7 @@ class QuantReLU(QuantIdentity):
 
 
 class QuantHardTanh(QuantIdentity):
-    """A signed quantizer, which clips at its threshold by itself. None clips at -1 and 1."""
+    """A signed quantizer, which on its own clips at its threshold. None clips at -1 and 1."""
 
     signed = True
 
@@ -140,5 +140,5 @@ class QuantAffine(QuantIdentity):
         return x * self.gain + self.offset
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"gain={self.gain}, offset={self.offset}"

@@ -53,5 +53,5 @@ class BiasQuantizer(nn.Module):
         return fake_quant(bias, step * torch.exp2(width - 1), width, signed=True, narrow=False, power=True)
 
     def forward(self, bias: Tensor, step: Tensor, product: Range) -> Tensor:
-        """As `quantize`."""
+        """Quantize; a call, so that hooks see it."""
         return self.quantize(bias, step, product)

@@ -32,7 +32,7 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 class Convolution(Product):
-    """What convolutions of any rank share: padding, and the sliding window in front."""
+    """Base of convolutions of any rank: padding, and the sliding window in front."""
 
     in_channels: int
     out_channels: int

@@ -75,5 +75,5 @@ class HadamardClassifier(nn.Module):
         return LayerSpec(output=Signal(range=acc, shape=shape), blocks=(*before, unit))
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"{self.in_features}, {self.out_features}"

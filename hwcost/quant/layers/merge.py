@@ -1,4 +1,4 @@
-"""Where streams meet: sums and concatenations need one scale, and get it from a common quantizer."""
+"""Sums and concatenations of streams, which need one scale and get it from a common quantizer."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _Merge(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"ready={self.ready}"
 
 

@@ -103,7 +103,7 @@ class ScaleBias(nn.Module):
         return _scaled(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"{self.channels}, bias={self.bias is not None}"
 
 

@@ -137,5 +137,5 @@ class QuantAvgPool2d(Sourced):
         return LayerSpec(output=output, blocks=(window, pool))
 
     def extra_repr(self) -> str:
-        """For `print(model)`."""
+        """Arguments as `print(model)` shows them."""
         return f"{self.kernel_size}, stride={self.stride}, truncate={self.truncate}, corrected={self.corrected}"

@@ -1,4 +1,4 @@
-"""What linear layers and convolutions share: quantized operands, and the matrix-vector unit behind them."""
+"""Base of linear layers and convolutions: quantized operands, and the matrix-vector unit behind them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Geometry:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantizers:
-    """How a layer quantizes; each attribute as the argument of `QuantLinear`."""
+    """Quantizers of a layer; each attribute as the argument of `QuantLinear`."""
 
     weight_quant: Quantizer | None
     input_quant: Quantizer | None = None
@@ -112,11 +112,11 @@ class Product(Sourced):
         raise NotImplementedError(f"{type(self).__name__}.product")
 
     def geometry(self) -> Geometry:
-        """As a matrix-vector unit."""
+        """Shape of the layer as a matrix-vector unit."""
         raise NotImplementedError(f"{type(self).__name__}.geometry")
 
     def element(self, signal: Signal) -> Range:
-        """What one multiplier may see: the wire, and zeros of padding."""
+        """Range of what one multiplier may see: the wire, and zeros of padding."""
         return widest(signal.range)
 
     def channels_first(self, per_channel: Tensor, rank: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What enters a layer, as its hardware sees it."""
+"""Streams that enter a layer, as its hardware sees them."""
 
 from __future__ import annotations
 

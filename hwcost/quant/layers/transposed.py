@@ -66,7 +66,7 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         )
 
     def adopt(self, quantizers: Quantizers) -> None:
-        """As every product; a weight scale per channel must lie along dimension 1."""
+        """Take the quantizers; a weight scale per channel must lie along dimension 1."""
         scale = getattr(quantizers.weight_quant, "scale", None)
         if self.groups > 1 and scale is not None and scale.channel_dim is not None:
             raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
@@ -81,7 +81,7 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         )
 
     def geometry(self) -> Geometry:
-        """As a plain convolution over the image with zeros in it."""
+        """Shape as a plain convolution over the image with zeros in it."""
         inputs = self.in_channels // self.groups
         taps = prod(
             _taps(size, stride, dilation)
