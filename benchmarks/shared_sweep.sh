@@ -100,6 +100,7 @@ begin leader leader sweep tiny.py:recipe --trials 40 --sampler random --out stud
 leader=${started[-1]}
 until [ -n "$(ls "$place/weights" 2>/dev/null)" ]; do alive "$leader"; sleep 0.2; done
 sleep 1
+export HWCOST_ARTIFACTS=$place/weights # for the workers: never a place that the database names alone
 begin a a1 worker study
 begin a a2 worker study
 begin b b1 worker study

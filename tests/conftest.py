@@ -22,6 +22,12 @@ def _seeded() -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True)
+def _known_recipes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test names is known to that test alone, not to the user who runs it."""
+    monkeypatch.setenv("HWCOST_KNOWN_RECIPES", str(tmp_path_factory.mktemp("known") / "recipes"))
+
+
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep writes no page: it takes longer than these trials, and has tests of its own."""

@@ -13,11 +13,11 @@ from click.core import ParameterSource
 
 from hwcost.cli.design import Build, with_design
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import Target, with_target
+from hwcost.cli.options import Target, of_recipe, with_target
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
 from hwcost.graph.trace import Pipeline
-from hwcost.sweep.recipe import load_recipe
+from hwcost.sweep.trust import Finder, finder
 
 FORMS = ("finn", "qonnx", "onnx", "verilog")
 HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
@@ -32,6 +32,7 @@ HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
     "--trial", type=click.IntRange(min=0), help="Export the trained network of this trial of a study; not for finn."
 )
 @click.option("--refit", is_flag=True, help="With --trial: the network after `hwcost finish --refit`.")
+@of_recipe
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the data set of the study.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
@@ -49,6 +50,7 @@ def export_command(
     out: Path,
     trial: int | None,
     refit: bool,
+    recipe: str | None,
     data: Path | None,
     shape: str | None,
     input_bits: int | None,
@@ -71,11 +73,11 @@ def export_command(
       hwcost export cnv-w2a2 --to qonnx -o cnv.onnx
       hwcost export letter --to verilog -o letter.v
     """
-    if trial is not None or refit or data is not None:
+    if trial is not None or refit or recipe is not None or data is not None:
         if form == "finn":
-            raise BadOption("--to finn: a folding holds no weights; omit --trial, --refit and --data")
+            raise BadOption("--to finn: a folding holds no weights; omit --trial, --refit, --recipe and --data")
         _only_the_network(form, [*HARDWARE, "shape", "input_bits"])
-        pipeline = _of_a_study(network, trial, data, refit=refit)
+        pipeline = _of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit)
         if pipeline.inputs[0].range.known and input_step is None:
             raise BadOption(f"{network}: the value of one integer step of its data is not recorded; give --input-step")
         _say(form, _network(pipeline, form, out, input_step), as_json)
@@ -110,14 +112,15 @@ def _only_the_network(form: str, others: Sequence[str]) -> None:
         raise BadOption(f"--to {form}: the file holds no folding; omit {', '.join(given)}")
 
 
-def _of_a_study(folder: str, trial: int | None, data: Path | None, *, refit: bool) -> Pipeline:
+def _of_a_study(folder: str, trial: int | None, find: Finder, data: Path | None, *, refit: bool) -> Pipeline:
     from hwcost.sweep.replay import recall
 
     if trial is None:
         raise BadOption(
-            f"{folder}: --data and --refit apply to a study; also give --trial, the number of one of its trials"
+            f"{folder}: --data, --recipe and --refit apply to a study; also give --trial, the number of one of "
+            "its trials"
         )
-    return recall(Path(folder), trial, lambda name: load_recipe(name, RECIPES), data, refit=refit).pipeline
+    return recall(Path(folder), trial, find, data, refit=refit).pipeline
 
 
 def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> dict[Path, str]:

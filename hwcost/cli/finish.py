@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from hwcost.cli.network import find_recipe
-from hwcost.cli.options import Verbosity, with_verbosity
+from hwcost.cli.network import RECIPES
+from hwcost.cli.options import Verbosity, of_recipe, with_verbosity
 from hwcost.cli.sweep import ARTIFACTS, STORAGE, crew_of, show_result
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finish import finish
 from hwcost.sweep.progress import watch
 from hwcost.sweep.study_files import read_run, read_settings
+from hwcost.sweep.trust import finder
 
 
 @click.command("finish")
@@ -40,7 +41,7 @@ from hwcost.sweep.study_files import read_run, read_settings
     help="Train the front for EPOCHS epochs on the validation samples too, for deployment.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Data set on this machine.  [default: the sweep's]")
-@click.option("--recipe", metavar="RECIPE", help="The recipe on this machine.  [default: the sweep's]")
+@of_recipe
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -78,7 +79,7 @@ def finish_command(
         storage = artifacts = None  # the environment is that of other studies
     where = None if data is None else str(data)
     settings = read_settings(study, data=where, recipe=recipe, jobs=jobs, storage=storage, artifacts=artifacts)
-    experiment = Experiment.find(settings, find_recipe)
+    experiment = Experiment.find(settings, finder(recipe, RECIPES))
     epochs = settings.warm or experiment.recipe.training.epochs
     with ExitStack() as opened:
         listener = opened.enter_context(watch(0, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol
 
 import torch
@@ -11,7 +12,8 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.importers.qonnx import from_qonnx
-from hwcost.sweep.recipe import Recipe, ask, load_object, load_recipe
+from hwcost.sweep.recipe import Recipe, ask, load_object
+from hwcost.sweep.trust import named
 
 RECIPES = {
     "digits": "hwcost.zoo.digits:recipe",
@@ -31,10 +33,13 @@ RECIPES = {
     "proxylessnas-hadamard": "hwcost.zoo.proxylessnas:hadamard_recipe",
 }
 
+MOST_VALUES = 2**26
+"""Values of a sample, at most: an image of 4,700 by 4,700 in colour, and no more than memory holds of it."""
+
 
 def find_recipe(reference: str) -> Recipe:
     """Load a recipe by the name that the command line gives it."""
-    return load_recipe(reference, RECIPES)
+    return named(reference, RECIPES)
 
 
 class Defaults(Protocol):
@@ -121,10 +126,9 @@ def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tupl
     if not isinstance(net, torch.nn.Module):
         raise BadOption(f"{network}: returned {type(net).__name__}, not a torch.nn.Module; return the network")
     known = NETWORKS.get(network, Reference())
-    shape = shape or known.shape
-    if not shape:
+    if shape is None and not (shape := known.shape):
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
-    example = torch.zeros(1, *_parse_shape(shape))
+    example = _example(network, _parse_shape(shape))
     entering = integers(8 if input_bits is None else input_bits, signed=False)
     return trace(net, example, input_range=entering), known
 
@@ -133,7 +137,14 @@ def _from_file(file: str, shape: str | None, input_bits: int | None) -> Pipeline
     if shape is not None or input_bits is not None:
         raise BadOption(f"{file}: the file defines its own input; omit --input and --input-bits")
     net = from_qonnx(file)
-    return trace(net, torch.zeros(1, *net.shape))
+    return trace(net, _example(file, net.shape))
+
+
+def _example(network: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """One sample of zeros to find the shapes with."""
+    if prod(shape) > MOST_VALUES:
+        raise BadOption(f"{network}: {prod(shape):,} values in a sample of {shape}; give at most {MOST_VALUES:,}")
+    return torch.zeros(1, *shape)
 
 
 def _parse_shape(text: str) -> tuple[int, ...]:

@@ -153,3 +153,10 @@ class Moved(click.Option):
         if given and str(value) != "0" and not ctx.resilient_parsing:
             raise BadOption(f"{ctx.info_name}: {self.opts[0]} is now {self.help}")
         return value, source
+
+
+def of_recipe(command: Command) -> Command:
+    """Add --recipe to a command that takes a study: a recipe that only the study names does not run."""
+    return click.option(
+        "--recipe", metavar="RECIPE", help="The study's recipe on this machine.  [default: the study's, if you know it]"
+    )(command)

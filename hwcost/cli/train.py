@@ -8,21 +8,24 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import RECIPES
-from hwcost.cli.options import Verbosity, with_verbosity
+from hwcost.cli.options import Verbosity, of_recipe, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.sweep.progress import watch
-from hwcost.sweep.recipe import load_recipe
 from hwcost.sweep.replay import reproduce
+from hwcost.sweep.trust import finder
 
 
 @click.command("train")
 @click.option("--from", "study", type=click.Path(path_type=Path), required=True, help="Study folder.")
 @click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
+@of_recipe
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
 @click.option("--json", "as_json", is_flag=True, help="Print both rows of figures as JSON.")
 @with_verbosity("epoch")
-def train_command(study: Path, trial: int, data: Path | None, as_json: bool, verbosity: Verbosity) -> None:
+def train_command(
+    study: Path, trial: int, recipe: str | None, data: Path | None, as_json: bool, verbosity: Verbosity
+) -> None:
     """Train one trial of a study again from its record, and compare.
 
     \b
@@ -32,7 +35,7 @@ def train_command(study: Path, trial: int, data: Path | None, as_json: bool, ver
     recorded, again = reproduce(
         study,
         trial,
-        lambda where: load_recipe(where, RECIPES),
+        finder(recipe, RECIPES),
         data,
         lambda epochs: watch(1, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose),
     )

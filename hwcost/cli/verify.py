@@ -11,14 +11,14 @@ import pandas as pd
 from hwcost.cli.design import Build
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import CLOCK, DEVICE, FPS, Target, Verbosity, gathered, with_verbosity
+from hwcost.cli.options import CLOCK, DEVICE, FPS, Target, Verbosity, gathered, of_recipe, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
 from hwcost.graph.trace import Pipeline
 from hwcost.models import AREAS, Dataflow, place
-from hwcost.sweep.recipe import load_recipe
 from hwcost.sweep.replay import best, recall
+from hwcost.sweep.trust import finder
 
 
 @click.command("verify")
@@ -26,6 +26,7 @@ from hwcost.sweep.replay import best, recall
 @click.option(
     "--top", type=click.IntRange(min=1), help="Number of front points to verify, the knee first.  [default: 1]"
 )
+@of_recipe
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the data set of a study.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
@@ -40,6 +41,7 @@ from hwcost.sweep.replay import best, recall
 def verify_command(
     target: str,
     top: int | None,
+    recipe: str | None,
     data: Path | None,
     shape: str | None,
     input_bits: int | None,
@@ -70,13 +72,14 @@ def verify_command(
             )
         if report is not None and (top or 1) > 1:
             raise BadOption("--import: a report describes one network; omit --top")
-        points = {f"trial {number}": recall(study, number, lambda name: load_recipe(name, RECIPES), data)
+        find = finder(recipe, RECIPES)
+        points = {f"trial {number}": recall(study, number, find, data)
                   for number in best(study, top or 1)}  # fmt: skip
         designs = {name: (point.pipeline, point.model) for name, point in points.items()}
         folder = study / "verify" if out is None else out
     else:
-        if top is not None or data is not None:
-            raise BadOption(f"{target}: not a study; omit --top and --data")
+        if top is not None or data is not None or recipe is not None:
+            raise BadOption(f"{target}: not a study; omit --top, --recipe and --data")
         pipeline, defaults = pipeline_of(target, shape, input_bits)
         designs = {target: (pipeline, Build().model(pipeline, hardware, defaults))}
     found: dict[str, object] = {}

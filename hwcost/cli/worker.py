@@ -8,27 +8,28 @@ from pathlib import Path
 
 import click
 
-from hwcost.cli.network import find_recipe
-from hwcost.cli.options import Verbosity, with_verbosity
+from hwcost.cli.network import RECIPES
+from hwcost.cli.options import Verbosity, of_recipe, with_verbosity
 from hwcost.sweep.progress import Trained
 from hwcost.sweep.remote_worker import join
+from hwcost.sweep.trust import finder
 
 
 @click.command("worker")
 @click.argument("study")
 @click.option("--storage", required=True, envvar="HWCOST_STORAGE", metavar="URL", help="Database of the sweep.")
 @click.option(
-    "--artifacts", metavar="WHERE", help="Folder or bucket of the weights on this machine.  [default: the sweep's]"
+    "--artifacts", required=True, envvar="HWCOST_ARTIFACTS", metavar="WHERE", help="Folder or bucket of the weights."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Working folder.  [default: workers/STUDY]")
-@click.option("--recipe", metavar="RECIPE", help="The recipe on this machine.  [default: the sweep's]")
+@of_recipe
 @click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @with_verbosity("epoch")
 def worker_command(
     study: str,
     storage: str,
-    artifacts: str | None,
+    artifacts: str,
     out: Path | None,
     recipe: str | None,
     data: Path | None,
@@ -40,16 +41,19 @@ def worker_command(
     STUDY is the name of the sweep's folder. Start one worker per core, on any machine, at any time; all end with the
     sweep. Code, packages and data must be those of the sweep. A worker may be killed at any time: no trial is lost.
 
+    Whoever can write to the database chooses what is trained, but not what runs: a recipe that does not ship with
+    hwcost must be named once on this machine, with --recipe here or as the RECIPE of a sweep.
+
     \b
     Example:
-      hwcost worker digits --storage postgresql://me@dbhost/hwcost
+      hwcost worker digits --storage postgresql://me@dbhost/hwcost --artifacts /mnt/weights
     """
     listener = Trained(quiet=verbosity.quiet, verbose=verbosity.verbose)
     end = join(
         storage,
         study,
         out or Path("workers") / study,
-        find_recipe,
+        finder(recipe, RECIPES),
         recipe=recipe,
         data=data,
         artifacts=artifacts,

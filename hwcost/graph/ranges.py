@@ -114,7 +114,13 @@ def bits_for(low: float | Tensor, high: float | Tensor) -> Tensor:
 
 
 def between(low: float | Tensor, high: float | Tensor) -> Range:
-    """The Range low..high in its smallest code."""
+    """The Range low..high in its smallest code.
+
+    Raises:
+        BadOption: two numbers with the larger one first, or NaN.
+    """
+    if isinstance(low, int | float) and isinstance(high, int | float) and not low <= high:
+        raise BadOption(f"range {low} to {high}: give the smaller number first")
     low, high = _number(low), _number(high)
     return Range(low, high, bits_for(low, high))
 

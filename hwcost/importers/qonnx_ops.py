@@ -8,13 +8,13 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
 from hwcost.errors import HwcostError, UnknownOperation
 from hwcost.importers.qonnx_pools import average, average_all, max_pool, trunc
 from hwcost.importers.qonnx_quantizers import Affine, Quantizer, integer, per_channel, threshold, turned
-from hwcost.importers.qonnx_reader import Options, Reader
+from hwcost.importers.qonnx_reader import Options, Reader, constants_of, first_line
 from hwcost.quant import (
     BiasQuantizer,
     BinaryQuantizer,
@@ -276,7 +276,7 @@ def read_graph(graph: onnx.GraphProto, name: str) -> tuple[Reader, str]:
     Raises:
         UnknownOperation: all nodes that have no layer here, at once.
     """
-    constants = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    constants = constants_of(graph, name)
     shapes = {one.name: tuple(each.dim_value for each in one.type.tensor_type.shape.dim) for one in graph.value_info}
     ranks = {one.name: len(one.type.tensor_type.shape.dim) for one in graph.input}
     reader = Reader(constants, shapes, ranks=ranks)
@@ -284,8 +284,9 @@ def read_graph(graph: onnx.GraphProto, name: str) -> tuple[Reader, str]:
     for node in graph.node:
         try:
             _read(reader, node)
-        except HwcostError as fault:
-            faults.append(f"{node.name or node.output[0]} ({node.op_type}): {fault}")
+        except Exception as error:  # any number in a file may be anything: what fails here, fails because of it
+            reason = error if isinstance(error, HwcostError) else f"its numbers make no sense ({first_line(error)})"
+            faults.append(f"{node.name or ', '.join(node.output)} ({node.op_type}): {reason}")
             reader.unknown.update(node.output)
     sink = graph.output[0].name
     try:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import onnx
+import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
-from hwcost.errors import UnknownOperation
+from hwcost.errors import BadData, UnknownOperation
 from hwcost.importers.qonnx_quantizers import Affine, Quantizer, rows_of
 
 Options = Mapping[str, Any]
@@ -103,3 +105,23 @@ class Reader:
     def entering(self, tensor: str) -> str:
         """Find the first input of the layer that made a tensor; "" if none did."""
         return next((inputs[0] for _, inputs, output in self.calls if output == self.alias(tensor)), "")
+
+
+def first_line(error: Exception) -> str:
+    """Name an error of a library in one line."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def constants_of(graph: onnx.GraphProto, name: str) -> dict[str, Tensor]:
+    """Read the constants of a graph: name -> value.
+
+    Args:
+        graph: of a file. name: of the file, for the error.
+
+    Raises:
+        BadData: one cannot be read.
+    """
+    try:
+        return {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    except Exception as error:  # any number in a file may be anything
+        raise BadData(f"{name}: an initializer cannot be read ({first_line(error)})") from error

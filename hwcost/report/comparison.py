@@ -13,7 +13,7 @@ import pandas as pd
 from hwcost.errors import BadStudy
 from hwcost.pareto import Floats, hypervolume
 from hwcost.report.axes import accuracy_axis, cost_axis
-from hwcost.report.files import replace_files
+from hwcost.report.files import harmless, replace_files
 from hwcost.report.page import rendered
 from hwcost.report.schema import RunRecord
 from hwcost.report.study import Study
@@ -93,7 +93,7 @@ def write_comparison(
         folder,
         {
             "comparison.png": image,
-            "comparison.csv": front.to_csv(index=False, lineterminator="\n").encode(),
+            "comparison.csv": front.map(harmless).to_csv(index=False, lineterminator="\n").encode(),
             "comparison.md": rendered("comparison.md", facts, escape=False).encode(),
             "index.html": rendered("comparison.html", facts, escape=True).encode(),
         },

@@ -113,7 +113,17 @@ def trials_table(study: Study) -> pd.DataFrame:
         for key in ("weight_bits", "input_bits", "activation_bits"):
             row |= {f"{key}:{e['layer']}": e[key] for e in trial["layers"] if e.get(key) is not None}
         rows.append(row)
-    return pd.DataFrame(rows, columns=None if rows else [*_SCALARS, "on_front", "error"])
+    table = pd.DataFrame(rows, columns=None if rows else [*_SCALARS, "on_front", "error"])
+    return table.map(harmless).rename(columns=harmless)
+
+
+def harmless(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula, with a quotation mark in front; anything else unchanged.
+
+    >>> harmless("=cmd|' /c calc'!A0"), harmless("-1 < 0"), harmless("LUT"), harmless(-1.5)
+    ("'=cmd|' /c calc'!A0", "'-1 < 0", 'LUT', -1.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def front_record(study: Study) -> FrontRecord:

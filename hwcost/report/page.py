@@ -47,6 +47,16 @@ def duration(seconds: float) -> str:
     return f"{count(seconds / unit, 1)} {name}"
 
 
+def cell(text: object) -> str:
+    """Escape a text for a line or a table of Markdown: one line, no cell boundary, and no HTML of its own.
+
+    >>> cell("a <script>")
+    'a &lt;script&gt;'
+    """
+    plain = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
+    return " ".join(plain.splitlines())
+
+
 def percent(value: Any) -> str:
     """A ratio in percent with two decimals, or a dash."""
     return count(100 * value if isinstance(value, int | float | np.number) else None, 2)
@@ -199,7 +209,7 @@ def _environment(*, escape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=count, percent=percent, cell=lambda text: str(text).replace("|", "\\|"))
+    environment.filters.update(count=count, percent=percent, cell=cell)
     return environment
 
 

@@ -145,6 +145,7 @@ class TrialRecord(TypedDict):
     parent: NotRequired[int | None]
     polish: NotRequired[int | None]
     ramp_epoch: NotRequired[int | None]
+    checkpoint: NotRequired[str | None]
     layers: NotRequired[list[LayerRecord]]
     epochs: NotRequired[list[EpochRecord]]
     repeats: NotRequired[list[RepeatRecord]]

@@ -47,6 +47,7 @@ class Suggestion:
         polish: of a trial that trains on from its own weights, how many times as long as an ordinary one; else 0.
         coarser: by how much its quantization steps are larger than those of its start (`hwcost.search.nearest_trial`).
         epochs: of its training, where it repeats one; None where they follow from the others.
+        parent_checkpoint: hash of the weights of `parent`, where its record has one.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Suggestion:
     polish: int = 0
     coarser: float = 0.0
     epochs: int | None = None
+    parent_checkpoint: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from hwcost.search.protocol import Crew, Outcome, Params, RunEnd, Suggestion, ch
 from hwcost.search.samplers.choose import make_sampler, seeds_of
 from hwcost.search.study_spec import StudySpec
 from hwcost.search.table import table
-from hwcost.search.trial_plan import RETRIES, Plan, interrupted, plan_of
+from hwcost.search.trial_plan import RETRIES, Plan, checkpoint_of, interrupted, plan_of
 
 
 def check_count(trials: int) -> None:
@@ -262,7 +262,8 @@ class Study:
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent, coarser = nearest(trial.params, self._trials(), self._space) if self._spec.warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
-        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser)
+        weights = None if parent is None else checkpoint_of(self._trials()[parent])
+        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser, None, weights)
 
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]

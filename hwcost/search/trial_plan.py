@@ -44,6 +44,32 @@ def record_of(trial: FrozenTrial) -> Record:
     return record
 
 
+def check_trial(trial: FrozenTrial) -> None:
+    """Hold what a file or a database says of a trial against its form.
+
+    Raises:
+        ValueError: it is garbled; the message says where.
+    """
+    try:
+        plan, record = plan_of(trial), record_of(trial)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"trial {trial.number}: {error}") from error
+    counts = (plan.place, plan.died, plan.polish)
+    if not all(type(count) is int and count >= 0 for count in counts) or not isinstance(plan.fixed, dict):
+        raise ValueError(f"trial {trial.number}: its plan is garbled ({plan})")
+    seconds, reason = record.get("seconds", 0.0), record.get("reason", "") if isinstance(record, dict) else None
+    if reason is None or not isinstance(reason, str) or not isinstance(record.get("attributes", {}), dict):
+        raise ValueError(f"trial {trial.number}: its record is garbled")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError(f"trial {trial.number}: its record is garbled ({seconds!r} seconds)")
+
+
 def interrupted(trial: FrozenTrial) -> bool:
     """Failed for no reason of its own; a record without a reason says that the process died just before `tell`."""
     return trial.state == TrialState.FAIL and "reason" not in record_of(trial)
+
+
+def checkpoint_of(trial: FrozenTrial) -> str | None:
+    """Hash of the weights of a trial, where its record has one."""
+    found = record_of(trial).get("attributes", {}).get("checkpoint")
+    return found if isinstance(found, str) else None

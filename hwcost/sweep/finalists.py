@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from hwcost.report.schema import RepeatRecord
 from hwcost.search import Study, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.standing import Row, points, standing
-from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, whole, write_json
+from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, whole, write_json
 from hwcost.sweep.trial import POLISHING, design, run_trial, within_memory
 from hwcost.train.data import Data
 from hwcost.train.loop import Epoch, evaluate, fit
@@ -64,12 +66,12 @@ def measure_on_test(experiment: Experiment, data: Data, study: Study) -> None:
     tested = recorded(experiment.settings.out / TESTED)
     for row in standing(study, experiment).front:
         number = int(row["number"])
-        if str(number) in tested:
+        if entry_of(tested, row) is not None:
             continue
         study.fetch(number)
         net = design(experiment, row["params"], data, int(row["seed"])).net
-        restore_net(net, checkpoint(experiment.settings.out, number))
-        tested[str(number)] = evaluate(net, data.test, task=experiment.recipe.task)
+        restore_net(net, checkpoint(experiment.settings.out, number), text(row, "checkpoint"))
+        tested[key_of(row)] = evaluate(net, data.test, task=experiment.recipe.task)
         write_json(experiment.settings.out / TESTED, tested)
 
 
@@ -95,7 +97,7 @@ def repeat_front(
     """
     done = recorded(experiment.settings.out / REPEATED)
     for row in standing(study, experiment).front:
-        number, runs = int(row["number"]), list(done.get(str(row["number"]), []))
+        runs = list(entry_of(done, row) or [])
         while len(runs) < times:
             suggestion = _repetition(experiment, row, len(runs) + 1)
             if suggestion.parent is not None:
@@ -108,7 +110,7 @@ def repeat_front(
             except failures as error:
                 figures["error"] = f"{type(error).__name__}: {error}"
             runs.append(figures)
-            done[str(number)] = runs
+            done[key_of(row)] = runs
             write_json(experiment.settings.out / REPEATED, done)
 
 
@@ -131,17 +133,17 @@ def refit_front(
     done = recorded(experiment.settings.out / REFIT)
     for row in standing(study, experiment).front:
         number = int(row["number"])
-        if done.get(str(number), {}).get("epochs") == epochs:
+        if (entry_of(done, row) or {}).get("epochs") == epochs:
             continue
         study.fetch(number)
         figures: dict[str, object] = {"epochs": epochs, "test_accuracy": None}
         try:
             net = refit(experiment, data, row, epochs, on_epoch)
-            save_net(net, checkpoint(experiment.settings.out, number, refit=True))
+            figures["checkpoint"] = save_net(net, checkpoint(experiment.settings.out, number, refit=True))
             figures["test_accuracy"] = evaluate(net, data.test, task=experiment.recipe.task)
         except failures as error:
             figures["error"] = f"{type(error).__name__}: {error}"
-        done[str(number)] = figures
+        done[key_of(row)] = figures
         write_json(experiment.settings.out / REFIT, done)
 
 
@@ -164,7 +166,7 @@ def refit(
         on_epoch: called with each finished epoch, whose accuracy is on samples that were trained on.
     """
     net = design(experiment, row["params"], data, int(row["seed"])).net
-    restore_net(net, checkpoint(experiment.settings.out, int(row["number"])))
+    restore_net(net, checkpoint(experiment.settings.out, int(row["number"])), text(row, "checkpoint"))
     training = experiment.recipe.training
     settings = replace(training, epochs=epochs, lr=POLISHING * training.lr, settle=1.0)
     with within_memory(f"trial {row['number']}, refit"):
@@ -179,9 +181,24 @@ def _repetition(experiment: Experiment, row: Row, at: int) -> Suggestion:
         params=row["params"],
         seed=(int(row["seed"]) + at) % 2**32,
         parent=whole(row, "number" if from_itself else "parent"),
+        parent_checkpoint=text(row, "checkpoint") if from_itself else None,
         polish=whole(row, "polish") or 0,
         epochs=None if from_itself else len(row["epochs"]),
     )
+
+
+def key_of(row: Mapping[Any, Any]) -> str:
+    """Key of a trial in the records of finalists: its number, and a hash of its parameters, seed and weights.
+
+    The number alone may mean another trial where an older journal was restored.
+    """
+    content = json.dumps([row["params"], int(row["seed"]), text(row, "checkpoint")], sort_keys=True)
+    return f"{int(row['number'])}-{sha256(content.encode()).hexdigest()[:16]}"
+
+
+def entry_of(records: Mapping[str, Any], row: Mapping[Any, Any]) -> Any:
+    """The entry of a trial; in a study from before there were hashes, by its number. None where there is none."""
+    return records.get(key_of(row), None if text(row, "checkpoint") else records.get(str(int(row["number"]))))
 
 
 def recorded(path: Path) -> dict[str, Any]:

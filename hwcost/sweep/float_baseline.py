@@ -10,7 +10,7 @@ import torch
 from hwcost.errors import BadStudy
 from hwcost.report.schema import FloatRecord
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, write_json
+from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, write_json
 from hwcost.train.data import Data
 from hwcost.train.loop import Epoch, evaluate, fit
 
@@ -26,9 +26,9 @@ def float_baseline(experiment: Experiment, data: Data, on_epoch: Callable[[Epoch
     net = experiment.float_network()
     task = experiment.recipe.task
     fit(net, data, experiment.recipe.training, seed=experiment.settings.seed, task=task, on_epoch=on_epoch)
-    save_net(net, checkpoint(experiment.settings.out, None))
+    saved = save_net(net, checkpoint(experiment.settings.out, None))
     figures: FloatRecord = {"validation": evaluate(net, data.validation, task=task)}
-    write_json(path, figures)
+    write_json(path, {**figures, "checkpoint": saved})
     return figures
 
 
@@ -38,10 +38,17 @@ def measure_baseline_on_test(experiment: Experiment, data: Data) -> FloatRecord:
     figures = _recorded(path)
     if "test" not in figures:
         net = experiment.float_network()
-        restore_net(net, checkpoint(experiment.settings.out, None))
+        known = float_checkpoint(experiment.settings.out)
+        restore_net(net, checkpoint(experiment.settings.out, None), known)
         figures["test"] = evaluate(net, data.test, task=experiment.recipe.task)
-        write_json(path, figures)
+        write_json(path, {**figures, **({} if known is None else {"checkpoint": known})})
     return figures
+
+
+def float_checkpoint(folder: Path) -> str | None:
+    """Hash of the weights of the float network; None where it was not recorded, or another machine trained it."""
+    path = folder / FLOAT
+    return text(read_json(path), "checkpoint") if path.exists() else None
 
 
 def _recorded(path: Path) -> FloatRecord:

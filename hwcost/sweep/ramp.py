@@ -16,6 +16,7 @@ from hwcost.errors import BadStudy
 from hwcost.pareto import non_dominated
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.study_files import checkpoint, read_json, save_net, write_json
 from hwcost.sweep.trial import Design, design, judged, within_memory
 from hwcost.sweep.warm_start import put_weights, start_from
@@ -90,7 +91,8 @@ def ramp(
     """
     assert experiment.settings.ramp is not None
     trial = design(experiment, {}, data, experiment.settings.seed)
-    start_from(trial.net, checkpoint(experiment.settings.out, None))
+    out = experiment.settings.out
+    start_from(trial.net, checkpoint(out, None), float_checkpoint(out))
     confine_widths(trial.net, prices.space)
     full = trial.estimate().total
     settings = replace(
@@ -152,9 +154,11 @@ def stored(
     path = experiment.settings.out / RECORD
     if not path.exists():
         points = ramp(experiment, data, prices, on_epoch)
+        rows = []
         for number, point in enumerate(points):
-            save_net(point.design.net, checkpoint(experiment.settings.out, number))
-        rows = [{"params": entry.params, "seconds": entry.seconds, **vars(entry.outcome)} for entry in points]
+            saved = save_net(point.design.net, checkpoint(experiment.settings.out, number))
+            outcome = {**vars(point.outcome), "attributes": {**point.outcome.attributes, "checkpoint": saved}}
+            rows.append({"params": point.params, "seconds": point.seconds, **outcome})
         write_json(path, {"points": rows})
     try:
         return [

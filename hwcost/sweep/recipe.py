@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
@@ -76,6 +77,7 @@ class Recipe:
     example: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not self.name.replace("-", "").replace("_", "").isalnum():
             raise BadRecipe(f"recipe name {self.name!r}: it names a folder; use letters, digits, - and _")
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
@@ -86,10 +88,44 @@ class Recipe:
                     f"recipe {self.name}: anchor {dict(anchor)}; give a value for each of {set(self.space)}"
                 )
 
+    def _check_types(self) -> None:
+        """Refuse what would fail in the middle of a sweep: recipes are plain Python, which no checker has seen."""
+        sides = self.example if isinstance(self.example, tuple) else (0,)
+        wrong = {
+            "name": not isinstance(self.name, str),
+            "device": not isinstance(self.device, str),
+            "fps": not positive(self.fps),
+            "clock_mhz": not positive(self.clock_mhz),
+            "objectives": not isinstance(self.objectives, tuple | list),
+            "space": not isinstance(self.space, Mapping),
+            "example": self.example is not None and not all(type(side) is int and side > 0 for side in sides),
+        }
+        for name in (name for name, is_wrong in wrong.items() if is_wrong):
+            raise BadRecipe(f"recipe {self.name}: {name}={getattr(self, name)!r}; give {_KINDS[name]}")
+        for name in ("data", "network", "float_network", "budget", "hardware"):
+            if not callable(getattr(self, name)):
+                raise BadRecipe(f"recipe {self.name}: {name}={getattr(self, name)!r}; give a function")
+
     @property
     def first_tries(self) -> tuple[Params, ...]:
         """The anchors; without any, the corner of the space where each parameter has its lowest or first value."""
         return self.anchors or ({name: _lowest(name, choices) for name, choices in self.space.items()},)
+
+
+_KINDS = {
+    "name": "a text",
+    "device": "the name of a part or board, see `hwcost devices`",
+    "fps": "frames per second, a finite number above 0",
+    "clock_mhz": "MHz, a finite number above 0",
+    "objectives": "a tuple of names",
+    "space": "name -> Optuna distribution",
+    "example": "the shape of one sample, whole numbers above 0",
+}
+
+
+def positive(value: object) -> bool:
+    """Whether a value is a finite number above 0; True is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value > 0
 
 
 def _lowest(name: str, choices: BaseDistribution) -> Any:
@@ -116,7 +152,7 @@ def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwarg
         return function(*args, **kwargs)
     except HwcostError:
         raise
-    except Exception as error:  # a user's function may fail in any way at all
+    except (Exception, SystemExit) as error:  # a user's function may fail in any way at all
         raise BadRecipe(f"{what} failed: {_told(error)}") from error
 
 
@@ -174,7 +210,7 @@ def _by_name(name: str) -> ModuleType:
 def _find_beside(folder: Path) -> None:
     """Make the modules of a folder importable."""
     if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+        sys.path.append(str(folder))  # last: a file there must not stand in for an installed module
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -23,9 +23,9 @@ def join(
     folder: Path,
     find: Callable[[str], Recipe],
     *,
+    artifacts: str,
     recipe: str | None = None,
     data: Path | None = None,
-    artifacts: str | None = None,
     listener: Listener | None = None,
 ) -> RunEnd:
     """Train planned trials of a shared study until its sweep has as many as it wanted, or has ended.
@@ -34,7 +34,8 @@ def join(
         url: of the database. name: of the study.
         folder: for the weights on this machine; several processes may share it.
         find: reference -> recipe, as the command line does.
-        recipe, data, artifacts: as this machine reaches them; None where as the sweep does.
+        artifacts: folder or bucket of the weights; never one that only the database names.
+        recipe, data: as this machine reaches them; None where as the sweep does.
         listener: hears of epochs and of trained trials.
 
     Raises:
@@ -47,7 +48,7 @@ def join(
         rehearse(experiment, loaded)
         fingerprint = fingerprint_of(experiment, loaded, shared=True)
         spec = spec_of(experiment, fingerprint, priced_space(experiment, loaded))
-        study = joined.agree(spec, artifacts=artifacts or joined.artifacts, files=weights_of(folder))
+        study = joined.agree(spec, artifacts=artifacts, files=weights_of(folder))
         return study.work(
             lambda suggestion: evaluated(experiment, loaded, suggestion, heard),
             on_trial=heard.trained,

@@ -13,11 +13,11 @@ from hwcost.report import read_study
 from hwcost.search import Outcome, Suggestion
 from hwcost.sweep import ramp
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.finalists import REFIT, recorded
+from hwcost.sweep.finalists import REFIT, entry_of, recorded
 from hwcost.sweep.fingerprint import fingerprint_of
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Recipe
-from hwcost.sweep.study_files import checkpoint, read_run, read_settings, read_trials, restore_net, whole
+from hwcost.sweep.study_files import checkpoint, read_run, read_settings, read_trials, restore_net, text, whole
 from hwcost.sweep.torch_device import one_thread
 from hwcost.sweep.trial import Design, design, epochs_of, priced_space, run_trial
 from hwcost.train.data import Data
@@ -76,13 +76,14 @@ def recall(
     Raises:
         BadStudy: as `reproduce`, or its checkpoint is missing or broken.
     """
-    experiment, loaded, suggestion, _ = _recorded(folder, number, find, data)
+    experiment, loaded, suggestion, kept = _recorded(folder, number, find, data)
     trial = design(experiment, suggestion.params, loaded, suggestion.seed)
-    if refit and recorded(folder / REFIT).get(str(number), {}).get("test_accuracy") is None:
+    record: Mapping[Any, Any] = (entry_of(recorded(folder / REFIT), kept) or {}) if refit else kept
+    if refit and record.get("test_accuracy") is None:
         raise BadStudy(
             f"{folder}: trial {number} was not refit; `hwcost finish {folder} --refit EPOCHS` refits the front"
         )
-    restore_net(trial.net, checkpoint(folder, number, refit=refit))
+    restore_net(trial.net, checkpoint(folder, number, refit=refit), text(record, "checkpoint"))
     return trial
 
 
@@ -113,13 +114,15 @@ def _recorded(
     trials = read_study(read_trials(folder), record).trials  # checked
     settings = read_settings(folder, data=None if data is None else str(data))
     try:
-        finished = (row.to_dict() for _, row in trials.iterrows() if row["state"] == "COMPLETE")
-        kept = next(row for row in finished if row["number"] == number)
+        done = [row.to_dict() for _, row in trials.iterrows() if row["state"] == "COMPLETE"]
+        kept = next(row for row in done if row["number"] == number)
+        parent = whole(kept, "parent")
         suggestion = Suggestion(
             number=number,
             params=kept["params"],
             seed=int(kept["seed"]),
-            parent=whole(kept, "parent"),
+            parent=parent,
+            parent_checkpoint=next((text(row, "checkpoint") for row in done if row["number"] == parent), None),
             polish=whole(kept, "polish") or 0,
             epochs=len(kept["epochs"]) or None,
         )

@@ -14,7 +14,7 @@ from hwcost.sweep.fingerprint import Fingerprint, fingerprint_of, spec_of
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.settings import Role
 from hwcost.sweep.standing import Standing, standing
-from hwcost.sweep.study_files import checkpoint
+from hwcost.sweep.study_files import TRIALS, checkpoint, read_trials
 from hwcost.sweep.study_report import report
 from hwcost.sweep.torch_device import one_thread
 from hwcost.sweep.trial import FAILURES, evaluated, priced_space, rehearse
@@ -99,7 +99,27 @@ def session(experiment: Experiment, listener: Listener | None, crew: Crew | None
             check_limits(prices)
         fingerprint = fingerprint_of(experiment, data)
         with _open(experiment, spec_of(experiment, fingerprint, prices)) as study:
+            _check_published(experiment.settings.out, study)
             yield Session(experiment, data, prices, fingerprint, study, listener or Listener(), crew)
+
+
+def _check_published(folder: Path, study: Study) -> None:
+    """Refuse to write over the table of a study with more trials: its journal is missing, or an older copy.
+
+    Raises:
+        BadStudy: the folder has such a table.
+    """
+    if not (folder / TRIALS).is_file():
+        return
+    try:
+        published = read_trials(folder)["number"].max()
+    except BadStudy:
+        return  # torn, or of nobody: it is written again
+    if published == published and published >= study.size():
+        raise BadStudy(
+            f"{folder}: its report has trials up to {int(published)}, its journal only {study.size()} trials; restore "
+            f"the journal, or move the report away or give another --out to start over"
+        )
 
 
 def _open(experiment: Experiment, spec: StudySpec) -> AbstractContextManager[Study]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
+from zipfile import ZipFile
 
 import pandas as pd
 import torch
@@ -18,6 +20,9 @@ from hwcost.report import RunRecord
 from hwcost.search.storage.masking import HIDDEN
 from hwcost.sweep.settings import Settings
 
+TRIALS = "trials.json"
+"""The table of trials, with its nested columns."""
+
 
 def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path:
     """Path of the weights of a trial, as chosen or as `refit` on all but the test samples, or of the float network."""
@@ -25,34 +30,59 @@ def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path
     return folder / "checkpoints" / f"{name}{'-refit' * refit}.pt"
 
 
-def save_net(net: nn.Module, path: Path) -> None:
-    """The weights of a network."""
+def save_net(net: nn.Module, path: Path) -> str:
+    """Write the weights of a network.
+
+    Returns:
+        Their hash, which belongs in the record of the trial: `read_net` checks it.
+    """
     content = io.BytesIO()
     torch.save(net.state_dict(), content)
     _replace(path, content.getvalue())
+    return sha256(content.getvalue()).hexdigest()
 
 
-def restore_net(net: nn.Module, path: Path) -> None:
+def restore_net(net: nn.Module, path: Path, recorded: str | None) -> None:
     """Put saved weights into a network of the same build.
 
+    Args:
+        net: in place.
+        path, recorded: as for `read_net`.
+
     Raises:
-        BadStudy: the file is missing, broken, or of another network.
+        BadStudy: as `read_net`, or the weights are of another network.
     """
-    state = read_net(path)
+    state = read_net(path, recorded)
     try:
         net.load_state_dict(state)
     except Exception as error:  # a user's module may fail in any way at all
         raise _unreadable(path, error) from error
 
 
-def read_net(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, on the CPU.
+def read_net(path: Path, recorded: str | None) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint, onto the CPU.
+
+    Args:
+        path: of the checkpoint.
+        recorded: its hash in the record of the trial; None in a study from before there were any, where the checksums
+            inside the file alone are checked.
 
     Raises:
-        BadStudy: the file is missing or broken.
+        BadStudy: the file is missing, broken, or another than the recorded one.
     """
     try:
-        state: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
+        content = path.read_bytes()
+        if recorded is not None and sha256(content).hexdigest() != recorded:
+            raise BadStudy(
+                f"{path}: not the weights that were trained, by the hash in their record; restore the file, or start a "
+                "study in another folder"
+            )
+        with ZipFile(io.BytesIO(content)) as archive:
+            if (damaged := archive.testzip()) is not None:  # PyTorch reads over a wrong checksum
+                raise ValueError(f"wrong checksum of {damaged}")
+        state: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except BadStudy:
+        raise
     except Exception as error:  # torch and pickle fail in many ways on a broken file
         raise _unreadable(path, error) from error
     return state
@@ -102,7 +132,7 @@ def read_trials(folder: Path) -> pd.DataFrame:
     Raises:
         BadStudy: it is missing or broken.
     """
-    path = folder / "trials.json"
+    path = folder / TRIALS
     rows = read_json(path).get("trials") if path.is_file() else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and _numbered(row) for row in rows):
         raise BadStudy(f"{path}: no table of trials; call `hwcost sweep` again to write it")
@@ -111,6 +141,12 @@ def read_trials(folder: Path) -> pd.DataFrame:
 
 def _numbered(row: Mapping[str, object]) -> bool:
     return isinstance(row.get("number"), int) and not isinstance(row["number"], bool)
+
+
+def text(row: Mapping[Any, Any], name: str) -> str | None:
+    """A text that not every trial has; a gap in a table is NaN."""
+    found = row.get(name)
+    return found if isinstance(found, str) else None
 
 
 def whole(row: Mapping[Any, Any], name: str) -> int | None:

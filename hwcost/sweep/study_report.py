@@ -11,9 +11,9 @@ from hwcost.errors import BadStudy
 from hwcost.report import TrialRecord, read_study, write_comparison, write_report
 from hwcost.search import Study
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, recorded
+from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, entry_of, recorded
 from hwcost.sweep.standing import named, standing
-from hwcost.sweep.study_files import read_measured, read_run, read_trials, write_json
+from hwcost.sweep.study_files import TRIALS, read_measured, read_run, read_trials, write_json
 
 
 def report(experiment: Experiment, study: Study, *, running: bool = False) -> Path:
@@ -30,10 +30,10 @@ def report(experiment: Experiment, study: Study, *, running: bool = False) -> Pa
         The path of the page.
     """
     out = experiment.settings.out
-    front = {str(row["number"]) for row in standing(study, experiment).front}
+    front = standing(study, experiment).front
     tested, repeats, refits = (
-        {number: found for number, found in recorded(out / name).items() if number in front}
-        for name in (TESTED, REPEATED, REFIT)
+        {int(row["number"]): found for row in front if (found := entry_of(records, row)) is not None}
+        for records in (recorded(out / name) for name in (TESTED, REPEATED, REFIT))
     )
     rows = [
         cast(TrialRecord, {name: _finite(value) for name, value in named(row).items() if name != "reason"})
@@ -41,13 +41,13 @@ def report(experiment: Experiment, study: Study, *, running: bool = False) -> Pa
             number=int(row["number"]),
             state=row["state"],
             error=_finite(row["reason"]),
-            test_accuracy=tested.get(str(row["number"])),
-            refit_accuracy=refits.get(str(row["number"]), {}).get("test_accuracy"),
+            test_accuracy=tested.get(int(row["number"])),
+            refit_accuracy=refits.get(int(row["number"]), {}).get("test_accuracy"),
         )
-        | ({"repeats": repeats[str(row["number"])]} if str(row["number"]) in repeats else {})
+        | ({"repeats": repeats[int(row["number"])]} if int(row["number"]) in repeats else {})
         for row in study.frame().to_dict("records")
     ]
-    write_json(out / "trials.json", {"trials": rows})
+    write_json(out / TRIALS, {"trials": rows})
     return publish(out, running=running)
 
 

@@ -18,6 +18,7 @@ from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Params
 from hwcost.sweep.study_files import checkpoint, save_net
@@ -170,7 +171,9 @@ def run_trial(
         settings = replace(settings, epochs=epochs_of(experiment, suggestion))
         if suggestion.polish:
             settings = replace(settings, lr=POLISHING * settings.lr)
-        start_from(trial.net, checkpoint(experiment.settings.out, suggestion.parent))
+        out, parent = experiment.settings.out, suggestion.parent
+        known = float_checkpoint(out) if parent is None else suggestion.parent_checkpoint
+        start_from(trial.net, checkpoint(out, parent), known)
     budget = _budget(experiment, suggestion.params, data)
     floor = {} if budget is None else cost_at_floors(trial.net, trial.pipeline, trial.model)
     with within_memory(f"trial {suggestion.number}"):
@@ -198,8 +201,8 @@ def evaluated(experiment: Experiment, data: Data, suggestion: Suggestion, listen
     """
     listener.trial_started(suggestion.number)
     outcome, trial = run_trial(experiment, data, suggestion, listener.epoch_done)
-    save_net(trial.net, checkpoint(experiment.settings.out, suggestion.number))
-    return outcome
+    saved = save_net(trial.net, checkpoint(experiment.settings.out, suggestion.number))
+    return replace(outcome, attributes={**outcome.attributes, "checkpoint": saved})
 
 
 def judged(

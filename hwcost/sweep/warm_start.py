@@ -35,7 +35,7 @@ def _weights(net: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(one.shape) for name, one in net.named_parameters() if name.rpartition(".")[2] in plain}
 
 
-def start_from(net: nn.Module, path: Path) -> None:
+def start_from(net: nn.Module, path: Path, recorded: str | None) -> None:
     """Take over weights, scales and statistics of a checkpoint, and leave the widths.
 
     The checkpoint of a float network knows no scales: those of weights start at the statistic of their new weights,
@@ -44,11 +44,12 @@ def start_from(net: nn.Module, path: Path) -> None:
     Args:
         net: in place.
         path: of a checkpoint of a network with the same layers, quantized or float.
+        recorded: its hash, as for `hwcost.sweep.study_files.read_net`.
 
     Raises:
         BadStudy: the file is missing or broken, or of another network.
     """
-    state = read_net(path)
+    state = read_net(path, recorded)
     strange = [name for name in state if name not in net.state_dict()]
     lacking = [*strange, *sorted(_weights(net).keys() - state.keys())]
     if lacking:

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 
+NEEDED = ("LUT", "cycles")
+"""Resources that every network uses some of; of the others, a budget of 0 asks to do without."""
+
 
 def log_ratio(used: Mapping[str, Tensor], reference: Mapping[str, float]) -> Tensor:
     """Sum of log(used / reference): a plain cost in which a percent of each resource weighs the same.
@@ -63,7 +66,8 @@ class Budget(nn.Module):
     Source: Nocedal and Wright, Numerical Optimization, 2nd ed., section 17.4 (inequality constraints).
 
     Args:
-        limits: resource -> largest amount, e.g. {"LUT": 20_000, "BRAM18": 100}; finite, at least 0.
+        limits: resource -> largest amount, e.g. {"LUT": 20_000, "BRAM18": 100}; finite, at least 0, above 0 for
+            LUT and cycles.
         strength: of the quadratic term, in units of the loss, above 0.
         rate: share of s g by which one `update` moves the multiplier.
         warmup: number of updates over which the strength grows linearly from 0, at least 0.
@@ -81,6 +85,8 @@ class Budget(nn.Module):
         for resource, limit in limits.items():
             if not isfinite(limit) or limit < 0:
                 raise BadOption(f"budget: {resource} limit {limit}; give a finite amount of at least 0")
+            if limit == 0 and resource in NEEDED:
+                raise BadOption(f"budget: {resource} limit 0, which no network keeps; give more")
         if not limits:
             raise BadOption("budget: no limits; give at least one resource, e.g. {'LUT': 20_000}")
         for name, value in (("strength", strength), ("rate", rate)):

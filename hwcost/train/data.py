@@ -74,6 +74,15 @@ class Data:
     classes: int
     fingerprint: str
 
+    def __post_init__(self) -> None:
+        for name in ("train", "validation", "test"):
+            labels = getattr(self, name).y
+            if labels.is_floating_point() or int(labels.min()) < 0 or int(labels.max()) >= self.classes:
+                raise BadData(
+                    f"{self.name}: {name} has labels {labels.min():g} to {labels.max():g} ({labels.dtype}); give "
+                    f"whole numbers from 0 to {self.classes - 1}, one for each of {self.classes} classes"
+                )
+
     def all_but_test(self) -> Data:
         """The same with the validation samples among those to train on, for a network that is chosen already.
 

@@ -99,3 +99,9 @@ def test_the_widest_channel_sets_a_shared_stream() -> None:
 def test_unknown_is_not_known() -> None:
     assert not ranges.unknown().known
     assert _range("u4").known and not _range("u4").signed and _range("bipolar").bipolar
+
+
+@pytest.mark.parametrize(("low", "high"), [(5, 1), (0.5, -0.5), (float("nan"), 1), (0, float("nan"))])
+def test_a_range_upside_down_is_refused(low: float, high: float) -> None:
+    with pytest.raises(BadOption, match="smaller number first"):
+        ranges.between(low, high)

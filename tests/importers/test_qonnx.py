@@ -345,3 +345,53 @@ def test_one_quantized_factor_for_a_stream_of_one_channel() -> None:
     net = nn.Sequential(QuantReLU(learned_activation(bits=4)), layer, QuantReLU(learned_activation(bits=4))).eval()
     again = from_qonnx(qonnx(trace(net, torch.zeros(1, 1, 5), input_bits=4), input_step=1 / 16))
     assert any(isinstance(each, QuantScaleBias) for each in again.layers.values())
+
+
+def _small() -> onnx.ModelProto:
+    net = nn.Sequential(QuantLinear(4, 3, bias=False, weight_quant=const_weight(bits=4)))
+    return qonnx(trace(net, torch.zeros(1, 4), input_bits=4), input_step=0.5)
+
+
+def _spoiled(model: onnx.ModelProto, index: int, array: Any) -> onnx.ModelProto:
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    name = changed.graph.initializer[index].name
+    changed.graph.initializer[index].CopyFrom(numpy_helper.from_array(array, name))
+    return changed
+
+
+@pytest.mark.parametrize("value", [1000.0, -3.0, float("nan"), float("inf"), 0.5, None])
+def test_numbers_in_a_file_that_make_no_sense_are_one_error(tmp_path: Path, value: float | None) -> None:
+    """Each constant in turn, widths among them, becomes this number, or empty."""
+    import numpy as np
+
+    model = _small()
+    for index, one in enumerate(model.graph.initializer):
+        old = numpy_helper.to_array(one)
+        array = np.zeros((0,), old.dtype) if value is None else np.full_like(old, value, dtype=np.float32)
+        onnx.save(_spoiled(model, index, array), tmp_path / "net.onnx")
+        ended = CliRunner().invoke(cli, ["estimate", str(tmp_path / "net.onnx")])
+        assert ended.exception is None or isinstance(ended.exception, SystemExit), (one.name, ended.exception)
+        if ended.exit_code:
+            assert ended.exit_code == 2 and ended.output.startswith("hwcost: error: ") and ended.output.count("\n") == 1
+
+
+def test_a_file_with_an_input_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
+    model = _small()
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**40
+    onnx.save(model, tmp_path / "net.onnx")
+    ended = CliRunner().invoke(cli, ["estimate", str(tmp_path / "net.onnx")])
+    assert ended.exit_code == 2 and ended.output.count("\n") == 1, ended.output
+
+
+@pytest.mark.slow
+def test_flipped_bits_in_a_file_are_one_error_or_another_network(tmp_path: Path) -> None:
+    content = _small().SerializeToString()
+    draw = torch.Generator().manual_seed(5)
+    for _ in range(150):
+        at, bit = int(torch.randint(len(content), (), generator=draw)), int(torch.randint(8, (), generator=draw))
+        (tmp_path / "net.onnx").write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+        ended = CliRunner().invoke(cli, ["estimate", str(tmp_path / "net.onnx")])
+        assert ended.exit_code in (0, 2), (at, bit, ended.exception)
+        if ended.exit_code:
+            assert ended.output.startswith("hwcost: error: ") and ended.output.count("\n") == 1, (at, bit, ended.output)

@@ -166,3 +166,23 @@ def test_what_was_refit_stands_beside_the_test_accuracy(tmp_path: Path) -> None:
     assert (pytest.approx(98.76),) in [tuple(map(float, ys)) for ys in drawn if len(ys)]
     plain = write_report(tmp_path / "plain", made_up_trials(), made_up_run())
     assert "refit" not in plain.read_text() and "refit" not in plain.with_name("report.md").read_text()
+
+
+def test_texts_of_strangers_are_neither_html_nor_formulas(tmp_path: Path) -> None:
+    trials, run = made_up_trials(), made_up_run()
+    trials["error"] = trials["error"].astype(object)
+    failed = trials.index[trials["state"] == "FAIL"][0]
+    evil = "=cmd|' /c calc'!A0 <script>alert(1)</script>\n# heading | cell"
+    trials.at[failed, "error"] = evil
+    trials.at[0, "params"] = {**trials.at[0, "params"], "+kind": "@SUM(1)"}
+    run["study"] = "<img src=x onerror=alert(1)>"
+    write_report(tmp_path, trials, run)
+    text = (tmp_path / "report.md").read_text()
+    assert "<script" not in text and "<img" not in text and "\n# heading" not in text
+    assert "&lt;script&gt;" in text and "&lt;img src=x" in text
+    table = pd.read_csv(tmp_path / "trials.csv", dtype=str)
+    cells = [*table.columns, *(cell for cell in table.to_numpy().ravel() if isinstance(cell, str))]
+    assert not [cell for cell in cells if cell[0] in "=@\t\r" or (cell[0] in "+-" and not cell[1:2].isdigit())]
+    assert f"'{evil}" in cells and "'@SUM(1)" in cells
+    page = (tmp_path / "index.html").read_text()
+    assert "<script>alert" not in page and "<img src=x" not in page

@@ -183,3 +183,23 @@ def test_a_trial_chooses_its_hardware(tmp_path: Path) -> None:
     wrong = replace(recipe, hardware=lambda params: {"multiplier": "dsp"})
     with pytest.raises(BadRecipe, match=r"its hardware\(\) chooses 'multiplier'; give fps and any of multipliers"):
         design(experiment(wrong, tmp_path), params, data, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fps": "fast"}, {"fps": float("nan")}, {"fps": 0}, {"fps": True}, {"device": 7}, {"clock_mhz": -1.0},
+        {"clock_mhz": None}, {"example": (0, 4, 4)}, {"example": (1.5, 4)}, {"example": 16}, {"objectives": 3},
+        {"space": [1]}, {"budget": None}, {"data": "made"}, {"network": TINY}, {"hardware": {}}, {"name": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_nonsense_in_a_recipe_is_named_before_anything_runs(change: dict[str, Any]) -> None:
+    with pytest.raises(BadRecipe, match=next(iter(change))) as raised:
+        replace(tiny, **change)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_factory_that_exits_is_an_error_of_the_recipe() -> None:
+    with pytest.raises(BadRecipe, match="its network\\(\\) failed: SystemExit: 3"):
+        ask("recipe x: its network()", lambda: sys.exit(3))

@@ -142,3 +142,10 @@ def test_bad_budgets_are_refused() -> None:
         Budget({"URAM": 1}).penalty(_used(1.0))
     with pytest.raises(BadOption, match=r"^log_ratio: resource 'URAM' is not priced"):
         log_ratio(_used(1.0), {"URAM": 1})
+
+
+def test_a_budget_of_nothing_is_refused_where_every_network_needs_some() -> None:
+    for resource in ("LUT", "cycles"):
+        with pytest.raises(BadOption, match=f"{resource} limit 0"):
+            Budget({resource: 0})
+    assert Budget({"DSP": 0, "LUT": 1}).limits == {"DSP": 0, "LUT": 1}

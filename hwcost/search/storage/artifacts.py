@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from optuna import Study, Trial
@@ -11,6 +12,9 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from hwcost.errors import BadOption, BadStudy
 from hwcost.files import replace
 from hwcost.search.storage.masking import masked_if_url
+
+_IDENTIFIER = re.compile(r"[0-9a-f-]{32,36}")
+"""Form of the names that Optuna gives to artifacts: random, and never a path that leads out of the folder."""
 
 
 class Weights:
@@ -62,6 +66,8 @@ class Weights:
         Raises:
             BadStudy: it is not there, or cannot be read or written.
         """
+        if not _IDENTIFIER.fullmatch(identifier):
+            raise BadStudy(f"artifacts {masked_if_url(self.where)}: {identifier!r} is no name of weights")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._store.open_reader(identifier) as reader:

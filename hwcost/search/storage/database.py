@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import random
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,6 +22,9 @@ SILENT_BEATS = 4
 
 SQLITE_WAIT_S = 60
 """Seconds that a process waits for others that write to the same file."""
+
+FOUNDING_TRIES = 40
+"""Attempts to open a database while others make its tables: first starts at the same time, and no longer than 8 s."""
 
 _DRIVERS = {
     "postgresql": ("postgresql+psycopg", "postgres"),
@@ -60,15 +66,9 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
     kind, _, where = url.partition("://")
     driver, extra = _DRIVERS.get(kind, (kind, ""))
     sqlite = kind.startswith("sqlite")
+    options = {"connect_args": {"timeout": SQLITE_WAIT_S}} if sqlite else {"pool_pre_ping": True}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats, since Optuna 2.9
-            storage = RDBStorage(
-                f"{driver}://{where}" if where else url,
-                engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}} if sqlite else {"pool_pre_ping": True},
-                heartbeat_interval=heartbeat_s,
-                grace_period=SILENT_BEATS * heartbeat_s,
-            )
+        storage = _opened(f"{driver}://{where}" if where else url, options, heartbeat_s)
         _make_room(storage)
         return storage
     except ImportError as error:
@@ -76,10 +76,39 @@ def connect(url: str, heartbeat_s: int) -> RDBStorage:
         raise BadStudy(
             f"storage {masked(url)}: no driver ({_reason(error.__cause__ or error, url)}); {remedy}"
         ) from error
-    except (SQLAlchemyError, StorageInternalError, ValueError) as error:
+    except (SQLAlchemyError, StorageInternalError, ValueError, RuntimeError, AssertionError) as error:
         raise BadStudy(
             f"storage {masked(url)}: cannot be opened ({_reason(error, url)}); start the database, or mend the URL"
         ) from error
+
+
+def _opened(url: str, options: Mapping[str, object], heartbeat_s: int) -> RDBStorage:
+    """The storage, its tables made where they are missing: again where another process makes them at the same time."""
+    for attempt in range(1, FOUNDING_TRIES + 1):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats, since Optuna 2.9
+                return RDBStorage(
+                    url,
+                    engine_kwargs=dict(options),
+                    heartbeat_interval=heartbeat_s,
+                    grace_period=SILENT_BEATS * heartbeat_s,
+                )
+        except Exception as error:
+            if attempt == FOUNDING_TRIES or not _half_founded(error):
+                raise
+            time.sleep(random.uniform(0.02, 0.2))
+    raise AssertionError("the loop returns or raises")
+
+
+def _half_founded(error: BaseException) -> bool:
+    """Whether an error may come from tables that another process is making."""
+    from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+
+    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    taken = isinstance(error, OperationalError | ProgrammingError) and "already exists" in str(error)
+    return taken or isinstance(error, IntegrityError | AssertionError)  # Optuna asserts that there is a version
 
 
 def _make_room(storage: RDBStorage) -> None:
@@ -101,6 +130,8 @@ def told_in_one_line(url: str) -> Iterator[None]:
 
     try:
         yield
+    except (json.JSONDecodeError, RecursionError) as error:  # Optuna reads what is stored unchecked
+        raise BadStudy(f"storage {masked(url)}: holds a text that is no JSON; restore the database") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise BadStudy(
             f"storage {masked(url)}: lost ({_reason(error, url)}); what is finished is kept, run the command again"

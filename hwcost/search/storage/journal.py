@@ -26,7 +26,7 @@ from hwcost.errors import BadStudy
 from hwcost.files import draft_of
 from hwcost.search.storage.lines import CREATE_TRIAL, decode, encode
 from hwcost.search.study_spec import StudySpec
-from hwcost.search.trial_plan import plan_of, record_of
+from hwcost.search.trial_plan import check_trial
 
 STUDY_NAME = "hwcost-study-1"  # the number counts changes of what a trial records
 
@@ -156,7 +156,7 @@ def load_journal(path: Path) -> optuna.Study:
     try:
         study = optuna.load_study(study_name=STUDY_NAME, storage=JournalStorage(journal), sampler=RandomSampler(seed=0))
         for trial in study.get_trials(deepcopy=False):
-            plan_of(trial), record_of(trial)
+            check_trial(trial)
         return study
     except Exception as error:  # Optuna replays the lines unchecked, so it may fail in any way
         cause = " ".join(f"{type(error).__name__}: {error}".split())

@@ -21,9 +21,14 @@ from hwcost.search.storage.local import JOURNAL, sole_writer
 from hwcost.search.storage.masking import masked
 from hwcost.search.storage.shared_study import SharedStudy
 from hwcost.search.study_spec import StudySpec
+from hwcost.search.trial_plan import check_trial
 
 MARK = "shared.json"
 """A file in every folder of a shared study that says which study it is."""
+
+LONGEST_BEAT_S = 86_400
+
+GARBLED = "the database was changed by another program; restore it, or sweep with another --out"
 
 REMEDY = "bring code, packages, data and settings to one state everywhere, or sweep with another --out"
 
@@ -56,6 +61,7 @@ def lead_study(
         try:
             study = _found(storage, folder.resolve().name, spec)
             compare(f"study {study.study_name} in {masked(share.url)}", REMEDY, study, spec)
+            _check_trials(study)
             _mark(folder, study)
             opened = SharedStudy(study, storage, Weights(share.artifacts), files, share.heartbeat_s, spec)
             opened.check_not_led()
@@ -72,14 +78,16 @@ class Joined:
 
     Attributes:
         settings: those that the leader gave to `lead_study`.
-        artifacts: store of the weights, as the leader reaches it.
     """
 
     def __init__(self, url: str, folder: Path, study: optuna.Study, storage: RDBStorage) -> None:
         self._url, self._folder, self._study, self._storage = url, folder, study, storage
-        self.settings: dict[str, object] = json.loads(study.user_attrs["settings"])
-        self.artifacts = str(self.settings.pop("artifacts"))
-        self._heartbeat_s = int(str(self.settings.pop("heartbeat_s")))
+        sent = _sent(study)
+        sent.pop("artifacts", None)  # where the leader keeps weights; a worker takes only a place that it was given
+        beat = sent.pop("heartbeat_s", None)
+        if not isinstance(beat, int) or isinstance(beat, bool) or not 1 <= beat <= LONGEST_BEAT_S:
+            raise BadStudy(f"study {study.study_name}: a heartbeat of {beat!r} seconds; {GARBLED}")
+        self.settings, self._heartbeat_s = sent, beat
 
     def agree(self, spec: StudySpec, *, artifacts: str, files: Callable[[int | None], Path]) -> SharedStudy:
         """Open the study, to train for it.
@@ -93,6 +101,7 @@ class Joined:
             BadStudy: the study is another one, or its weights are not there.
         """
         compare(f"study {self._study.study_name} in {masked(self._url)}", REMEDY, self._study, spec)
+        _check_trials(self._study)
         _mark(self._folder, self._study)
         study = SharedStudy(self._study, self._storage, Weights(artifacts), files, self._heartbeat_s, spec)
         study.fetch(None)  # a wrong folder shows before anything is trained
@@ -142,6 +151,26 @@ def _found(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study:
         study.set_user_attr("token", uuid.uuid4().hex)
         study.set_user_attr("identity", spec.identity())
     return study
+
+
+def _sent(study: optuna.Study) -> dict[str, object]:
+    """Settings that the leader stored, whoever wrote them since."""
+    try:
+        sent = parse_json(study.user_attrs["settings"])
+    except (TypeError, ValueError) as error:
+        raise BadStudy(f"study {study.study_name}: its settings cannot be read ({error}); {GARBLED}") from error
+    if not isinstance(sent, dict):
+        raise BadStudy(f"study {study.study_name}: its settings are no table; {GARBLED}")
+    return sent
+
+
+def _check_trials(study: optuna.Study) -> None:
+    """Refuse a study with a garbled trial."""
+    try:
+        for trial in study.get_trials(deepcopy=False):
+            check_trial(trial)
+    except (TypeError, ValueError) as error:
+        raise BadStudy(f"study {study.study_name}: {error}; {GARBLED}") from error
 
 
 def _mark(folder: Path, study: optuna.Study) -> None:

@@ -224,14 +224,14 @@ class SharedStudy(Study):
         """A planned trial that nobody else has, if there is one."""
         for waiting in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             trial_id = self._id(waiting.number)
-            self._storage.record_heartbeat(trial_id)  # first: without one it could never be found silent
             try:
+                self._storage.record_heartbeat(trial_id)  # first: without one it could never be found silent
                 if not self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
                     continue
-            except UpdateFinishedTrialError:
-                continue
-            self._alive.add(waiting.number)
-            return self._drawn(plan_of(waiting).place, partial(Trial, self._study, trial_id))
+                self._alive.add(waiting.number)
+                return self._drawn(plan_of(waiting).place, partial(Trial, self._study, trial_id))
+            except UpdateFinishedTrialError:  # withdrawn, or found silent while it was drawn: it is planned again
+                self._alive.discard(waiting.number)
         return None
 
     def _train(

@@ -66,7 +66,7 @@ def joined(folder: Path, name: str = "a", fingerprint: str = "same", weights: st
     out = folder / name
     with join_study(url_of(folder), "study", out) as found:
         files = lambda number: out / f"{number}.pt"  # noqa: E731
-        where = weights or found.artifacts
+        where = weights or str(folder / "weights")
         yield found.agree(meant(fingerprint), artifacts=where, files=files)
 
 
@@ -105,6 +105,28 @@ def test_a_silent_trial_is_planned_again_and_its_late_result_dropped(tmp_path: P
         assert list(rows["state"]) == ["COMPLETE", "FAIL", "COMPLETE"]
         assert rows["reason"][1] == "interrupted; retried as trial 2"
         assert rows["seed"][1] == rows["seed"][2] and rows["params"][1] == rows["params"][2]
+
+
+def test_a_trial_that_is_taken_back_while_it_is_drawn_is_left_alone(tmp_path: Path) -> None:
+    with led(tmp_path) as study:
+        study._plan(2)
+        drawn, taken = study._drawn, []
+
+        def taken_back(place: int, ask: Any) -> Any:
+            if not taken:
+                taken.append(place)
+                (mine,) = study._alive
+                study._release(mine)  # as the leader does with one that fell silent
+            return drawn(place, ask)
+
+        study._drawn = taken_back  # type: ignore[method-assign]
+        trial, suggestion = study._claim() or (None, None)
+        assert trial is not None and suggestion is not None and suggestion.number == 1 and taken == [0]
+        assert study._alive == {trial.number}
+        study._settle(trial, time.perf_counter(), evaluated(suggestion), ())
+        study.run(evaluated, trials=1)
+        places = [trial.user_attrs["place"] for trial in study._trials()]
+        assert places.count(0) == 2  # it was planned again
 
 
 @pytest.mark.slow
@@ -247,7 +269,7 @@ def test_the_commands(tmp_path: Path) -> None:
             time.sleep(0.1)
         time.sleep(0.5)
         worker = subprocess.run(
-            [COMMAND, "worker", "s", "--storage", url_of(tmp_path), "--json"],
+            [COMMAND, "worker", "s", "--storage", url_of(tmp_path), "--artifacts", str(tmp_path / "weights"), "--json"],
             cwd=tmp_path / "there",
             capture_output=True,
             text=True,
