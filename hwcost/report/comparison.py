@@ -154,8 +154,10 @@ def _key(run: RunRecord) -> tuple[str, ...]:
 
 
 def attained(study: Study, at: Floats, cost: str) -> Floats:
-    """Best accuracy for at most each cost, of the front on test data where it was tested, else on validation; NaN below
-    its cheapest point."""
+    """Best accuracy for at most each cost; NaN below the cheapest point of the front.
+
+    Accuracies are those on test data where the front was tested, else on validation.
+    """
     front = study.front
     accuracy, costs = _accuracy(front), front[cost].to_numpy(dtype=float)
     usable = np.isfinite(accuracy) & np.isfinite(costs)
@@ -169,8 +171,10 @@ def _accuracy(front: pd.DataFrame) -> Floats:
 
 
 def volumes(methods: Sequence[Method], cost: str) -> dict[int, float]:
-    """Hypervolume of every study, by identity: accuracy and log cost, each from the worst to the best front point of
-    all studies together; 1 is a network best in both."""
+    """Hypervolume of every study, by identity, in accuracy and log cost.
+
+    Each axis runs from the worst to the best front point of all studies together; 1 is a network that is best in both.
+    """
     every = [study for method in methods for study in method.studies]
     points = {
         id(study): np.column_stack([_accuracy(study.front), np.log1p(study.front[cost].to_numpy(dtype=float))])

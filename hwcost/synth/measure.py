@@ -88,8 +88,10 @@ class Laboratory:
         return Measured(unit=unit, amounts=amounts, family=self.family, source=self.synthesizer.name)
 
     def _shortcut(self, unit: Unit) -> Path:
-        """Path of a stored result, by the unit and the source of its RTL: building the RTL takes longer than the
-        rest of a repeated question."""
+        """Path of a stored result, by the unit and the source of its RTL.
+
+        The RTL itself is not built for it: that takes longer than the rest of a repeated question.
+        """
         dsp = _in_dsp(unit)
         script = self.synthesizer.script(family=self.family, dsp=dsp)
         told = (self.synthesizer.name, script, chains(), self.family, repr(unit), _source())

@@ -15,8 +15,10 @@ STYLES = {"rom": "logic", "ram": "distributed", "spram": "distributed", "bram18"
 
 
 def build(unit: Unit, family: str) -> Circuit:
-    """`depth` words of `bits`: `address` to `data`; a RAM also has `write`, `value` and, unless
-    it has one address for both, `at`; a ROM has random contents."""
+    """Memory of `depth` words of `bits`, from `address` to `data`.
+
+    A RAM also has `write`, `value` and, unless it has one address for both, `at`; a ROM has random contents.
+    """
     circuit = Circuit()
     ((depth, bits),) = unit.numbers
     address = circuit.input("address", unsigned(max(1, (depth - 1).bit_length())))

@@ -13,8 +13,11 @@ from hwcost.synth.memory import Ram
 
 
 def build(unit: Unit, family: str) -> Circuit:
-    """PE channels per cycle: a{p} to y{p}. With a matrix its rows are the thresholds of the channels, else they are
-    written through `at`, `value{p}...` and `write...`."""
+    """Thresholds of PE channels per cycle, from a{p} to y{p}.
+
+    With a matrix, its rows are the thresholds of the channels; otherwise they are written through `at`, `value{p}...`
+    and `write...`.
+    """
     if unit.matrix:
         return _constant(unit)
     return _search(unit) if unit.structure == "search" else _parallel(unit)

@@ -186,8 +186,9 @@ def shape(unit: Unit) -> str:
 
 
 def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:
-    """Every unit with its price: group, weight, input, simd, and for every resource that was counted estimate and
-    measure, NaN else.
+    """Table of all units with their prices.
+
+    Columns are group, weight, input, simd, and the estimate and the measure of every resource; NaN where not counted.
 
     Args:
         rows: measured units.

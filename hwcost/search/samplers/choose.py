@@ -39,9 +39,10 @@ class Prices:
 def make_sampler(
     name: str, seed: int, space: Mapping[str, BaseDistribution], prices: Prices | None = None
 ) -> BaseSampler:
-    """A fresh sampler: what it proposes follows from the trials before it and the seed, so a resumed study continues
-    as if it had never stopped. QMC keeps a counter in the study that a retry would move, so it is not here, and the
-    grid is our own for the same reason.
+    """New sampler, whose proposals follow from the earlier trials and the seed alone.
+
+    A resumed study therefore continues as if it had never stopped. QMC keeps a counter in the study that a retry would
+    move, so it is not offered, and the grid is our own for the same reason.
     """
     samplers: dict[str, Callable[[], BaseSampler]] = {
         "tpe": lambda: TPESampler(seed=seed, constant_liar=True),  # no difference where one trial runs at a time

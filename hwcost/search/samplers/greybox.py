@@ -150,8 +150,11 @@ class GreyBoxSampler(BaseSampler):
         return unknown[0], -1.0 if study.directions[unknown[0]] == StudyDirection.MAXIMIZE else 1.0
 
     def _priced(self, levels: Levels) -> tuple[Floats, Floats]:
-        """The costs (of a study without any, the limited figures), (candidates, costs); and by what share the worst
-        limit is exceeded, (candidates,): at most 0 where all are kept."""
+        """Costs of candidates, and the share by which each exceeds its worst limit.
+
+        Costs are (candidates, costs), or the limited figures in a study without costs; the share is (candidates,), at
+        most 0 where all limits are kept.
+        """
         figures = self._price(self._grid.values(levels))
         found = {}
         for name in dict.fromkeys([*self._costs.values(), *self._limits]):
@@ -215,9 +218,12 @@ class GreyBoxSampler(BaseSampler):
         return best
 
     def _promise(self, model: LossModel, history: History, pool: Levels) -> Callable[[Levels], NDArray[np.int64]]:
-        """Candidates -> their order, the most promising first: by the expected gain over all trials, each at what the
-        model makes of it, and the running ones at what is expected of them; times the chance to be seen on the front,
-        for a user picks from what was seen, and noise can hide a candidate behind a lucky trial."""
+        """Order of the candidates, the most promising first.
+
+        The criterion is the expected gain over all trials, each at its mean under the model and the running ones at
+        their expected value, times the chance of being seen on the front: a user picks from what was observed, and
+        noise can hide a candidate behind a lucky trial.
+        """
         kinds = len(self._costs)
         kept = self._priced(history.levels)[1] <= 0
         known = np.concatenate([history.levels[kept], history.running])

@@ -77,8 +77,10 @@ class LossModel:
         return lambda levels: self._law.total(parts, levels)
 
     def expect(self, levels: Levels) -> None:
-        """Count trials that run as if each gave what is expected of it: no mean changes by that, but less is left to
-        be learned around them. Source: Ginsbourger, Le Riche, Carraro (2010), "kriging believer".
+        """Count running trials as if each reached its expected loss.
+
+        No mean changes, but less is left to be learned around these trials. Source: Ginsbourger, Le Riche, Carraro
+        (2010), "kriging believer".
 
         Args:
             levels: of these trials, (trials, parameters).
