@@ -48,7 +48,7 @@ class BiasQuantizer(nn.Module):
         Returns:
             Like bias. Gradients to bias (inside the range), step and width.
         """
-        width = self.width(product).to(step.device, torch.float32)
+        width = self.width(product).to(step.device, torch.promote_types(step.dtype, torch.float32))
         # as a power-of-two quantizer, whose N is 2^(bits-1): the step comes out bit for bit
         return fake_quant(bias, step * torch.exp2(width - 1), width, signed=True, narrow=False, power=True)
 
