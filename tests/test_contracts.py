@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import hwcost
 import hwcost.models
+import hwcost.train.loop
 from hwcost.graph.ranges import integers
 from hwcost.models.folding.most_fps import most_fps
 from hwcost.models.shell import shell
@@ -86,6 +87,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "Formula": lambda: hwcost.FORMULAS[type(placed()[-1].block)],
     "FORMULAS": lambda: hwcost.FORMULAS,
     "Generic": lambda: hwcost.Generic(),
+    "Hardware": lambda: hwcost.train.loop.Hardware(*traced()[1:]),
     "Job": lambda: traced()[2].plan(placed())[1],
     "LiveCost": lambda: hwcost.LiveCost(*traced()),
     "Pipeline": lambda: traced()[1],
@@ -110,7 +112,7 @@ FORMS = {"HwcostError", "HardwareModel"}
 
 PLAIN = {"AREAS", "RESOURCES"}
 
-UNPICKLED = {"RULES", "Unrolled"}
+UNPICKLED = {"RULES"}
 """One of the keys of RULES, F.max_pool2d, is a local function of PyTorch."""
 
 

@@ -24,7 +24,9 @@ SHORT = {
 def show(result: Estimate, *, explain: bool) -> None:
     """Print the table of layers, then the totals against the part."""
     names = {"weight_bits": "W", "input_bits": "A", "acc_bits": "acc", "output_bits": "out", "share": "part"}
-    columns = [name for name in result.layers.columns if name not in ("DSP", "URAM") or result.layers[name].any()]
+    columns = [
+        name for name in result.layers.columns if name not in ("DSP", "URAM", "LUTRAM") or result.layers[name].any()
+    ]
     layers = table(*(names.get(column, column) for column in columns))
     for column, header in zip(columns, layers.columns, strict=True):
         header.justify = "left" if column in ("layer", "kind", "geometry") else "right"

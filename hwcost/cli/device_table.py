@@ -20,11 +20,11 @@ def devices_command(as_json: bool) -> None:
       hwcost devices --json
     """
     resources = devices()[0].capacity  # names alone; the constants of hwcost.models import PyTorch
-    fields = ("name", "aliases", "part", "family", *resources, "LUTRAM", "dsp_kind", "source", "unconfirmed")
+    fields = ("name", "aliases", "part", "family", *resources, "dsp_kind", "source", "unconfirmed")
     if as_json:
         click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in devices()], indent=2))
         return
-    amounts = [*resources, "LUTRAM"]
+    amounts = list(resources)
     listed = table("name", "also", "die", "family", *amounts, "slice")
     for column in listed.columns:
         column.min_width = max(len(str(column.header)), 6)

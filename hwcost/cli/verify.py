@@ -16,7 +16,8 @@ from hwcost.cli.table import console, table
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
 from hwcost.graph.trace import Pipeline
-from hwcost.models import AREAS, Dataflow, place
+from hwcost.models import Dataflow, place
+from hwcost.models.resources import COUNTED
 from hwcost.sweep.replay import best, recall
 from hwcost.sweep.trust import finder
 
@@ -116,7 +117,7 @@ def _imported(pipeline: Pipeline, model: Dataflow, report: Path) -> pd.DataFrame
     from hwcost.synth.vivado import read_report
 
     layers = estimate(pipeline, model).layers
-    amounts = {str(row["layer"]): {name: float(row[name]) for name in AREAS} for _, row in layers.iterrows()}
+    amounts = {str(row["layer"]): {name: float(row[name]) for name in COUNTED} for _, row in layers.iterrows()}
     return against(list(amounts), amounts, read_report(report))
 
 

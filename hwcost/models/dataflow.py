@@ -78,8 +78,8 @@ class Dataflow:
                 the slowest matrix-vector unit among them, unless `folding` came from `target_fps`.
 
         Returns:
-            LUT, FF, DSP, BRAM18, URAM (counts) and cycles (per inference): float64 (len(placed),) each. Whole at whole
-            widths; gradient to every width, never negative.
+            LUT, FF, DSP, BRAM18, URAM, LUTRAM (counts; LUTRAM is part of LUT) and cycles (per inference): float64
+            (len(placed),) each. Whole at whole widths; gradient to every width, never negative.
 
         Raises:
             UnknownBlock: a block without a formula. BadFolding: a unit without a fold, with an illegal one, or a block

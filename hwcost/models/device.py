@@ -12,9 +12,9 @@ from importlib.resources import files
 from hwcost.errors import UnknownDevice
 from hwcost.models.amounts import whole
 
-USABLE = {"LUT": 0.70, "FF": 0.50, "DSP": 0.80, "BRAM18": 0.80, "URAM": 0.80}
+USABLE = {"LUT": 0.70, "FF": 0.50, "DSP": 0.80, "BRAM18": 0.80, "URAM": 0.80, "LUTRAM": 0.70}
 """Fraction of each resource that place and route can usually fill. Source: recommended limits in FINN's
-util/platforms.py (dev 73ba5ed)."""
+util/platforms.py (dev 73ba5ed), which has none for LUTRAM: it shares that of LUT."""
 
 
 PACKAGE = re.compile(r"(-\d)?-?[a-z]{3,4}\d{3,4}\D?(-.*)?")
@@ -53,13 +53,13 @@ class Device:
     unconfirmed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for resource in (*USABLE, "LUTRAM"):
+        for resource in USABLE:
             object.__setattr__(self, resource, whole(f"{self.name}: {resource}", getattr(self, resource), 0))  # frozen
 
     @property
     def capacity(self) -> dict[str, int]:
         """Amounts on the die, by resource."""
-        return {"LUT": self.LUT, "FF": self.FF, "DSP": self.DSP, "BRAM18": self.BRAM18, "URAM": self.URAM}
+        return {resource: getattr(self, resource) for resource in USABLE}
 
     @property
     def usable(self) -> dict[str, float]:

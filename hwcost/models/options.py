@@ -139,7 +139,7 @@ class Styles:
             BadOption: constants in the URAM of a part whose URAM has no initial contents.
         """
         memories = self.weight_memory.values() if isinstance(self.weight_memory, Mapping) else (self.weight_memory,)
-        if "uram" in memories and not self.holds_in_uram(part):
+        if "uram" in memories and part.URAM and not self.holds_in_uram(part):
             raise BadOption(
                 f"weight_memory='uram': the URAM of {part.name} has no initial contents, so that weights must be "
                 "written at run time; give writable=True, or another weight_memory"

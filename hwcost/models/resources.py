@@ -12,8 +12,12 @@ from hwcost.errors import BadOption
 from hwcost.graph.spec import Block, Layer
 from hwcost.models.device import Device
 
-AREAS = ("LUT", "FF", "DSP", "BRAM18", "URAM")
-"""Resources that add up over blocks. LUT counts logic and LUT RAM; BRAM18 counts 18-kbit blocks."""
+COUNTED = ("LUT", "FF", "DSP", "BRAM18", "URAM")
+"""Resources that a synthesizer is asked for. LUT counts logic and LUT RAM; BRAM18 counts 18-kbit blocks."""
+
+AREAS = (*COUNTED, "LUTRAM")
+"""Resources that add up over blocks. LUTRAM counts those of the LUTs that must be in a slice of type M, because they
+are RAM that is written, or shift registers; a ROM may be in any."""
 
 RESOURCES = (*AREAS, "cycles")
 """Resources that `Dataflow` prices. Cycles per inference do not add up: the largest is the initiation interval."""

@@ -13,7 +13,7 @@ class Shell:
 
     Attributes:
         name: of the platform.
-        LUT, FF, DSP, BRAM18, URAM: what it takes.
+        LUT, FF, DSP, BRAM18, URAM, LUTRAM: what it takes.
         source: where the figures come from, and how wrong they are.
     """
 
@@ -23,6 +23,7 @@ class Shell:
     DSP: int
     BRAM18: int
     URAM: int = 0
+    LUTRAM: int = 0
     source: str
 
 
@@ -35,7 +36,8 @@ SHELLS = (
         DSP=4,
         BRAM18=12,
         source="LFC-W1A1 of BNN-PYNQ on xc7z020 (28,360 LUT, 33,470 FF, 4 DSP, 220 BRAM18) less its units and links, "
-        "to the nearest hundred of LUT and FF, so with the bus that writes its weights; one design. Whole networks: "
+        "to the nearest hundred of LUT and FF, so with the bus that writes its weights; one design, published without "
+        "its LUTRAM, which is left out. Whole networks: "
         "reports/calibration/published.md",
     ),
 )

@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 from hwcost.errors import BadOption, HwcostError
 from hwcost.files import code_hash, parse_json, replace
 from hwcost.models.calibration.corpus import Measured, Unit
-from hwcost.models.resources import AREAS
+from hwcost.models.resources import COUNTED
 from hwcost.synth.yosys import Yosys, chains
 
 Progress = Callable[[int, int], None]
@@ -179,7 +179,7 @@ def _remembered(path: Path) -> dict[str, int] | None:
     """A result, unless there is none or what lies there is damaged."""
     try:
         amounts = parse_json(path.read_text(encoding="utf-8"))["amounts"]
-        return {name: int(amounts[name]) for name in AREAS}
+        return {name: int(amounts[name]) for name in COUNTED}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -29,7 +29,7 @@ from hwcost.models.formulas.dsp import WIDE_PORT_BITS
 from hwcost.models.formulas.formula import Adapter, Formula, Job, Parts
 from hwcost.models.formulas.memory import FEW_WORDS, STYLES, style_index
 from hwcost.models.formulas.streams import MOST_SRL
-from hwcost.models.resources import AREAS, Placed
+from hwcost.models.resources import COUNTED, Placed
 
 SLICE_BITS = 32
 """Tables in LUTs take a LUT for each bit, so a wide one is measured by a slice."""
@@ -59,7 +59,7 @@ class Part:
         """Resource -> what synthesis counted; None where there is no RTL."""
         if self.terms is None:
             return None
-        return {name: sum(factor * found[unit].amounts[name] for factor, unit in self.terms) for name in AREAS}
+        return {name: sum(factor * found[unit].amounts[name] for factor, unit in self.terms) for name in COUNTED}
 
 
 def parts(placed: Sequence[Placed], model: Dataflow) -> list[Part]:
@@ -90,11 +90,11 @@ ARITHMETIC = ("multipliers", "adders", "accumulators")
 
 
 def _parts(job: Job, bill: Parts, model: Dataflow) -> list[Part]:
-    amounts = {name: float(amount) for name, amount in bill.total(AREAS).items()}
+    amounts = {name: float(amount) for name, amount in bill.total(COUNTED).items()}
     if not isinstance(job.block, MatVec):
         return [_part(job, "all", amounts, _terms(job, model))]
     arithmetic, weights = sum(float(bill.LUT[name]) for name in ARITHMETIC), float(bill.LUT["weights"])
-    none = dict.fromkeys(AREAS, 0.0)
+    none = dict.fromkeys(COUNTED, 0.0)
     estimates = {
         "arithmetic": none | {"LUT": arithmetic, "DSP": amounts["DSP"]},
         "weights": none | {"LUT": weights, "BRAM18": amounts["BRAM18"], "URAM": amounts["URAM"]},

@@ -8,11 +8,11 @@ import pandas as pd
 
 from hwcost.errors import BadOption
 from hwcost.models import Dataflow, Placed
-from hwcost.models.resources import AREAS
+from hwcost.models.resources import COUNTED
 from hwcost.synth.measure import Laboratory, Progress
 from hwcost.synth.parts import parts
 
-MEASURED = tuple(f"{name}_measured" for name in AREAS)
+MEASURED = tuple(f"{name}_measured" for name in COUNTED)
 
 
 def verify(
@@ -27,7 +27,7 @@ def verify(
         progress: called for every batch of units.
 
     Returns:
-        One row per part of a block: layer, block, part; every resource of AREAS as estimated; and again with the
+        One row per part of a block: layer, block, part; every resource of COUNTED as estimated; and again with the
         suffix "_measured", NaN where there is no RTL. Processing elements of a unit are alike, so that one is built and
         counted as often as it occurs; wide tables are measured by a slice.
 
@@ -42,16 +42,16 @@ def verify(
         counts = part.measure(measured) or {}
         rows.append(
             {"layer": part.layer, "block": part.block, "part": part.name}
-            | {name: part.estimate.get(name) for name in AREAS}
-            | {f"{name}_measured": counts.get(name) for name in AREAS}
+            | {name: part.estimate.get(name) for name in COUNTED}
+            | {f"{name}_measured": counts.get(name) for name in COUNTED}
         )
-    return pd.DataFrame(rows).astype({name: float for name in (*AREAS, *MEASURED)})
+    return pd.DataFrame(rows).astype({name: float for name in (*COUNTED, *MEASURED)})
 
 
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
     """Sums per layer, in the order of the stream; of the parts with a measure only."""
     known = rows[rows["LUT_measured"].notna()]
-    return known.groupby("layer", sort=False)[[*AREAS, *MEASURED]].sum().reset_index()
+    return known.groupby("layer", sort=False)[[*COUNTED, *MEASURED]].sum().reset_index()
 
 
 def against(
@@ -76,9 +76,9 @@ def against(
     if len(rows) < len(layers):
         if "" not in report:
             raise BadOption("--import: the report has no totals, and no instance for each layer; import a flat report")
-        total = {name: sum(amounts[name] for amounts in estimate.values()) for name in AREAS}
+        total = {name: sum(amounts[name] for amounts in estimate.values()) for name in COUNTED}
         rows = [_row("total", total, report[""])]
-    return pd.DataFrame(rows).astype({name: float for name in (*AREAS, *MEASURED)})
+    return pd.DataFrame(rows).astype({name: float for name in (*COUNTED, *MEASURED)})
 
 
 def _names(instance: str, layer: str) -> bool:
@@ -87,8 +87,8 @@ def _names(instance: str, layer: str) -> bool:
 
 def _row(layer: str, estimate: Mapping[str, float], counts: Mapping[str, float]) -> dict[str, object]:
     row: dict[str, object] = {"layer": layer, "block": "", "part": "all"}
-    row |= {name: estimate[name] for name in AREAS}
-    return row | {f"{name}_measured": counts.get(name) for name in AREAS}
+    row |= {name: estimate[name] for name in COUNTED}
+    return row | {f"{name}_measured": counts.get(name) for name in COUNTED}
 
 
 def corrections(rows: pd.DataFrame) -> dict[str, float]:

@@ -79,7 +79,7 @@ class Synthesizer(Protocol):
             limit_s: seconds for all of them, until they are given up.
 
         Returns:
-            Every resource of AREAS, of every circuit.
+            Every resource of COUNTED, of every circuit.
 
         Raises:
             SynthesisFailed: with what the tool said last.

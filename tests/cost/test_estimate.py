@@ -39,6 +39,7 @@ from hwcost.models.shell import shell
 from hwcost.quant import LearnedBits, QuantLinear, const_weight, learned_weight
 from hwcost.quant.bits import Restrict
 from hwcost.quant.int_quantizer import IntQuantizer
+from hwcost.train.budget import Budget
 from hwcost.zoo.lenet import QuantLeNet
 
 
@@ -313,3 +314,33 @@ def test_a_choice_for_a_layer_that_does_not_exist_is_refused(options: dict[str, 
             hardware_cost(pipeline, Refolding(1_000.0, device="xc7z020", **styles))
     with pytest.raises(BadOption, match=r"reuse\['fc9'\]: .*'fc[123]'"):
         hardware_cost(pipeline, Unrolled(device="xc7z020", reuse={"fc9": 2}))
+
+
+@pytest.mark.parametrize(
+    ("part", "size", "writable", "fits"),
+    [
+        ("ZCU104", 1024, True, False),
+        ("ZCU104", 1024, False, True),
+        ("xc7z020", 512, True, False),
+        ("ZCU104", 512, True, True),
+    ],
+)
+def test_weights_that_are_written_need_luts_that_can_be_ram(part: str, size: int, writable: bool, fits: bool) -> None:
+    """A constant ROM may be in any slice, RAM in slices of type M alone."""
+    net = nn.Sequential(QuantLinear(size, size, weight_quant=const_weight(bits=8)))
+    pipeline = trace(net, torch.zeros(1, size), input_bits=8)
+    model = Dataflow(device=part, folding={"0": Fold(4, 4)}, weight_memory="lutram", writable=writable)
+    found = estimate(pipeline, model)
+    assert found.total["LUTRAM"] == (size * size * 8 / 64 if writable else 0)
+    assert found.fits == fits and ("too many LUTRAM" in found.verdict) == (not fits)
+    assert found.record()["available"]["LUTRAM"] == device(part).LUTRAM
+
+
+def test_a_budget_of_lutram_drives_the_widths() -> None:
+    net = nn.Sequential(QuantLinear(256, 64, weight_quant=learned_weight(bits=8)))
+    pipeline = trace(net, torch.zeros(1, 256), input_bits=8)
+    model = Dataflow(device="xc7z020", folding={"0": Fold(4, 4)}, weight_memory="lutram", writable=True)
+    used = hardware_cost(pipeline, model)
+    Budget({"LUTRAM": 100.0}).penalty(used).backward()
+    (offset,) = [p for name, p in net.named_parameters() if name.endswith("offset")]
+    assert offset.grad is not None and float(offset.grad.sum()) > 0

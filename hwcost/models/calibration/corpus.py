@@ -29,7 +29,7 @@ from pathlib import Path
 
 from hwcost.errors import BadData, BadOption
 from hwcost.graph.ranges import Range, binary, integers, ternary
-from hwcost.models.resources import AREAS
+from hwcost.models.resources import COUNTED
 
 KINDS = (
     "matvec",
@@ -102,7 +102,7 @@ class Measured:
     source: str
 
 
-COLUMNS = (*(field.name for field in fields(Unit)), *AREAS, "family", "source")
+COLUMNS = (*(field.name for field in fields(Unit)), *COUNTED, "family", "source")
 
 
 def wire(text: str) -> Range:
@@ -172,7 +172,7 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Measured:
         for name in ("weight", "input", "output"):
             if row[name]:
                 wire(row[name])
-        amounts = {name: int(row[name]) for name in AREAS if row[name] != ""}
+        amounts = {name: int(row[name]) for name in COUNTED if row[name] != ""}
         if not amounts or min(amounts.values()) < 0 or unit.pe < 1 or unit.simd < 1:
             raise ValueError("counts are at least 0, pe and simd at least 1, and at least one resource is given")
         if row["family"] not in FAMILIES:

@@ -20,7 +20,7 @@ from hwcost.models.calibration.corpus import Measured, Unit
 from hwcost.models.calibration.unit_prices import group_of, price
 from hwcost.models.formulas.coefficients import values, with_values
 from hwcost.models.formulas.dual_numbers import Slope
-from hwcost.models.resources import AREAS
+from hwcost.models.resources import COUNTED
 
 Array = NDArray[np.float64]
 
@@ -201,8 +201,8 @@ def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]
         amounts = price(row.unit, row.family, values(flow) if constants is None else constants[flow])
         table.append(
             {"group": group, "weight": row.unit.weight, "input": row.unit.input, "simd": row.unit.simd}
-            | {name: amounts.get(name) for name in AREAS}
-            | {f"{name}_measured": row.amounts.get(name) for name in AREAS}
+            | {name: amounts.get(name) for name in COUNTED}
+            | {f"{name}_measured": row.amounts.get(name) for name in COUNTED}
         )
     return pd.DataFrame(table)
 
@@ -216,7 +216,7 @@ def errors(table: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for group, rows in table.groupby("group", sort=True):
-        for name in AREAS:
+        for name in COUNTED:
             ours, measured = (rows[column].to_numpy(dtype=np.float64) for column in (name, f"{name}_measured"))
             known = np.isfinite(ours) & np.isfinite(measured)
             if known.any() and (ours[known].any() or measured[known].any()):

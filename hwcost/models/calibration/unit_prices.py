@@ -32,7 +32,7 @@ from hwcost.models.formulas.memory import bank_select, distributed_ram, log_repe
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.formulas.thresholds import ThresholdsFormula
 from hwcost.models.formulas.window import PoolFormula, WindowFormula
-from hwcost.models.resources import AREAS, Placed
+from hwcost.models.resources import COUNTED, Placed
 from hwcost.models.unrolled.blocks import WIRED
 from hwcost.models.unrolled.constant_product import actual_trees
 
@@ -108,7 +108,7 @@ def _law(formula: Law[B], setting: Setting, block: B, fold: Fold, *, multipliers
 
 
 def _areas(parts: Parts) -> dict[str, Quantity]:
-    return parts.total(AREAS)
+    return parts.total(COUNTED)
 
 
 def _matvec(unit: Unit, setting: Setting) -> dict[str, Quantity]:
@@ -161,7 +161,7 @@ def _memory(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     if unit.structure == "rom":
         return {"LUT": float(rom(EXACT, bits, depth, log_repeated(depth)))}
     if unit.structure in PORTS:
-        return {"LUT": float(distributed_ram(EXACT, bits, depth, PORTS[unit.structure]))}
+        return {"LUT": float(distributed_ram(EXACT, bits, depth, PORTS[unit.structure])[0])}
     _, bram18, uram = memory(EXACT, bits, depth, STYLES[unit.structure], setting.dsp_kind)
     luts = bank_select(bits, depth, unit.structure, setting.dsp_kind)
     return {"LUT": float(luts), "BRAM18": float(bram18), "URAM": float(uram)}

@@ -173,5 +173,6 @@ class ScaleBiasFormula(Formula[ScaleBias]):
             DSP=slices * g.in_dsp,
             BRAM18=in_bram,
             URAM=in_uram,
+            LUTRAM=in_lut if setting.writable else 0 * in_lut,
             cycles=g.cycles,
         )

@@ -124,6 +124,7 @@ class Parts:
     Attributes:
         LUT: by what they build: "adders", "control" and so on.
         FF, DSP, BRAM18, URAM: counts; a block that never has any of one kind leaves it out.
+        LUTRAM: those of the LUTs that are RAM or shift registers.
         cycles: per inference.
         levels: adders one after the other; of unrolled blocks only.
     """
@@ -133,6 +134,7 @@ class Parts:
     DSP: Quantity = 0.0
     BRAM18: Quantity = 0.0
     URAM: Quantity = 0.0
+    LUTRAM: Quantity = 0.0
     cycles: Quantity
     levels: Quantity = 0.0
 

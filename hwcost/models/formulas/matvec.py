@@ -152,8 +152,9 @@ class MatVecFormula(Formula[MatVec]):
             ops, g.pe / g.banks * g.simd * weight, g.depth, g.style, setting.dsp_kind
         )
         table = rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
+        weight_ram = ops.where(g.constant == 1, 0 * weight_lut, weight_lut)
         weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
-        replay_lut, replay_bram = _replay(ops, word, g, setting)
+        replay_lut, replay_ram, replay_bram = _replay(ops, word, g, setting)
         weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
             c["ff_control"]
@@ -184,22 +185,25 @@ class MatVecFormula(Formula[MatVec]):
             DSP=slices * g.in_dsp,
             BRAM18=g.banks * weight_bram + replay_bram,
             URAM=g.banks * weight_uram,
+            LUTRAM=g.banks * weight_ram + replay_ram,
             cycles=g.cycles,
         )
 
 
-def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> tuple[Quantity, Quantity]:
-    """LUT and BRAM18 of the buffer that shows an input vector again for every fold of the outputs.
+def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> tuple[Quantity, Quantity, Quantity]:
+    """LUT, LUTRAM and BRAM18 of the buffer that shows an input vector again for every fold of the outputs.
 
     RTL passes a word on while it is stored, so that one address serves both. An HLS unit pays per bit.
     """
     if setting.flow == "hls":
-        return 0 * word, 0 * word
+        return 0 * word, 0 * word, 0 * word
     buffered = (g.replays == 1) & (g.input_depth > 1)
-    in_lutram = distributed_ram(ops, word, g.input_depth, ports=1)
+    small = buffered & (g.replay_in_lutram == 1)
+    luts, cells = distributed_ram(ops, word, g.input_depth, ports=1)
     in_bram = bram18(ops, word, g.input_depth, setting.dsp_kind)
     return (
-        ops.where(buffered & (g.replay_in_lutram == 1), in_lutram, 0 * word),
+        ops.where(small, luts, 0 * word),
+        ops.where(small, cells, 0 * word),
         ops.where(buffered & (g.replay_in_lutram == 0), in_bram, 0 * word),
     )
 

@@ -79,8 +79,8 @@ RAM_BITS = {1: 16, 2: 14}
 """Bits of 32 words in the eight LUTs of a RAM32M16, by ports: one address for reading and writing, or one each."""
 
 
-def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, ports: int) -> Quantity:
-    """LUTs of a LUT RAM that is written while it is read, in groups of eight LUTs: RAM32M16, RAM64M8 above 32 words.
+def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, ports: int) -> tuple[Quantity, Quantity]:
+    """A LUT RAM that is written while it is read, in groups of eight LUTs: RAM32M16, RAM64M8 above 32 words.
 
     Args:
         ops: arithmetic.
@@ -88,13 +88,16 @@ def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, port
         depth: in words.
         ports: 1 where reading and writing share an address, else 2.
 
+    Returns:
+        All LUTs, and those of them that are RAM; the others choose between banks of 64 words.
+
     Error: reports/calibration/error.md, "memory ram" and "memory spram"; twice the one of 7 series.
     Source: UG574, RAM32M16 and RAM64M8; Yosys 0.70 uses no smaller groups on UltraScale+.
     """
     groups = ops.ceil(width_bits / ops.where(depth <= LUTRAM_DEPTH // 2, RAM_BITS[ports], RAM_BITS[ports] // 2))
     banks = ops.ceil_fixed(depth / LUTRAM_DEPTH)
     chosen = ops.where(banks > 1, ops.ceil_fixed(banks / SELECTED) * width_bits + 2 * banks, 0 * width_bits)
-    return 8 * groups * banks + chosen
+    return 8 * groups * banks + chosen, 8 * groups * banks
 
 
 def _ports(kind: str) -> Ports:

@@ -94,6 +94,7 @@ class LinkFormula(Formula[Link]):
             },
             FF=ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters + g.copied),
             BRAM18=deep,
+            LUTRAM=g.srl * g.word * bits,
             cycles=0,
         )
 

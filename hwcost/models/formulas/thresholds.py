@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
@@ -57,9 +58,12 @@ class ThresholdsFormula(Formula[Thresholds]):
         return replace(found, LUT={"control": control, **found.LUT})
 
 
-def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> Quantity:
-    """Thresholds in LUTs: RAM that can be written, or constants in flow "hls"."""
-    return lutram(ops, width, depth) if setting.flow == "hls" else distributed_ram(ops, width, depth, ports=2)
+def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> tuple[Quantity, Quantity]:
+    """Thresholds in LUTs, and those of the LUTs that are RAM: in flow "hls" they are constants unless writable."""
+    if setting.flow == "hls":
+        luts = lutram(ops, width, depth)
+        return luts, luts if setting.writable else 0 * luts
+    return distributed_ram(ops, width, depth, ports=2)
 
 
 def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Parts:
@@ -73,11 +77,13 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
         deep = g.pe * steps * bram18(ops, compared, g.depth, setting.dsp_kind)
     else:
         deep = bram18(ops, width, g.depth, setting.dsp_kind)
+    luts, cells = _words(ops, width, g.depth, setting)
     return Parts(
         LUT={
             "comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
-            "thresholds": ops.where(small, _words(ops, width, g.depth, setting), none),
+            "thresholds": ops.where(small, luts, none),
         },
+        LUTRAM=ops.where(small, cells, none),
         FF=ops.ceil(c["stream_ff_bit"] * g.pe * bits),
         BRAM18=ops.where(g.depth > MOST_LUTRAM, deep, none),
         cycles=g.cycles,
@@ -87,10 +93,10 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
 def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Parts:
     c = setting.constants
 
-    def stored(stage: Quantity) -> Quantity:
+    def stored(stage: Quantity, figure: int) -> Quantity:
         depth = g.depth * ops.exp2(stage)
         small = (depth > 1) & (depth <= MOST_LUTRAM)
-        return ops.where(small, _words(ops, compared, depth, setting), 0.0 * compared * depth)
+        return ops.where(small, _words(ops, compared, depth, setting)[figure], 0.0 * compared * depth)
 
     def blocks(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
@@ -100,8 +106,9 @@ def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, se
     return Parts(
         LUT={
             "comparators": ops.ceil(c["search_bit"] * g.pe * bits * compared),
-            "thresholds": g.pe * ops.sum_stages(bits, stored),
+            "thresholds": g.pe * ops.sum_stages(bits, partial(stored, figure=0)),
         },
+        LUTRAM=g.pe * ops.sum_stages(bits, partial(stored, figure=1)),
         FF=ops.ceil(g.pe * (bits * (compared + bits) + c["stream_ff_bit"] * bits)),
         BRAM18=g.pe * ops.sum_stages(bits, blocks),
         cycles=g.cycles,

@@ -105,9 +105,10 @@ class WindowFormula(Formula[Window]):
         c = setting.constants
         word = g.simd * widths[0]
         in_lut, in_bram, _ = memory(ops, word, g.depth, g.style, setting.dsp_kind)
+        cells = in_lut
         if setting.flow == "rtl":
-            rams = [distributed_ram(ops, word, g.depth, ports) for ports in (1, 2)]
-            in_lut = ops.where(g.style == 0, ops.where(g.whole == 1, *rams), 0 * word)
+            rams = zip(*(distributed_ram(ops, word, g.depth, ports) for ports in (1, 2)), strict=True)
+            in_lut, cells = (ops.where(g.style == 0, ops.where(g.whole == 1, *both), 0 * word) for both in rams)
         serial = (
             c["window_control"] + c["window_address_bit"] * ops.ceil_log2(g.depth) + c["window_loop_bit"] * g.loop_bits
         )
@@ -124,6 +125,7 @@ class WindowFormula(Formula[Window]):
             },
             FF=ops.ceil((c["stream_ff_bit"] + g.pixels) * word),
             BRAM18=g.buffers * in_bram,
+            LUTRAM=g.buffers * cells,
             cycles=g.cycles,
         )
 

@@ -11,6 +11,7 @@ from math import ceil, log2, prod
 from typing import Any, TypeVar, cast
 
 from immutabledict import immutabledict
+from immutabledict import immutabledict
 from torch import Tensor
 
 from hwcost.errors import BadOption
@@ -251,6 +252,7 @@ class _Window(WiredLaw[Window]):
             LUT={"control": setting.constants["window_control"] * g.built, "lines": g.buffers * in_lut},
             FF=g.pixels * word,
             BRAM18=g.buffers * in_bram,
+            LUTRAM=g.buffers * in_lut,
             cycles=g.cycles,
         )
 

@@ -177,7 +177,7 @@ class Unrolled:
         return {
             "LUT": _borrowed("adder_bits", cost, expected, slope) * times * per_bit,
             "FF": _borrowed("register_bits", cost, expected, slope) * times,
-            **dict.fromkeys(("DSP", "BRAM18", "URAM"), torch.zeros_like(times)),
+            **dict.fromkeys(("DSP", "BRAM18", "URAM", "LUTRAM"), torch.zeros_like(times)),
             "cycles": torch.tensor(cycles, dtype=torch.float64),
             "levels": _borrowed("levels", cost, expected, slope),
         }

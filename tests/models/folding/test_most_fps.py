@@ -202,3 +202,10 @@ def test_constant_weights_are_not_put_into_ram_without_contents() -> None:
         for writable in (False, True)
     }
     assert "uram" in memories[True] and "uram" not in memories[False]
+
+
+def test_a_search_keeps_within_the_luts_that_can_be_ram() -> None:
+    chain = Chain([(256, 256, 4)])
+    few_blocks = most_fps(chain, device="xc7z020", writable=True, budget={"BRAM18": 4})
+    few_rams = most_fps(chain, device="xc7z020", writable=True, budget={"LUTRAM": 2_000})
+    assert few_rams.used["LUTRAM"] <= 2_000 < few_blocks.used["LUTRAM"]
