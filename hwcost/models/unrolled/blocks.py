@@ -11,7 +11,6 @@ from math import ceil, log2, prod
 from typing import Any, TypeVar, cast
 
 from immutabledict import immutabledict
-from immutabledict import immutabledict
 from torch import Tensor
 
 from hwcost.errors import BadOption
