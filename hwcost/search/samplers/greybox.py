@@ -155,15 +155,24 @@ class GreyBoxSampler(BaseSampler):
         Costs are (candidates, costs), or the limited figures in a study without costs; the share is (candidates,), at
         most 0 where all limits are kept.
         """
-        figures = self._price(self._grid.values(levels))
+        candidates = self._grid.values(levels)
+        figures = self._price(candidates)
         found = {}
         for name in dict.fromkeys([*self._costs.values(), *self._limits]):
             if name not in figures:
                 raise BadOption(f"grey-box sampler: price gives no {name!r}; it gives {', '.join(figures)}")
-            found[name] = np.asarray(figures[name], dtype=np.float64)
+            amounts: Any = figures[name]
+            if hasattr(amounts, "detach"):  # a tensor, maybe with a gradient that NumPy does not take
+                amounts = amounts.detach().cpu()
+            found[name] = np.asarray(amounts, dtype=np.float64)
             if found[name].shape != (len(levels),):
                 raise BadOption(
                     f"grey-box sampler: price gives {name} of shape {found[name].shape} for {len(levels)} candidates"
+                )
+            if (undefined := np.isnan(found[name])).any():
+                where = {key: values[undefined.argmax()] for key, values in candidates.items()}
+                raise BadOption(
+                    f"grey-box sampler: price gives {name} = nan at {where}; give a number, inf for too much"
                 )
         excess = np.full(len(levels), -np.inf)
         for name, limit in self._limits.items():

@@ -323,3 +323,32 @@ def test_bad_options(space: Any, costs: Any, limits: Any, message: str) -> None:
 def test_a_price_of_a_wrong_shape_is_refused() -> None:
     with pytest.raises(BadOption, match=r"price gives LUT of shape \(\) for"):
         explore(GreyBoxSampler(BITS, lambda of: {"LUT": np.array(3.0)}, {1: "LUT"}), 1)
+
+
+@pytest.mark.parametrize("limits", [{}, {"LUT": 100.0}])
+def test_a_price_of_nan_is_refused(limits: dict[str, float]) -> None:
+    def undefined(candidates: Candidates) -> dict[str, Floats]:
+        return {"LUT": np.where(candidates["a"] == 5, np.nan, price(candidates)["LUT"])}
+
+    sampler = GreyBoxSampler(BITS, undefined, {1: "LUT"}, limits=limits, seed=0)
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    with pytest.raises(BadOption, match=r"price gives LUT = nan at .*'a': .*5"):
+        for _ in range(8):
+            trial = study.ask(BITS)
+            study.tell(trial, [loss(trial.params), 1.0])
+
+
+def test_a_price_with_a_gradient_counts_as_its_number() -> None:
+    torch = pytest.importorskip("torch")
+
+    def with_gradient(candidates: Candidates) -> dict[str, Any]:
+        return {"LUT": torch.tensor(price(candidates)["LUT"], requires_grad=True)}
+
+    proposals = []
+    for one in (price, with_gradient):
+        study = optuna.create_study(
+            directions=["minimize", "minimize"], sampler=GreyBoxSampler(BITS, one, {1: "LUT"}, seed=0)
+        )
+        trial = study.ask(BITS)
+        proposals.append(trial.params)
+    assert proposals[0] == proposals[1]
