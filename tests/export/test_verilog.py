@@ -20,7 +20,7 @@ from verilog_bench import simulated
 import hwcost
 from hwcost.cli import cli
 from hwcost.errors import BadOption, UnknownOperation, UnknownPrecision
-from hwcost.export import unrolled
+from hwcost.export import rtl
 from hwcost.export.qonnx import qonnx
 from hwcost.export.verilog import Verilog, verilog
 from hwcost.graph.ranges import integers
@@ -209,8 +209,8 @@ def test_an_open_batch_norm_and_bad_names_are_refused() -> None:
 
 def test_a_wrong_weight_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail."""
-    right = unrolled.product
-    monkeypatch.setattr(unrolled, "product", lambda c, row, x, bias=0: right(c, [row[0] + 1, *row[1:]], x, bias))
+    right = rtl.product
+    monkeypatch.setattr(rtl, "product", lambda c, row, x, bias=0: right(c, [row[0] + 1, *row[1:]], x, bias))
     pipeline = hwcost.trace(trained(MLP((4, 6, 3), Precision(3, 3))), torch.zeros(1, 4), input_bits=4)
     with pytest.raises(AssertionError):
         agrees(pipeline, extreme(0, 15, 4, 20))
@@ -229,7 +229,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert interface["module"] == "dense" and interface["input"]["count"] == 4
     assert re.search(r"^module dense\(", file.read_text(), flags=re.MULTILINE)
     refused = CliRunner().invoke(cli, [*words, "--fps", "10"])
-    assert refused.exit_code == 2 and "leave fps out" in refused.output
+    assert refused.exit_code == 2 and "omit fps" in refused.output
 
 
 RECIPE = """
