@@ -14,9 +14,10 @@ from hwcost.errors import BadData, BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Concat, Link, MatVec
 from hwcost.graph.trace import trace
-from hwcost.models import AREAS, Dataflow, Fold, place, target_fps
+from hwcost.models import Dataflow, Fold, place, target_fps
 from hwcost.models.calibration.corpus import Measured
 from hwcost.models.formulas.formula import Adapter
+from hwcost.models.resources import COUNTED
 from hwcost.synth.parts import link_terms, parts
 from hwcost.synth.simulation import prove
 from hwcost.synth.units import build
@@ -41,7 +42,7 @@ def test_parts_add_up_to_the_price(options: dict[str, str]) -> None:
     placed, priced = place(PIPELINE.layers()), model(**options)
     bill = priced.price(placed)
     found = parts(placed, priced)
-    for name in AREAS:
+    for name in COUNTED:
         assert sum(part.estimate.get(name, 0.0) for part in found) == pytest.approx(float(bill[name].detach().sum()))
 
 
@@ -62,8 +63,8 @@ def test_a_unit_is_built_once_and_counted_for_every_pe() -> None:
     found = parts([unit], Dataflow(device="xc7z020", folding={"conv2": Fold(4, 5)}))
     ((factor, lane),) = found[0].terms or ()
     assert (factor, lane.pe, lane.simd) == (4.0, 1, 5)
-    counted = {lane: Measured(unit=lane, amounts=dict.fromkeys(AREAS, 7), family="xc7", source="test")}
-    assert found[0].measure(counted) == dict.fromkeys(AREAS, 28.0)
+    counted = {lane: Measured(unit=lane, amounts=dict.fromkeys(COUNTED, 7), family="xc7", source="test")}
+    assert found[0].measure(counted) == dict.fromkeys(COUNTED, 28.0)
 
 
 def test_links_are_cut_into_what_is_built() -> None:
@@ -100,7 +101,7 @@ def test_units_of_high_level_synthesis_are_refused() -> None:
 def test_corrections_are_measured_over_estimated() -> None:
     rows = pd.DataFrame(
         [
-            {"layer": layer} | dict.fromkeys(AREAS, ours) | dict.fromkeys(MEASURED, measured)
+            {"layer": layer} | dict.fromkeys(COUNTED, ours) | dict.fromkeys(MEASURED, measured)
             for layer, ours, measured in (("a", 10.0, 20.0), ("a", 30.0, 20.0), ("b", 5.0, 4.0), ("c", 9.0, None))
         ]
     )
@@ -129,7 +130,7 @@ def test_reports_of_vivado(tmp_path: Path) -> None:
     assert read_report(tmp_path / "flat.rpt") == {"": {"LUT": 1234, "FF": 987, "BRAM18": 21, "URAM": 2, "DSP": 3}}
     tree = read_report(tmp_path / "tree.rpt")
     assert tree["u_fc1"] == {"LUT": 150, "FF": 90, "BRAM18": 3, "DSP": 0} and tree[""]["BRAM18"] == 5
-    estimate = {layer: dict.fromkeys(AREAS, 10.0) for layer in ("conv1", "fc1")}
+    estimate = {layer: dict.fromkeys(COUNTED, 10.0) for layer in ("conv1", "fc1")}
     assert list(against(["conv1", "fc1"], estimate, tree)["LUT_measured"]) == [100, 150]
     whole = against(["conv1", "other"], {"conv1": estimate["conv1"], "other": estimate["fc1"]}, tree)
     assert list(whole["layer"]) == ["total"] and list(whole["LUT"]) == [20]
