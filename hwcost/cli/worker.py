@@ -41,8 +41,8 @@ def worker_command(
     STUDY is the name of the sweep's folder. Start one worker per core, on any machine, at any time; all end with the
     sweep. Code, packages and data must be those of the sweep. A worker may be killed at any time: no trial is lost.
 
-    Whoever can write to the database chooses what is trained, but not what runs: a recipe that does not ship with
-    hwcost must be named once on this machine, with --recipe here or as the RECIPE of a sweep.
+    Whoever can write to the database chooses what is trained, but not what runs: a recipe that does not ship with the
+    package must be named once on this machine, with --recipe here or as the RECIPE of a sweep.
 
     \b
     Example:

@@ -50,7 +50,8 @@ def reproduce(
     with one_thread(), watched(ramped_to or epochs_of(experiment, suggestion)) as listener:
         listener.trial_started(number)
         outcome = _again(experiment, loaded, suggestion, ramped_to, listener)
-    names = ("accuracy", *RESOURCES)
+    figures = {name: kept.get(name) for name in ("accuracy", *RESOURCES)}
+    names = [name for name, value in figures.items() if value is not None and value == value]  # older studies lack some
     return {name: float(kept[name]) for name in names}, {name: float(outcome.attributes[name]) for name in names}
 
 

@@ -14,7 +14,7 @@ from block_strategies import dense
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, binary, integers
 from hwcost.graph.spec import Adder, Block, Layer, LayerSpec, MatVec, Pool, Signal, Thresholds, Window
-from hwcost.models import FORMULAS, Dataflow, Fold, place
+from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, place
 from hwcost.models.latency import latency_cycles
 
 ROWS = json.loads((Path(__file__).parents[1] / "data" / "published_latency.json").read_text())["rows"]
@@ -182,8 +182,7 @@ def test_a_block_of_the_user_takes_the_cycles_of_its_price() -> None:
         pass
 
     def price(jobs: list[object], setting: object) -> dict[str, torch.Tensor]:
-        names = ("LUT", "FF", "DSP", "BRAM18", "URAM", "cycles")
-        return {name: torch.full((len(jobs),), 50.0, dtype=torch.float64) for name in names}
+        return {name: torch.full((len(jobs),), 50.0, dtype=torch.float64) for name in RESOURCES}
 
     model = Dataflow(device="xc7z020", folding={}, formulas=dict(FORMULAS) | {Mystery: price})  # type: ignore[dict-item]
     assert latency_cycles(chain(("odd", Mystery())), model) == 50 + 2

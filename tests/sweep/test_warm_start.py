@@ -71,7 +71,7 @@ def test_weights_and_scales_are_taken_over_and_widths_are_not(tmp_path: Path) ->
     fix_widths(other, dict.fromkeys(names, 3))
     fix_widths(net, dict.fromkeys(names, 5))
     save_net(other, tmp_path / "other.pt")
-    start_from(net, tmp_path / "other.pt")
+    start_from(net, tmp_path / "other.pt", None)
     assert {int(width()) for width in learned_widths(net).values()} == {5}
     widths = {f"{name}.offset" for name in names}
     theirs = other.state_dict()
@@ -85,7 +85,7 @@ def test_from_a_float_network_the_scales_of_weights_start_anew(tmp_path: Path) -
     with torch.no_grad():
         plain[0].weight.mul_(7)
     save_net(plain, tmp_path / "float.pt")
-    start_from(net, tmp_path / "float.pt")
+    start_from(net, tmp_path / "float.pt", None)
     assert torch.equal(net[0].weight, plain[0].weight)
     largest = plain[0].weight.abs().amax((1, 2, 3))
     torch.testing.assert_close(net[0].weight_quant.scale(net[0].weight).reshape(-1), largest)
@@ -95,10 +95,10 @@ def test_another_network_or_a_broken_file_is_one_error(tmp_path: Path) -> None:
     net = tiny_recipe.TinyNet(2)
     save_net(torch.nn.Linear(3, 2), tmp_path / "linear.pt")
     with pytest.raises(BadStudy, match=r"linear\.pt: .*the same layers"):
-        start_from(net, tmp_path / "linear.pt")
+        start_from(net, tmp_path / "linear.pt", None)
     (tmp_path / "broken.pt").write_bytes(b"x")
     with pytest.raises(BadStudy, match=r"broken\.pt: cannot be read"):
-        start_from(net, tmp_path / "broken.pt")
+        start_from(net, tmp_path / "broken.pt", None)
 
 
 def sweep(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> Experiment:
@@ -143,7 +143,7 @@ def test_the_coarser_a_trial_is_than_its_start_the_longer_it_trains_and_it_comes
 
 
 def test_warm_starts_are_for_fixed_widths(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match=r"warm=2: .*--bits"):
+    with pytest.raises(BadOption, match="warm needs bits"):
         sweep(tmp_path, bits=None)
     with pytest.raises(BadOption, match="warm=0"):
         sweep(tmp_path, warm=0)

@@ -97,7 +97,7 @@ def test_other_samplers_search_widths_too(tmp_path: Path, sampler: str) -> None:
     ("changes", "part"),
     [
         ({"bits": None, "sampler": "greybox"}, "must know costs before training; give --bits"),
-        ({"bits": None, "limits": {"LUT": 900.0}}, "the sampler tpe cannot keep them; give --bits"),
+        ({"bits": None, "limits": {"LUT": 900.0}}, "limit needs bits, which is not given"),
         ({"sampler": "tpe", "limits": {"LUT": 900.0}}, "the sampler tpe cannot keep them"),
         ({"limits": {"LUTs": 900.0}}, "limit LUTs=900: give a finite amount of any of LUT, FF"),
         ({"limits": {"LUT": float("nan")}}, "limit LUT=nan"),

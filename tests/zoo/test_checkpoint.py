@@ -36,6 +36,8 @@ def published(net: nn.Module, *, early: bool) -> dict[str, Tensor]:
     for key, tensor in net.state_dict(keep_vars=True).items():
         if ".quants." in key:  # the sum here has the quantizer of the activation; Brevitas adds with +
             continue
+        if key.endswith("_extra_state"):  # how our numbers are to be read; Brevitas has none
+            continue
         if key.endswith(".quant.scale.value"):
             layer = key.removesuffix(".quant.scale.value")
             key = f"{layer}.{proxy}.fused_activation_quant_proxy.tensor_quant.scaling_impl.{value}"

@@ -113,9 +113,9 @@ class _TensorQuant(Primitive):
     @staticmethod
     def backward(ctx: Context, *grads: Tensor) -> Grads:
         once()
-        x, _, threshold, bits = ctx.saved_tensors
+        saved = x, _, threshold, bits = ctx.saved_tensors  # read once: gradient checkpointing allows no more
         _, needs_threshold, needs_bits, *_ = ctx.needs_input_grad
-        dx, moved, noise, rate = _slopes(ctx, grads[0], needs_threshold, needs_bits)
+        dx, moved, noise, rate = _slopes(ctx, saved, grads[0], needs_threshold, needs_bits)
         d_threshold = d_bits = None
         if moved is not None:
             d_threshold = (moved.sum_to_size(threshold.shape) / threshold).to(threshold.dtype)
@@ -125,9 +125,9 @@ class _TensorQuant(Primitive):
 
     @staticmethod
     def push(ctx: Context, *tangents: Tensor | None) -> Tensor:
-        x, _, threshold, _ = ctx.saved_tensors
+        saved = x, _, threshold, _ = ctx.saved_tensors
         of_x, of_threshold, of_bits, *_ = tangents
-        dx, moved, noise, rate = _slopes(ctx, torch.ones_like(x), of_threshold is not None, of_bits is not None)
+        dx, moved, noise, rate = _slopes(ctx, saved, torch.ones_like(x), of_threshold is not None, of_bits is not None)
         total = torch.zeros_like(dx) if of_x is None else dx * of_x
         if moved is not None and of_threshold is not None:
             total = total + moved / threshold * of_threshold
@@ -137,10 +137,10 @@ class _TensorQuant(Primitive):
 
 
 def _slopes(
-    ctx: Context, g: Tensor, of_threshold: bool, of_bits: bool
+    ctx: Context, saved: tuple[Tensor, ...], g: Tensor, of_threshold: bool, of_bits: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
     """g times the slope of every element of y: by x, by log(threshold), and by the width over a rate; and that rate."""
-    x, y, threshold, bits = ctx.saved_tensors
+    x, y, threshold, bits = saved
     kind, pruned = ctx.kind, bits < SMALLEST[ctx.kind.signed] if ctx.prune else None
     low, high, reach, slope = levels(bits.clamp(min=SMALLEST[kind.signed]) if ctx.prune else bits, kind)
     step = threshold / reach

@@ -30,7 +30,7 @@ class QuantAvgPool2d(Sourced):
         kernel_size: pixels per side of the window; stride: pixels, None for kernel_size. No padding.
         truncate: False keeps the whole sum: exact, and wider; the value is then the true mean.
         corrected: whether the scale makes up for k^2 / 2^T; only with truncate.
-        least, most: bounds of the output width, in bits; only with truncate.
+        least, most: bounds of the output width, in bits; only with truncate. A sum narrower than `least` stays so.
         source: quantizer that made the input, whose step is needed to truncate a plain tensor.
     """
 

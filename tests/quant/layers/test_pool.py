@@ -46,7 +46,7 @@ def test_truncated(kernel: int, stride: int, wire: Range, scale: float) -> None:
     out, mended = layer(x), fixed(x)
     assert isinstance(out, QuantTensor) and isinstance(mended, QuantTensor)
     full = int(bits_for(wire.low * kernel**2, wire.high * kernel**2))
-    shift = min(ceil(log2(kernel**2)), full - 2)  # the output has at least 2 bits, if need be by a shift left
+    shift = max(0, min(ceil(log2(kernel**2)), full - 2))  # nothing is cut that would leave fewer than 2 bits
     expected = [floor(total / 2**shift) for total in sums]
     assert out.codes().flatten().tolist() == mended.codes().flatten().tolist() == expected
     assert float(out.scale) == pytest.approx(scale)
@@ -80,8 +80,9 @@ def test_bounds_of_the_width(bits: int, least: int, most: int) -> None:
         layer = QuantAvgPool2d(kernel, least=least, most=most)
         full = int(bits_for(0, int(wire.high) * kernel**2))
         shift = layer.shift(wire)
-        # the wanted shift, unless the width would leave its bounds: then as near to it as they allow
-        allowed = [cut for cut in range(-32, 64) if least <= full - cut <= most]
+        # the wanted shift, unless the width would leave its bounds: then as near to it as they allow; a sum that is
+        # narrower than the least width keeps all of its bits
+        allowed = [cut for cut in range(64) if least <= full - cut <= most] or [0]
         assert shift == min(allowed, key=lambda cut: abs(cut - ceil(log2(kernel**2))))
 
 
