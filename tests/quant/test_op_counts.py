@@ -3,6 +3,7 @@
 import cProfile
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -41,8 +42,13 @@ class Kernels(TorchDispatchMode):
 
 def test_an_activation_takes_at_most_eight_full_kernels_and_four_scalar_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     quantizer, x = learned_activation(bits=4), torch.randn(64, 33, requires_grad=True)
-    products = []
-    monkeypatch.setattr(scalar, "inner", lambda a, b: [products.append(a.size), float(a.ravel() @ b.ravel())][1])
+    products: list[int] = []
+
+    def inner(a: np.ndarray, b: np.ndarray) -> float:
+        products.append(a.size)
+        return float(a.ravel() @ b.ravel())
+
+    monkeypatch.setattr(scalar, "inner", inner)
     with Kernels(x.numel()) as count:
         y = quantizer(x)
         y.backward(torch.ones_like(y.detach()))

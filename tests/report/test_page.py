@@ -174,7 +174,8 @@ def test_texts_of_strangers_are_neither_html_nor_formulas(tmp_path: Path) -> Non
     failed = trials.index[trials["state"] == "FAIL"][0]
     evil = "=cmd|' /c calc'!A0 <script>alert(1)</script>\n# heading | cell"
     trials.at[failed, "error"] = evil
-    trials.at[0, "params"] = {**trials.at[0, "params"], "+kind": "@SUM(1)"}
+    params: Any = trials.at[0, "params"]
+    trials.at[0, "params"] = {**params, "+kind": "@SUM(1)"}
     run["study"] = "<img src=x onerror=alert(1)>"
     write_report(tmp_path, trials, run)
     text = (tmp_path / "report.md").read_text()

@@ -60,6 +60,7 @@ def test_a_study_of_version_1_is_resumed(first: Path, name: str, settings: dict[
     assert len(after) == len(before) + 1 == 4 and set(after["state"]) == {"COMPLETE"}
     kept = ["number", "params", "seed", "accuracy", "LUT", "BRAM18"]
     assert after[kept][:-1].to_dict("records") == before[kept].to_dict("records")
+    params: Any
     params, seed = FOURTH[name]
     assert (after["seed"].iloc[-1], after["params"].iloc[-1].keys()) == (seed, params.keys())
     if name == "tpe":  # a random one: no price has a say
