@@ -1,7 +1,5 @@
 """Deliberate errors of hwcost: each message names the place, the value and the remedy."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

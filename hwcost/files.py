@@ -1,7 +1,5 @@
 """Files: written whole or not at all, parsed whoever wrote them, hashed."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

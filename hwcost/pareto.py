@@ -1,7 +1,5 @@
 """Pareto fronts: the non-dominated set, its hypervolume, its knee, and the cheapest point of a given accuracy."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

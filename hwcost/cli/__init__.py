@@ -1,7 +1,5 @@
 """Command line of hwcost; `STATUSES` lists its exit statuses."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """Estimate as tables."""
 
-from __future__ import annotations
-
 from rich.console import Console
 
 from hwcost.cli.table import console, table

@@ -1,7 +1,5 @@
 """`hwcost completion`: Tab completes commands, flags, and names of parts."""
 
-from __future__ import annotations
-
 import click
 from click.shell_completion import get_completion_class
 

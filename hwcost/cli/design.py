@@ -1,7 +1,5 @@
 """Hardware of a network as the command line describes it: folding, styles, shell."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`hwcost devices`: the parts and boards of the device table."""
 
-from __future__ import annotations
-
 import json
 
 import click

@@ -1,7 +1,5 @@
 """`hwcost doctor`: report what works on this machine and how to get the rest."""
 
-from __future__ import annotations
-
 import json
 import platform
 import sqlite3

@@ -1,7 +1,5 @@
 """Error page of the hardware models: error.md with its pictures, from a corpus and the tables next to it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """hwcost estimate: what a network costs on a part."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

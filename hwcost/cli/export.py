@@ -1,7 +1,5 @@
 """`hwcost export`: a network as files for other tools."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """`hwcost finish`: the front of a study trained further, repeated with new seeds, or refit."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Group of all commands: each is imported when it is called; a deliberate error is one line and exit status 2."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable, Mapping
 from importlib import import_module

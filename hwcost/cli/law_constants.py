@@ -1,7 +1,5 @@
 """`hwcost calibrate`: constants of the laws, fitted to synthesized units, and the errors of the laws."""
 
-from __future__ import annotations
-
 import json
 from math import ceil
 from pathlib import Path

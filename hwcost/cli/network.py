@@ -1,7 +1,5 @@
 """Networks that a command can name: built-in networks, recipes, and factories of the user."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol

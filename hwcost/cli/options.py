@@ -1,7 +1,5 @@
 """Options that several commands share, and how a command takes several options as one object."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps

@@ -1,7 +1,5 @@
 """`hwcost report`: the page of a study, written again, or several studies compared."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Settings from a TOML file: one table per command, with its flags as keys."""
 
-from __future__ import annotations
-
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping

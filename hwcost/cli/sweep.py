@@ -1,7 +1,5 @@
 """`hwcost sweep`: search bit-widths and budgets, train, report."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """`hwcost train`: one trial trained again from its record."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

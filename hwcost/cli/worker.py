@@ -1,7 +1,5 @@
 """`hwcost worker`: trials of a sweep that another machine leads."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

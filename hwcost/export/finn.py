@@ -1,7 +1,5 @@
 """FINN's folding configuration: PE, SIMD and memory styles under the names that FINN gives its nodes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any

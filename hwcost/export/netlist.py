@@ -1,7 +1,5 @@
 """An unrolled network under construction: a module for each stage, a register behind it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """An ONNX graph under construction: nodes, constants, and the nodes that QONNX adds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Layers as nodes of a graph: one writer for each kind."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any

@@ -1,7 +1,5 @@
 """Tensors of an ONNX graph with their meaning, and nodes that bring them onto a grid."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Layers that multiply by weights, as nodes of a graph."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -3,8 +3,6 @@
 Source of the nodes' meaning: arXiv:2206.07527 and the documentation of the `qonnx` package.
 """
 
-from __future__ import annotations
-
 import onnx
 import torch
 

@@ -1,7 +1,5 @@
 """RTL of a network on integers: every weight and threshold is a constant, and one result leaves per clock."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Verilog of a fully unrolled network, made of the blocks that `hwcost.models.Unrolled` prices; needs hwcost[synth]."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The graph of a network as torch.fx finds it, and every value in it on an example."""
 
-from __future__ import annotations
-
 import inspect
 import threading
 import traceback

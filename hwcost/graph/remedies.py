@@ -1,7 +1,5 @@
 """Advice for operations that have no rule: the layer of hwcost.quant to write instead, where there is one."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Rules for operations that are not quantized layers: wires, pooling, and maps that thresholds absorb."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module

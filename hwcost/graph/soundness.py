@@ -1,7 +1,5 @@
 """Weights that hardware can hold: finite numbers, and variances that are not negative."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """Descriptions of layers for hardware models: signals on wires, blocks behind them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum

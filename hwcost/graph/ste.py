@@ -4,8 +4,6 @@ Every primitive keeps its forward pass and its context apart, so that `torch.fun
 transform it like any operation of torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias

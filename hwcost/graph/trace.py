@@ -1,7 +1,5 @@
 """Tracing: graph and shapes of a network are found once; its widths are read live at every pass."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

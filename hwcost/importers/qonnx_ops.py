@@ -1,7 +1,5 @@
 """Readers of the nodes of a QONNX file: each becomes a layer, in the order of the file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any

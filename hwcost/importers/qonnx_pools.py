@@ -1,7 +1,5 @@
 """Pooling in a QONNX file, and the truncation behind it."""
 
-from __future__ import annotations
-
 from math import isclose, log2
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Streams of a QONNX file while its nodes are read, and the layers made of them so far."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

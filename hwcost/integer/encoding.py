@@ -1,7 +1,5 @@
 """Streams of integers, and how they are brought onto the grid of a quantizer."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace

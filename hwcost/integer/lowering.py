@@ -1,7 +1,5 @@
 """Lowering of layers to operations on integers."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from dataclasses import replace

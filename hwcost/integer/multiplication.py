@@ -1,7 +1,5 @@
 """Lowering of layers that multiply: linear layers, convolutions, and one factor per channel."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

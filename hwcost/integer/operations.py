@@ -1,7 +1,5 @@
 """Operations of the hardware on integers: int64 in, int64 out, no floating point anywhere."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Check every number that enters a hardware model: whole counts, positive quantities."""
 
-from __future__ import annotations
-
 from math import isfinite
 from numbers import Integral, Real
 

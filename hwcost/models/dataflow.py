@@ -1,7 +1,5 @@
 """A folded streaming pipeline: one unit per block, all at work at once, the slowest sets the frame rate."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Unpack
 

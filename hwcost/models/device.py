@@ -1,7 +1,5 @@
 """The parts and boards that a network can be built on."""
 
-from __future__ import annotations
-
 import csv
 import re
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Shadow prices: what one bit of each stream costs, as a list of what to cut."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil

@@ -1,7 +1,5 @@
 """Cost without an architecture: counts of operations and of stored bits, effective bit operations, energy."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -1,7 +1,5 @@
 """The latency of a single frame, from its first word in to its last word out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import ceil
 

@@ -1,7 +1,5 @@
 """The blocks of a pipeline with the streams between them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Remember the values of a pure function: the one cache of prices, with one rule of what is forgotten."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 

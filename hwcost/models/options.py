@@ -1,7 +1,5 @@
 """Choices that a designer makes besides the folding, for all layers at once or layer by layer; checked once."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches

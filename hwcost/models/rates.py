@@ -1,7 +1,5 @@
 """Frame rates and clock cycles: converted exactly, so that a reported rate can be asked for again."""
 
-from __future__ import annotations
-
 from decimal import ROUND_DOWN, Context, Decimal
 from fractions import Fraction
 from math import floor, nextafter

@@ -1,7 +1,5 @@
 """A pipeline that is folded again whenever its widths change."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from math import ceil
 from typing import Unpack

@@ -1,7 +1,5 @@
 """Hardware models as protocols: placed blocks in, amounts per resource out."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable

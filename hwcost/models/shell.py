@@ -1,7 +1,5 @@
 """The shell that a board adds around a pipeline: processor interface, DMA, clocking."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from hwcost.errors import BadOption

@@ -1,7 +1,5 @@
 """Quantizers of one or two levels: binary and ternary."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from hwcost.errors import BadOption

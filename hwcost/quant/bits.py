@@ -1,7 +1,5 @@
 """Bit-widths: constant, or learned as base + round(|offset|). Calling one gives the width as a tensor."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from enum import Enum
 from math import log2

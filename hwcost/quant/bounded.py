@@ -1,7 +1,5 @@
 """Accumulator-aware weights: their sums are bounded, so that a narrow accumulator can never overflow."""
 
-from __future__ import annotations
-
 from math import floor
 
 import torch

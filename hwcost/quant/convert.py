@@ -1,7 +1,5 @@
 """A float network becomes a quantized one, layer by layer, as a policy says; weights and their names stay."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Quantized counterparts of the layers of torch.nn, and how one is made from the other."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

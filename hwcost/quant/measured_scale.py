@@ -1,7 +1,5 @@
 """Scales that are measured: a statistic of the tensor, at every call or as a running mean."""
 
-from __future__ import annotations
-
 import weakref
 from math import isfinite
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """Scales and widths: they keep full precision, declare how kernels may read them, and store how they are to be read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Self
 

@@ -1,7 +1,5 @@
 """Quantizers by name of their use; everything they choose can be built by hand from the parts."""
 
-from __future__ import annotations
-
 from hwcost.quant.binary import BinaryQuantizer, TernaryQuantizer
 from hwcost.quant.bits import LearnedBits
 from hwcost.quant.int_quantizer import IntQuantizer

@@ -1,7 +1,5 @@
 """Scales: what value the largest integer stands for (the threshold). Calling one with x gives it as a tensor."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from enum import Enum
 from math import log2, nan

@@ -1,7 +1,5 @@
 """Statistics of a tensor's magnitude: functions (x, dims) -> threshold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor, sqrt

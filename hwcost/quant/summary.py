@@ -1,7 +1,5 @@
 """A table of every width of a network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -4,8 +4,6 @@ Annealing needs no tool of its own: the widths are a parameter group, so any sch
 learning rate.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite, log2

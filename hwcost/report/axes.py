@@ -1,7 +1,5 @@
 """Axes for accuracies and costs, and labels that do not overlap."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

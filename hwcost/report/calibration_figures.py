@@ -1,7 +1,5 @@
 """Predicted against measured, and the error by width and shape: the pictures of the error page."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

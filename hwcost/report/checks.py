@@ -1,7 +1,5 @@
 """Checks of a study's record besides its numbers: a file edited by hand is an error here, not in a figure."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any

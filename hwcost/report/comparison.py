@@ -1,7 +1,5 @@
 """Comparison of several studies on one page: the median front of each method over seeds, and published results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

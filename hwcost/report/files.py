@@ -1,7 +1,5 @@
 """The report folder: every file whole or not there, the page last."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Accuracy against cost: the main figure, its narrow twin, and one small figure for every other resource."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

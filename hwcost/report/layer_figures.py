@@ -1,7 +1,5 @@
 """Figures by layer: the map of bit-widths, the LUTs, and the widths during a training."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping

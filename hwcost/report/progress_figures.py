@@ -1,7 +1,5 @@
 """Progress of the front: hypervolume against finished trials and against seconds."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 

@@ -1,7 +1,5 @@
 """Style of the figures: colours follow the light or dark page of the reader, and text stays text."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Estimated against measured LUTs of every layer of one network."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from hwcost.report.style import ACCENT, MUTED, SERIES, Drawing, house_style, picture, sheet

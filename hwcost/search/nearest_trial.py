@@ -1,7 +1,5 @@
 """Choice of the finished trial whose weights a warm trial starts from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Objects that a study and its caller exchange: suggestions, outcomes, and the end of a run."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

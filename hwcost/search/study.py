@@ -1,7 +1,5 @@
 """The ask/tell loop: Optuna proposes, the caller trains, every finished trial is on disk."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

@@ -1,7 +1,5 @@
 """The specification of a study: everything that decides which trials it has, checked once."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A study as a table: a row for each trial that has begun."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Sequence
 

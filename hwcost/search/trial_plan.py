@@ -1,7 +1,5 @@
 """The plan of a trial and its record, as its journal lines hold them."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The front of a study when its search is over: tested once, trained on, and trained again with other seeds."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -4,8 +4,6 @@ Version 1 held the printed text of network and training. Version 2 holds declare
 default and a new line in a printed network change nothing; a study of version 1 is compared as far as its text tells.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import json

@@ -1,7 +1,5 @@
 """`hwcost finish`: the front of a study trained further, repeated with other seeds, and refit; no new proposals."""
 
-from __future__ import annotations
-
 from hwcost.errors import BadOption, BadStudy
 from hwcost.search import Crew
 from hwcost.sweep.experiment import Experiment

@@ -1,7 +1,5 @@
 """The float network of a study: the accuracy to hold on to, trained once and measured on test data once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

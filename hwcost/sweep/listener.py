@@ -1,7 +1,5 @@
 """Listener of a sweep: hears of trials, epochs and phases while they happen."""
 
-from __future__ import annotations
-
 from hwcost.sweep.standing import Standing
 from hwcost.train.loop import Epoch
 

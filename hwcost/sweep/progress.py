@@ -1,7 +1,5 @@
 """Progress display of a sweep: a bar with the time left and the best front so far."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 

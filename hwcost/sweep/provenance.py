@@ -1,7 +1,5 @@
 """The record of how a study was made: run.json, for its reports and for training its trials again."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shlex

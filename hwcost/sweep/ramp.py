@@ -1,7 +1,5 @@
 """One training whose penalty grows while all widths learn; its epochs are points from accurate to cheap."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

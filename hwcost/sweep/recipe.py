@@ -1,7 +1,5 @@
 """A recipe: everything that `hwcost sweep` needs to know about one network on one data set."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

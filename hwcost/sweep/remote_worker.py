@@ -1,7 +1,5 @@
 """`hwcost worker`: trains for a sweep that another machine leads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

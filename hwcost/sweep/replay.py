@@ -1,7 +1,5 @@
 """Replay of the trials of a study: trained again from their records, or restored from their checkpoints."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`hwcost sweep`: a recipe and its settings -> a study folder with its report."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

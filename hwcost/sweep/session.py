@@ -1,7 +1,5 @@
 """A study held open for one call: checked, founded or resumed, with its data and its known prices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace

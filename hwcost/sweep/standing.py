@@ -1,7 +1,5 @@
 """Standing of a study: its non-dominated trials so far, by validation figures."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The files of a study folder: JSON and checkpoints, each there whole or not at all."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping

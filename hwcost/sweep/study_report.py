@@ -1,7 +1,5 @@
 """Pages of studies: the table of trials written down, the report of one study, the comparison of several."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path

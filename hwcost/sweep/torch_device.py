@@ -1,7 +1,5 @@
 """The device that trainings run on: the processor, or a named accelerator that is really there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

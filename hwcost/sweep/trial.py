@@ -1,7 +1,5 @@
 """One trial of a sweep: build, trace and fold its network, train it inside its budget, price what came out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace

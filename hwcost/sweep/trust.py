@@ -4,8 +4,6 @@ A recipe is Python, so whoever chooses it runs code as the user. A study folder 
 recipe too; that alone must not run it.
 """
 
-from __future__ import annotations
-
 import ast
 import os
 import sys

@@ -1,7 +1,5 @@
 """A network that starts from the weights of another of the same layers, at widths of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A search of bit-widths: every learned width is a parameter of the trial, and stands still in training."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

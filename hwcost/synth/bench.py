@@ -1,7 +1,5 @@
 """Test benches for simulations of units: random numbers on wires, a clock, words with pauses on both sides."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from random import Random
 

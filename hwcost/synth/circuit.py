@@ -1,7 +1,5 @@
 """A unit as a circuit: its module, and the names of what enters and leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

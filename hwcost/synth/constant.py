@@ -1,7 +1,5 @@
 """RTL of a product with a constant matrix: a balanced tree of adders over the signed digits of each row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

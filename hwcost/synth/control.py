@@ -1,7 +1,5 @@
 """RTL of what steers a matrix-vector unit: its counters, the replay of its input, the address of its weights."""
 
-from __future__ import annotations
-
 from amaranth.hdl import Mux, Signal
 
 from hwcost.models.calibration.corpus import Unit

@@ -4,8 +4,6 @@ Widths of 1 to 16 bits and parallelism spread over their logarithms, all kinds o
 longer corpus begins with the shorter one of each kind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from random import Random

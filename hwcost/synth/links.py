@@ -1,7 +1,5 @@
 """RTL of what connects units: converters of word widths, FIFOs, copies, joins of streams, the choice of a label."""
 
-from __future__ import annotations
-
 from amaranth.hdl import Cat, Const, Mux, Signal, ValueLike
 
 from hwcost.models.calibration.corpus import Unit, wire

@@ -1,7 +1,5 @@
 """RTL of a matrix-vector unit: processing elements of SIMD lanes, their weights from ports."""
 
-from __future__ import annotations
-
 from amaranth.hdl import Cat, Const, Mux, Signal, ValueLike, signed
 
 from hwcost.graph.ranges import Range

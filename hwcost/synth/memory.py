@@ -1,7 +1,5 @@
 """RTL of memories: tables in LUTs, LUT RAM, block RAM, URAM; and a memory as a part of other units."""
 
-from __future__ import annotations
-
 from random import Random
 
 from amaranth.hdl import Module, Signal, ValueLike, unsigned

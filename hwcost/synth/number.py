@@ -1,7 +1,5 @@
 """Integers on wires of an unrolled network: a constant factor or addend of a code is left to whoever reads it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd

@@ -1,7 +1,5 @@
 """The parts of a priced block, each with the units that, synthesized, are its measure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import lcm, prod

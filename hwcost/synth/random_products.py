@@ -1,7 +1,5 @@
 """Draw products and thresholds for the designed corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import log2
 from random import Random

@@ -1,7 +1,5 @@
 """Draw windows, memories and the blocks of streams for the designed corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import ceil, log2
 from random import Random

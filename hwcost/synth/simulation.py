@@ -1,7 +1,5 @@
 """Runs the RTL of a unit on random numbers and compares it with integer arithmetic: what is counted is also correct."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from itertools import product
 from random import Random

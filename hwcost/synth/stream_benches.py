@@ -1,7 +1,5 @@
 """Simulations of units with a handshake, compared with integer arithmetic."""
 
-from __future__ import annotations
-
 from itertools import product
 from math import prod
 

@@ -1,7 +1,5 @@
 """RTL of element-wise units: pooling, sums of two streams, clips, scale and bias; one register and a handshake."""
 
-from __future__ import annotations
-
 from math import prod
 
 from amaranth.hdl import Const, Module, Mux, Signal, ValueLike

@@ -1,7 +1,5 @@
 """RTL of thresholds: a comparator for each, or a search with one comparator per output bit; variable or constant."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from amaranth.hdl import Array, Cat, Const, Shape, ShapeLike, Signal, ValueLike, unsigned

@@ -1,7 +1,5 @@
 """The RTL of each kind of unit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 

@@ -1,7 +1,5 @@
 """Estimated against measured: every block of a pipeline, or a vendor's report of the whole."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Reads Vivado's utilisation report: flat totals, or one line per instance."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

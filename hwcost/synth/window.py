@@ -1,7 +1,5 @@
 """RTL of sliding windows: a cyclic buffer read element by element, or line buffers that show a whole window."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Mux, Signal, ValueLike, unsigned

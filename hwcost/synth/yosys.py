@@ -1,7 +1,5 @@
 """Yosys as the synthesizer: vendor-like arithmetic, pinned options, every primitive counted or refused."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

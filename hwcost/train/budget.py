@@ -1,7 +1,5 @@
 """Hardware cost as a term of the loss: a budget per resource, or a plain weighted cost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import isfinite, log
 

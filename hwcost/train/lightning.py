@@ -3,8 +3,6 @@
 Needs the extra `lightning`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

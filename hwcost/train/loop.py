@@ -1,7 +1,5 @@
 """One plain training loop: the task loss, the budget's penalty, and a record of every epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import isfinite

@@ -1,7 +1,5 @@
 """Other ways than `Budget` to weigh hardware in a loss: a plain weighted cost, on a schedule, or driven to a target."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite

@@ -1,7 +1,5 @@
 """The task of a network: the loss that trains it, and the score from 0 to 1 that a search maximizes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Repair of trained widths: training ends close to a limit, and whole bits are moved until it is kept."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """The four arrays of a data set with an official test split, read from an npz file or from idx files."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import zipfile

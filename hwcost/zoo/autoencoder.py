@@ -4,8 +4,6 @@ Source: Banbury et al., MLPerf Tiny Benchmark, arXiv:2106.07597; mlcommons/tiny,
 keras_model.py: 640-128-128-128-128-8-128-128-128-128-640, 264,192 multiply-adds.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch.nn.functional as F

@@ -3,8 +3,6 @@
 Source: Xilinx/brevitas, examples/README.md: quant_mobilenet_v1_4b, quant_proxylessnas_mobile14_4b, _4b5b, _hadamard_4b.
 """
 
-from __future__ import annotations
-
 import pickle
 import re
 from collections.abc import Mapping

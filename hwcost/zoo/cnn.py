@@ -1,7 +1,5 @@
 """A small convolutional network for small images, in float or with learned bit-widths, and its recipe."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -3,8 +3,6 @@
 Source: CNV of FINN and BNN-PYNQ (Umuroglu et al., FINN, FPGA 2017; Xilinx/BNN-PYNQ, bnn/src/network/cnvW1A1).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from hwcost.graph.ranges import integers

@@ -3,8 +3,6 @@
 Integers stay exact: each x is an integer divided by a power of two, which float32 represents exactly.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The default of `hwcost sweep`: a small CNN on scikit-learn's 8x8 digits, 1,797 real images that ship with it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hwcost.errors import BadData

@@ -1,7 +1,5 @@
 """A CNN on Fashion-MNIST, from local files (`--data DIR`, npz or idx)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hwcost.errors import BadData

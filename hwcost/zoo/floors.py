@@ -1,7 +1,5 @@
 """Searches over the floors of the learned widths and a budget; the network itself stays as published."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict

@@ -4,8 +4,6 @@ Source: Banbury et al., MLPerf Tiny Benchmark, arXiv:2106.07597; Zhang et al., H
 tiny, benchmark/training/keyword_spotting/keras_model.py: 64 channels, spectra of 49 x 10.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from hwcost.graph.ranges import unknown

@@ -3,8 +3,6 @@
 Source: Xilinx/brevitas, README.md at commit 4933e57 (2020-03-23).
 """
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

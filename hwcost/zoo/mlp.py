@@ -1,7 +1,5 @@
 """Multilayer perceptrons for tables of features and for flattened images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise

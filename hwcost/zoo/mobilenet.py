@@ -4,8 +4,6 @@ Sources: Howard et al., MobileNets, arXiv:1704.04861, table 1 (4.2 million param
 4); in few bits: Xilinx/brevitas, examples/models/mobilenetv1.py, whose names of layers these are.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """Colour images from local files: CIFAR-10 batches, and folders with one sub-folder per class."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Precision of a network of the zoo: float, constant widths, or learned widths."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

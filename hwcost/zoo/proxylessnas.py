@@ -5,8 +5,6 @@ README (76.7% top-1, 581 million multiply-adds); 6,857,568 parameters: osmr/imgc
 in few bits: Xilinx/brevitas, examples/models/proxylessnas.py, whose names of layers these are.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial

@@ -4,8 +4,6 @@ Source: Banbury et al., MLPerf Tiny Benchmark, arXiv:2106.07597; mlcommons/tiny,
 image_classification/keras_model.py (resnet_v1_eight): 77,360 parameters without biases, 12,501,632 multiply-adds.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from hwcost.graph.ranges import integers

@@ -19,8 +19,6 @@ Columns, one row per unit; what a kind does not know stays empty:
 - `family`: "xcup" (UltraScale+) or "xc7". `source`: the tool and its version, or the publication.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Error bands of an estimate: measured / estimated on whole published networks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ A law is linear in its constants, so the columns of the fit are the law itself, 
 second formula to keep in step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The price of a unit of a corpus: the same laws that price a network, with any constants."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar

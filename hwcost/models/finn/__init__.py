@@ -1,7 +1,5 @@
 """FINN's own estimates, number by number, for people who will build with FINN."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 

@@ -1,7 +1,5 @@
 """Attributes of a FINN node, read with FINN's own names, defaults and data types."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

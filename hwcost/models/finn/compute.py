@@ -1,7 +1,5 @@
 """FINN's estimates of matrix-vector and vector-vector units, as coded in FINN dev 73ba5ed, defects included."""
 
-from __future__ import annotations
-
 from math import ceil, log, prod
 
 from hwcost.models.finn.attributes import Figures, Node, cdiv

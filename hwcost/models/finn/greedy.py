@@ -1,7 +1,5 @@
 """FINN's own choice of folding, to compare with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hwcost.graph.ranges import widest

@@ -1,7 +1,5 @@
 """FINN's estimates as a hardware model: the nodes that FINN would build for our blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from typing import Any, TypeAlias

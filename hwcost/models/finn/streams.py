@@ -1,7 +1,5 @@
 """FINN's estimates of thresholds, FIFOs, width converters and element-wise streams (FINN dev 73ba5ed)."""
 
-from __future__ import annotations
-
 from math import ceil, lcm, log2, prod
 
 from hwcost.models.finn.attributes import Figures, Node, cdiv

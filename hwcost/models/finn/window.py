@@ -1,7 +1,5 @@
 """FINN's estimates of sliding windows (FINN dev 73ba5ed; the HLS one from main 39f0c9a)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from hwcost.models.finn.attributes import Figures, Node, cdiv

@@ -1,7 +1,5 @@
 """The discrete choices of a pipeline: a fold for every block, an adapter for every link."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The search for a design: options of every unit, and the choice among them within a budget."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor

@@ -1,7 +1,5 @@
 """Depths of the FIFOs of a pipeline, so that no unit slows the others down."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from math import ceil, prod

@@ -1,7 +1,5 @@
 """The folding of a pipeline: the parallelism of its units."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

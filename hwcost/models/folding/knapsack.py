@@ -1,7 +1,5 @@
 """One option per unit within a budget of several resources: a multiple-choice knapsack, by bounds and search."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

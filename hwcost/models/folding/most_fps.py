@@ -1,7 +1,5 @@
 """The fastest pipeline that fits, and a small one of a given rate: folding, multipliers and memories together."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Unpack
 

@@ -1,7 +1,5 @@
 """The cheapest folding that reaches a frame rate."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 

@@ -1,7 +1,5 @@
 """The context of a unit that follows from its fold: its window, its links, an activation fused into it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Arrival cycles of the first and last word of a frame at each unit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod

@@ -4,8 +4,6 @@ Both work on tensors, on python numbers, and on `Slope`, a python number with it
 an `Arithmetic` is therefore written once: EXACT gives its value, SMOOTH its gradient.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import reduce
 from math import ceil, floor

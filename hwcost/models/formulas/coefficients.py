@@ -1,7 +1,5 @@
 """Fitted and counted constants: every number of the laws, with its unit, source and error."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

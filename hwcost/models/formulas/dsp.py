@@ -1,7 +1,5 @@
 """DSP slices of multipliers: several products per slice when the operands are narrow."""
 
-from __future__ import annotations
-
 from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
 
 DSP_KINDS = ("DSP48E1", "DSP48E2", "DSP58")

@@ -1,7 +1,5 @@
 """Price of element-wise streams: sums of two branches, per-channel scale and bias."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """LUTs of arithmetic by its physical form: rows of carry chains, adder trees, comparators."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from hwcost.models.formulas.arithmetic import Arithmetic, Quantity

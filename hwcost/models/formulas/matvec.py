@@ -1,7 +1,5 @@
 """Price of a matrix-vector unit: PE dot products of SIMD lanes, weights streamed from memory."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor

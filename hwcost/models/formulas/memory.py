@@ -1,7 +1,5 @@
 """Prices of memories: LUT RAM, BRAM18, URAM."""
 
-from __future__ import annotations
-
 from functools import cache
 from itertools import pairwise
 from math import ceil, log2

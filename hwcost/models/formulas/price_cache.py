@@ -1,7 +1,5 @@
 """Remembered prices of blocks: training asks for the same few widths step after step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeAlias
 

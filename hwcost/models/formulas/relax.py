@@ -1,7 +1,5 @@
 """Make a law of whole widths differentiable: its exact value, with the gradient of its smooth twin."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """Price of what connects units: links (converters, FIFOs, copies), joins of streams, the choice of a label."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import gcd, lcm
 

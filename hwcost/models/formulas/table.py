@@ -1,7 +1,5 @@
 """The formula of each kind of block."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """Price of quantized activations: comparators, and thresholds that double in number with every output bit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

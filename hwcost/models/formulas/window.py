@@ -1,7 +1,5 @@
 """Price of sliding windows with their line buffers, and of the pooling behind them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

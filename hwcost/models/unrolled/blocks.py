@@ -3,8 +3,6 @@
 A channel with a width of its own is priced at that width.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from math import ceil, log2, prod

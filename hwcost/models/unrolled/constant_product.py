@@ -1,7 +1,5 @@
 """Products with constant matrices: adder trees over the digits of the weights, expected or actual."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """An unrolled design: every weight is a constant in the fabric, nothing is streamed from memory."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 from typing import Any

@@ -1,7 +1,5 @@
 """Canonical signed digits: how many digits of a constant are not zero, and how many to expect of a width."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import torch

@@ -1,7 +1,5 @@
 """Accumulators narrower than the worst case: saturating, wrapping around, or with their lowest bits cut off."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Biases on the grid of the accumulator: their step is input step times weight step."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Quantized convolutions: 1-D and 2-D, also depthwise and grouped."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A classifier without stored weights: the rows of a Hadamard matrix."""
 
-from __future__ import annotations
-
 from math import ceil, log2, sqrt
 
 import torch

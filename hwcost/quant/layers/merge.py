@@ -1,7 +1,5 @@
 """Sums and concatenations of streams, which need one scale and get it from a common quantizer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Batch normalization in hardware: folded into the layer in front, or an integer scale and bias per channel."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 import torch

@@ -1,7 +1,5 @@
 """Average pooling on integers: a sum, and a shift or a scale."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import ceil, log2, prod
 

@@ -1,7 +1,5 @@
 """The tie between a layer that computes in the step of its input, and the quantizer that gave it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

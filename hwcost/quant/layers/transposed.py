@@ -1,7 +1,5 @@
 """Quantized transposed convolution: in hardware, zeros between the pixels and then a plain convolution."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Candidates near the predicted front, found by varying the best so far; every one of them priced, none trained."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Samplers without a memory of their own, and the seeds of each trial."""
 
-from __future__ import annotations
-
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping

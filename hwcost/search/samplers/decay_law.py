@@ -8,8 +8,6 @@ with a sensitivity s and a decay k of each ordered parameter, a term of its own 
 and saturation at a level that no loss exceeds (guessing).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

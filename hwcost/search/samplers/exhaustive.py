@@ -1,7 +1,5 @@
 """A sampler that tries every combination once, in an order that follows from the combinations alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import gcd, prod
 from typing import Any

@@ -1,7 +1,5 @@
 """A sampler that knows the cost of each candidate: only the loss of accuracy is left to be learned from trials."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A search space as levels: each parameter takes one of finitely many values, a candidate is a row of integers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

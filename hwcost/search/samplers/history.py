@@ -1,7 +1,5 @@
 """The trials of a study as arrays, for a sampler that models one objective and knows the costs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

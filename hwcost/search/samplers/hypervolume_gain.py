@@ -1,7 +1,5 @@
 """Expected hypervolume gain of a candidate whose cost is known and whose loss is uncertain."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

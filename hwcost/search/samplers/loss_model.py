@@ -8,8 +8,6 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), 
 (explicit basis functions), 5.4.1 (evidence) and 5.4.2 (what the others say of a trial).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

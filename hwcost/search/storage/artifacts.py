@@ -1,7 +1,5 @@
 """Store of the weights of a shared study; Optuna calls it an artifact store."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The database of a shared study: opened with one line for whatever is wrong with it."""
 
-from __future__ import annotations
-
 import json
 import random
 import time

@@ -1,7 +1,5 @@
 """Comparison of a stored study with the one that is meant: another study is refused, with both values."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import optuna

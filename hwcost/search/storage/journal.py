@@ -4,8 +4,6 @@ Optuna's journal storage and not SQLite: a kill -9 or a full disk can only tear 
 acknowledged, so the repair is to cut it off; no shared memory, and a corrupt line can be named and mended.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import logging

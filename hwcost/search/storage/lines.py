@@ -1,7 +1,5 @@
 """One line of the journal: an operation of Optuna's as JSON, ended by a checksum of the rest of the line."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

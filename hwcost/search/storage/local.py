@@ -1,7 +1,5 @@
 """The folder of a study: opened by one process at a time, founded whole or not at all."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """URLs of databases as they may be shown: reports, settings and messages are published, passwords are not."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The mending of a damaged journal: what is sound stays, what is not is dropped, named, and trained again."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Studies in a database: one process founds and leads a study, any other may join; all must mean the same study."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping

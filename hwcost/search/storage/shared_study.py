@@ -6,8 +6,6 @@ fell silent is failed and planned again by the leader; if that process lives aft
 is dropped. So each planned place of the study is settled once.
 """
 
-from __future__ import annotations
-
 import time
 import uuid
 import warnings
