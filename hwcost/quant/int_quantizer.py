@@ -167,9 +167,9 @@ class IntQuantizer(ScaledQuantizer):
         live = (width >= SMALLEST[self.signed]).cpu()
         return Range(*(torch.where(live, bound, 0.0) for bound in (wire.low, wire.high, wire.bits)))
 
-    def common_range(self) -> Range:
+    def common_range(self, own: Range | None = None) -> Range:
         """`range`, counted in common steps; its bits are still those of the codes."""
-        wire = self.range()
+        wire = super().common_range(own)
         if not (self.several and self.power):
             return wire
         coding = self._coding(self.width())

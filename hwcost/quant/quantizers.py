@@ -98,9 +98,13 @@ class ScaledQuantizer(nn.Module):
         """The step that a sum counts in."""
         return self.step(x)
 
-    def common_range(self) -> Range:
-        """`range`, counted in common steps."""
-        return self.range()
+    def common_range(self, own: Range | None = None) -> Range:
+        """`range`, counted in common steps.
+
+        Args:
+            own: `range()`, where it is known already.
+        """
+        return self.range() if own is None else own
 
     def integers(self, x: Tensor) -> Tensor:
         """The codes of x.

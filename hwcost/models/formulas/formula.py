@@ -39,8 +39,9 @@ class Fold:
     parallel_window: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pe", whole("pe", self.pe))  # frozen; integers of numpy become those of Python
-        object.__setattr__(self, "simd", whole("simd", self.simd))
+        for name, value in (("pe", self.pe), ("simd", self.simd)):
+            if type(value) is not int or value < 1:  # hot: a hundred folds are made for every price of a network
+                object.__setattr__(self, name, whole(name, value))  # frozen; integers of numpy become those of Python
 
 
 @dataclass(frozen=True)

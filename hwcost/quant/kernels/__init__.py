@@ -6,6 +6,7 @@ chooses a form that reads it outside of autograd, in a few kernels where a compo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -13,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as calls
 
-from hwcost.graph.ste import transformed
 from hwcost.quant.kernels.rows import Rows, row_quant
 from hwcost.quant.kernels.scalar import scalar_quant
 from hwcost.quant.kernels.tensor import SMALLEST as SMALLEST
@@ -23,6 +23,9 @@ from hwcost.quant.kernels.tensor import fake_quant as fake_quant
 from hwcost.quant.kernels.tensor import levels as levels
 
 PLAIN = (Tensor, nn.Parameter)
+FLOAT32 = torch.float32
+is_compiling, transforms = torch.compiler.is_compiling, torch._C._are_functorch_transforms_active
+global_hooks: Callable[[], bool] = calls._has_any_global_hook
 KINDS = {flags: Kind(*flags) for flags in product((True, False), repeat=3)}
 """Every kind by (signed, narrow, power), made once, because a quantizer asks for one at every call."""
 
@@ -60,21 +63,6 @@ def watched(part: nn.Module) -> bool:
     )
 
 
-def readable(x: Tensor) -> bool:
-    """Whether a tensor may be read as numbers.
-
-    Not on another device or in another precision, not a subclass, not where torch looks at operations (the compiler,
-    torch.func), and not where hooks watch the call of every module.
-    """
-    return (
-        x.is_cpu
-        and x.dtype is torch.float32
-        and type(x) in PLAIN
-        and not transformed()
-        and not calls._has_any_global_hook()  # type: ignore[no-untyped-call] # torch leaves it untyped
-    )
-
-
 def declared(part: nn.Module) -> Any:
     """Declaration that a scale or a width makes by `plain()`; None where it must be called."""
     plain = getattr(part, "plain", None)
@@ -93,7 +81,9 @@ def by_numbers(x: Tensor, scale: nn.Module, bits: nn.Module, kind: Kind, *, prun
         As `fake_quant`, with gradients to x and to the Parameters of both; None where one of them must be called, or
         where no form reads them.
     """
-    if not readable(x):
+    # not on another device or in another precision, not a subclass, not where torch looks at operations (the compiler,
+    # torch.func), and not where hooks watch the call of every module
+    if not (x.is_cpu and x.dtype is FLOAT32 and type(x) in PLAIN) or is_compiling() or transforms() or global_hooks():
         return None
     threshold, widths = declared(scale), declared(bits)
     if threshold is None or widths is None:

@@ -88,6 +88,8 @@ def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> 
         DivergedTraining: the width is NaN.
         BadOption: a second derivative.
     """
+    if not torch.is_grad_enabled():  # without the node of autograd, a third of the time for a small layer
+        return _ScalarQuant.forward(None, x, value, offset, rule)
     return _apply_scalar(x, value, offset, rule)
 
 
@@ -99,7 +101,7 @@ class _ScalarQuant(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
+    def forward(ctx: Context | None, x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
         log, least, base, most, kind = rule
         found, distance = value.item(), offset.item()
         below = found < least
@@ -109,8 +111,9 @@ class _ScalarQuant(torch.autograd.Function):
         low, high, reach, rate = _whole_levels(read_bits(distance, base, most), kind)
         step = _float32(theta / reach)
         y = torch.div(x, step).clamp_(low, high).round_().mul_(step)
-        ctx.numbers = (step, low, high, reach, rate, LN2 if log else 1 / theta, below, distance, base, most)
-        ctx.save_for_backward(x, y, value, offset)
+        if ctx is not None:
+            ctx.numbers = (step, low, high, reach, rate, LN2 if log else 1 / theta, below, distance, base, most)
+            ctx.save_for_backward(x, y, value, offset)
         return y
 
     @staticmethod

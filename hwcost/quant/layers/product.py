@@ -137,7 +137,10 @@ class Product(Sourced):
                 return self._on_integers(self._with_step(input)).value
             x = input if self.input_quant is None else self.input_quant(input)
             quantizer = self._modules.get("weight_quant")  # past Module.__getattr__: small networks wait for Python
-            weight = self.weight if quantizer is None else quantizer(self.weight)
+            own = self.weight
+            weight = own if quantizer is None else quantizer(own)
+            if x.dtype is weight.dtype is own.dtype:
+                return self.product(x, weight, self.bias)
             return self._multiplied(x, weight, self.bias)
 
     def _multiplied(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -31,9 +31,11 @@ def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Sign
         raise UnknownPrecision(
             "its scale is a statistic of the data, so it has no constant thresholds; use a RunningScale or LearnedScale"
         )
-    codes = _per_channel(quantizer.range())
+    own = quantizer.range()
     common: Any = getattr(quantizer, "common_range", None)
-    stream = Signal(range=codes if common is None else _per_channel(common()), shape=shape, grid=quantizer)
+    codes = _per_channel(own)
+    wire = codes if common is None or (counted := common(own)) is own else _per_channel(counted)
+    stream = Signal(range=wire, shape=shape, grid=quantizer)
     if _steps_per_channel(quantizer):
         stream = replace(stream, affine="one scale per channel of a quantizer", form=Form.SCALE)
     return codes, stream
