@@ -1,7 +1,7 @@
 """A sampler that tries every combination once, in an order that follows from the combinations alone."""
 
-from collections.abc import Mapping
-from math import gcd, prod
+from collections.abc import Mapping, Sequence
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from hwcost.errors import BadOption
-from hwcost.search.samplers.grid import Grid, Levels
-
-MOST_POINTS = 100_000
-"""More are no grid that anybody finishes."""
+from hwcost.search.samplers.grid import MOST_POINTS, Grid, Levels
+from hwcost.search.samplers.turns import in_turn, params_of
 
 _GOLDEN = 0.6180339887498949
 
@@ -35,10 +33,9 @@ class EverySampler(BaseSampler):
 
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
         self._grid = Grid(space)
-        self._count = prod(int(size) for size in self._grid.sizes)
-        if self._count > MOST_POINTS:
+        if self._grid.count > MOST_POINTS:
             raise BadOption(
-                f"sampler 'grid': {self._count:.3g} combinations of {len(self._grid.names)} parameters; at most "
+                f"sampler 'grid': {self._grid.count:.3g} combinations of {len(self._grid.names)} parameters; at most "
                 f"{MOST_POINTS:,} make a grid, take another sampler, or a smaller space"
             )
 
@@ -56,25 +53,22 @@ class EverySampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The first combination in order that no other trial of the study has."""
-        names = set(self._grid.names)
-        others = [
-            other.params
-            for other in study.get_trials(deepcopy=False)
-            if other.number != trial.number and names <= other.params.keys()
-        ]
-        rows = self._rows(np.arange(self._count))
-        if not others:
+        return in_turn(study, trial, self._grid.space, self._next)
+
+    def _next(self, others: Sequence[FrozenTrial]) -> dict[str, Any]:
+        taken = [params for other in others if (params := params_of(other, self._grid.space)) is not None]
+        rows = self._rows(np.arange(self._grid.count))
+        if not taken:
             return self._grid.params(rows[0])
-        tried = self._indices(self._grid.levels(others))
-        times = np.bincount(tried, minlength=self._count)[self._indices(rows)]
-        return self._grid.params(rows[int(times.argmin())])
+        times = np.bincount(self._indices(self._grid.levels(taken)), minlength=self._grid.count)
+        return self._grid.params(rows[int(times[self._indices(rows)].argmin())])
 
     def _rows(self, places: Levels) -> Levels:
         """Places in the order -> levels, (places, parameters)."""
-        step = max(1, round(self._count * _GOLDEN))
-        while gcd(step, self._count) > 1:
+        step = max(1, round(self._grid.count * _GOLDEN))
+        while gcd(step, self._grid.count) > 1:
             step += 1
-        return np.stack(np.unravel_index(places * step % self._count, tuple(self._grid.sizes)), axis=1).astype(np.int64)
+        return self._grid.rows(places * step % self._grid.count)
 
     def _indices(self, rows: Levels) -> Levels:
         indices: Levels = np.ravel_multi_index(tuple(rows.T), tuple(self._grid.sizes)).astype(np.int64)

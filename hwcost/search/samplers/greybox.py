@@ -1,6 +1,6 @@
 """A sampler that knows the cost of each candidate: only the loss of accuracy is left to be learned from trials."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from scipy.special import ndtr
 
 from hwcost.errors import BadOption
 from hwcost.search.samplers.candidates import Breeder, predicted_front
-from hwcost.search.samplers.grid import Candidates, Grid, Levels
+from hwcost.search.samplers.grid import MOST_POINTS, Candidates, Grid, Levels
 from hwcost.search.samplers.history import History, least_at, read_history
 from hwcost.search.samplers.hypervolume_gain import Gain, Scales
 from hwcost.search.samplers.loss_model import LossModel
+from hwcost.search.samplers.turns import in_turn
 
 Floats = NDArray[np.float64]
 Row = NDArray[np.int64]
@@ -46,8 +47,9 @@ class GreyBoxSampler(BaseSampler):
     Costs follow from the parameters exactly, before anything is trained: `price` tells them for many candidates at
     once, and so also which of them are not worth a single step. The objective left, an accuracy or a loss, is
     modelled from the finished trials (`hwcost.search.samplers.loss_model`). Running trials count with what they are
-    expected to give, so that workers in parallel do not propose the same. A combination once tried is not proposed
-    again.
+    expected to give. No combination is proposed twice before all that keep the limits were (as far as they can be
+    found in a space of more than 100,000), whether trials run one after the other, in threads, in processes, or on
+    machines that share a storage: they draw in turns (`hwcost.search.samplers.turns`).
 
     It keeps nothing between trials: what it proposes follows from the study and its random numbers.
 
@@ -128,11 +130,13 @@ class GreyBoxSampler(BaseSampler):
         if not search_space:
             return {}
         learned, sign = self._learned(study)
-        others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        history = read_history(self._grid, others, learned=learned, sign=sign, costs=tuple(self._costs))
-        breeder = Breeder(self._grid, self._random)
-        choose = self._first if len(history.losses) < FIRST else self._most_promising
-        return self._grid.params(choose(breeder, history))
+
+        def draw(others: Sequence[FrozenTrial]) -> dict[str, Any]:
+            history = read_history(self._grid, others, learned=learned, sign=sign, costs=tuple(self._costs))
+            choose = self._first if len(history.losses) < FIRST else self._most_promising
+            return self._grid.params(choose(Breeder(self._grid, self._random), history))
+
+        return in_turn(study, trial, self._grid.space, draw)
 
     def _learned(self, study: Study) -> tuple[int, float]:
         """The objective that is modelled, and the sign that makes it a loss."""
@@ -199,9 +203,17 @@ class GreyBoxSampler(BaseSampler):
         goals = height.min() + np.ptp(height) * np.array(_HEIGHTS)
         telling = rows[np.abs(height - goals[:, None]).argmin(1)]
         rows = np.concatenate([telling, self._random.permutation(rows)])
-        fresh = rows[history.untried(rows)]
-        first: Row = fresh[0] if len(fresh) else rows[0]
+        first: Row = self._untried(rows, history)[0]
         return first
+
+    def _untried(self, fitting: Levels, history: History) -> Levels:
+        """Those that no trial has; else others of a space that can be listed; else, once more, the same."""
+        rows = fitting[history.untried(fitting)]
+        if not len(rows) and self._grid.count <= MOST_POINTS:
+            rows = self._grid.rows(np.arange(self._grid.count))
+            rows = rows[history.untried(rows)]
+            rows = rows[self._priced(rows)[1] <= 0] if len(rows) else rows
+        return rows if len(rows) else fitting
 
     def _most_promising(self, breeder: Breeder, history: History) -> Row:
         chosen = history.latest(MOST_TRIALS)
@@ -219,8 +231,8 @@ class GreyBoxSampler(BaseSampler):
             pool = breeder.neighbours(pool[promise(pool)[:12]])
             pool = pool[(self._priced(pool)[1] <= 0)]
         pool = pool[history.untried(pool)]
-        if not len(pool):  # all around has been tried: the best of anything, or once more what is there
-            pool = fitting[history.untried(fitting)] if history.untried(fitting).any() else fitting
+        if not len(pool):  # all around has been tried
+            pool = self._untried(fitting, history)
         best: Row = pool[promise(pool)[0]]
         return best
 

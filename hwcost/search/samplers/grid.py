@@ -1,6 +1,7 @@
 """A search space as levels: each parameter takes one of finitely many values, a candidate is a row of integers."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ Column = NDArray[Any]
 Candidates = Mapping[str, Column]
 """Parameter -> its value in each candidate, (candidates,); integers, floats, or objects for a categorical one."""
 
+MOST_POINTS = 100_000
+"""A space of more combinations is never listed: nobody tries them all."""
+
 MOST_LEVELS = 65
 """A range of more values is searched on this many of them, evenly spaced on the scale of its distribution."""
 
@@ -28,6 +32,7 @@ class Grid:
     Attributes:
         names: of the parameters.
         sizes: number of levels of each, (parameters,).
+        count: number of all combinations.
         ordered: whether neighbouring levels are alike, (parameters,); not so for a categorical parameter.
         places: of each level on the scale of its parameter, from 0 to 1, NaN beyond its levels; (parameters, levels).
 
@@ -42,10 +47,15 @@ class Grid:
         self.names = tuple(space)
         self._values = [_values(name, distribution) for name, distribution in space.items()]
         self.sizes = np.array([len(values) for values in self._values])
+        self.count = prod(map(len, self._values))
         self.ordered = np.array([not isinstance(entry, CategoricalDistribution) for entry in space.values()])
         self.places = np.full((len(space), int(self.sizes.max())), np.nan)
         for row, values, distribution in zip(self.places, self._values, space.values(), strict=True):
             row[: len(values)] = _places(values, distribution)
+
+    def rows(self, indices: Levels) -> Levels:
+        """Combinations by their index from 0 to `count` - 1, (indices, parameters)."""
+        return np.stack(np.unravel_index(indices, tuple(self.sizes)), axis=1).astype(np.int64)
 
     def height(self, levels: Levels) -> NDArray[np.float64]:
         """Sum of the places of the ordered parameters, (candidates,)."""

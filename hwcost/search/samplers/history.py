@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hwcost.search.samplers.candidates import minimal
 from hwcost.search.samplers.grid import Grid, Levels
+from hwcost.search.samplers.turns import params_of
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +20,7 @@ class History:
 
     Attributes:
         levels, losses, costs: of the finished trials, (trials, parameters), (trials,), (trials, costs).
-        running: levels of the trials that run elsewhere, (trials, parameters).
+        running: levels of the trials that run elsewhere, or will, (trials, parameters).
         tried: rows of levels of all trials, as bytes; of failed ones too, for they would fail again.
     """
 
@@ -71,16 +72,13 @@ def read_history(
         learned: the objective that is modelled; `sign` makes it a loss.
         costs: the other objectives.
     """
-    ours = [
-        trial for trial in trials if all(trial.distributions.get(name) == entry for name, entry in grid.space.items())
-    ]
-    finished = [trial for trial in ours if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()]
-    values = np.array([trial.values for trial in finished]).reshape(len(finished), len(costs) + 1)
-    running = [trial for trial in ours if trial.state == TrialState.RUNNING]
+    ours = [(trial, params) for trial in trials if (params := params_of(trial, grid.space)) is not None]
+    done = [pair for pair in ours if pair[0].state == TrialState.COMPLETE and np.isfinite(pair[0].values).all()]
+    values = np.array([trial.values for trial, _ in done]).reshape(len(done), len(costs) + 1)
     return History(
-        levels=grid.levels([trial.params for trial in finished]),
+        levels=grid.levels([params for _, params in done]),
         losses=sign * values[:, learned],
         costs=values[:, list(costs)],
-        running=grid.levels([trial.params for trial in running]),
-        tried=frozenset(row.tobytes() for row in grid.levels([trial.params for trial in ours])),
+        running=grid.levels([params for trial, params in ours if not trial.state.is_finished()]),
+        tried=frozenset(row.tobytes() for row in grid.levels([params for _, params in ours])),
     )
