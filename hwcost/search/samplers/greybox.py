@@ -207,7 +207,7 @@ class GreyBoxSampler(BaseSampler):
         return first
 
     def _untried(self, fitting: Levels, history: History) -> Levels:
-        """Those that no trial has; else others of a space that can be listed; else, once more, the same."""
+        """Candidates that no trial has; else others of a space that can be listed; else, once more, the same."""
         rows = fitting[history.untried(fitting)]
         if not len(rows) and self._grid.count <= MOST_POINTS:
             rows = self._grid.rows(np.arange(self._grid.count))
