@@ -25,6 +25,7 @@ def test_every_public_name_is_there(name: str) -> None:
         _ = package.no_such_name
 
 
+@pytest.mark.slow
 def test_a_function_is_not_hidden_by_the_module_of_its_name() -> None:
     asked = "import hwcost.quant.convert, hwcost.quant; print(type(hwcost.quant.convert).__name__)"
     assert subprocess.check_output([sys.executable, "-c", asked], text=True) == "function\n"

@@ -6,26 +6,25 @@ import pytest
 from network_generator import Plan, drawn
 from reference_relation import check, minimal
 
-CHUNK = 10
+SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "start", [0, 10, 20, *(pytest.param(start, marks=pytest.mark.slow) for start in range(30, 200, CHUNK))]
+    ("start", "count"), [(0, 25), *(pytest.param(start, 35, marks=SLOW) for start in range(25, 200, 35))]
 )
-def test_random_networks_are_one_network_in_every_reading(start: int) -> None:
+def test_random_networks_are_one_network_in_every_reading(start: int, count: int) -> None:
     """`python benchmarks/random_networks.py` runs as many as you like."""
     accepted = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of "same" padding with even kernels, and of the like
-        for seed in range(start, start + CHUNK):
+        for seed in range(start, start + count):
             plan = drawn(seed)
             outcome = check(plan)
             if outcome.verdict == "disagrees":
                 small = minimal(plan, outcome.reason)
                 raise AssertionError(f"{outcome.reason}\n{small}\n{check(small).detail}")
             accepted += outcome.verdict == "accepted" and outcome.samples > 0
-    # more than half of all draws are accepted; none of ten would be by chance once in ten thousand
-    assert accepted, "the generator draws no network that makes sense"
+    assert accepted >= 0.45 * count, f"{accepted} of {count} networks make sense; the generator draws six of ten"
 
 
 def test_a_disagreement_is_found_and_made_small(monkeypatch: pytest.MonkeyPatch) -> None:

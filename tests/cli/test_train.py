@@ -9,6 +9,7 @@ import pytest
 from command_line import Hwcost, refused
 
 
+@pytest.mark.slow
 def test_a_trial_is_trained_again(hwcost: Hwcost, study: Path) -> None:
     ended = hwcost("train", "--from", "study", "--trial", 1)
     assert (ended.status, ended.err) == (0, "")

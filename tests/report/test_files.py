@@ -27,6 +27,7 @@ def brute_front(trials: pd.DataFrame) -> list[int]:
     return [t["number"] for t in done if not any(beats(other, t) for other in done)]
 
 
+@pytest.mark.slow
 def test_every_number_survives_into_csv_and_json(folder: Path) -> None:
     trials = made_up_trials().set_index("number")
     table = pd.read_csv(folder / "trials.csv").set_index("number")

@@ -168,6 +168,7 @@ def test_what_was_refit_stands_beside_the_test_accuracy(tmp_path: Path) -> None:
     assert "refit" not in plain.read_text() and "refit" not in plain.with_name("report.md").read_text()
 
 
+@pytest.mark.slow
 def test_texts_of_strangers_are_neither_html_nor_formulas(tmp_path: Path) -> None:
     trials, run = made_up_trials(), made_up_run()
     trials["error"] = trials["error"].astype(object)

@@ -104,7 +104,7 @@ def child() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("nsga2", marks=pytest.mark.slow)])
 def test_kill_9_in_mid_trial(tmp_path: Path, child: Callable[..., subprocess.Popen[str]], sampler: str) -> None:
     process = child(tmp_path / "killed", trials=99, hang=12, sampler=sampler)
     process.kill()
@@ -122,6 +122,7 @@ def test_kill_9_in_mid_trial(tmp_path: Path, child: Callable[..., subprocess.Pop
     assert kept(after) == uninterrupted(tmp_path / "whole", 26, sampler=sampler)
 
 
+@pytest.mark.slow
 def test_a_deadly_trial_is_given_up(tmp_path: Path, child: Callable[..., subprocess.Popen[str]]) -> None:
     for number in (1, 2, 3):  # trial 1, then its two retries
         process = child(tmp_path, trials=9, hang=number)
@@ -160,7 +161,9 @@ def test_ctrl_c_then_on_in_the_same_process(tmp_path: Path) -> None:
         assert kept(study.frame()) == uninterrupted(tmp_path / "whole", 5)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random", "grid", "gp"])
+@pytest.mark.parametrize(
+    "sampler", ["random", "grid", *(pytest.param(n, marks=pytest.mark.slow) for n in ("tpe", "nsga2", "gp"))]
+)
 def test_dying_after_any_line_gives_the_same_study(tmp_path: Path, sampler: str) -> None:
     """Cut the journal after every single line of a trial, and once inside each: resumed, nothing changes."""
     trials = 5
@@ -181,7 +184,9 @@ def test_dying_after_any_line_gives_the_same_study(tmp_path: Path, sampler: str)
             assert kept(study.frame()) == expected
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random", "grid", "gp"])
+@pytest.mark.parametrize(
+    "sampler", ["random", "grid", *(pytest.param(n, marks=pytest.mark.slow) for n in ("tpe", "nsga2", "gp"))]
+)
 def test_same_seed_same_study(tmp_path: Path, sampler: str) -> None:
     trials = 14 if sampler == "gp" else 45  # past the random start of each, and the first generation of nsga2
     once = uninterrupted(tmp_path / "once", trials, sampler=sampler)

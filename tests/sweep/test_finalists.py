@@ -124,6 +124,7 @@ def test_a_repetition_that_fails_is_recorded_and_ctrl_c_keeps_the_others(
     assert [row["repeats"] for row in rows if "repeats" in row] == [[first, second]]
 
 
+@pytest.mark.slow
 def test_the_front_trains_on_with_all_but_the_test_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, train, seen = tmp_path / "study", finalists.fit, []
 

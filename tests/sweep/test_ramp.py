@@ -33,6 +33,7 @@ def again(folder: Path, number: int) -> tuple[dict[str, float], dict[str, float]
     return reproduce(folder, number, lambda _: RECIPE, None)
 
 
+@pytest.mark.slow
 def test_its_unbeaten_epochs_are_trials_that_come_out_again(tmp_path: Path) -> None:
     tables: list[pd.DataFrame] = []
     for name in ("one", "two"):
@@ -72,6 +73,7 @@ def test_what_exceeds_a_limit_does_not_join(tmp_path: Path) -> None:
     assert (rows["LUT"] <= most).all() and rows["ramp_epoch"].notna().any()
 
 
+@pytest.mark.slow
 def test_killed_while_its_points_join_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(sweep(tmp_path / "whole"), 2)
     adopt, joined = Study.adopt, []
@@ -91,6 +93,7 @@ def test_killed_while_its_points_join_it_goes_on(tmp_path: Path, monkeypatch: py
     pd.testing.assert_frame_equal(*both)
 
 
+@pytest.mark.slow
 def test_in_a_database_its_weights_leave_the_machine(tmp_path: Path) -> None:
     share = {"storage": f"sqlite:///{tmp_path}/shared.db", "artifacts": str(tmp_path / "weights")}
     run(sweep(tmp_path / "study", **share), 1)

@@ -43,7 +43,13 @@ def _imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+SHIPPED = [
+    pytest.param(name, marks=pytest.mark.slow) if name.startswith(("proxyless", "mobilenet")) else name
+    for name in sorted(RECIPES)
+]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_recipes_that_ship_hold_together(name: str) -> None:
     """Every anchor builds, is priced on its part at its frame rate, and its budget names priced resources."""
     recipe = load_recipe(name, RECIPES)
@@ -71,7 +77,7 @@ def test_the_recipes_that_ship_hold_together(name: str) -> None:
     assert floating.eval()(example).shape == recipe.network(recipe.anchors[0]).eval()(example).shape
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_widths_of_the_recipes_that_ship_can_be_searched_down_to_their_least(name: str) -> None:
     recipe = load_recipe(name, RECIPES)
     assert recipe.plain is not None and recipe.example is not None

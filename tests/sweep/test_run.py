@@ -116,6 +116,7 @@ def whole(workplace: Workplace) -> Path:
     return workplace.sweep("whole", 6)
 
 
+@pytest.mark.slow
 def test_the_report_is_all_there(whole: Path) -> None:
     assert all((whole / name).stat().st_size > 0 for name in REPORT)
     rows = table(whole)

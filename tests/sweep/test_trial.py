@@ -34,6 +34,7 @@ def test_a_trial_says_what_was_asked_and_whether_it_was_met(
     assert (told["LUT"] <= budget) is within
 
 
+@pytest.mark.slow
 def test_a_missed_budget_is_marked_in_table_and_page(tmp_path: Path) -> None:
     floor = tiny_recipe.luts(2)
     narrow = {"base": 2, "lut_budget": 0.9 * floor}

@@ -106,6 +106,7 @@ def sweep(folder: Path, recipe: Recipe = tiny_recipe.recipe, **changes: Any) -> 
     return experiment(recipe, folder, **{"recipe": where, "bits": (2, 5), "warm": 2, **changes})
 
 
+@pytest.mark.slow
 def test_a_study_of_warm_trials_is_the_same_twice_and_each_comes_out_again(tmp_path: Path) -> None:
     tables: list[pd.DataFrame] = []
     for name in ("one", "two"):
@@ -126,6 +127,7 @@ def test_a_study_of_warm_trials_is_the_same_twice_and_each_comes_out_again(tmp_p
         run(sweep(tmp_path / "one", warm=3), 1)
 
 
+@pytest.mark.slow
 def test_the_coarser_a_trial_is_than_its_start_the_longer_it_trains_and_it_comes_out_again(tmp_path: Path) -> None:
     recipe = tiny_recipe.roomy
     plan = sweep(tmp_path / "study", recipe=recipe)

@@ -54,6 +54,7 @@ def test_every_trial_costs_what_was_known_before(tmp_path: Path) -> None:
     assert len({tuple(row["params"].values()) for row in rows(tmp_path)}) == 5
 
 
+@pytest.mark.slow
 def test_it_repeats_and_resumes(tmp_path: Path) -> None:
     run(tiny(tmp_path / "whole"), 6)
     for _ in range(2):

@@ -56,7 +56,7 @@ def test_units_of_the_corpus(group: str, draw: int) -> None:
     assert prove(unit, vectors=4)
 
 
-@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("bits", [1, 2, 3, *(pytest.param(bits, marks=pytest.mark.slow) for bits in range(4, 9))])
 def test_streams_at_every_width(bits: int) -> None:
     units = [
         Unit(kind="adder", input=f"UINT{bits}", output="INT4", pe=2),
@@ -79,7 +79,10 @@ def test_streams_at_every_width(bits: int) -> None:
         Unit(kind="thresholds", input="UINT6", output="UINT4", structure="search", geometry="30"),
         Unit(kind="window", input="UINT4", simd=2, structure="serial", geometry="4 7x8 2x3 2x2 1x1 1x0"),
         Unit(kind="window", input="UINT4", simd=4, structure="serial", geometry="4 7x9 3x2 2x1 2x3 0x0"),
-        Unit(kind="window", input="UINT4", simd=2, structure="parallel", geometry="4 17x19 3x3 1x2 1x1 1x1"),
+        pytest.param(
+            Unit(kind="window", input="UINT4", simd=2, structure="parallel", geometry="4 17x19 3x3 1x2 1x1 1x1"),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda unit: f"{unit.kind}-{unit.structure}-{unit.geometry}",
 )

@@ -77,6 +77,7 @@ def test_rows_of_few_input_bits_take_as_many_luts_as_counted(laboratory: Laborat
         assert measured.amounts["LUT"] == counted, unit
 
 
+@pytest.mark.slow
 def test_results_are_remembered(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     first = amounts(laboratory, ADDER)
     monkeypatch.setattr(Yosys, "count", lambda *args, **kwargs: pytest.fail("it was synthesized again"))
@@ -94,6 +95,7 @@ def test_a_question_asked_before_builds_no_rtl(laboratory: Laboratory, monkeypat
         amounts(laboratory, ADDER)
 
 
+@pytest.mark.slow
 def test_a_damaged_result_is_made_again(laboratory: Laboratory) -> None:
     first = amounts(laboratory, ADDER)
     assert laboratory.cache is not None
@@ -131,6 +133,7 @@ def test_a_crash_is_one_line_with_the_unit(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_time_limit(tmp_path: Path) -> None:
     with pytest.raises(SynthesisFailed, match="not done after 2 s"):
         amounts(_fake(tmp_path, "import time; time.sleep(60)"), ADDER)

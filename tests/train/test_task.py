@@ -112,6 +112,7 @@ def _small(path: Path) -> Recipe:
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_of_it_says_what_its_accuracy_is_and_comes_out_again(tmp_path: Path) -> None:
     small = _small(sounds(tmp_path / "sounds.npz", features=24))
     sweep = experiment(small, tmp_path / "study")

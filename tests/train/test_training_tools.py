@@ -67,6 +67,7 @@ def test_under_autocast_it_trains_and_costs_the_same() -> None:
     assert all(torch.equal(before[name], inside[name]) for name in before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, while it compiles
 def test_compiled_it_has_the_same_gradients() -> None:
     torch.manual_seed(0)

@@ -73,7 +73,9 @@ def test_a_few_steps_lower_the_loss(name: str, precision: Precision | None) -> N
     assert all(parameter.grad is not None for parameter in net.parameters())
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if "proxyless" in n else n for n in sorted(NETWORKS)]
+)
 def test_every_network_with_a_name_is_priced(name: str) -> None:
     pipeline, known = pipeline_of(name, None, None)
     folding = hwcost.target_fps(pipeline, known.fps, clock_mhz=known.clock_mhz)

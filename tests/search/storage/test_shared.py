@@ -107,6 +107,7 @@ def test_a_silent_trial_is_planned_again_and_its_late_result_dropped(tmp_path: P
         assert rows["seed"][1] == rows["seed"][2] and rows["params"][1] == rows["params"][2]
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_taken_back_while_it_is_drawn_is_left_alone(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study._plan(2)
@@ -140,6 +141,7 @@ def test_no_planned_trial_goes_to_two(tmp_path: Path) -> None:
             assert numbers == [1, 2, 3] and claimed[-1] is None
 
 
+@pytest.mark.slow
 def test_more_open_trials_than_wanted_are_withdrawn_and_come_again(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study._plan(5)
@@ -154,6 +156,7 @@ def test_more_open_trials_than_wanted_are_withdrawn_and_come_again(tmp_path: Pat
         assert places == set(range(5))
 
 
+@pytest.mark.slow
 def test_a_worker_ends_with_its_leader(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=1)
@@ -308,6 +311,7 @@ def test_a_locked_database_is_waited_for_and_then_told_in_one_line(
         assert len(figures(study)) == 4
 
 
+@pytest.mark.slow
 def test_a_database_locked_in_mid_run_loses_no_finished_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwcost.search.storage.database.SQLITE_WAIT_S", 0.2)
     with closing(sqlite3.connect(tmp_path / "studies.db", isolation_level=None)) as other:
