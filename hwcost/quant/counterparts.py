@@ -13,7 +13,7 @@ from hwcost.quant.layers.activation import QuantHardTanh, QuantIdentity, QuantRe
 from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d
 from hwcost.quant.layers.linear import QuantLinear
 from hwcost.quant.layers.pool import QuantAvgPool2d
-from hwcost.quant.layers.product import Product, Quantizers
+from hwcost.quant.layers.product import Product
 from hwcost.quant.layers.transposed import QuantConvTranspose2d
 
 PASSING = (
@@ -31,6 +31,8 @@ PASSING = (
 
 Keywords = Mapping[str, Any]
 Convolved = nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
+CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+PRODUCT = ("weight_quant", "input_quant", "bias_quant", "accumulator", "source")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,58 +45,28 @@ class Counterpart:
     """
 
     build: Callable[[Any, Keywords], nn.Module]
-    keywords: tuple[str, ...]
-    needed: str | None
+    keywords: tuple[str, ...] = ("quant",)
+    needed: str | None = "quant"
 
 
-def _adopted(fresh: Product, layer: Convolved | nn.Linear, keywords: Keywords) -> nn.Module:
-    """A layer built without memory takes over the Parameters, then the quantizers, which may look at the weight."""
-    fresh.weight = layer.weight
-    fresh.bias = layer.bias
-    fresh.adopt(Quantizers(**keywords))
-    return fresh
+def _product(kind: type[Product], *names: str) -> Counterpart:
+    """A layer built without memory takes over these attributes and the Parameters, then the quantizers."""
+
+    def build(layer: Convolved | nn.Linear, keywords: Keywords) -> nn.Module:
+        if getattr(layer, "padding_mode", "zeros") != "zeros":
+            raise BadOption(f"{type(layer).__name__} has padding_mode={layer.padding_mode!r}; hardware pads with zeros")
+        given = {name: 0 if (value := getattr(layer, name)) == "valid" else value for name in names}
+        with torch.device("meta"):
+            fresh = kind(**given, bias=layer.bias is not None, weight_quant=None)
+        fresh.weight, fresh.bias = layer.weight, layer.bias
+        fresh.adopt(**keywords)  # last: they may look at the weight
+        return fresh
+
+    return Counterpart(build=build, keywords=PRODUCT, needed="weight_quant")
 
 
-def _linear(layer: nn.Linear, keywords: Keywords) -> nn.Module:
-    with torch.device("meta"):
-        fresh = QuantLinear(layer.in_features, layer.out_features, layer.bias is not None, weight_quant=None)
-    return _adopted(fresh, layer, keywords)
-
-
-def _geometry(layer: Convolved) -> dict[str, Any]:
-    if layer.padding_mode != "zeros":
-        raise BadOption(f"{type(layer).__name__} has padding_mode={layer.padding_mode!r}; hardware pads with zeros")
-    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-    found = {name: getattr(layer, name) for name in names}
-    if found["padding"] == "valid":
-        found["padding"] = 0
-    return {**found, "bias": layer.bias is not None, "weight_quant": None}
-
-
-def _conv1d(layer: nn.Conv1d, keywords: Keywords) -> nn.Module:
-    flat = {name: value[0] if isinstance(value, tuple) else value for name, value in _geometry(layer).items()}
-    with torch.device("meta"):
-        fresh = QuantConv1d(**flat)
-    return _adopted(fresh, layer, keywords)
-
-
-def _conv2d(layer: nn.Conv2d, keywords: Keywords) -> nn.Module:
-    with torch.device("meta"):
-        fresh = QuantConv2d(**_geometry(layer))
-    return _adopted(fresh, layer, keywords)
-
-
-def _transposed(layer: Any, keywords: Keywords) -> nn.Module:
-    with torch.device("meta"):
-        fresh = QuantConvTranspose2d(**_geometry(layer), output_padding=layer.output_padding)
-    return _adopted(fresh, layer, keywords)
-
-
-def _activation(kind: type[QuantIdentity]) -> Callable[[nn.Module, Keywords], nn.Module]:
-    def build(layer: nn.Module, keywords: Keywords) -> nn.Module:
-        return kind(keywords["quant"])
-
-    return build
+def _activation(kind: type[QuantIdentity]) -> Counterpart:
+    return Counterpart(build=lambda layer, keywords: kind(keywords["quant"]))
 
 
 def _relu6(layer: nn.ReLU6, keywords: Keywords) -> nn.Module:
@@ -129,20 +101,19 @@ def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else tuple(size)
 
 
-PRODUCT = ("weight_quant", "input_quant", "bias_quant", "accumulator", "source")
 POOL = ("truncate", "corrected", "least", "most", "source")
 
 COUNTERPARTS: Mapping[type[nn.Module], Counterpart] = MappingProxyType(
     {
-        nn.Linear: Counterpart(build=_linear, keywords=PRODUCT, needed="weight_quant"),
-        nn.Conv1d: Counterpart(build=_conv1d, keywords=PRODUCT, needed="weight_quant"),
-        nn.Conv2d: Counterpart(build=_conv2d, keywords=PRODUCT, needed="weight_quant"),
-        nn.ConvTranspose2d: Counterpart(build=_transposed, keywords=PRODUCT, needed="weight_quant"),
-        nn.ReLU: Counterpart(build=_activation(QuantReLU), keywords=("quant",), needed="quant"),
-        nn.ReLU6: Counterpart(build=_relu6, keywords=("quant",), needed="quant"),
-        nn.Sigmoid: Counterpart(build=_activation(QuantSigmoid), keywords=("quant",), needed="quant"),
-        nn.Tanh: Counterpart(build=_activation(QuantTanh), keywords=("quant",), needed="quant"),
-        nn.Hardtanh: Counterpart(build=_hardtanh, keywords=("quant",), needed="quant"),
+        nn.Linear: _product(QuantLinear, "in_features", "out_features"),
+        nn.Conv1d: _product(QuantConv1d, *CONV),
+        nn.Conv2d: _product(QuantConv2d, *CONV),
+        nn.ConvTranspose2d: _product(QuantConvTranspose2d, *CONV, "output_padding"),
+        nn.ReLU: _activation(QuantReLU),
+        nn.ReLU6: Counterpart(build=_relu6),
+        nn.Sigmoid: _activation(QuantSigmoid),
+        nn.Tanh: _activation(QuantTanh),
+        nn.Hardtanh: Counterpart(build=_hardtanh),
         nn.AvgPool2d: Counterpart(build=_avg_pool, keywords=POOL, needed=None),
     }
 )

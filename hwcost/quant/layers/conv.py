@@ -1,7 +1,7 @@
 """Quantized convolutions: 1-D and 2-D, also depthwise and grouped."""
 
 from math import prod
-from typing import Any
+from typing import Any, Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, widest
 from hwcost.graph.spec import Block, Signal, Window
-from hwcost.quant.layers.accumulator import Accumulator
-from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.product import Geometry, Product, Quantizers
 from hwcost.quant.layers.signals import sample_rank, with_zero
-from hwcost.quant.quantizers import Quantizer
+
+Size = int | tuple[int, ...]
+"""One number, or one per spatial dimension."""
 
 Pads = tuple[tuple[int, int], ...]
 """(before, after) per spatial dimension, in pixels."""
@@ -90,14 +90,31 @@ class Convolution(Product):
         return (window,)
 
 
-def _pixels(padding: Any, owner: str) -> tuple[Any, bool]:
-    """(padding in pixels, whether it is "same")."""
-    if isinstance(padding, str) and padding != "same":
-        raise BadOption(f"{owner}: padding={padding!r}; give pixels or 'same'")
-    return (0, True) if isinstance(padding, str) else (padding, False)
+class _Plain(Convolution):
+    """Base of convolutions of torch whose padding may also be "same"."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | str = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        **quantizers: Unpack[Quantizers],
+    ) -> None:
+        same = padding == "same"
+        if isinstance(padding, str) and not same:
+            raise BadOption(f"{type(self).__name__}: padding={padding!r}; give pixels or 'same'")
+        pixels = 0 if same else padding
+        super().__init__(in_channels, out_channels, kernel_size, stride, pixels, dilation, groups, bias)
+        self.same = same
+        self.adopt(**quantizers)
 
 
-class QuantConv2d(Convolution, nn.Conv2d):
+class QuantConv2d(_Plain, nn.Conv2d):
     """2-D convolution with quantized weights, also depthwise and grouped.
 
     A float bias is absorbed by the thresholds of the next activation, as dataflow compilers do.
@@ -112,77 +129,13 @@ class QuantConv2d(Convolution, nn.Conv2d):
         source: quantizer of the activation in front, where bias_quant or accumulator need its step.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        weight_quant: Quantizer | None,
-        input_quant: Quantizer | None = None,
-        bias_quant: BiasQuantizer | None = None,
-        accumulator: Accumulator | None = None,
-        source: Quantizer | None = None,
-    ) -> None:
-        pixels, same = _pixels(padding, "QuantConv2d")
-        nn.Conv2d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, pixels, dilation, groups=groups, bias=bias
-        )
-        self.same = same
-        self.adopt(
-            Quantizers(
-                weight_quant=weight_quant,
-                input_quant=input_quant,
-                bias_quant=bias_quant,
-                accumulator=accumulator,
-                source=source,
-            )
-        )
-
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
         return F.conv2d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class QuantConv1d(Convolution, nn.Conv1d):
+class QuantConv1d(_Plain, nn.Conv1d):
     """1-D convolution with quantized weights; arguments as `QuantConv2d`, on (N, channels, length)."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int | str = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        weight_quant: Quantizer | None,
-        input_quant: Quantizer | None = None,
-        bias_quant: BiasQuantizer | None = None,
-        accumulator: Accumulator | None = None,
-        source: Quantizer | None = None,
-    ) -> None:
-        pixels, same = _pixels(padding, "QuantConv1d")
-        nn.Conv1d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, pixels, dilation, groups=groups, bias=bias
-        )
-        self.same = same
-        self.adopt(
-            Quantizers(
-                weight_quant=weight_quant,
-                input_quant=input_quant,
-                bias_quant=bias_quant,
-                accumulator=accumulator,
-                source=source,
-            )
-        )
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in_channels, L) -> (N, out_channels, L')."""

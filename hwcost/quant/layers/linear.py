@@ -1,15 +1,14 @@
 """Quantized fully connected layer."""
 
+from typing import Unpack
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.graph.ranges import Range
 from hwcost.graph.spec import Signal
-from hwcost.quant.layers.accumulator import Accumulator
-from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.product import Geometry, Product, Quantizers
 from hwcost.quant.layers.signals import sample_rank
-from hwcost.quant.quantizers import Quantizer
 
 
 class QuantLinear(Product, nn.Linear):
@@ -27,27 +26,10 @@ class QuantLinear(Product, nn.Linear):
     """
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        weight_quant: Quantizer | None,
-        input_quant: Quantizer | None = None,
-        bias_quant: BiasQuantizer | None = None,
-        accumulator: Accumulator | None = None,
-        source: Quantizer | None = None,
+        self, in_features: int, out_features: int, bias: bool = True, **quantizers: Unpack[Quantizers]
     ) -> None:
         nn.Linear.__init__(self, in_features, out_features, bias)
-        self.adopt(
-            Quantizers(
-                weight_quant=weight_quant,
-                input_quant=input_quant,
-                bias_quant=bias_quant,
-                accumulator=accumulator,
-                source=source,
-            )
-        )
+        self.adopt(**quantizers)
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """x W^T + b."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Required, TypedDict
 
 import torch
 from torch import Tensor
@@ -35,15 +35,14 @@ class Geometry:
     terms: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Quantizers:
-    """Quantizers of a layer; each attribute as the argument of `QuantLinear`."""
+class Quantizers(TypedDict, total=False):
+    """Quantizers of a layer, its keyword arguments; see `QuantLinear`."""
 
-    weight_quant: Quantizer | None
-    input_quant: Quantizer | None = None
-    bias_quant: BiasQuantizer | None = None
-    accumulator: Accumulator | None = None
-    source: Quantizer | None = None
+    weight_quant: Required[Quantizer | None]
+    input_quant: Quantizer | None
+    bias_quant: BiasQuantizer | None
+    accumulator: Accumulator | None
+    source: Quantizer | None
 
 
 class Product(Sourced):
@@ -63,12 +62,19 @@ class Product(Sourced):
     bias_quant: BiasQuantizer | None
     accumulator: Accumulator | None
 
-    def adopt(self, quantizers: Quantizers) -> None:
+    def adopt(
+        self,
+        *,
+        weight_quant: Quantizer | None,
+        input_quant: Quantizer | None = None,
+        bias_quant: BiasQuantizer | None = None,
+        accumulator: Accumulator | None = None,
+        source: Quantizer | None = None,
+    ) -> None:
         """Take the quantizers; start a weight scale that starts at a statistic."""
         name = type(self).__name__
-        bias_quant, accumulator = quantizers.bias_quant, quantizers.accumulator
-        self.weight_quant = checked(quantizers.weight_quant, f"{name}: weight_quant")
-        self.input_quant = checked(quantizers.input_quant, f"{name}: input_quant")
+        self.weight_quant = checked(weight_quant, f"{name}: weight_quant")
+        self.input_quant = checked(input_quant, f"{name}: input_quant")
         if bias_quant is not None and not isinstance(bias_quant, BiasQuantizer):
             raise BadOption(f"{name}: bias_quant={bias_quant!r}; give a BiasQuantizer, or None for a float bias")
         if bias_quant is not None and self.bias is None:
@@ -78,7 +84,7 @@ class Product(Sourced):
         if accumulator is not None and self.bias is not None and bias_quant is None:
             raise BadOption(f"{name}: an accumulator adds no float bias; give bias_quant=, or bias=False")
         self.bias_quant, self.accumulator = bias_quant, accumulator
-        self.set_source(quantizers.source)
+        self.set_source(source)
         self._check_widths()
         start: Any = getattr(self.weight_quant, "start", None)
         if start is not None:

@@ -1,18 +1,15 @@
 """Quantized transposed convolution: in hardware, zeros between the pixels and then a plain convolution."""
 
 from math import prod
-from typing import Any
+from typing import Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.graph.spec import Block, Signal, Window
-from hwcost.quant.layers.accumulator import Accumulator
-from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.conv import Convolution, Pads
 from hwcost.quant.layers.product import Geometry, Quantizers
-from hwcost.quant.quantizers import Quantizer
 
 
 class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
@@ -29,7 +26,7 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
     """
 
     row_dim = 1
-    output_padding: Any
+    output_padding: tuple[int, ...]
 
     def __init__(
         self,
@@ -42,35 +39,22 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         groups: int = 1,
         bias: bool = True,
         dilation: int | tuple[int, int] = 1,
-        *,
-        weight_quant: Quantizer | None,
-        input_quant: Quantizer | None = None,
-        bias_quant: BiasQuantizer | None = None,
-        accumulator: Accumulator | None = None,
-        source: Quantizer | None = None,
+        **quantizers: Unpack[Quantizers],
     ) -> None:
         nn.ConvTranspose2d.__init__(
             self, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
         )
         self.same = False
-        self.adopt(
-            Quantizers(
-                weight_quant=weight_quant,
-                input_quant=input_quant,
-                bias_quant=bias_quant,
-                accumulator=accumulator,
-                source=source,
-            )
-        )
+        self.adopt(**quantizers)
 
-    def adopt(self, quantizers: Quantizers) -> None:
+    def adopt(self, **quantizers: Unpack[Quantizers]) -> None:
         """Take the quantizers; a weight scale per channel must lie along dimension 1."""
-        scale = getattr(quantizers.weight_quant, "scale", None)
+        scale = getattr(quantizers["weight_quant"], "scale", None)
         if self.groups > 1 and scale is not None and scale.channel_dim is not None:
             raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
         if scale is not None and scale.channel_dim not in (None, 1):
             raise BadOption(f"QuantConvTranspose2d: channel_dim={scale.channel_dim}; its output channel is dimension 1")
-        super().adopt(quantizers)
+        super().adopt(**quantizers)
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
