@@ -23,7 +23,8 @@ from hwcost.graph.ranges import dot, integers
 from hwcost.graph.spec import MatVec, Window
 from hwcost.models import Dataflow, Placed, place, target_fps
 from hwcost.models.calibration.corpus import Unit, name_of, wire
-from hwcost.models.calibration.fit import price_of
+from hwcost.models.calibration.unit_prices import price
+from hwcost.models.formulas.coefficients import values
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.parts import parts
 from hwcost.synth.verify import by_layer, verify
@@ -31,6 +32,7 @@ from hwcost.synth.yosys import find
 
 FOLDER = Path(__file__).parent.parent / "reports" / "calibration"
 FPS = {"LeNet": 3000, "CNV": 300, "MLP": 30000}
+RTL = values("rtl")
 
 
 def _conv(net: Network, name: str, random: Random, size: Sequence[int], *, last: bool = False) -> int:
@@ -124,7 +126,7 @@ def main() -> None:
         rows = gradient(placed, model)
         found = lab.measure([unit for row in rows for unit in row[3:]])
         for layer, operand, factor, unit, less in rows:
-            ours = factor * (price_of(unit)["LUT"] - price_of(less)["LUT"])
+            ours = factor * (price(unit, "xcup", RTL)["LUT"] - price(less, "xcup", RTL)["LUT"])
             measured = factor * (found[unit].amounts["LUT"] - found[less].amounts["LUT"])
             savings.append({"network": name, "layer": layer, "operand": operand, "LUT": ours, "LUT_measured": measured})
         print(name, "gradient", len(rows), flush=True)

@@ -48,7 +48,7 @@ PAGE = """\
 
 Written by `python benchmarks/unrolled_yosys.py` from `unrolled.json`, which `--measure` writes again. Yosys 0.70,
 as everywhere here (`hwcost/synth/yosys.py`); the RTL of constant products equals integer arithmetic in simulation
-(`tests/synth/test_simulation.py`).
+(`tests/synth/test_units.py`).
 
 ## Products with constant matrices
 

@@ -10,6 +10,8 @@ import torch
 
 pytest.importorskip("amaranth", reason="amaranth is not installed: nothing was verified; pip install 'hwcost[synth]'")
 
+from rtl_simulation import prove
+
 from hwcost.errors import BadData, BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Concat, Link, MatVec
@@ -19,7 +21,6 @@ from hwcost.models.calibration.corpus import Measured
 from hwcost.models.formulas.formula import Adapter
 from hwcost.models.resources import COUNTED
 from hwcost.synth.parts import link_terms, parts
-from hwcost.synth.simulation import prove
 from hwcost.synth.units import build
 from hwcost.synth.verify import MEASURED, against, by_layer, corrections
 from hwcost.synth.vivado import read_report

@@ -236,8 +236,3 @@ def spread(ours: Array, measured: Array, resource: str = "LUT") -> dict[str, flo
         "Spearman": float(spearmanr(ours[large], measured[large])[0]) if varied else np.nan,
         "exact": float((np.round(ours) == measured).mean()),
     }
-
-
-def price_of(unit: Unit, family: str = "xcup") -> dict[str, float]:
-    """Resources of a unit as the models price it today, in flow "rtl"."""
-    return price(unit, family, values("rtl"))

@@ -20,7 +20,6 @@ from hwcost.models.calibration.fit import (
     fit,
     left_out,
     precision,
-    price_of,
     priced,
     solve,
 )
@@ -84,7 +83,7 @@ def test_a_corpus_is_priced_as_a_network_is() -> None:
     block = MatVec(rows=3, cols=8, weight=wire("INT4"), input=wire("UINT3"), acc=wire("INT14"))
     parts = Dataflow(device="xczu3eg", folding={"u": Fold(3, 8)}).parts([Placed("u", block)])[0]
     wanted = sum(parts[name] for name in ARITHMETIC)
-    assert price_of(unit)["LUT"] == wanted
+    assert price(unit, "xcup", values("rtl"))["LUT"] == wanted
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.groups[0])

@@ -4,10 +4,10 @@ from itertools import product
 from math import prod
 
 from amaranth.sim import SimulatorContext
+from rtl_bench import Bench, Figures, stream
 
 from hwcost.models.calibration.corpus import wire
 from hwcost.models.calibration.unit_prices import block_of
-from hwcost.synth.bench import Bench, Figures, stream
 from hwcost.synth.window import walk
 
 

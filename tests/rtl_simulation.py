@@ -5,12 +5,12 @@ from itertools import product
 from random import Random
 from types import MappingProxyType
 
+import rtl_stream_benches as stream_benches
 from amaranth.sim import SimulatorContext
+from rtl_bench import Bench, Figures
 
 from hwcost.errors import HwcostError
 from hwcost.models.calibration.corpus import Unit, wire
-from hwcost.synth import stream_benches
-from hwcost.synth.bench import Bench, Figures
 from hwcost.synth.memory import contents
 from hwcost.synth.units import build
 
