@@ -6,36 +6,21 @@ from typing import Any
 
 import torch
 
+from hwcost import quant
 from hwcost.errors import UnknownOperation
 from hwcost.export.onnx_streams import Place, Stream, Writer, quantized, step_of
 from hwcost.export.onnx_weights import product, scale_bias
 from hwcost.graph.ranges import bits_for, widest
 from hwcost.graph.rules import MAX_POOLS, NORMS, RELUS, RESHAPES, WIRES, Call, RuleKey, max_pool_window
-from hwcost.quant import (
-    HadamardClassifier,
-    QuantAdd,
-    QuantAffine,
-    QuantAvgPool2d,
-    QuantConcat,
-    QuantConv1d,
-    QuantConv2d,
-    QuantConvTranspose2d,
-    QuantHardTanh,
-    QuantIdentity,
-    QuantLinear,
-    QuantReLU,
-    QuantScaleBias,
-    QuantSigmoid,
-    QuantTanh,
-)
+from hwcost.integer.lowering import ACTIVATIONS, PRODUCTS
 
 
 def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     (stream,) = streams
     layer: Any = call.module
-    if isinstance(layer, QuantAffine):
+    if isinstance(layer, quant.QuantAffine):
         return quantized(layer.quant, stream, _affine(layer, stream.tensor, place), place)
-    known = {QuantSigmoid.function: "Sigmoid", QuantTanh.function: "Tanh", QuantIdentity.function: ""}
+    known = {quant.QuantSigmoid.function: "Sigmoid", quant.QuantTanh.function: "Tanh", quant.QuantIdentity.function: ""}
     op = known.get(type(layer).function)
     if op is None:
         raise UnknownOperation(f"{type(layer).__name__}.function is not one that ONNX names")
@@ -43,7 +28,7 @@ def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     return quantized(layer.quant, stream, tensor, place)
 
 
-def _affine(layer: QuantAffine, tensor: str, place: Place) -> str:
+def _affine(layer: quant.QuantAffine, tensor: str, place: Place) -> str:
     graph, name = place.graph, place.layer
     grown = graph.add("Mul", tensor, graph.constant(layer.gain, f"{name}.gain"), layer=name)
     return graph.add("Add", grown, graph.constant(layer.offset, f"{name}.offset"), layer=name)
@@ -79,7 +64,7 @@ def _merge(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
         else quantized(layer.quantizer(each, len(streams)), stream, stream.tensor, place)
         for each, stream in enumerate(streams)
     ]
-    if isinstance(layer, QuantConcat):
+    if isinstance(layer, quant.QuantConcat):
         return place.graph.add("Concat", *met, layer=place.layer, axis=1)
     return place.graph.add("Add", *met, layer=place.layer)
 
@@ -139,12 +124,12 @@ def _max_pool(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 
 WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
     {
-        **dict.fromkeys((QuantLinear, QuantConv1d, QuantConv2d, QuantConvTranspose2d), product),
-        **dict.fromkeys((QuantIdentity, QuantReLU, QuantHardTanh, QuantSigmoid, QuantTanh, QuantAffine), _activation),
-        QuantAvgPool2d: _average,
-        QuantScaleBias: scale_bias,
-        HadamardClassifier: _hadamard,
-        **dict.fromkeys((QuantAdd, QuantConcat), _merge),
+        **dict.fromkeys(PRODUCTS, product),
+        **dict.fromkeys(ACTIVATIONS, _activation),
+        quant.QuantAvgPool2d: _average,
+        quant.QuantScaleBias: scale_bias,
+        quant.HadamardClassifier: _hadamard,
+        **dict.fromkeys((quant.QuantAdd, quant.QuantConcat), _merge),
         **dict.fromkeys(WIRES, _wire),
         **dict.fromkeys(RESHAPES, _flat),
         **dict.fromkeys(NORMS, _norm),

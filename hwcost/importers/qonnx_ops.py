@@ -9,27 +9,13 @@ import torch
 from onnx import helper
 from torch import Tensor, nn
 
+from hwcost import quant
 from hwcost.errors import HwcostError, UnknownOperation
 from hwcost.importers.qonnx_pools import average, average_all, max_pool, trunc
 from hwcost.importers.qonnx_quantizers import Affine, Quantizer, integer, per_channel, threshold, turned
 from hwcost.importers.qonnx_reader import Options, Reader, constants_of, first_line
-from hwcost.quant import (
-    BiasQuantizer,
-    BinaryQuantizer,
-    ConstScale,
-    IntQuantizer,
-    QuantAdd,
-    QuantAffine,
-    QuantAvgPool2d,
-    QuantConcat,
-    QuantConv1d,
-    QuantConv2d,
-    QuantIdentity,
-    QuantLinear,
-    QuantScaleBias,
-)
 
-BIASED = QuantLinear | QuantConv1d | QuantConv2d | QuantScaleBias
+BIASED = quant.QuantLinear | quant.QuantConv1d | quant.QuantConv2d | quant.QuantScaleBias
 """Layers that take up a constant that is added behind them."""
 
 
@@ -64,7 +50,7 @@ def _quant(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
 
 def _bipolar(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     x, scale = node.input
-    _quantized(reader, node, BinaryQuantizer(scale=ConstScale(threshold(reader.number(scale).double()))), x)
+    _quantized(reader, node, quant.BinaryQuantizer(scale=quant.ConstScale(threshold(reader.number(scale).double()))), x)
 
 
 def _quantized(reader: Reader, node: onnx.NodeProto, quantizer: Quantizer, x: str) -> None:
@@ -73,9 +59,9 @@ def _quantized(reader: Reader, node: onnx.NodeProto, quantizer: Quantizer, x: st
         reader.constants[node.output[0]] = quantizer(reader.constants[x].float()).detach()
     elif x in reader.affine:
         affine = reader.affine[x]
-        reader.add(node, QuantAffine(quantizer, gain=affine.gain, offset=affine.offset), affine.source)
+        reader.add(node, quant.QuantAffine(quantizer, gain=affine.gain, offset=affine.offset), affine.source)
     else:
-        reader.add(node, QuantIdentity(quantizer), x)
+        reader.add(node, quant.QuantIdentity(quantizer), x)
 
 
 def _matmul(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
@@ -87,7 +73,7 @@ def _matmul(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     if not options.get("transB", 0):
         values, quantizer = values.T.contiguous(), turned(quantizer)
     outputs, inputs = values.shape
-    layer = QuantLinear(inputs, outputs, bias=False, weight_quant=quantizer)
+    layer = quant.QuantLinear(inputs, outputs, bias=False, weight_quant=quantizer)
     layer.weight.data = values
     reader.add(node, layer, x)
     if len(node.input) > 2:
@@ -110,7 +96,7 @@ def _conv(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     pads = list(options.get("pads", [0] * 2 * dimensions))
     if options.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or pads[:dimensions] != pads[dimensions:]:
         raise UnknownOperation(f"pads {pads} differ between sides; give both sides the same")
-    make: Any = QuantConv1d if dimensions == 1 else QuantConv2d
+    make: Any = quant.QuantConv1d if dimensions == 1 else quant.QuantConv2d
     groups = int(options.get("group", 1))
     layer = make(
         values.shape[1] * groups,
@@ -137,7 +123,7 @@ def _elementwise(reader: Reader, node: onnx.NodeProto, options: Options) -> None
     elif any(number is not None for number in numbers):
         _with_constant(reader, node)
     elif node.op_type == "Add":
-        reader.add(node, QuantAdd(_grids(reader, node), ready=(0, 1)), *node.input)
+        reader.add(node, quant.QuantAdd(_grids(reader, node), ready=(0, 1)), *node.input)
     else:
         raise UnknownOperation("meets two streams; only Add does")
 
@@ -159,7 +145,7 @@ def _with_constant(reader: Reader, node: onnx.NodeProto) -> None:
         return
     if number.numel() != 1 or node.op_type == "Pow":
         raise UnknownOperation("several constants meet a stream; fold them into the layer in front, or QuantScaleBias")
-    if node.op_type == "Mul" and isinstance(layer, QuantAvgPool2d) and float(number) == layer.kernel_size**2:
+    if node.op_type == "Mul" and isinstance(layer, quant.QuantAvgPool2d) and float(number) == layer.kernel_size**2:
         reader.same[node.output[0]] = reader.alias(stream)  # the sum, which Trunc takes
         return
     affine = reader.affine.get(stream, Affine(reader.alias(stream)))
@@ -173,7 +159,7 @@ def _quantize_bias(reader: Reader, layer: BIASED, constant: str, stream: str) ->
     """
     quantizer = reader.quants.get(constant)
     source = reader.quants.get(reader.entering(stream))
-    if not isinstance(quantizer, IntQuantizer) or not quantizer.signed or quantizer.narrow or source is None:
+    if not isinstance(quantizer, quant.IntQuantizer) or not quantizer.signed or quantizer.narrow or source is None:
         return
     width, step = int(quantizer.width()), source.step()
     if not 2 <= width < 32 or step.numel() > 1 or layer.weight_quant is None:
@@ -181,7 +167,7 @@ def _quantize_bias(reader: Reader, layer: BIASED, constant: str, stream: str) ->
     unit = step.reshape(-1) * layer.weight_quant.step(layer.weight).reshape(-1)
     own = quantizer.step().reshape(-1)
     if own.numel() in (1, unit.numel()) and torch.allclose(own.expand_as(unit), unit, rtol=1e-5, atol=0.0):
-        layer.bias_quant = BiasQuantizer(bits=width)
+        layer.bias_quant = quant.BiasQuantizer(bits=width)
         layer.set_source(source)
 
 
@@ -191,7 +177,7 @@ def _factors(reader: Reader, node: onnx.NodeProto, constant: str, stream: str) -
     rank = len(reader.shapes.get(stream, number.shape))
     if number.numel() != ([1] * (rank - number.ndim) + list(number.shape))[1]:
         raise UnknownOperation(f"factors of shape {tuple(number.shape)}; give one per channel, or one")
-    layer = QuantScaleBias(number.numel(), bias=False, weight_quant=per_channel(reader.quants[constant]))
+    layer = quant.QuantScaleBias(number.numel(), bias=False, weight_quant=per_channel(reader.quants[constant]))
     layer.weight.data = number.reshape(-1)
     reader.add(node, layer, stream)
 
@@ -208,7 +194,7 @@ def _concat(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
     if options["axis"] != 1:
         raise UnknownOperation(f"axis {options['axis']}; only channels are joined")
     grids = _grids(reader, node)
-    reader.add(node, QuantConcat(grids, ready=tuple(range(len(node.input)))), *node.input)
+    reader.add(node, quant.QuantConcat(grids, ready=tuple(range(len(node.input)))), *node.input)
     reader.quants[node.output[0]] = grids[0]
 
 

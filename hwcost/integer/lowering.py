@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hwcost import quant
 from hwcost.graph.ranges import widest
 from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, RESHAPES, WIRES, Call, RuleKey, max_pool_window
 from hwcost.graph.spec import Signal
@@ -15,22 +16,6 @@ from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, g
 from hwcost.integer.meaning import Meaning, direction
 from hwcost.integer.multiplication import product, scale_bias
 from hwcost.integer.operations import Flat, IndexOfLargest, Largest, Meet, Operation, Total, Wire
-from hwcost.quant import (
-    QuantAdd,
-    QuantAffine,
-    QuantAvgPool2d,
-    QuantConcat,
-    QuantConv1d,
-    QuantConv2d,
-    QuantConvTranspose2d,
-    QuantHardTanh,
-    QuantIdentity,
-    QuantLinear,
-    QuantReLU,
-    QuantScaleBias,
-    QuantSigmoid,
-    QuantTanh,
-)
 
 
 def wire(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -112,17 +97,23 @@ def merge(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
         meaning = made if meaning is None else meaning
     assert meaning is not None
     meaning.plain_step()
-    return Meet(grids=tuple(grids), chained=isinstance(layer, QuantConcat)), meaning
+    return Meet(grids=tuple(grids), chained=isinstance(layer, quant.QuantConcat)), meaning
 
+
+PRODUCTS = (quant.QuantLinear, quant.QuantConv1d, quant.QuantConv2d, quant.QuantConvTranspose2d)
+ACTIVATIONS = (
+    *(quant.QuantIdentity, quant.QuantReLU, quant.QuantHardTanh),
+    *(quant.QuantSigmoid, quant.QuantTanh, quant.QuantAffine),
+)
 
 LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
     {
-        **dict.fromkeys((QuantLinear, QuantConv1d, QuantConv2d, QuantConvTranspose2d), product),
-        **dict.fromkeys((QuantIdentity, QuantReLU, QuantHardTanh, QuantSigmoid, QuantTanh, QuantAffine), activation),
-        QuantAvgPool2d: average,
-        QuantScaleBias: scale_bias,
-        QuantAdd: merge,
-        QuantConcat: merge,
+        **dict.fromkeys(PRODUCTS, product),
+        **dict.fromkeys(ACTIVATIONS, activation),
+        quant.QuantAvgPool2d: average,
+        quant.QuantScaleBias: scale_bias,
+        quant.QuantAdd: merge,
+        quant.QuantConcat: merge,
         **dict.fromkeys(WIRES, wire),
         **dict.fromkeys(RESHAPES, flat),
         **dict.fromkeys((*NORMS, *RELUS), absorbed),

@@ -7,20 +7,8 @@ from math import lcm, prod
 import torch
 
 from hwcost.errors import BadOption
+from hwcost.graph import spec
 from hwcost.graph.ranges import widest
-from hwcost.graph.spec import (
-    Adder,
-    Block,
-    Concat,
-    LabelSelect,
-    Link,
-    MatVec,
-    Pool,
-    Saturate,
-    ScaleBias,
-    Thresholds,
-    Window,
-)
 from hwcost.models import Dataflow
 from hwcost.models.calibration.corpus import Measured, Unit, name_of, wire
 from hwcost.models.formulas.dsp import WIDE_PORT_BITS
@@ -89,7 +77,7 @@ ARITHMETIC = ("multipliers", "adders", "accumulators")
 
 def _parts(job: Job, bill: Parts, model: Dataflow) -> list[Part]:
     amounts = {name: float(amount) for name, amount in bill.total(COUNTED).items()}
-    if not isinstance(job.block, MatVec):
+    if not isinstance(job.block, spec.MatVec):
         return [_part(job, "all", amounts, _terms(job, model))]
     arithmetic, weights = sum(float(bill.LUT[name]) for name in ARITHMETIC), float(bill.LUT["weights"])
     none = dict.fromkeys(COUNTED, 0.0)
@@ -106,7 +94,7 @@ def _part(job: Job, name: str, estimate: Mapping[str, float], terms: tuple[Term,
     return Part(layer=job.layer, block=type(job.block).__name__, name=name, estimate=estimate, terms=terms)
 
 
-def _matvec_terms(job: Job, block: MatVec, model: Dataflow) -> dict[str, tuple[Term, ...]]:
+def _matvec_terms(job: Job, block: spec.MatVec, model: Dataflow) -> dict[str, tuple[Term, ...]]:
     fold, weight, inputs = job.parallel, widest(block.weight), widest(block.input)
     acc = "UINT" if weight.bipolar and inputs.bipolar else "INT"
     lane = Unit(
@@ -124,7 +112,7 @@ def _matvec_terms(job: Job, block: MatVec, model: Dataflow) -> dict[str, tuple[T
     depth = block.weights // (fold.pe * fold.simd)
     banks = fold.pe if model.setting.weight_banks == "per_pe" else 1
     word = fold.pe * fold.simd * int(weight.bits.detach().ceil()) // banks
-    formula = model.formulas[MatVec]
+    formula = model.formulas[spec.MatVec]
     assert isinstance(formula, Formula)
     style = STYLES[int(formula.geometry(job, model.setting)["style"])]
     words, folds = block.cols // fold.simd, max(1, block.rows // fold.pe)
@@ -173,15 +161,15 @@ def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
     block, fold = job.block, job.fold
     if fold is None:
         return None
-    if isinstance(block, Window):
+    if isinstance(block, spec.Window):
         return ((1.0, _window(block, fold.simd, parallel=fold.parallel_window)),)
-    if isinstance(block, Link):
+    if isinstance(block, spec.Link):
         assert job.adapter is not None
         return link_terms(block, job.adapter)
-    if isinstance(block, Concat):
+    if isinstance(block, spec.Concat):
         joined = Unit(kind="concat", input=name_of(widest(block.output)), geometry=str(len(block.streams)))
         return ((1.0, replace(joined, pe=fold.pe)),)
-    if isinstance(block, LabelSelect):
+    if isinstance(block, spec.LabelSelect):
         chosen = Unit(kind="label", input=name_of(widest(block.input)), pe=fold.pe, geometry=str(block.channels))
         return ((1.0, chosen),)
     one = _element(job, block, model)
@@ -197,7 +185,7 @@ def _line(one: Unit, pe: int) -> tuple[Term, ...]:
     return ((2.0 - pe, _lanes_of(one, 1)), (pe - 1.0, _lanes_of(one, 2)))
 
 
-def link_terms(block: Link, adapter: Adapter) -> tuple[Term, ...]:
+def link_terms(block: spec.Link, adapter: Adapter) -> tuple[Term, ...]:
     """Units of a link: a converter collects, shifts or both; the control of a copy is half of that of two."""
     bits = int(widest(block.wire).bits.detach().ceil())
     whole = lcm(adapter.produced, adapter.consumed)
@@ -223,10 +211,10 @@ def _lanes_of(unit: Unit, pe: int) -> Unit:
     return replace(unit, pe=pe, geometry=str(pe * unit.numbers[0][0]))
 
 
-def _element(job: Job, block: Block, model: Dataflow) -> Unit | None:
+def _element(job: Job, block: spec.Block, model: Dataflow) -> Unit | None:
     """One PE of an element-wise block."""
     fold = job.parallel
-    if isinstance(block, Thresholds):
+    if isinstance(block, spec.Thresholds):
         return Unit(
             kind="thresholds",
             input=name_of(widest(block.input)),
@@ -234,7 +222,7 @@ def _element(job: Job, block: Block, model: Dataflow) -> Unit | None:
             structure=model.setting.thresholds,
             geometry=str(block.channels // fold.pe),
         )
-    if isinstance(block, Pool):
+    if isinstance(block, spec.Pool):
         kernel = "x".join(map(str, block.kernel)) if len(block.kernel) == 2 else f"1x{prod(block.kernel)}"
         return Unit(
             kind="pool",
@@ -244,11 +232,11 @@ def _element(job: Job, block: Block, model: Dataflow) -> Unit | None:
             structure=block.kind,
             geometry=kernel,
         )
-    if isinstance(block, Adder):
+    if isinstance(block, spec.Adder):
         return Unit(kind="adder", input=name_of(widest(block.left)), output=name_of(widest(block.right)))
-    if isinstance(block, Saturate):
+    if isinstance(block, spec.Saturate):
         return Unit(kind="saturate", input=name_of(widest(block.input)), output=name_of(widest(block.output)))
-    if isinstance(block, ScaleBias):
+    if isinstance(block, spec.ScaleBias):
         return Unit(
             kind="scale_bias",
             input=name_of(widest(block.input)),
@@ -259,7 +247,7 @@ def _element(job: Job, block: Block, model: Dataflow) -> Unit | None:
     return None
 
 
-def _window(block: Window, simd: int, *, parallel: bool) -> Unit:
+def _window(block: spec.Window, simd: int, *, parallel: bool) -> Unit:
     def pair(sizes: Sequence[int], alone: int) -> str:
         return "x".join(map(str, sizes if len(sizes) == 2 else (alone, *sizes)))
 

@@ -7,20 +7,8 @@ from typing import TypeVar
 import torch
 from immutabledict import immutabledict
 
+from hwcost.graph import spec
 from hwcost.graph.ranges import add, between, dot, integers
-from hwcost.graph.spec import (
-    Adder,
-    Block,
-    Concat,
-    LabelSelect,
-    Link,
-    MatVec,
-    Pool,
-    Saturate,
-    ScaleBias,
-    Thresholds,
-    Window,
-)
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.formulas.arithmetic import EXACT, Quantity
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
@@ -35,7 +23,7 @@ from hwcost.models.unrolled.blocks import WIRED
 from hwcost.models.unrolled.constant_product import actual_trees
 
 DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
-B = TypeVar("B", bound=Block)
+B = TypeVar("B", bound=spec.Block)
 
 ARITHMETIC = ("multipliers", "adders", "accumulators")
 """LUTs that a matvec of a corpus holds; its weights and its input come from ports."""
@@ -81,14 +69,14 @@ def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[st
     return PRICES[unit.kind](unit, setting)
 
 
-def block_of(unit: Unit) -> Window:
+def block_of(unit: Unit) -> spec.Window:
     """The window that a unit's geometry describes."""
     (channels,), image, kernel, stride, dilation, padding = unit.numbers
     padded = [size + 2 * around for size, around in zip(image, padding, strict=True)]
     output = tuple(
         (size - d * (k - 1) - 1) // s + 1 for size, k, s, d in zip(padded, kernel, stride, dilation, strict=True)
     )
-    return Window(
+    return spec.Window(
         channels=channels,
         image=image,
         kernel=kernel,
@@ -110,7 +98,7 @@ def _areas(parts: Parts) -> dict[str, Quantity]:
 
 
 def _matvec(unit: Unit, setting: Setting) -> dict[str, Quantity]:
-    block = MatVec(
+    block = spec.MatVec(
         rows=unit.pe, cols=unit.simd, weight=wire(unit.weight), input=wire(unit.input), acc=wire(unit.output)
     )
     parts = _law(MatVecFormula(), setting, block, Fold(unit.pe, unit.simd), multipliers=unit.structure)
@@ -121,7 +109,7 @@ def _matvec(unit: Unit, setting: Setting) -> dict[str, Quantity]:
 
 def _whole_unit(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     ((cols, rows),) = unit.numbers
-    block = MatVec(rows=rows, cols=cols, weight=wire(unit.weight), input=wire(unit.input), acc=wire(unit.output))
+    block = spec.MatVec(rows=rows, cols=cols, weight=wire(unit.weight), input=wire(unit.input), acc=wire(unit.output))
     return _law(MatVecFormula(), setting, block, Fold(unit.pe, unit.simd)).total(("LUT", "FF", "DSP"))
 
 
@@ -131,17 +119,17 @@ def _constant(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     largest = max(1, int(matrix.abs().max()))
     weight = wire(f"NARROW{largest.bit_length() + 1}")
     acc = dot(inputs, weight, matrix.shape[1])
-    block = MatVec(rows=rows, cols=matrix.shape[1], weight=weight, input=inputs, acc=acc, integers=matrix)
+    block = spec.MatVec(rows=rows, cols=matrix.shape[1], weight=weight, input=inputs, acc=acc, integers=matrix)
     bits = float(actual_trees([Placed("unit", block)], [block], stage_levels=99).adder_bits)
     return {"LUT": setting.constants["constant_adder_bit"] * bits}
 
 
 def _thresholds(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     channels = unit.numbers[0][0]
-    block = Thresholds(channels=channels, vectors=1, input=wire(unit.input), output=wire(unit.output))
+    block = spec.Thresholds(channels=channels, vectors=1, input=wire(unit.input), output=wire(unit.output))
     if not unit.matrix:
         return _areas(_law(ThresholdsFormula(), setting, block, Fold(unit.pe)))
-    one = WIRED[Thresholds].exact(Job("unit", block), setting)
+    one = WIRED[spec.Thresholds].exact(Job("unit", block), setting)
     return {"LUT": channels * one.total(("LUT",))["LUT"]}
 
 
@@ -172,7 +160,7 @@ def _control(unit: Unit, setting: Setting) -> dict[str, Quantity]:
 
 
 def _pool(unit: Unit, setting: Setting) -> dict[str, Quantity]:
-    block = Pool(
+    block = spec.Pool(
         kind=unit.structure,
         channels=unit.pe,
         kernel=unit.numbers[0],
@@ -185,13 +173,13 @@ def _pool(unit: Unit, setting: Setting) -> dict[str, Quantity]:
 
 def _adder(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     left, right = wire(unit.input), wire(unit.output)
-    block = Adder(channels=unit.pe, vectors=1, left=left, right=right, output=add(left, right))
+    block = spec.Adder(channels=unit.pe, vectors=1, left=left, right=right, output=add(left, right))
     return _areas(_law(AdderFormula(), setting, block, Fold(unit.pe)))
 
 
 def _stream_between(setting: Setting, adapter: Adapter, bits: int) -> dict[str, Quantity]:
     element = integers(bits, signed=False)
-    link = Link(source=None, sink=Concat(streams=(1,), vectors=1, output=element), wire=element)
+    link = spec.Link(source=None, sink=spec.Concat(streams=(1,), vectors=1, output=element), wire=element)
     return _areas(LinkFormula().exact(Job("unit", link, Fold(), adapter=adapter), setting))
 
 
@@ -211,25 +199,25 @@ def _copy(unit: Unit, setting: Setting) -> dict[str, Quantity]:
 
 
 def _concat(unit: Unit, setting: Setting) -> dict[str, Quantity]:
-    block = Concat(streams=(unit.pe,) * unit.numbers[0][0], vectors=1, output=wire(unit.input))
+    block = spec.Concat(streams=(unit.pe,) * unit.numbers[0][0], vectors=1, output=wire(unit.input))
     return _areas(_law(ConcatFormula(), setting, block, Fold(unit.pe)))
 
 
 def _label(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     channels = unit.numbers[0][0]
     output = between(0, channels - 1)
-    block = LabelSelect(channels=channels, vectors=1, input=wire(unit.input), output=output)
+    block = spec.LabelSelect(channels=channels, vectors=1, input=wire(unit.input), output=output)
     return _areas(_law(LabelSelectFormula(), setting, block, Fold(unit.pe)))
 
 
 def _saturate(unit: Unit, setting: Setting) -> dict[str, Quantity]:
-    block = Saturate(channels=unit.pe, vectors=1, input=wire(unit.input), output=wire(unit.output))
+    block = spec.Saturate(channels=unit.pe, vectors=1, input=wire(unit.input), output=wire(unit.output))
     return _areas(_law(SaturateFormula(), setting, block, Fold(unit.pe)))
 
 
 def _scale_bias(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     output = wire(unit.output)
-    block = ScaleBias(
+    block = spec.ScaleBias(
         channels=unit.pe,
         vectors=1,
         input=wire(unit.input),
