@@ -13,6 +13,7 @@ from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning
 from hwcost.quant import StatScale, TernaryQuantizer
+from hwcost.quant.quantizers import common_range
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,7 +82,7 @@ def quantized(quantizer: Any, stream: Stream, tensor: str, place: Place) -> str:
         raise UnknownOperation(f"a dead band of {quantizer.threshold} scales; a Quant node rounds, use threshold=0.5")
     step = quantizer.step(zeros(*stream.signal.shape)).detach().reshape(-1)
     step = step[0] if bool((step == step[0]).all()) else along(step, len(stream.signal.shape) + 1)
-    wire = quantizer.common_range() if hasattr(quantizer, "common_range") else quantizer.range()
+    wire = common_range(quantizer)
     if wire.low.numel() > 1 and (wire.low.amin() != wire.low.amax() or wire.high.amin() != wire.high.amax()):
         raise UnknownOperation("its channels clip at codes of their own; give one width to all channels")
     made = on_grid(place.graph, tensor, place.layer, step, wire)

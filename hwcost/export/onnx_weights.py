@@ -13,15 +13,14 @@ from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.quant import BinaryQuantizer
 from hwcost.quant.layers.signals import entering
+from hwcost.quant.quantizers import common_range, common_step, per_channel
 
 
 def _weight(layer: Any, place: Place) -> str:
     quantizer = layer.weight_quant
     weight = layer.weight.detach()
     values = layer.quantized_weight().detach() if hasattr(layer, "quantized_weight") else quantizer(weight).detach()
-    common = hasattr(quantizer, "common_step")
-    step = (quantizer.common_step if common else quantizer.step)(weight).detach()
-    wire = quantizer.common_range() if common else quantizer.range()
+    step, wire = common_step(quantizer, weight).detach(), common_range(quantizer)
     name = f"{place.layer}.weight"
     matrix = place.graph.constant(values.T if isinstance(layer, nn.Linear) else values, name)
     if isinstance(layer, nn.Linear) and step.numel() > 1:
@@ -80,10 +79,7 @@ def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Calla
         step = layer.input_quant.step(zeros(*stream.signal.shape)).detach().double()
     else:
         step = step_of(layer, stream)
-    weight = layer.weight_quant
-    unit = (weight.common_step if hasattr(weight, "common_step") else weight.step)(layer.weight).detach().double()
-    total = step.reshape(-1) * unit.reshape(-1)
-    total = total.reshape(()) if total.numel() == 1 else total
+    total = per_channel(step.reshape(-1) * common_step(layer.weight_quant, layer.weight).detach().double().reshape(-1))
     entered, _ = entering(stream.signal, layer.input_quant)
     values, wire = layer.bias_quant(bias.double(), total, products(entered)).detach(), products(entered)
     name = f"{place.layer}.bias"
@@ -102,7 +98,7 @@ def scale_bias(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     values = along(layer.weight_quant(layer.weight).detach().reshape(-1), rank)
     step = layer.weight_quant.step(layer.weight).detach()
     name = f"{place.layer}.weight"
-    step = step.reshape(()) if step.numel() == 1 else along(step.reshape(-1), rank)
+    step = along(per_channel(step), rank)
     weight = on_grid(place.graph, place.graph.constant(values, name), name, step, layer.weight_quant.range())
     scaled = place.graph.add("Mul", x, weight, layer=place.layer)
     return _biased(layer, place, stream, scaled, lambda entered: layer.product_range(entered.range))

@@ -6,6 +6,7 @@ kept on the CPU wherever the network is: they are a handful of numbers, and grad
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,6 +33,10 @@ class Range:
     def __getstate__(self) -> dict[str, Tensor]:
         """State for pickle and deepcopy: the numbers without their gradient, which PyTorch refuses to copy."""
         return {name: number.detach() for name, number in vars(self).items()}
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> Range:
+        """The range with its three tensors changed alike."""
+        return Range(function(self.low), function(self.high), function(self.bits))
 
     def __copy__(self) -> Range:
         return replace(self)
@@ -129,6 +134,11 @@ def _extremes(a: Range, b: Range) -> tuple[Tensor, Tensor]:
     """Smallest and largest product; a bilinear function is extreme at the corners."""
     corners = torch.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
     return corners.amin(0), corners.amax(0)
+
+
+def product(a: Range, b: Range) -> Range:
+    """Range of a product of two integers; exact."""
+    return between(*_extremes(a, b))
 
 
 def dot(inputs: Range, weights: Range, terms: int) -> Range:

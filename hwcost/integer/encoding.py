@@ -15,6 +15,7 @@ from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning, comparators
 from hwcost.integer.operations import Chain, Multiply, Operation
 from hwcost.quant import StatScale
+from hwcost.quant.quantizers import common_range, common_step
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,7 +96,7 @@ def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | 
     twin = exact(quantizer)
     x = torch.zeros(1, *shape, dtype=_dtype(quantizer))
     own = still.step(x).detach().double()
-    common = still.common_step(x).detach().double() if hasattr(still, "common_step") else own
+    common = common_step(still, x).detach().double()
     step = _along_channels(common, shape)
     unit = _along_channels(torch.round(own / common), shape)  # of widths that differ per channel
     made = Meaning(step=step, offset=zero)
@@ -144,9 +145,7 @@ def entering(layer: Any, stream: Stream) -> tuple[tuple[Operation, ...], Stream]
     if layer.input_quant is None:
         return (), stream
     first, meaning = grid(stream, layer.input_quant)
-    quantizer = layer.input_quant
-    wire = quantizer.common_range() if hasattr(quantizer, "common_range") else quantizer.range()
-    behind = replace(stream.signal, range=wire, affine=None)
+    behind = replace(stream.signal, range=common_range(layer.input_quant), affine=None)
     return (first,), Stream(signal=behind, meaning=meaning)
 
 

@@ -12,6 +12,7 @@ from hwcost.integer.encoding import Lowered, Stream, entering, meaning_of
 from hwcost.integer.meaning import Meaning
 from hwcost.integer.operations import Chain, Multiply, Operation, Register, Sums
 from hwcost.quant import Accumulator
+from hwcost.quant.quantizers import common_step, per_channel
 
 
 def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -43,13 +44,10 @@ def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 def _weight(layer: Any) -> tuple[Tensor, Tensor]:
     """Read the integer weights in the unit of the sum, and the value of that unit: () or (channels,)."""
-    quantizer: Any = layer.weight_quant
-    if not hasattr(quantizer, "common_step"):  # a quantizer of the user's own
-        step = quantizer.step(layer.weight).detach().double()
-        return quantizer.integers(layer.weight), step.reshape(()) if step.numel() == 1 else step.reshape(-1)
-    step = quantizer.common_step(layer.weight).detach().double()
-    whole = torch.round(quantizer(layer.weight).detach().double() / step).to(torch.int64)
-    return whole, step.reshape(()) if step.numel() == 1 else step.reshape(-1)
+    quantizer, step = layer.weight_quant, common_step(layer.weight_quant, layer.weight).detach().double()
+    if hasattr(quantizer, "common_step"):
+        return torch.round(quantizer(layer.weight).detach().double() / step).to(torch.int64), per_channel(step)
+    return quantizer.integers(layer.weight), per_channel(step)  # a quantizer of the user's own
 
 
 def _bias(quantizer: Any, bias: Tensor, step: Tensor, sums: Range) -> Tensor:

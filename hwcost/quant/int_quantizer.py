@@ -165,7 +165,7 @@ class IntQuantizer(ScaledQuantizer):
         if not self.prune:
             return wire
         live = (width >= SMALLEST[self.signed]).cpu()
-        return Range(*(torch.where(live, bound, 0.0) for bound in (wire.low, wire.high, wire.bits)))
+        return wire.each(lambda bound: torch.where(live, bound, 0.0))
 
     def common_range(self, own: Range | None = None) -> Range:
         """`range`, counted in common steps; its bits are still those of the codes."""

@@ -184,3 +184,20 @@ def checked(quantizer: object, owner: str) -> Any:
     if quantizer is None or (isinstance(quantizer, nn.Module) and isinstance(quantizer, Quantizer)):
         return quantizer
     raise BadOption(f"{owner}={quantizer!r}; give IntQuantizer, BinaryQuantizer, TernaryQuantizer, your own, or None")
+
+
+def common_step(quantizer: Quantizer, x: Tensor) -> Tensor:
+    """The step that a sum counts in; a quantizer of the user's own may have its step alone."""
+    found: Tensor = getattr(quantizer, "common_step", quantizer.step)(x)
+    return found
+
+
+def common_range(quantizer: Quantizer) -> Range:
+    """The integers of a quantizer, counted in common steps."""
+    found: Range = getattr(quantizer, "common_range", quantizer.range)()
+    return found
+
+
+def per_channel(number: Tensor) -> Tensor:
+    """Reshape what broadcasts to () or (channels,)."""
+    return number.reshape(() if number.numel() == 1 else (-1,))

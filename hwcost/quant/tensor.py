@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption
-from hwcost.graph.ranges import Range, add, between, integers
+from hwcost.graph.ranges import Range, add, between, integers, product
 from hwcost.graph.ste import round_ste, with_gradient_of
 
 
@@ -82,10 +82,7 @@ class QuantTensor:
         return self + (-other)
 
     def __mul__(self, other: QuantTensor) -> QuantTensor:
-        a, b = self.range, other.range
-        corners = torch.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
-        product = between(corners.amin(0), corners.amax(0))
-        return QuantTensor(self.value * other.value, self.scale * other.scale, product)
+        return QuantTensor(self.value * other.value, self.scale * other.scale, product(self.range, other.range))
 
     def __truediv__(self, other: QuantTensor) -> QuantTensor:
         """Whole-number division, towards zero: the quotient lies on a grid again (early Brevitas' did not)."""
@@ -98,6 +95,4 @@ class QuantTensor:
 
     def detach(self) -> QuantTensor:
         """The same without gradients."""
-        wire = self.range
-        plain = replace(wire, low=wire.low.detach(), high=wire.high.detach(), bits=wire.bits.detach())
-        return QuantTensor(self.value.detach(), self.scale.detach(), plain)
+        return QuantTensor(self.value.detach(), self.scale.detach(), self.range.each(Tensor.detach))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.graph.ranges import Range, add, between, widest
+from hwcost.graph.ranges import Range, add, product, widest
 from hwcost.graph.spec import Form, LayerSpec, Signal
 from hwcost.graph.spec import ScaleBias as ScaleBiasBlock
 from hwcost.quant.layers.bias import BiasQuantizer
@@ -201,7 +201,7 @@ class QuantScaleBias(ScaleBias, Sourced):
     def product_range(self, wire: Range) -> Range:
         """Range of factor times input, without bias."""
         assert self.weight_quant is not None
-        return _times(widest(wire), self.weight_quant.range())
+        return product(widest(wire), self.weight_quant.range())
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
         """One multiply-add per channel, with thresholds in front for an input quantizer.
@@ -235,8 +235,3 @@ class QuantScaleBias(ScaleBias, Sourced):
             affine = "one weight scale per channel (QuantScaleBias)"
         left = Signal(range=widest(output), shape=shape, affine=affine, form=form, grid=self)
         return LayerSpec(output=left, blocks=(*before, block))
-
-
-def _times(a: Range, b: Range) -> Range:
-    corners = torch.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
-    return between(corners.amin(0), corners.amax(0))

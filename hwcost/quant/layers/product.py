@@ -16,7 +16,7 @@ from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.signals import entering
 from hwcost.quant.layers.source import Sourced
-from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.quantizers import Quantizer, checked, common_range, common_step, per_channel
 from hwcost.quant.tensor import QuantTensor
 
 
@@ -180,17 +180,14 @@ class Product(Sourced):
             bias = self.bias_quant(self.bias, step, wire)
             wire = add(wire, self.bias_quant.range(wire))
         value = self._multiplied(x.value, weight, bias)
-        out = QuantTensor(value, self.channels_first(step, value.ndim), self._shaped(wire, value.ndim))
+        wire = wire.each(lambda bound: self.channels_first(bound, value.ndim))
+        out = QuantTensor(value, self.channels_first(step, value.ndim), wire)
         return out if self.accumulator is None else self.accumulator(out)
-
-    def _shaped(self, wire: Range, rank: int) -> Range:
-        return Range(*(self.channels_first(bound, rank) for bound in (wire.low, wire.high, wire.bits)))
 
     def _weight_step(self) -> Tensor:
         """() or (channels,)."""
         assert self.weight_quant is not None
-        step = getattr(self.weight_quant, "common_step", self.weight_quant.step)(self.weight)
-        return step.reshape(()) if step.numel() == 1 else step.reshape(-1)
+        return per_channel(common_step(self.weight_quant, self.weight))
 
     def weight_range(self, *, common: bool = False) -> Range:
         """Integers of the weights: () or (rows,) or (rows, cols), all groups.
@@ -203,13 +200,11 @@ class Product(Sourced):
         """
         if self.weight_quant is None:
             raise UnknownPrecision("its weights are float; give the layer a weight_quant=")
-        own = self.weight_quant.range
-        wire = getattr(self.weight_quant, "common_range", own)() if common else own()
-        bounds = (wire.low, wire.high, wire.bits)
+        wire = common_range(self.weight_quant) if common else self.weight_quant.range()
         if wire.low.numel() == 1:
-            return Range(*(bound.reshape(()) for bound in bounds))
-        rows = [self.matrix(bound.expand(self.weight.shape)) for bound in bounds]
-        return Range(*rows) if self._within_a_row(tuple(wire.low.shape)) else Range(*(row[:, 0] for row in rows))
+            return wire.each(per_channel)
+        rows = wire.each(lambda bound: self.matrix(bound.expand(self.weight.shape)))
+        return rows if self._within_a_row(tuple(wire.low.shape)) else rows.each(lambda bound: bound[:, 0])
 
     def matrix(self, per_weight: Tensor) -> Tensor:
         """One number per weight, in the weight's shape -> (output channels, cols)."""

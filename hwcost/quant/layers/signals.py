@@ -11,7 +11,7 @@ from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range
 from hwcost.graph.spec import Block, Form, Signal, Thresholds
 from hwcost.quant.measured_scale import StatScale
-from hwcost.quant.quantizers import Quantizer
+from hwcost.quant.quantizers import Quantizer, per_channel
 
 
 def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Signal]:
@@ -43,10 +43,7 @@ def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Sign
 
 def _per_channel(wire: Range) -> Range:
     """() or (channels,), of a range that broadcasts against a stream."""
-    if wire.low.ndim == 0:
-        return wire
-    shape = () if wire.low.numel() == 1 else (-1,)
-    return Range(wire.low.reshape(shape), wire.high.reshape(shape), wire.bits.reshape(shape))
+    return wire if wire.low.ndim == 0 else wire.each(per_channel)
 
 
 def _steps_per_channel(quantizer: Quantizer) -> bool:

@@ -1,14 +1,11 @@
 """The tie between a layer that computes in the step of its input, and the quantizer that gave it."""
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.graph.ranges import Range, widest
+from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Signal
-from hwcost.quant.quantizers import Quantizer, checked
+from hwcost.quant.quantizers import Quantizer, checked, common_range, common_step
 from hwcost.quant.tensor import QuantTensor
 
 
@@ -57,7 +54,7 @@ class Sourced(nn.Module):
                 f"its source= is not what makes its input ({type(signal.grid).__name__}): one of them was replaced, or "
                 f"the layer was copied without the other; {remedy}"
             )
-        wire, made = widest(signal.range), widest(_grid(source)[1])
+        wire, made = widest(signal.range), widest(common_range(source))
         if signal.range.known and bool(((wire.low < made.low) | (wire.high > made.high)).any()):
             raise UnknownPrecision(
                 f"its source= makes integers from {float(made.low):g} to {float(made.high):g}, and from "
@@ -79,11 +76,4 @@ class Sourced(nn.Module):
                 f"{type(self).__name__}: it needs the step of its input; give source= (the quantizer of the activation "
                 f"in front), pass a QuantTensor, or {remedy}"
             )
-        step, wire = _grid(self.source)
-        return QuantTensor(x, step(x), wire)
-
-
-def _grid(source: Quantizer) -> tuple[Callable[[Tensor], Tensor], Range]:
-    """(step of values, range of their integers); the common ones, where widths differ."""
-    common: Any = getattr(source, "common_range", None)
-    return (source.step, source.range()) if common is None else (source.common_step, common())  # type: ignore[attr-defined] # comes along
+        return QuantTensor(x, common_step(self.source, x), common_range(self.source))
