@@ -46,7 +46,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 
 from hwcost.cli.network import find_recipe
 from hwcost.cost.hardware_cost import hardware_cost
-from hwcost.pareto import hypervolume, non_dominated
+from hwcost.report.pareto import hypervolume, non_dominated
 from hwcost.search import Outcome, StudySpec, Suggestion, open_study
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import refit, survivors

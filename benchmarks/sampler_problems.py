@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from hwcost.pareto import hypervolume, non_dominated
+from hwcost.report.pareto import hypervolume, non_dominated
 
 Floats = NDArray[np.float64]
 LAYERS = 8

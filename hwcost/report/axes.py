@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
-from hwcost.pareto import Floats
+from hwcost.report.pareto import Floats
 from hwcost.report.style import INK, MUTED
 
 UNITS = {

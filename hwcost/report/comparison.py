@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hwcost.errors import BadStudy
-from hwcost.pareto import Floats, hypervolume
 from hwcost.report.axes import accuracy_axis, cost_axis
 from hwcost.report.files import harmless, replace_files
 from hwcost.report.page import rendered
+from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.schema import RunRecord
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet

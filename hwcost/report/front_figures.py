@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwcost.pareto import Floats, non_dominated
 from hwcost.report.axes import UNITS, accuracy_axis, cost_axis, place_labels, short
+from hwcost.report.pareto import Floats, non_dominated
 from hwcost.report.study import COSTS, Study
 from hwcost.report.style import ACCENT, FITS, INK, MUTED, PAPER, RAMP, Drawing, sheet
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from hwcost.pareto import Floats
 from hwcost.report.axes import percent_ticks, short
+from hwcost.report.pareto import Floats
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, RAMP, SERIES, Drawing, quiet, readable_on
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwcost.pareto import Floats
 from hwcost.report.axes import short
+from hwcost.report.pareto import Floats
 from hwcost.report.study import COSTS, Study
 from hwcost.report.style import ACCENT, INK, MUTED, Drawing, quiet, sheet
 

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from hwcost.pareto import Floats, hypervolume
 from hwcost.report.axes import short
+from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.study import Study
 from hwcost.report.style import ACCENT, INK, Drawing, sheet
 

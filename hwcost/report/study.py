@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from hwcost.errors import BadStudy
-from hwcost.pareto import Floats, cheapest_within, knee, non_dominated
 from hwcost.report.checks import check_details, nested
+from hwcost.report.pareto import Floats, cheapest_within, knee, non_dominated
 from hwcost.report.schema import RunRecord
 
 RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM")

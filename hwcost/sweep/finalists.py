@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from hwcost.errors import HwcostError
-from hwcost.pareto import Floats, hypervolume
+from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.schema import RepeatRecord
 from hwcost.search import Study, Suggestion
 from hwcost.sweep.experiment import Experiment

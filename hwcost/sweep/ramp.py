@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadStudy
-from hwcost.pareto import non_dominated
+from hwcost.report.pareto import non_dominated
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hwcost.pareto import Floats, non_dominated
+from hwcost.report.pareto import Floats, non_dominated
 from hwcost.search import Study
 from hwcost.sweep.experiment import Experiment
 

@@ -11,7 +11,7 @@ import tiny_recipe
 from sweeps import experiment, run
 
 from hwcost.errors import BadOption, BadStudy, OutOfMemory
-from hwcost.pareto import non_dominated
+from hwcost.report.pareto import non_dominated
 from hwcost.search import Outcome, Study
 from hwcost.sweep import ramp
 from hwcost.sweep.experiment import Experiment

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from hwcost.errors import BadStudy
 from hwcost.models import RESOURCES
-from hwcost.pareto import non_dominated
+from hwcost.report.pareto import non_dominated
 from hwcost.search import JOURNAL
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import key_of

@@ -13,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from hwcost.errors import BadOption
-from hwcost.pareto import hypervolume, non_dominated
+from hwcost.report.pareto import hypervolume, non_dominated
 from hwcost.search import GreyBoxSampler
 from hwcost.search.samplers.candidates import minimal
 from hwcost.search.samplers.decay_law import DecayLaw

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
 from hwcost.errors import BadOption
-from hwcost.pareto import cheapest_within, hypervolume, knee, non_dominated
+from hwcost.report.pareto import cheapest_within, hypervolume, knee, non_dominated
 
 DIRECTIONS = st.lists(st.sampled_from(["maximize", "minimize"]), min_size=1, max_size=4)
 
