@@ -139,7 +139,6 @@ class Estimate(PriceTable):
         return f"fits {self.device.name}"
 
     def record(self) -> dict[str, Any]:
-        """Return plain data, for JSON."""
         return super().record() | {
             "device": self.device.name,
             "part": self.device.part,

@@ -127,7 +127,6 @@ class Plain(Graph):
     """Graph of standard nodes: QuantizeLinear, Clip and DequantizeLinear up to 8 bits, float arithmetic above."""
 
     def domains(self) -> list[onnx.OperatorSetIdProto]:
-        """Return no domain: all nodes are standard."""
         return []
 
     def quant(self, x: str, *, layer: str, step: Tensor, low: float, high: float, bits: int) -> str:
@@ -149,13 +148,11 @@ class Plain(Graph):
         return self.add("DequantizeLinear", clipped, scale, zero, layer=layer, **along_axis)
 
     def bipolar(self, x: str, *, layer: str, step: Tensor) -> str:
-        """Select one of two values."""
         below = self.add("Less", x, self.constant(0.0, f"{layer}.zero"), layer=layer)
         two = (self.constant(-step, f"{layer}.minus"), self.constant(step, f"{layer}.plus"))
         return self.add("Where", below, *two, layer=layer)
 
     def trunc(self, x: str, *, layer: str, step: Tensor, bits: int, shift: int) -> str:
-        """Divide and round down."""
         scale, unit = self.constant(step, f"{layer}.scale"), self.constant(2.0**shift, f"{layer}.unit")
         whole = self.add("Round", self.add("Div", x, scale, layer=layer), layer=layer)
         kept = self.add("Floor", self.add("Div", whole, unit, layer=layer), layer=layer)

@@ -289,10 +289,8 @@ class Layer:
 
     @property
     def output(self) -> Signal:
-        """The signal that leaves."""
         return self.spec.output
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """The hardware of this layer."""
         return self.spec.blocks

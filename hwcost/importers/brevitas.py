@@ -68,11 +68,7 @@ def _exporter() -> Any:
 
 
 def _size_pools(net: nn.Module, x: Tensor) -> None:
-    """Replace adaptive averages by averages of fixed windows; ONNX would compute the windows at run time.
-
-    Raises:
-        UnknownOperation: windows that overlap or differ, which no pool here has.
-    """
+    """Replace adaptive averages by averages of fixed windows; ONNX would compute the windows at run time."""
     from brevitas.nn import TruncAdaptiveAvgPool2d, TruncAvgPool2d
 
     pools = {name: one for name, one in net.named_modules() if isinstance(one, nn.AdaptiveAvgPool2d)}

@@ -20,11 +20,7 @@ BIASED = quant.QuantLinear | quant.QuantConv1d | quant.QuantConv2d | quant.Quant
 
 
 def _read(reader: Reader, node: onnx.NodeProto) -> None:
-    """Read one node; skip one that has a reader but stands behind a node that could not be read.
-
-    Raises:
-        UnknownOperation: it has no layer here.
-    """
+    """Read one node; skip one that has a reader but stands behind a node that could not be read."""
     if node.op_type not in READERS:  # named even behind another that could not be read
         raise UnknownOperation(f"not one of {', '.join(sorted(READERS))}")
     if any(name in reader.unknown for name in node.input):

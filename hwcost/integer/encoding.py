@@ -51,7 +51,6 @@ class Encode:
     meaning: Meaning
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """Float values -> int64 codes."""
         (x,) = streams
         return self.codes(x)
 
@@ -63,7 +62,6 @@ class Outside:
     function: Callable[[Tensor], Tensor]
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """Float values -> float values."""
         (x,) = streams
         with torch.no_grad():
             return self.function(x)
@@ -125,11 +123,7 @@ def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | 
 
 
 def _along_channels(number: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """() or (channels,), of a number that broadcasts against (1, *shape).
-
-    Raises:
-        UnknownPrecision: it differs along another dimension than that of the channels.
-    """
+    """() or (channels,), of a number that broadcasts against (1, *shape)."""
     if number.numel() == 1:
         return number.reshape(())
     full = (1,) * (1 + len(shape) - number.ndim) + tuple(number.shape)

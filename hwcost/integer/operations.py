@@ -20,7 +20,6 @@ class Wire:
     """Wire: nothing is built."""
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """Return the stream unchanged."""
         (x,) = streams
         return x
 
@@ -30,7 +29,6 @@ class Flat:
     """(batch, channels, ...) -> (batch, features)."""
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """Flatten the stream."""
         (x,) = streams
         return x.flatten(1)
 
@@ -156,7 +154,6 @@ class Multiply:
     addend: Tensor | None
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """(batch, channels, ...) -> the same."""
         (x,) = streams
         product = x * _along(self.factor, x.ndim)
         return product if self.addend is None else product + _along(self.addend, x.ndim)
@@ -201,7 +198,6 @@ class Register:
     shift: int
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """(batch, channels, ...) -> the same."""
         (x,) = streams
         if self.mode == "truncate":
             return x >> self.shift
@@ -218,7 +214,6 @@ class Chain:
     parts: tuple[Operation, ...]
 
     def __call__(self, *streams: Tensor) -> Tensor:
-        """Apply all operations, one after the other."""
         first, *rest = self.parts
         x = first(*streams)
         for part in rest:

@@ -89,15 +89,7 @@ class Dataflow:
         return self.price_jobs(self.plan(placed))
 
     def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
-        """Refuse folds, multipliers and memories for layers that the network does not have.
-
-        Args:
-            layers: names of all layers of the network.
-            placed: all of its blocks.
-
-        Raises:
-            BadOption: names the entry.
-        """
+        """Refuse folds, multipliers and memories for layers that the network does not have."""
         check_layers("folding", self.folding, {*layers, *unit_names(placed).values()})
         self.styles.check_names(layers)
 

@@ -115,14 +115,7 @@ class Styles:
         choice("weight_memory", self.weight_memory, MEMORIES)
 
     def check_names(self, layers: Collection[str]) -> None:
-        """Refuse choices for layers that the network does not have.
-
-        Args:
-            layers: names of all layers of the network.
-
-        Raises:
-            BadOption: names the entry.
-        """
+        """Refuse choices for layers that the network does not have."""
         check_layers("multipliers", self.multipliers, layers)
         check_layers("weight_memory", self.weight_memory, layers)
 

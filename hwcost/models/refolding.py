@@ -71,11 +71,7 @@ class Refolding:
         return self.folded(placed).price(placed)
 
     def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
-        """Refuse multipliers and memories for layers that the network does not have.
-
-        Raises:
-            BadOption: names the entry.
-        """
+        """Refuse multipliers and memories for layers that the network does not have."""
         self._styles.check_names(layers)
 
     def folded(self, placed: Sequence[Placed]) -> Dataflow:

@@ -30,11 +30,9 @@ class BinaryQuantizer(ScaledQuantizer):
         return (sign_ste(inside) * s).to(x.dtype)
 
     def range(self) -> Range:
-        """-1 and +1 in one bit."""
         return binary()
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"clipped={self.clipped}"
 
 
@@ -59,9 +57,7 @@ class TernaryQuantizer(ScaledQuantizer):
         return (ternary_ste(real, (self.threshold * s).detach()) * s).to(x.dtype)
 
     def range(self) -> Range:
-        """-1, 0, +1 in two bits."""
         return ternary()
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"threshold={self.threshold}"

@@ -64,7 +64,6 @@ class ConstBits(FullPrecision):
         return self.width
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return str(self.base)
 
 
@@ -124,7 +123,6 @@ class LearnedBits(Described):
         return torch.exp2(round_ste(held(magnitude(self.offset) + log2(self.base), most=log2(self.most))))
 
     def reading(self) -> tuple[int, ...]:
-        """(base, most, kind of restriction)."""
         return self.base, self.most, list(Restrict).index(self.restrict)
 
     def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:
@@ -151,7 +149,6 @@ class LearnedBits(Described):
         return state | {f"{prefix}offset": torch.copysign((place - low).clamp(min=0), offset)}
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"base={self.base}, most={self.most}, restrict={self.restrict.value}, shape={tuple(self.offset.shape)}"
 
 

@@ -177,5 +177,4 @@ class IntQuantizer(ScaledQuantizer):
         return Range(wire.low * unit, wire.high * unit, wire.bits)
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"signed={self.signed}, narrow={self.narrow}"

@@ -64,11 +64,7 @@ class StatScale(FullPrecision):
 
     @torch.no_grad()
     def follow(self, before: Tensor, after: Tensor) -> None:
-        """Move with weights that change: the statistic does; its learned addend grows by the same factor.
-
-        Args:
-            before, after: the weights.
-        """
+        """Move with weights that change: the statistic does; its learned addend grows by the same factor."""
         if self.bias is not None:
             self.bias.mul_(ratio_of(self.stat, before, after, self.channel_dim).reshape(self.bias.shape))
 
@@ -95,7 +91,6 @@ class StatScale(FullPrecision):
         return found.reshape([-1 if dim == self.channel_dim % x.ndim else 1 for dim in range(x.ndim)])
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         name = getattr(self.stat, "__name__", type(self.stat).__name__)
         return f"{name}, channel_dim={self.channel_dim}, domain={self.domain.value}, affine={self.gain is not None}"
 
@@ -217,11 +212,7 @@ class RunningScale(Described):
 
     @torch.no_grad()
     def follow(self, before: Tensor, after: Tensor) -> None:
-        """Move with weights that change: by the factor by which their statistic grows.
-
-        Args:
-            before, after: the weights.
-        """
+        """Move with weights that change: by the factor by which their statistic grows."""
         self.running.mul_(ratio_of(self.stat, before, after, self.channel_dim).reshape(self.running.shape))
 
     def train(self, mode: bool = True) -> Self:
@@ -233,7 +224,6 @@ class RunningScale(Described):
         return self.__dict__ | {"_latest": None}
 
     def reading(self) -> tuple[int, ...]:
-        """(whether thresholds are powers of two,)."""
         return (int(self.domain is POW2),)
 
     def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:
@@ -241,6 +231,5 @@ class RunningScale(Described):
         raise other_domain(prefix, POW2 if reading[0] else FLOAT, self.domain)
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         name = getattr(self.stat, "__name__", type(self.stat).__name__)
         return f"{name}, momentum={self.momentum}, channel_dim={self.channel_dim}, domain={self.domain.value}"

@@ -61,7 +61,6 @@ class ScaledQuantizer(nn.Module):
         self.scale: Any = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Quantize x; a call, so that hooks see it."""
         return self.quantize(x)
 
     def quantize(self, x: Tensor) -> Tensor:

@@ -75,11 +75,7 @@ def reduced(x: Tensor, channel_dim: int | None) -> Dims:
 
 
 def _given(value: float | Tensor, owner: str) -> Tensor:
-    """Thresholds as given, float32; of a number, on the CPU, which can be looked at where the default device is meta.
-
-    Raises:
-        BadOption: not finite, or not above 0, naming `owner`.
-    """
+    """The thresholds, float32; a number on the CPU, which can be looked at where the default device is meta."""
     place = value.device if isinstance(value, Tensor) else "cpu"
     number = torch.as_tensor(value, dtype=torch.float32, device=place).clone()
     if not number.is_meta and not bool((number.isfinite() & (number > 0)).all()):
@@ -123,15 +119,10 @@ class ConstScale(FullPrecision):
         return self.threshold
 
     def follow(self, before: Tensor, after: Tensor) -> None:
-        """Refuse: a constant does not change with the weights.
-
-        Raises:
-            BadOption: always.
-        """
+        """Refuse: a constant does not change with the weights."""
         raise BadOption("ConstScale is constant, and the weights change; give them a StatScale or LearnedScale")
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"{self.threshold.tolist()}, domain={self.domain.value}"
 
 
@@ -204,11 +195,7 @@ class LearnedScale(Described):
 
     @torch.no_grad()
     def follow(self, before: Tensor, after: Tensor) -> None:
-        """Move with weights that change: by the factor by which their statistic grows.
-
-        Args:
-            before, after: the weights.
-        """
+        """Move with weights that change: by the factor by which their statistic grows."""
         if self.started:
             factor = ratio_of(self.stat or abs_max, before, after, self.channel_dim)
             self.value.copy_(self._stored((self._read(self.value) * factor).clamp(min=LEAST)))
@@ -220,7 +207,6 @@ class LearnedScale(Described):
         return stored if self.domain is FLOAT else torch.exp2(stored)
 
     def reading(self) -> tuple[int, ...]:
-        """(domain,)."""
         return (list(Domain).index(self.domain),)
 
     def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:
@@ -266,7 +252,6 @@ class LearnedScale(Described):
         return _two_to(power if self.domain is LOG else ceil_ste(power))
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"domain={self.domain.value}, shape={tuple(self.value.shape)}"
 
 

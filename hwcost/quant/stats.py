@@ -66,7 +66,6 @@ class MeanSigma:
     sigma: float
 
     def __call__(self, x: Tensor, dims: Dims = None) -> Tensor:
-        """The statistic."""
         return mean_plus_sigma(x, dims, self.sigma)
 
 
@@ -101,7 +100,6 @@ class Percentile:
     percent: float
 
     def __call__(self, x: Tensor, dims: Dims = None) -> Tensor:
-        """The statistic."""
         rest = [dim for dim in range(x.ndim) if dims is None or dim in dims]
         kept = [dim for dim in range(x.ndim) if dim not in rest]
         rows = x.abs().permute(*kept, *rest).reshape(*(x.shape[dim] for dim in kept), -1)

@@ -185,11 +185,7 @@ def _remembered(path: Path) -> dict[str, int] | None:
 
 
 def _writable(folder: Path) -> None:
-    """Whether results can be kept, before anything is synthesized.
-
-    Raises:
-        BadOption: they cannot.
-    """
+    """Whether results can be kept, before anything is synthesized."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):

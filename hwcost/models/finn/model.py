@@ -196,15 +196,12 @@ class Finn:
         return self.price_jobs(self.plan(placed))
 
     def plan(self, placed: Sequence[Placed]) -> list[Job]:
-        """Make all discrete choices, as `Dataflow.plan`."""
         return self._dataflow.plan(placed)
 
     def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
-        """Refuse entries for layers that the network does not have, as `Dataflow.check_names`."""
         self._dataflow.check_names(layers, placed)
 
     def price_jobs(self, jobs: Sequence[Job]) -> dict[str, Tensor]:
-        """Price blocks whose choices are made, each independently of its neighbours."""
         rows = [self._block(job) for job in jobs]
         none = torch.zeros(0, len(RESOURCES), dtype=torch.float64)
         table = torch.cat([none, *(row[None] for row in rows)])

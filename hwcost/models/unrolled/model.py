@@ -113,11 +113,7 @@ class Unrolled:
         return {name: torch.cat([none, *(bill[name] for bill in bills)])[back] for name in self.resources}
 
     def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
-        """Refuse a reuse factor for a layer that the network does not have.
-
-        Raises:
-            BadOption: names the entry.
-        """
+        """Refuse a reuse factor for a layer that the network does not have."""
         check_layers("reuse", self.reuse, layers)
 
     def latency_cycles(self, placed: Sequence[Placed]) -> int:

@@ -57,22 +57,16 @@ class NarrowedBits(Described):
         return torch.minimum(torch.maximum(self.removed().to(width), width - self.most), width - self.least)
 
     def reading(self) -> tuple[int, ...]:
-        """(least, most)."""
         return self.least, self.most
 
     def converted(self, state: Stored, prefix: str, reading: tuple[int, ...]) -> Stored:
-        """Refuse: other bounds give other widths.
-
-        Raises:
-            BadOption: always.
-        """
+        """Refuse: other bounds give other widths."""
         raise BadOption(
             f"{prefix[:-1]}: stored with least={reading[0]}, most={reading[1]}, and this network has "
             f"least={self.least}, most={self.most}; build it with the stored ones"
         )
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"least={self.least}, most={self.most}"
 
 
@@ -184,5 +178,4 @@ class Accumulator(nn.Module):
         return ((whole - turns * period) * x.scale).to(x.value.dtype)
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"mode={self.mode}, signed={self.signed}, narrow={self.narrow}, keep_scale={self.keep_scale}"

@@ -86,7 +86,6 @@ class QuantReLU(QuantIdentity):
     signed = False
 
     def float_function(self, x: Tensor) -> Tensor:
-        """ReLU."""
         return F.relu(x)
 
 
@@ -96,7 +95,6 @@ class QuantHardTanh(QuantIdentity):
     signed = True
 
     def float_function(self, x: Tensor) -> Tensor:
-        """Clip at -1 and 1."""
         return F.hardtanh(x)
 
 
@@ -106,7 +104,6 @@ class QuantSigmoid(QuantIdentity):
     signed = False
 
     def function(self, x: Tensor) -> Tensor:
-        """Sigmoid."""
         return torch.sigmoid(x)
 
 
@@ -116,7 +113,6 @@ class QuantTanh(QuantIdentity):
     signed = True
 
     def function(self, x: Tensor) -> Tensor:
-        """tanh."""
         return torch.tanh(x)
 
 
@@ -136,9 +132,7 @@ class QuantAffine(QuantIdentity):
         self.gain, self.offset = gain, offset
 
     def function(self, x: Tensor) -> Tensor:
-        """gain * x + offset."""
         return x * self.gain + self.offset
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"gain={self.gain}, offset={self.offset}"

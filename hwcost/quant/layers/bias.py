@@ -32,7 +32,6 @@ class BiasQuantizer(nn.Module):
         return (ceil_ste(width) if real else width).double()
 
     def range(self, product: Range) -> Range:
-        """The integers that it gives."""
         return integers(self.width(product), signed=True)
 
     def quantize(self, bias: Tensor, step: Tensor, product: Range) -> Tensor:
@@ -51,5 +50,4 @@ class BiasQuantizer(nn.Module):
         return fake_quant(bias, step * torch.exp2(width - 1), width, signed=True, narrow=False, power=True)
 
     def forward(self, bias: Tensor, step: Tensor, product: Range) -> Tensor:
-        """Quantize; a call, so that hooks see it."""
         return self.quantize(bias, step, product)

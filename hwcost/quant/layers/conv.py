@@ -130,7 +130,6 @@ class QuantConv2d(_Plain, nn.Conv2d):
     """
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
         return F.conv2d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -138,5 +137,4 @@ class QuantConv1d(_Plain, nn.Conv1d):
     """1-D convolution with quantized weights; arguments as `QuantConv2d`, on (N, channels, length)."""
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """(N, in_channels, L) -> (N, out_channels, L')."""
         return F.conv1d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)

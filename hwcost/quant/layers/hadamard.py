@@ -73,5 +73,4 @@ class HadamardClassifier(nn.Module):
         return LayerSpec(output=Signal(range=acc, shape=shape), blocks=(*before, unit))
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"{self.in_features}, {self.out_features}"

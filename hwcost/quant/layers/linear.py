@@ -32,7 +32,6 @@ class QuantLinear(Product, nn.Linear):
         self.adopt(**quantizers)
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """x W^T + b."""
         return F.linear(x, weight, bias)
 
     def geometry(self) -> Geometry:
@@ -40,7 +39,6 @@ class QuantLinear(Product, nn.Linear):
         return Geometry(rows=self.out_features, cols=self.in_features, terms=self.in_features)
 
     def element(self, signal: Signal) -> Range:
-        """The wire."""
         sample_rank(signal.shape, 1, type(self).__name__)
         return super().element(signal)
 

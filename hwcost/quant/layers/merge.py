@@ -97,7 +97,6 @@ class _Merge(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"ready={self.ready}"
 
 

@@ -101,7 +101,6 @@ class ScaleBias(nn.Module):
         return _scaled(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"{self.channels}, bias={self.bias is not None}"
 
 
@@ -166,7 +165,6 @@ class QuantScaleBias(ScaleBias, Sourced):
         return layer
 
     def forward(self, x: Tensor | QuantTensor) -> Tensor | QuantTensor:
-        """(N, channels, ...) -> the same."""
         if isinstance(x, QuantTensor):
             return self._on_integers(x)
         if self.bias_quant is None:

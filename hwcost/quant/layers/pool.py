@@ -135,5 +135,4 @@ class QuantAvgPool2d(Sourced):
         return LayerSpec(output=output, blocks=(window, pool))
 
     def extra_repr(self) -> str:
-        """Arguments as `print(model)` shows them."""
         return f"{self.kernel_size}, stride={self.stride}, truncate={self.truncate}, corrected={self.corrected}"

@@ -57,7 +57,6 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         super().adopt(**quantizers)
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """(N, in_channels, H, W) -> (N, out_channels, H', W')."""
         return F.conv_transpose2d(
             x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
