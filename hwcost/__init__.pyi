@@ -31,4 +31,10 @@ from .train.loop import Hardware as Hardware
 from .train.loop import Training as Training
 from .train.loop import evaluate as evaluate
 from .train.loop import fit as fit
+from .train.task import CLASSIFICATION as CLASSIFICATION
+from .train.task import MULTILABEL as MULTILABEL
+from .train.task import RECONSTRUCTION as RECONSTRUCTION
+from .train.task import SEGMENTATION as SEGMENTATION
 from .train.task import Task as Task
+from .train.task import efficiency as efficiency
+from .train.task import regression as regression

@@ -73,6 +73,10 @@ def placed() -> list[hwcost.models.Placed]:
 
 SAMPLES: dict[str, Callable[[], Any]] = {
     "Bill": lambda: hwcost.price(*traced()[1:]),
+    "CLASSIFICATION": lambda: hwcost.CLASSIFICATION,
+    "MULTILABEL": lambda: hwcost.MULTILABEL,
+    "RECONSTRUCTION": lambda: hwcost.RECONSTRUCTION,
+    "SEGMENTATION": lambda: hwcost.SEGMENTATION,
     "Budget": lambda: hwcost.Budget({"LUT": 100.0}),
     "Data": lambda: hwcost.Data(
         name="tiny", train=split(), validation=split(), test=split(), classes=2, fingerprint="0"

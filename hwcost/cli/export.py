@@ -76,6 +76,8 @@ def export_command(
             raise BadOption("--to finn: a folding holds no weights; omit --trial, --refit, --recipe and --data")
         _only_the_network(form, [*HARDWARE, "shape", "input_bits"])
         pipeline = _of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit)
+        if input_step is None:
+            input_step = _recorded_step(network)
         if pipeline.inputs[0].range.known and input_step is None:
             raise BadOption(f"{network}: the value of one integer step of its data is not recorded; give --input-step")
         _say(form, _network(pipeline, form, out, input_step), as_json)
@@ -119,6 +121,13 @@ def _of_a_study(folder: str, trial: int | None, find: Finder, data: Path | None,
             "its trials"
         )
     return recall(Path(folder), trial, find, data, refit=refit).pipeline
+
+
+def _recorded_step(folder: str) -> float | None:
+    """The value of one integer that enters, as the study found it in its data; None in older studies."""
+    from hwcost.sweep.study_files import read_run
+
+    return read_run(Path(folder))["data"].get("step")
 
 
 def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> dict[Path, str]:

@@ -137,5 +137,5 @@ _DETAILS: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
     *((("device", name), _amount, "a number") for name in ("clock_mhz", "LUT", "FF", "DSP", "BRAM18", "URAM")),
     (("data", "name"), _text, "text"),
     (("data", "fingerprint"), _text, "text"),
-    *((("data", name), _amount, "a number") for name in ("train", "validation", "test")),
+    *((("data", name), _amount, "a number") for name in ("step", "train", "validation", "test")),
 )

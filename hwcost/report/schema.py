@@ -20,10 +20,11 @@ class ObjectiveRecord(TypedDict):
 
 
 class DataRecord(TypedDict, total=False):
-    """The data set: its name, a hash of all samples, and the sizes of its splits."""
+    """The data set: its name, a hash of all samples, the value of one integer of its inputs, and its splits' sizes."""
 
     name: str
     fingerprint: str
+    step: float
     train: int
     validation: int
     test: int

@@ -64,7 +64,7 @@ class Experiment:
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """Accuracy up, resources down.
+        """The score of the task, which is called accuracy in files, in its direction; resources down.
 
         Raises:
             BadRecipe: an objective that no trial has a figure for.
@@ -74,9 +74,8 @@ class Experiment:
                 raise BadRecipe(
                     f"recipe {self.recipe.name}: objective {name!r}; give accuracy and any of {', '.join(RESOURCES)}"
                 )
-        return tuple(
-            Objective(name, "maximize" if name == "accuracy" else "minimize") for name in self.recipe.objectives
-        )
+        better = self.recipe.task.direction
+        return tuple(Objective(name, better if name == "accuracy" else "minimize") for name in self.recipe.objectives)
 
     def load(self) -> Data:
         """Load the data set of the recipe, onto the accelerator of the settings."""

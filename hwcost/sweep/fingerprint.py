@@ -2,16 +2,18 @@
 
 Version 1 held the printed text of network and training. Version 2 holds declared fields, so that a new field with its
 default and a new line in a printed network change nothing; a study of version 1 is compared as far as its text tells.
+Version 3 adds the code that the user wrote, and the sizes of the weights that a network is built with.
 """
 
 import ast
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from importlib.metadata import version
+from math import isclose
 from pathlib import Path
 
 import torch
@@ -21,11 +23,15 @@ from hwcost.files import code_hash
 from hwcost.search import Identity, Prices, StudySpec
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.recipe import Recipe
+from hwcost.sweep.written_code import code_digest
 from hwcost.train.data import Data
 from hwcost.train.loop import Training
 from hwcost.train.task import CLASSIFICATION
 
-VERSION = 2
+VERSION = 3
+
+_CODE = "code of "
+"""Beginning of the entries with the code of the user."""
 
 Facts = dict[str, dict[str, str]]
 """Path of a module -> "class", "parameter NAME" or the name of a declared attribute -> text."""
@@ -60,12 +66,21 @@ class Fingerprint:
             found["training"] = _training_of_text(str(stored["training"]))
             if _agree(_facts_of_text(str(stored["network"])), _facts_of_text(self.printed)):
                 found["network"] = self.entries["network"]
-            return found
-        if stored["fingerprint_version"] == VERSION:
+            return found | self._written()
+        if stored["fingerprint_version"] in (2, VERSION):
             found["training"] = _completed(json.loads(str(stored["training"])))
             if _agree(json.loads(str(stored["network"])), json.loads(str(self.entries["network"]))):
                 found["network"] = self.entries["network"]
+        if stored["fingerprint_version"] == 2:
+            found["fingerprint_version"] = VERSION
+            found |= self._written()
+        elif _alike(json.loads(str(stored.get("weights", "{}"))), json.loads(str(self.entries["weights"]))):
+            found["weights"] = self.entries["weights"]
         return found
+
+    def _written(self) -> Identity:
+        """What versions before 3 did not record: it cannot tell studies apart."""
+        return {name: value for name, value in self.entries.items() if name == "weights" or name.startswith(_CODE)}
 
 
 def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = None) -> Fingerprint:
@@ -78,6 +93,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
             between two calls; among many machines, one that lags behind would go unnoticed.
     """
     recipe, settings = experiment.recipe, experiment.settings
+    torch.manual_seed(settings.seed)
     net = experiment.network(experiment.rehearsals[0])
     hardware = [experiment.hardware(params) for params in experiment.rehearsals]
     chooses = any(one != {"fps": experiment.fps} for one in hardware)
@@ -86,6 +102,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         "fingerprint_version": VERSION,
         "recipe": recipe.name,
         "network": json.dumps(facts(net), sort_keys=True),
+        "weights": json.dumps(_sizes(net), sort_keys=True),
         "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
         "data": data.fingerprint,
         "budget": json.dumps([_floats(experiment.budget(params)) for params in experiment.rehearsals]),
@@ -95,6 +112,9 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         "clock_mhz": str(float(experiment.clock_mhz)),
         # what differs from the default alone, so that a study from before there was a choice is resumed
         **settings.chosen(),
+        **{
+            f"{_CODE}{name}": code for name, one in _functions(recipe).items() if (code := code_digest(one)) is not None
+        },
         **({} if recipe.task is CLASSIFICATION else {"task": recipe.task.name}),
         **({"hardware": json.dumps(hardware, default=str)} if chooses else {}),
         **({} if kind == "cpu" else {"accelerator": kind}),
@@ -134,6 +154,29 @@ def facts(net: nn.Module) -> Facts:
     of their own still have a class.
     """
     return {name: dict(_facts_of_module(module)) for name, module in net.named_modules()}
+
+
+def _functions(recipe: Recipe) -> dict[str, Callable[..., object]]:
+    """Functions of a recipe that the figures of its trials follow from, by what they are called."""
+    task = recipe.task
+    return {
+        "network": recipe.network,
+        "float_network": recipe.float_network,
+        "data": recipe.data,
+        "loss": task.loss,
+        "judge": task.judge,
+        "score": task.score,
+    }
+
+
+def _sizes(net: nn.Module) -> dict[str, float]:
+    """Norm of each tensor of a network as it is built under the seed of the study, which weights from a file change."""
+    return {name: float(one.detach().double().norm()) for name, one in net.state_dict().items()}
+
+
+def _alike(stored: Mapping[str, float], now: Mapping[str, float]) -> bool:
+    """Whether two lists of norms are equal but for the rounding of another machine."""
+    return stored.keys() == now.keys() and all(isclose(stored[name], now[name], rel_tol=1e-5) for name in now)
 
 
 def _facts_of_module(module: nn.Module) -> Iterator[tuple[str, str]]:

@@ -1,11 +1,12 @@
 """The float network of a study: the accuracy to hold on to, trained once and measured on test data once."""
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 
 import torch
 
-from hwcost.errors import BadStudy
+from hwcost.errors import BadRecipe, BadStudy
 from hwcost.report.schema import FloatRecord
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, write_json
@@ -24,8 +25,13 @@ def float_baseline(experiment: Experiment, data: Data, on_epoch: Callable[[Epoch
     net = experiment.float_network()
     task = experiment.recipe.task
     fit(net, data, experiment.recipe.training, seed=experiment.settings.seed, task=task, on_epoch=on_epoch)
-    saved = save_net(net, checkpoint(experiment.settings.out, None))
     figures: FloatRecord = {"validation": evaluate(net, data.validation, task=task)}
+    if not isfinite(figures["validation"]):
+        raise BadRecipe(
+            f"recipe {experiment.recipe.name}: the {task.name} of its float network is {figures['validation']}; mend "
+            "score() or the training, and call again"
+        )
+    saved = save_net(net, checkpoint(experiment.settings.out, None))
     write_json(path, {**figures, "checkpoint": saved})
     return figures
 

@@ -4,10 +4,11 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,6 +27,42 @@ _Given = ParamSpec("_Given")
 _Got = TypeVar("_Got")
 
 
+class Noted(dict[str, Any]):
+    """Parameters that note which of them were read; whoever asks for all of them reads all."""
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a parameter, or the default."""
+        self.read.add(name)
+        return super().get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        self.read.update(super().__iter__())
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """All names."""
+        self.read.update(super().__iter__())
+        return super().keys()
+
+    def values(self) -> Any:
+        """All values."""
+        self.keys()
+        return super().values()
+
+    def items(self) -> Any:
+        """All names and values."""
+        self.keys()
+        return super().items()
+
+
 def _no_choice(params: Params) -> Mapping[str, Any]:
     return {}
 
@@ -40,7 +77,8 @@ class Recipe:
         float_network: -> the same network without quantizers: the accuracy to hold on to.
         data: path or None -> the data set; None only where the data ships with a dependency.
         input: the integers that enter the network, e.g. `ranges.integers(8, signed=False)`.
-        space: name -> Optuna distribution; the parameters of a trial.
+        input_step: value of one of these integers, e.g. 1 / 256; None finds it in the data.
+        space: name -> Optuna distribution; the parameters of a trial, each read by `network`, `budget` or `hardware`.
         budget: parameters of a trial -> resource -> limit that its training is driven to.
         task: what it is trained for; its score is what is called accuracy everywhere.
         training: settings of every training; its learning rates are those of one trial.
@@ -67,6 +105,7 @@ class Recipe:
     fps: float
     task: Task = CLASSIFICATION
     training: Training = field(default_factory=Training)
+    input_step: float | None = None
     clock_mhz: float = 100.0
     hardware: Callable[[Params], Mapping[str, Any]] = _no_choice
     objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
@@ -94,6 +133,7 @@ class Recipe:
             "device": not isinstance(self.device, str),
             "fps": not positive(self.fps),
             "clock_mhz": not positive(self.clock_mhz),
+            "input_step": self.input_step is not None and not positive(self.input_step),
             "objectives": not isinstance(self.objectives, tuple | list),
             "space": not isinstance(self.space, Mapping),
             "example": self.example is not None and not all(type(side) is int and side > 0 for side in sides),
@@ -115,6 +155,7 @@ _KINDS = {
     "device": "the name of a part or board, see `hwcost devices`",
     "fps": "frames per second, a finite number above 0",
     "clock_mhz": "MHz, a finite number above 0",
+    "input_step": "the value of one integer that enters, a finite number above 0",
     "objectives": "a tuple of names",
     "space": "name -> Optuna distribution",
     "example": "the shape of one sample, whole numbers above 0",
@@ -134,6 +175,17 @@ def _lowest(name: str, choices: BaseDistribution) -> Any:
     raise BadRecipe(
         f"space {name}: {choices!r} is no Optuna distribution; give Int-, Float- or CategoricalDistribution"
     )
+
+
+def drawn_from(choices: BaseDistribution, source: Random) -> Any:
+    """A random value of a distribution, whatever its steps and logarithms."""
+    if isinstance(choices, CategoricalDistribution):
+        return source.choice(choices.choices)
+    assert isinstance(choices, IntDistribution | FloatDistribution)  # `_lowest` refuses others
+    value = source.uniform(choices.low, choices.high)
+    if isinstance(choices, FloatDistribution):
+        return value
+    return choices.low + choices.step * round((value - choices.low) // choices.step)
 
 
 def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwargs: _Given.kwargs) -> _Got:

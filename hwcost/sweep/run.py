@@ -59,6 +59,8 @@ def run(experiment: Experiment, listener: Listener | None = None, crew: Crew | N
             _forget(out)
         baseline = float_baseline(experiment, data, opened.listener.epoch_done)
         record = provenance(experiment, data, baseline, opened.fingerprint)
+        if opened.input_step is not None:
+            record["data"]["step"] = opened.input_step
         write_json(out / "run.json", record)
         write_text(out / CONFIGURATION, tomli_w.dumps({"sweep": settings.to_dict()}))
         _adopt_ramp(opened)

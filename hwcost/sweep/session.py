@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hwcost.errors import BadStudy
 from hwcost.search import MARK, Crew, Prices, RunEnd, Study, StudySpec, check_limits, lead_study, open_study
+from hwcost.sweep.entering import check_input
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import Fingerprint, fingerprint_of, spec_of
 from hwcost.sweep.listener import Listener
@@ -31,6 +32,7 @@ class Session:
         study: open.
         listener: hears of the progress.
         crew: trains several trials at once; None trains one after the other, in this process.
+        input_step: value of one integer that enters the network; None where it quantizes what enters.
         done: trials that this call has finished.
     """
 
@@ -41,6 +43,7 @@ class Session:
     study: Study
     listener: Listener
     crew: Crew | None
+    input_step: float | None
     done: int = 0
 
     def train(self, trials: int) -> RunEnd:
@@ -91,6 +94,8 @@ def session(experiment: Experiment, listener: Listener | None, crew: Crew | None
     with one_thread():
         _ = experiment.part, experiment.objectives  # a wrong name shows before the data are read
         data = experiment.load()
+        recipe = experiment.recipe
+        step = check_input(f"recipe {recipe.name}", data, recipe.input, recipe.input_step)
         rehearse(experiment, data)
         prices = priced_space(experiment, data)
         if prices is not None and experiment.settings.method == "greybox":
@@ -98,7 +103,7 @@ def session(experiment: Experiment, listener: Listener | None, crew: Crew | None
         fingerprint = fingerprint_of(experiment, data)
         with _open(experiment, spec_of(experiment, fingerprint, prices)) as study:
             _check_published(experiment.settings.out, study)
-            yield Session(experiment, data, prices, fingerprint, study, listener or Listener(), crew)
+            yield Session(experiment, data, prices, fingerprint, study, listener or Listener(), crew, step)
 
 
 def _check_published(folder: Path, study: Study) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
+from random import Random
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
-from hwcost.sweep.recipe import Params
+from hwcost.sweep.recipe import Noted, Params, drawn_from
 from hwcost.sweep.study_files import checkpoint, save_net
 from hwcost.sweep.warm_start import check_alike, start_from
 from hwcost.sweep.width_space import WidthSpace
@@ -36,6 +38,9 @@ POLISHING = 0.3
 """Factor on the recipe's learning rate in a trial that trains on at the same widths: the full rate undoes more than it
 improves."""
 
+
+_DRAWS = 16
+"""Random assignments in which a parameter may be read that no first try reads."""
 
 FAILURES = (DivergedTraining, BadFolding, OutOfMemory)
 """Errors that a study records for a trial and survives."""
@@ -58,7 +63,7 @@ def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Des
     """Build, trace and fold the network of one trial; the folding is chosen at its starting widths."""
     torch.manual_seed(seed)
     net = experiment.network(params)
-    pipeline = trace(net, data.train.x[:1], input_range=experiment.recipe.input)
+    pipeline = trace(net, data.train.example, input_range=experiment.recipe.input)
     options = experiment.hardware(params)
     folding = target_fps(pipeline, options.pop("fps"), clock_mhz=experiment.clock_mhz, **options)
     model = Dataflow(device=experiment.part, folding=folding, clock_mhz=experiment.clock_mhz, **options)
@@ -74,6 +79,7 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     too_slow: list[BadFolding] = []
     tries = experiment.rehearsals
     float_net = experiment.float_network()
+    _check_read(experiment)
     if experiment.settings.warm is not None:
         check_alike(experiment.network({}), float_net)
     for params in tries:
@@ -82,17 +88,58 @@ def rehearse(experiment: Experiment, data: Data) -> None:
         except BadFolding as error:
             too_slow.append(error)
             continue
-        scores, task = trial.pipeline.layers()[-1].output.shape, experiment.recipe.task
-        if scores != task.outputs(data):
-            raise BadRecipe(
-                f"recipe {experiment.recipe.name}: its network gives {scores} for a sample; {task.name} on "
-                f"{data.name}, of {data.classes} classes, needs {task.outputs(data)}"
-            )
+        _check_outputs(experiment, trial.pipeline, data)
         budget = _budget(experiment, params, data)
         if budget is not None:
             budget.penalty(hardware_cost(trial.pipeline, trial.model))
     if len(too_slow) == len(tries):
         raise too_slow[0]
+
+
+def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> None:
+    """Hold the shapes of all outputs of a network against what its task needs.
+
+    Raises:
+        BadRecipe: they differ.
+    """
+    task = experiment.recipe.task
+    if task.outputs is None:
+        return
+    signals = [*pipeline.inputs, *(layer.output for layer in pipeline.layers())]
+    shapes: tuple[Any, ...] = tuple(signals[at].shape for at in pipeline.outputs)
+    needed = task.outputs(data)
+    if (shapes if len(shapes) != 1 or needed[:1] == shapes else shapes[0]) != needed:
+        given = shapes[0] if len(shapes) == 1 else shapes
+        classes = "" if data.classes is None else f", of {data.classes} classes,"
+        raise BadRecipe(
+            f"recipe {experiment.recipe.name}: its network gives {given} for a sample; {task.name} on "
+            f"{data.name}{classes} needs {needed}"
+        )
+
+
+def _check_read(experiment: Experiment) -> None:
+    """Refuse parameters of a space that no function of the recipe reads: their search would tell nothing.
+
+    Raises:
+        BadRecipe: names them.
+    """
+    recipe = experiment.recipe
+    if experiment.settings.bits is not None:
+        return
+    left = set(recipe.space)
+    source = Random(0)
+    drawn = ({name: drawn_from(choices, source) for name, choices in recipe.space.items()} for _ in range(_DRAWS))
+    for params in chain(recipe.first_tries, drawn):
+        noted = Noted(params)
+        for function in (experiment.network, experiment.budget, experiment.hardware):
+            function(noted)
+        left -= noted.read
+        if not left:
+            return
+    raise BadRecipe(
+        f"recipe {recipe.name}: space has {', '.join(sorted(left))}, which network(), budget() and hardware() never "
+        "read; read it there, or remove it from the space"
+    )
 
 
 def priced_space(experiment: Experiment, data: Data) -> Prices | None:

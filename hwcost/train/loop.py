@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import isfinite
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from hwcost.errors import BadOption, DivergedTraining
 from hwcost.graph.trace import Pipeline
 from hwcost.models.resources import HardwareModel
 from hwcost.quant import parameter_groups
-from hwcost.train.data import Data, Split
+from hwcost.train.data import Data, Split, joined
 from hwcost.train.penalties import Keeper
 from hwcost.train.task import CLASSIFICATION, Task
 from hwcost.train.width_repair import Landing
@@ -92,7 +92,7 @@ class Epoch:
     Attributes:
         epoch: from 1.
         loss: mean training loss, task and penalty.
-        accuracy: on the validation split, 0 to 1; the score of another task.
+        accuracy: the score of the task on the validation split.
         cost: resource -> amount at the end of the epoch; empty without a hardware model.
         widths: layer -> {"weight_bits": ..., "output_bits": ...} at the end of the epoch.
     """
@@ -109,16 +109,19 @@ class Epoch:
 
 
 def evaluate(net: nn.Module, split: Split, *, batch: int = 1024, task: Task = CLASSIFICATION) -> float:
-    """Score of a network on a split, 0 to 1, in eval mode; the modes of its modules are restored."""
+    """Score of a network on a split, in eval mode; the modes of its modules are restored."""
     modes = {module: module.training for module in net.modules()}
     net.eval()
+    figures, targets = [], []
     try:
         with torch.no_grad():
-            figures = torch.cat([task.judge(net(x), x, y) for x, y in split.batches(batch)])
+            for x, y in split.batches(batch):
+                figures.append(task.judge(net(x), x, y))
+                targets.append(y)
     finally:
         for module, mode in modes.items():
             module.training = mode
-    return task.score(figures, split.y)
+    return task.scored(joined(figures), joined(targets))
 
 
 @dataclass(frozen=True)
@@ -219,13 +222,14 @@ class _Loop:
         """Mean loss over the batches of one epoch."""
         self.net.train()
         losses = []
+        augment = self.data.augment
         for x, y in self.data.train.batches(self.settings.batch, shuffle=self.order):
-            losses.append(self._step(x, y, widths_learn))
+            losses.append(self._step(x if augment is None else augment(x), y, widths_learn))
             if not isfinite(losses[-1]):
                 raise DivergedTraining(f"epoch {number}: the loss is {losses[-1]}; lower the learning rate")
         return sum(losses) / len(losses)
 
-    def _step(self, x: Tensor, y: Tensor, widths_learn: bool) -> float:
+    def _step(self, x: Tensor, y: Any, widths_learn: bool) -> float:
         loss = self.task.loss(self.net(x), x, y)
         used = None
         if self.budget is not None and widths_learn and self.cost is not None:

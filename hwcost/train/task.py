@@ -1,13 +1,20 @@
-"""The task of a network: the loss that trains it, and the score from 0 to 1 that a search maximizes."""
+"""The task of a network: the loss that trains it, and the score that a search maximizes or minimizes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hwcost.errors import BadOption
 from hwcost.train.data import Data
+
+
+def _as_they_are(out: Any, x: Tensor, y: Any) -> Any:
+    return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,16 +24,62 @@ class Task:
     Attributes:
         name: of the score, as reports say it.
         loss: (outputs, x, y) of a batch -> (), differentiable.
-        judge: (outputs, x, y) of a batch -> (N,), what the score needs of each sample.
-        score: (what `judge` gave, y), both (N,), of a whole split -> 0 to 1, larger is better.
-        outputs: data -> the shape of a network's output for one sample.
+        score: (what `judge` gave, y) of a whole split -> one finite number, as Python, PyTorch or NumPy have it; or a
+            metric of torchmetrics.
+        judge: (outputs, x, y) of a batch -> what the score needs of each sample, (samples, ...); if not given, the
+            outputs themselves.
+        outputs: data -> the shape of a network's output for one sample, or a tuple of shapes for several outputs;
+            None where any will do.
+        direction: whether a larger or a smaller score is better.
+        unit: of the score, e.g. "mm" or "dB"; "%" shows a ratio of 0 to 1 in percent.
+        format: of the number, e.g. ".3f"; by default two decimals in percent, four significant digits of other scores.
+        tolerances: losses against the float network, in the unit of the score, within which a report names the cheapest
+            trial; by default 0.5, 1 and 2 points in percent, 1, 2 and 5 % of other scores.
     """
 
     name: str
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
-    judge: Callable[[Tensor, Tensor, Tensor], Tensor]
-    score: Callable[[Tensor, Tensor], float]
-    outputs: Callable[[Data], tuple[int, ...]]
+    loss: Callable[[Any, Tensor, Any], Tensor]
+    score: Callable[[Any, Any], Any]
+    judge: Callable[[Any, Tensor, Any], Any] = _as_they_are
+    outputs: Callable[[Data], tuple[Any, ...]] | None = None
+    direction: Literal["maximize", "minimize"] = "maximize"
+    unit: str = ""
+    format: str = ""
+    tolerances: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("maximize", "minimize"):
+            raise BadOption(f"task {self.name}: direction {self.direction!r}; give 'maximize' or 'minimize'")
+        try:
+            format(0.5, self.format)
+        except ValueError as error:
+            raise BadOption(f"task {self.name}: format {self.format!r} ({error}); give one such as '.3f'") from error
+        if any(not tolerance > 0 for tolerance in self.tolerances):
+            raise BadOption(f"task {self.name}: tolerances {self.tolerances}; give numbers above 0")
+
+    def scored(self, figures: Any, y: Any) -> float:
+        """The score of a split as a plain number; it may be NaN.
+
+        Raises:
+            BadOption: the score is no number.
+        """
+        reset = getattr(self.score, "reset", None)  # a metric of torchmetrics remembers what it saw
+        if callable(reset):
+            reset()
+        found = self.score(figures, y)
+        try:
+            return float(found)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise BadOption(
+                f"task {self.name}: its score() returned {type(found).__name__}; return one number"
+            ) from error
+
+    def record(self) -> dict[str, Any]:
+        """How the score is read, as plain values for reports."""
+        said = ("name", "direction", "unit", "format", "tolerances")
+        return {
+            name: list(value) if name == "tolerances" else value for name in said for value in [getattr(self, name)]
+        }
 
 
 def separation(strange: Tensor, normal: Tensor) -> float:
@@ -62,11 +115,17 @@ def _share_right(right: Tensor, y: Tensor) -> float:
 
 
 def _one_per_class(data: Data) -> tuple[int, ...]:
-    return (data.classes,)
+    return (_classes(data),)
+
+
+def _classes(data: Data) -> int:
+    if data.classes is None:
+        raise BadOption(f"{data.name}: its number of classes is not known; give Data(classes=...)")
+    return data.classes
 
 
 CLASSIFICATION = Task(  # no lambdas: a task can be pickled
-    name="accuracy", loss=_cross_entropy, judge=_right, score=_share_right, outputs=_one_per_class
+    name="accuracy", loss=_cross_entropy, judge=_right, score=_share_right, outputs=_one_per_class, unit="%"
 )
 """Labels from scores: cross-entropy, and the share of samples whose label has the largest score."""
 
@@ -80,7 +139,7 @@ def _separated(errors: Tensor, y: Tensor) -> float:
 
 
 def _one_per_input(data: Data) -> tuple[int, ...]:
-    return tuple(data.train.x.shape[1:])
+    return tuple(data.train.example.shape[1:])
 
 
 RECONSTRUCTION = Task(
@@ -89,6 +148,135 @@ RECONSTRUCTION = Task(
     judge=_squares,
     score=_separated,
     outputs=_one_per_input,
+    unit="%",
 )
 """An autoencoder that finds what is strange (label 1): the squared error trains it on normal samples (label 0), and the
 score is how well the error tells the two apart. Source: MLPerf Tiny, Banbury et al., arXiv:2106.07597."""
+
+
+def _per_sample(values: Tensor) -> Tensor:
+    """(N, values of a sample)."""
+    return values.float().reshape(len(values), -1)
+
+
+def _target_shape(data: Data) -> tuple[int, ...]:
+    return tuple(data.train.take(slice(0, 1))[1].shape[1:]) or (1,)
+
+
+def _distance(out: Tensor, x: Tensor, y: Tensor, *, power: int) -> Tensor:
+    return (_per_sample(out) - _per_sample(y)).abs().pow(power).mean(1)
+
+
+def _mean_distance(out: Tensor, x: Tensor, y: Tensor, *, power: int) -> Tensor:
+    return _distance(out, x, y, power=power).mean()
+
+
+def _rmse(squares: Tensor, y: Tensor) -> float:
+    return float(squares.double().mean().sqrt())
+
+
+def _mae(distances: Tensor, y: Tensor) -> float:
+    return float(distances.double().mean())
+
+
+def _explained(squares: Tensor, y: Tensor) -> float:
+    y = _per_sample(y).double()
+    return 1 - float(squares.double().mean() / (y - y.mean(0)).square().mean())
+
+
+_METRICS: dict[str, tuple[int, Callable[[Tensor, Tensor], float], Literal["maximize", "minimize"]]] = {
+    "RMSE": (2, _rmse, "minimize"),
+    "MAE": (1, _mae, "minimize"),
+    "R2": (2, _explained, "maximize"),
+}
+
+
+def regression(metric: str = "RMSE", *, unit: str = "") -> Task:
+    """Numbers as targets: the squared error trains, or the absolute one for MAE.
+
+    Args:
+        metric: "RMSE" or "MAE", smaller is better; "R2", the share of the variance explained, larger is better.
+        unit: of the targets, e.g. "mm".
+    """
+    if metric not in _METRICS:
+        raise BadOption(f"regression: metric {metric!r}; give one of {', '.join(_METRICS)}")
+    power, score, direction = _METRICS[metric]
+    return Task(
+        name=metric,
+        loss=partial(_mean_distance, power=power),
+        judge=partial(_distance, power=power),
+        score=score,
+        outputs=_target_shape,
+        direction=direction,
+        unit="" if metric == "R2" else unit,
+    )
+
+
+def _overlap(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Pixels of intersection and union, (N, classes, 2)."""
+    found, truth = (F.one_hot(labels, out.shape[1]).bool().flatten(1, -2) for labels in (out.argmax(1), y))
+    return torch.stack([(found & truth).sum(1), (found | truth).sum(1)], -1)
+
+
+def _mean_iou(overlap: Tensor, y: Tensor) -> float:
+    both, either = overlap.sum(0).double().unbind(-1)
+    return float((both / either)[either > 0].mean())
+
+
+def _classes_per_pixel(data: Data) -> tuple[int, ...]:
+    return (_classes(data), *_target_shape(data))
+
+
+SEGMENTATION = Task(
+    name="mean IoU", loss=_cross_entropy, judge=_overlap, score=_mean_iou, outputs=_classes_per_pixel, unit="%"
+)
+"""A label for each pixel: cross-entropy, and intersection over union of each class over all pixels of a split, averaged
+over the classes that occur. Outputs (classes, height, width), targets (height, width)."""
+
+
+def _each_label(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(_per_sample(out), _per_sample(y))
+
+
+def _mean_average_precision(out: Tensor, y: Tensor) -> float:
+    from sklearn.metrics import average_precision_score  # takes seconds to import
+
+    known = y.sum(0) > 0
+    return float(average_precision_score(y[:, known].cpu().numpy(), out[:, known].float().cpu().numpy()))
+
+
+MULTILABEL = Task(name="mAP", loss=_each_label, score=_mean_average_precision, outputs=_target_shape, unit="%")
+"""Any number of labels for a sample: binary cross-entropy, and the average precision of each label, averaged over the
+labels that occur. Targets (labels,) of 0 and 1."""
+
+
+def _one_figure(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return out.flatten()
+
+
+def _efficiency(figures: Tensor, y: Tensor, *, rate: float) -> float:
+    signal, noise = (figures[y.flatten() == label] for label in (1, 0))
+    threshold = noise.sort(descending=True).values[int(rate * len(noise))]
+    return float((signal > threshold).double().mean())
+
+
+def _one(data: Data) -> tuple[int, ...]:
+    return (1,)
+
+
+def efficiency(false_positive_rate: float) -> Task:
+    """A trigger of one output: the share of signal (label 1) above the threshold that passes this share of noise (0).
+
+    Args:
+        false_positive_rate: above 0, below 1; the split needs more than its inverse in samples of noise.
+    """
+    if not 0 < false_positive_rate < 1:
+        raise BadOption(f"efficiency: false_positive_rate={false_positive_rate}; give a share above 0 and below 1")
+    return Task(
+        name=f"efficiency at {100 * false_positive_rate:g} % false positives",
+        loss=_each_label,
+        judge=_one_figure,
+        score=partial(_efficiency, rate=false_positive_rate),
+        outputs=_one,
+        unit="%",
+    )

@@ -103,7 +103,7 @@ def labelled_images(
     data = _official(where, arrays, train[0], test[0], 256.0, validation, seed)
     if classes is None or classes == data.classes:
         return data
-    if data.classes > classes:
+    if data.classes is not None and data.classes > classes:
         raise BadData(f"{where}: {data.classes} classes, but the network has {classes} scores; remove some")
     return replace(data, classes=classes)
 

@@ -107,7 +107,7 @@ class _Longer(Training):
 
 
 CHANGES: list[tuple[str, Callable[[Recipe], Recipe], str | None]] = [
-    ("printed", lambda r: replace(r, network=lambda p: _Louder(p["base"])), None),
+    ("printed", lambda r: replace(r, network=lambda p: _Louder(p["base"])), None),  # version 1 recorded no code
     ("field", lambda r: replace(r, training=_Longer(**vars(r.training))), None),
     ("epochs", lambda r: replace(r, training=replace(r.training, epochs=7)), "training was"),
     ("other field", lambda r: replace(r, training=_Longer(**vars(r.training), patience=4)), "training was"),
@@ -127,6 +127,7 @@ def test_which_changes_are_another_study(
     if version == 2:
         folder = first / "new"
         run(experiment(RECIPE, folder), 1)
+        part = "code of network was" if change is CHANGES[0][1] else part
     monkeypatch.setattr(hwcost.sweep.fingerprint, "Training", _Longer)
     changed = experiment(change(RECIPE), folder)
     if part is None:

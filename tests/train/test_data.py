@@ -1,15 +1,20 @@
-"""Data in memory: labels fit the classes before anything is trained on them."""
+"""Data as people have them, read in batches; labels fit the classes before anything is trained on them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_recipe import made
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from hwcost.errors import BadData
-from hwcost.train.data import Split
+from hwcost.train.data import Data, Split
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -26,3 +31,86 @@ def test_labels_out_of_range_are_refused(split: str, label: float) -> None:
 def test_fewer_classes_than_labels_are_refused() -> None:
     with pytest.raises(BadData, match="from 0 to 1, one for each of 2 classes"):
         replace(made(None), classes=2)
+
+
+X = torch.arange(24.0).reshape(12, 2)
+Y = torch.arange(12) % 3
+
+
+class _Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return iter(zip(X, Y, strict=True))
+
+
+class _Endless(Dataset[Any]):
+    def __getitem__(self, at: int) -> Any:
+        return X[at], Y[at]
+
+
+def _forms() -> list[Any]:
+    pairs = TensorDataset(X, Y)
+    return [
+        Split(X, Y), (X.numpy(), Y.numpy()), (X.double(), Y), (X.to(torch.uint8), Y), pairs,
+        DataLoader(pairs, batch_size=5, shuffle=True), _Stream(),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", range(7))
+def test_every_form_gives_the_same_batches(form: int) -> None:
+    samples = Split.of(_forms()[form])
+    assert len(samples) == 12 and samples.steps(5) == 3 and samples.example.shape == (1, 2)
+    for shuffle in (False, True):
+        order = [torch.Generator().manual_seed(1) if shuffle else None for _ in range(2)]
+        mine, theirs = (list(one.batches(5, shuffle=at)) for one, at in zip((samples, Split(X, Y)), order, strict=True))
+        for (x, y), (expected_x, expected_y) in zip(mine, theirs, strict=True):
+            assert x.dtype == torch.float32 and torch.equal(x, expected_x) and torch.equal(y, expected_y)
+    assert samples.digest() == Split(X, Y).digest()
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [(_Endless(), "no length"), ([X], "list; give a hwcost.Split"), (TensorDataset(X), "tuple for sample 0; give"),
+     ((np.array(["a"]), np.array([0])), "<U1 values; give numbers"), ((X, Y[:4]), "12 samples and 4 labels")],
+)  # fmt: skip
+def test_what_holds_no_samples_is_refused(given: Any, part: str) -> None:
+    with pytest.raises(BadData, match=f"mine: train: .*{part}"):
+        Data(name="mine", train=given, validation=Split(X, Y), test=Split(X, Y))
+
+
+def test_a_file_is_read_in_batches(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X.numpy().astype(np.uint8))
+    split = Split(np.load(tmp_path / "x.npy", mmap_mode="r"), Y)  # type: ignore[arg-type]
+    assert split.x.dtype == torch.uint8 and torch.equal(split.take(torch.tensor([3, 1]))[0], X[[3, 1]])
+
+
+def test_targets_may_be_tuples_and_dicts() -> None:
+    targets = {"label": Y, "place": (X[:, 0], X[:, 1].double())}
+    ((x, y),) = Split(X, targets).batches(12)
+    assert torch.equal(y["label"], Y) and y["place"][1].dtype == torch.float32 and len(x) == 12
+    with pytest.raises(BadData, match="12 samples and 3 and 12 labels"):
+        Split(X, {"a": Y, "b": Y[:3]})
+
+
+def test_the_fingerprint_is_that_of_every_value() -> None:
+    one, same, other = (Data(name="n", train=Split(x, Y), validation=Split(X, Y), test=Split(X, Y)) for x in
+                        (X, X.clone(), X + torch.eye(12, 2)))  # fmt: skip
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("form", [0, 4])
+def test_targets_that_are_no_labels_all_train_in_the_end(form: int) -> None:
+    """2,001 of 2,500 samples trained: those whose number did not occur in the training split were left out."""
+    numbers = torch.arange(12.0) / 7
+    whole: Any = Split(X, numbers) if form == 0 else TensorDataset(X, numbers)
+    part: Any = Split(X[:4] + 50, numbers[:4] + 9) if form == 0 else TensorDataset(X[:4] + 50, numbers[:4] + 9)
+    more = Data(name="n", train=whole, validation=part, test=part).all_but_test().train
+    x, y = more.take(torch.tensor([13, 0, 12]))
+    assert len(more) == 16
+    assert torch.equal(x, torch.stack([X[1] + 50, X[0], X[0] + 50]))
+    torch.testing.assert_close(y, torch.stack([numbers[1] + 9, numbers[0], numbers[0] + 9]))
+
+
+def test_maps_of_labels_all_train_in_the_end() -> None:
+    maps = torch.arange(48).reshape(12, 2, 2) % 5
+    data = Data(name="n", train=Split(X, maps), validation=Split(X[:5], maps[:5]), test=Split(X, maps), classes=5)
+    assert len(data.all_but_test().train) == 17

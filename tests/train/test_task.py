@@ -15,8 +15,18 @@ from hwcost.errors import BadData, BadOption, BadRecipe
 from hwcost.sweep.recipe import Params, Recipe
 from hwcost.sweep.replay import reproduce
 from hwcost.sweep.study_files import read_json, read_run, read_trials
+from hwcost.train.data import Data, Split
 from hwcost.train.loop import Training, evaluate, fit
-from hwcost.train.task import CLASSIFICATION, RECONSTRUCTION, separation
+from hwcost.train.task import (
+    CLASSIFICATION,
+    MULTILABEL,
+    RECONSTRUCTION,
+    SEGMENTATION,
+    Task,
+    efficiency,
+    regression,
+    separation,
+)
 from hwcost.zoo.autoencoder import FEATURES, Autoencoder, recipe
 from hwcost.zoo.data import anomalies, digits
 from hwcost.zoo.precision import Precision
@@ -132,3 +142,98 @@ def test_a_network_of_another_shape_is_refused_before_training(tmp_path: Path) -
     with pytest.raises(BadRecipe, match=r"gives \(24,\) for a sample; accuracy on sounds, of 2 classes, needs \(2,\)"):
         run(experiment(labels, tmp_path / "study"), 1)
     assert not (tmp_path / "study").exists()
+
+
+class _Given(torch.nn.Module):
+    """A network whose outputs are its inputs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def _judged(task: Task, out: torch.Tensor, y: torch.Tensor) -> float:
+    """The score by batches of 7, as a sweep computes it."""
+    assert torch.isfinite(task.loss(out, out, y))
+    split = Split(out, y)
+    classes = 4 if task is SEGMENTATION else None
+    data = Data(name="d", train=split, validation=split, test=split, classes=classes)
+    assert task.outputs is not None and task.outputs(data) == tuple(out.shape[1:])
+    return evaluate(_Given(), split, batch=7, task=task)
+
+
+def test_regression_is_its_formula() -> None:
+    y, out = torch.rand(30, 3), torch.rand(30, 3)
+    assert _judged(regression("RMSE"), out, y) == pytest.approx(float(((out - y) ** 2).mean().sqrt()))
+    assert _judged(regression("MAE"), out, y) == pytest.approx(float((out - y).abs().mean()))
+    r2 = 1 - float(((out - y) ** 2).sum() / ((y - y.mean(0)) ** 2).sum())
+    assert _judged(regression("R2"), out, y) == pytest.approx(r2, abs=1e-5)
+    assert _judged(regression(), out[:, :1], y[:, 0]) == pytest.approx(
+        float(((out[:, 0] - y[:, 0]) ** 2).mean().sqrt())
+    )
+    assert [regression(name).direction for name in ("RMSE", "MAE", "R2")] == ["minimize", "minimize", "maximize"]
+    with pytest.raises(BadOption, match="metric 'MSE'; give one of RMSE, MAE, R2"):
+        regression("MSE")
+
+
+def test_segmentation_is_brute_force() -> None:
+    out, y = torch.randn(20, 4, 3, 5), torch.randint(0, 3, (20, 3, 5))
+    found = out.argmax(1)
+    found[found == 3] = 2
+    out = torch.nn.functional.one_hot(found, 4).movedim(-1, 1).float()  # label 3 neither occurs nor is found
+    ratios = [float(((found == k) & (y == k)).sum() / ((found == k) | (y == k)).sum()) for k in range(3)]
+    assert _judged(SEGMENTATION, out, y) == pytest.approx(sum(ratios) / 3)
+
+
+def test_average_precision_is_brute_force() -> None:
+    out, y = torch.randn(40, 4), torch.randint(0, 2, (40, 4))
+    y[:, 3] = 0  # does not occur
+    each = []
+    for label in range(3):
+        order = out[:, label].argsort(descending=True)
+        hits = y[order, label].double()
+        each.append(float((hits * hits.cumsum(0) / torch.arange(1, 41)).sum() / hits.sum()))
+    assert _judged(MULTILABEL, out, y) == pytest.approx(sum(each) / 3)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
+def test_efficiency_is_brute_force(rate: float) -> None:
+    out, y = torch.randn(300, 1).round(decimals=1), torch.randint(0, 2, (300, 1))
+    signal, noise = out[y == 1], out[y == 0]
+    shares = [float((signal > t).double().mean()) for t in out.flatten() if float((noise > t).double().mean()) <= rate]
+    assert _judged(efficiency(rate), out, y) == pytest.approx(max(shares))
+
+
+class _Metric:
+    """A metric as torchmetrics has it: it remembers, until it is reset."""
+
+    seen = 0
+
+    def reset(self) -> None:
+        self.seen = 0
+
+    def __call__(self, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        self.seen += len(out)
+        return torch.tensor(self.seen)
+
+
+def test_a_score_may_be_a_metric_or_any_number() -> None:
+    split = Split(torch.rand(9, 2), torch.rand(9, 2))
+    task = replace(regression(), judge=lambda out, x, y: (out, x), score=lambda both, y: np.float64(both[0].shape[0]))
+    assert evaluate(_Given(), split, batch=4, task=task) == 9.0
+    metric = Task(name="seen", loss=regression().loss, score=_Metric())
+    assert [evaluate(_Given(), split, task=metric) for _ in range(2)] == [9.0, 9.0]
+    with pytest.raises(BadOption, match="task RMSE: its score\\(\\) returned str; return one number"):
+        evaluate(_Given(), split, task=replace(regression(), score=lambda figures, y: "good"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"direction": "min"}, "direction 'min'"),
+        ({"format": "wide"}, "format 'wide'"),
+        ({"tolerances": (0.0,)}, "above 0"),
+    ],
+)
+def test_a_task_that_makes_no_sense(changes: dict[str, Any], part: str) -> None:
+    with pytest.raises(BadOption, match=part):
+        replace(CLASSIFICATION, **changes)

@@ -45,7 +45,14 @@ def open_study(folder: Path | str, spec: StudySpec) -> Iterator[Study]:
             if not os.path.lexists(path):
                 create_journal(path, spec)
             remedy = "give another --out, or delete this folder to start over"
-            compare(str(path.parent), remedy, load_journal(path), spec)
+            found = load_journal(path)
+            try:
+                compare(str(path.parent), remedy, found, spec)
+            except BadStudy:
+                if found.trials or "identity" not in found.user_attrs:
+                    raise
+                path.unlink()  # nothing was tried yet: what the user has mended since may start over
+                create_journal(path, spec)
             study = Study(partial(load_journal, path), spec)
             study.recover()
             yield study
