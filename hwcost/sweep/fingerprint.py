@@ -79,7 +79,7 @@ class Fingerprint:
         return found
 
     def _written(self) -> Identity:
-        """What versions before 3 did not record: it cannot tell studies apart."""
+        """Entries that versions before 3 did not record, so that they cannot tell studies apart."""
         return {name: value for name, value in self.entries.items() if name == "weights" or name.startswith(_CODE)}
 
 

@@ -11,12 +11,13 @@ from hwcost.sweep.entering import check_input
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import Fingerprint, fingerprint_of, spec_of
 from hwcost.sweep.listener import Listener
+from hwcost.sweep.rehearsal import rehearse
 from hwcost.sweep.settings import Role
 from hwcost.sweep.standing import Standing, standing
 from hwcost.sweep.study_files import TRIALS, checkpoint, read_trials
 from hwcost.sweep.study_report import report
 from hwcost.sweep.torch_device import one_thread
-from hwcost.sweep.trial import FAILURES, evaluated, priced_space, rehearse
+from hwcost.sweep.trial import FAILURES, evaluated, priced_space
 from hwcost.train.data import Data
 
 

@@ -3,16 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
-from random import Random
 from typing import Any
 
 import torch
 from torch import nn
 
 from hwcost.cost.estimate import Estimate, estimate
-from hwcost.cost.hardware_cost import hardware_cost
-from hwcost.errors import BadFolding, BadRecipe, DivergedTraining, OutOfMemory
+from hwcost.errors import BadFolding, DivergedTraining, OutOfMemory
 from hwcost.graph.spec import Thresholds
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import RESOURCES, Dataflow, target_fps
@@ -20,9 +17,9 @@ from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
-from hwcost.sweep.recipe import Noted, Params, drawn_from
+from hwcost.sweep.recipe import Params
 from hwcost.sweep.study_files import checkpoint, save_net
-from hwcost.sweep.warm_start import check_alike, start_from
+from hwcost.sweep.warm_start import start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget
 from hwcost.train.data import Data
@@ -38,9 +35,6 @@ POLISHING = 0.3
 """Factor on the recipe's learning rate in a trial that trains on at the same widths: the full rate undoes more than it
 improves."""
 
-
-_DRAWS = 16
-"""Random assignments in which a parameter may be read that no first try reads."""
 
 FAILURES = (DivergedTraining, BadFolding, OutOfMemory)
 """Errors that a study records for a trial and survives."""
@@ -70,78 +64,6 @@ def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Des
     return Design(net=net, pipeline=pipeline, model=model)
 
 
-def rehearse(experiment: Experiment, data: Data) -> None:
-    """Meet every fault of a recipe before anything is trained or written: build, fold and price its first tries.
-
-    Raises:
-        HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
-    """
-    too_slow: list[BadFolding] = []
-    tries = experiment.rehearsals
-    float_net = experiment.float_network()
-    _check_read(experiment)
-    if experiment.settings.warm is not None:
-        check_alike(experiment.network({}), float_net)
-    for params in tries:
-        try:
-            trial = design(experiment, params, data, experiment.settings.seed)
-        except BadFolding as error:
-            too_slow.append(error)
-            continue
-        _check_outputs(experiment, trial.pipeline, data)
-        budget = _budget(experiment, params, data)
-        if budget is not None:
-            budget.penalty(hardware_cost(trial.pipeline, trial.model))
-    if len(too_slow) == len(tries):
-        raise too_slow[0]
-
-
-def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> None:
-    """Hold the shapes of all outputs of a network against what its task needs.
-
-    Raises:
-        BadRecipe: they differ.
-    """
-    task = experiment.recipe.task
-    if task.outputs is None:
-        return
-    signals = [*pipeline.inputs, *(layer.output for layer in pipeline.layers())]
-    shapes: tuple[Any, ...] = tuple(signals[at].shape for at in pipeline.outputs)
-    needed = task.outputs(data)
-    if (shapes if len(shapes) != 1 or needed[:1] == shapes else shapes[0]) != needed:
-        given = shapes[0] if len(shapes) == 1 else shapes
-        classes = "" if data.classes is None else f", of {data.classes} classes,"
-        raise BadRecipe(
-            f"recipe {experiment.recipe.name}: its network gives {given} for a sample; {task.name} on "
-            f"{data.name}{classes} needs {needed}"
-        )
-
-
-def _check_read(experiment: Experiment) -> None:
-    """Refuse parameters of a space that no function of the recipe reads: their search would tell nothing.
-
-    Raises:
-        BadRecipe: names them.
-    """
-    recipe = experiment.recipe
-    if experiment.settings.bits is not None:
-        return
-    left = set(recipe.space)
-    source = Random(0)
-    drawn = ({name: drawn_from(choices, source) for name, choices in recipe.space.items()} for _ in range(_DRAWS))
-    for params in chain(recipe.first_tries, drawn):
-        noted = Noted(params)
-        for function in (experiment.network, experiment.budget, experiment.hardware):
-            function(noted)
-        left -= noted.read
-        if not left:
-            return
-    raise BadRecipe(
-        f"recipe {recipe.name}: space has {', '.join(sorted(left))}, which network(), budget() and hardware() never "
-        "read; read it there, or remove it from the space"
-    )
-
-
 def priced_space(experiment: Experiment, data: Data) -> Prices | None:
     """The widths to search, with what each choice of them costs; None where trainings decide on the widths."""
     if experiment.settings.bits is None:
@@ -156,7 +78,7 @@ def priced_space(experiment: Experiment, data: Data) -> Prices | None:
     return Prices(widths.space, widths.price, costs, dict(experiment.settings.limits) | limits)
 
 
-def _budget(experiment: Experiment, params: Params, data: Data) -> Keeper | None:
+def budget_of(experiment: Experiment, params: Params, data: Data) -> Keeper | None:
     if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
     settings, limits = experiment.recipe.training, experiment.budget(params)
@@ -219,7 +141,7 @@ def run_trial(
         out, parent = experiment.settings.out, suggestion.parent
         known = float_checkpoint(out) if parent is None else suggestion.parent_checkpoint
         start_from(trial.net, checkpoint(out, parent), known)
-    budget = _budget(experiment, suggestion.params, data)
+    budget = budget_of(experiment, suggestion.params, data)
     floor = {} if budget is None else cost_at_floors(trial.net, trial.pipeline, trial.model)
     with within_memory(f"trial {suggestion.number}"):
         epochs = fit(

@@ -77,7 +77,7 @@ def _constant(value: Any) -> str | None:
 
 
 def _partial(value: Any) -> tuple[Any, ...]:
-    """What a `functools.partial` calls; nothing of other objects."""
+    """The function and arguments of a `functools.partial`; nothing of other objects."""
     return tuple(getattr(value, name) for name in ("func", "args", "keywords") if hasattr(value, name))
 
 
@@ -146,7 +146,7 @@ def _source(thing: FunctionType | type) -> str:
 
 
 def _normal(source: str) -> str:
-    """A source without comments, docstrings and layout; a part of a statement as it stands."""
+    """A source without comments, docstrings and layout; a part of a statement unchanged."""
     try:
         tree = ast.parse(textwrap.dedent(source))
     except SyntaxError:

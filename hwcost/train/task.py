@@ -75,7 +75,7 @@ class Task:
             ) from error
 
     def record(self) -> dict[str, Any]:
-        """How the score is read, as plain values for reports."""
+        """The reading of the score, as plain values for reports."""
         said = ("name", "direction", "unit", "format", "tolerances")
         return {
             name: list(value) if name == "tolerances" else value for name in said for value in [getattr(self, name)]

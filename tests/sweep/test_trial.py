@@ -18,8 +18,9 @@ from sweeps import experiment, run
 from hwcost.errors import BadOption, BadRecipe
 from hwcost.search import Suggestion
 from hwcost.sweep.progress import over_budget
+from hwcost.sweep.rehearsal import rehearse
 from hwcost.sweep.standing import Row
-from hwcost.sweep.trial import rehearse, run_trial
+from hwcost.sweep.trial import run_trial
 from hwcost.train.loop import Training
 from hwcost.train.task import CLASSIFICATION
 

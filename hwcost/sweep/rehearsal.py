@@ -1,0 +1,91 @@
+"""Rehearsal of a recipe: every fault that shows without training is met before anything is trained or written."""
+
+from __future__ import annotations
+
+from itertools import chain
+from random import Random
+from typing import Any
+
+from hwcost.cost.hardware_cost import hardware_cost
+from hwcost.errors import BadFolding, BadRecipe
+from hwcost.graph.trace import Pipeline
+from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.recipe import Noted, drawn_from
+from hwcost.sweep.trial import budget_of, design
+from hwcost.sweep.warm_start import check_alike
+from hwcost.train.data import Data
+
+_DRAWS = 16
+"""Random assignments in which a parameter may be read that no first try reads."""
+
+
+def rehearse(experiment: Experiment, data: Data) -> None:
+    """Meet every fault of a recipe before anything is trained or written: build, fold and price its first tries.
+
+    Raises:
+        HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
+    """
+    too_slow: list[BadFolding] = []
+    tries = experiment.rehearsals
+    float_net = experiment.float_network()
+    _check_read(experiment)
+    if experiment.settings.warm is not None:
+        check_alike(experiment.network({}), float_net)
+    for params in tries:
+        try:
+            trial = design(experiment, params, data, experiment.settings.seed)
+        except BadFolding as error:
+            too_slow.append(error)
+            continue
+        _check_outputs(experiment, trial.pipeline, data)
+        budget = budget_of(experiment, params, data)
+        if budget is not None:
+            budget.penalty(hardware_cost(trial.pipeline, trial.model))
+    if len(too_slow) == len(tries):
+        raise too_slow[0]
+
+
+def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> None:
+    """Hold the shapes of all outputs of a network against what its task needs.
+
+    Raises:
+        BadRecipe: they differ.
+    """
+    task = experiment.recipe.task
+    if task.outputs is None:
+        return
+    signals = [*pipeline.inputs, *(layer.output for layer in pipeline.layers())]
+    shapes: tuple[Any, ...] = tuple(signals[at].shape for at in pipeline.outputs)
+    needed = task.outputs(data)
+    if (shapes if len(shapes) != 1 or needed[:1] == shapes else shapes[0]) != needed:
+        given = shapes[0] if len(shapes) == 1 else shapes
+        classes = "" if data.classes is None else f", of {data.classes} classes,"
+        raise BadRecipe(
+            f"recipe {experiment.recipe.name}: its network gives {given} for a sample; {task.name} on "
+            f"{data.name}{classes} needs {needed}"
+        )
+
+
+def _check_read(experiment: Experiment) -> None:
+    """Refuse parameters of a space that no function of the recipe reads: their search would tell nothing.
+
+    Raises:
+        BadRecipe: names them.
+    """
+    recipe = experiment.recipe
+    if experiment.settings.bits is not None:
+        return
+    left = set(recipe.space)
+    source = Random(0)
+    drawn = ({name: drawn_from(choices, source) for name, choices in recipe.space.items()} for _ in range(_DRAWS))
+    for params in chain(recipe.first_tries, drawn):
+        noted = Noted(params)
+        for function in (experiment.network, experiment.budget, experiment.hardware):
+            function(noted)
+        left -= noted.read
+        if not left:
+            return
+    raise BadRecipe(
+        f"recipe {recipe.name}: space has {', '.join(sorted(left))}, which network(), budget() and hardware() never "
+        "read; read it there, or remove it from the space"
+    )
