@@ -9,10 +9,11 @@ from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import fingerprint_of, spec_of
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Recipe
+from hwcost.sweep.rehearsal import rehearse
 from hwcost.sweep.session import weights_of
 from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import one_thread
-from hwcost.sweep.trial import FAILURES, evaluated, priced_space, rehearse
+from hwcost.sweep.trial import FAILURES, evaluated, priced_space
 
 
 def join(

@@ -79,6 +79,7 @@ def priced_space(experiment: Experiment, data: Data) -> Prices | None:
 
 
 def budget_of(experiment: Experiment, params: Params, data: Data) -> Keeper | None:
+    """The budget that drives the widths of a trial while it trains; None where they stand still."""
     if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
     settings, limits = experiment.recipe.training, experiment.budget(params)
