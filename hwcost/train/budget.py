@@ -81,10 +81,10 @@ class Budget(nn.Module):
     ) -> None:
         super().__init__()
         for resource, limit in limits.items():
-            if not isfinite(limit) or limit < 0:
-                raise BadOption(f"budget: {resource} limit {limit}; give a finite amount of at least 0")
-            if limit == 0 and resource in NEEDED:
-                raise BadOption(f"budget: {resource} limit 0, which no network keeps; give more")
+            needed = resource in NEEDED
+            if not isfinite(limit) or limit < 0 or (needed and limit == 0):
+                least = "above 0, for every network needs some" if needed else "of at least 0"
+                raise BadOption(f"budget: {resource} limit {limit}; give a finite amount {least}")
         if not limits:
             raise BadOption("budget: no limits; give at least one resource, e.g. {'LUT': 20_000}")
         for name, value in (("strength", strength), ("rate", rate)):

@@ -157,9 +157,18 @@ class GreyBoxSampler(BaseSampler):
         Costs are (candidates, costs), or the limited figures in a study without costs; the share is (candidates,), at
         most 0 where all limits are kept.
         """
+        found = self._figures(levels)
+        excess = np.full(len(levels), -np.inf)
+        for name, limit in self._limits.items():
+            excess = np.maximum(excess, (found[name] - limit) / max(abs(limit), 1.0))
+        axes = list(self._costs.values() or self._limits)
+        return np.column_stack([found[name] for name in axes]), excess
+
+    def _figures(self, levels: Levels) -> dict[str, Floats]:
+        """All figures that are costs or limited, of candidates, (candidates,) each."""
         candidates = self._grid.values(levels)
         figures = self._price(candidates)
-        found = {}
+        found: dict[str, Floats] = {}
         for name in dict.fromkeys([*self._costs.values(), *self._limits]):
             if name not in figures:
                 raise BadOption(f"grey-box sampler: price gives no {name!r}; it gives {', '.join(figures)}")
@@ -176,11 +185,7 @@ class GreyBoxSampler(BaseSampler):
                 raise BadOption(
                     f"grey-box sampler: price gives {name} = nan at {where}; give a number, inf for too much"
                 )
-        excess = np.full(len(levels), -np.inf)
-        for name, limit in self._limits.items():
-            excess = np.maximum(excess, (found[name] - limit) / max(abs(limit), 1.0))
-        axes = list(self._costs.values() or self._limits)
-        return np.column_stack([found[name] for name in axes]), excess
+        return found
 
     def _fitting(self, breeder: Breeder) -> Levels:
         """Candidates all over the space that keep the limits; bred towards them where none does at first."""
@@ -191,9 +196,11 @@ class GreyBoxSampler(BaseSampler):
                 return rows[excess <= 0]
             nearest = rows[np.argsort(excess, kind="stable")[:KEPT]]
             rows = np.concatenate([nearest, breeder.children(nearest, CHILDREN)])
+        amounts = {name: float(found[0]) for name, found in self._figures(rows[:1]).items()}  # of the nearest
+        needs = {name: amounts[name] for name, limit in self._limits.items() if amounts[name] > limit}
         raise BadOption(
-            f"grey-box sampler: no candidate found that keeps {self._limits}; the nearest exceeds one by "
-            f"{excess.min():.1%}: raise it, or widen the space"
+            f"grey-box sampler: no candidate found that keeps {self._limits}; the nearest needs {needs}: allow it, or "
+            "widen the space"
         )
 
     def _first(self, breeder: Breeder, history: History) -> Row:
