@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from hwcost.pareto import cheapest_within
 from optuna.distributions import IntDistribution
 from torch import nn
 
@@ -22,7 +23,6 @@ from hwcost.models import Dataflow, Fold, target_fps
 from hwcost.models.amounts import at_least_zero, positive, whole
 from hwcost.models.folding.most_fps import least_share
 from hwcost.models.rates import interval_cycles
-from hwcost.pareto import cheapest_within
 from hwcost.quant import (
     Accumulator,
     BiasQuantizer,
