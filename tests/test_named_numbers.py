@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from hwcost.pareto import cheapest_within
 from optuna.distributions import IntDistribution
 from torch import nn
 
@@ -46,6 +45,7 @@ from hwcost.quant import (
     steady_widths,
 )
 from hwcost.quant.stats import he, percentile
+from hwcost.report.pareto import cheapest_within
 from hwcost.search import GreyBoxSampler
 from hwcost.search.samplers.exhaustive import EverySampler
 from hwcost.search.study import check_count
