@@ -4,20 +4,21 @@ Source: Banbury et al., MLPerf Tiny Benchmark, arXiv:2106.07597; mlcommons/tiny,
 keras_model.py: 640-128-128-128-128-8-128-128-128-128-640, 264,192 multiply-adds.
 """
 
+from functools import partial
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.graph.ranges import unknown
-from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
+from hwcost.quant import QuantIdentity, QuantLinear, const_input
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.train.task import RECONSTRUCTION
 from hwcost.train.task import separation as separation
 from hwcost.zoo.data import anomalies
 from hwcost.zoo.floors import floors, from_path
-from hwcost.zoo.precision import Precision
+from hwcost.zoo.precision import Precision, relu, weight
 
 FEATURES = 640
 """Five frames of 128 mel bands, in decibels, standardised."""
@@ -40,17 +41,10 @@ class Autoencoder(nn.Sequential):
         enters = None if precision is None else const_input(bits=INPUT_BITS, max_val=INPUT_MAX, signed=True)
         self.features = QuantIdentity(enters)
         for number, (before, after) in enumerate(pairwise((features, *HIDDEN)), start=1):
-            weight = None if precision is None else precision.weight()
-            self.add_module(f"fc{number}", QuantLinear(before, after, bias=False, weight_quant=weight))
+            self.add_module(f"fc{number}", QuantLinear(before, after, bias=False, weight_quant=weight(precision)))
             self.add_module(f"norm{number}", nn.BatchNorm1d(after))
-            self.add_module(f"relu{number}", QuantReLU(None) if precision is None else precision.relu())
-        last = None if precision is None else precision.weight()
-        self.add_module("out", QuantLinear(HIDDEN[-1], features, weight_quant=last))
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, features) -> (N, features)."""
-        made: Tensor = super().forward(input)  # type: ignore[no-untyped-call] # torch leaves it untyped
-        return made
+            self.add_module(f"relu{number}", relu(precision))
+        self.out = QuantLinear(HIDDEN[-1], features, weight_quant=weight(precision))
 
 
 def reconstruction_error(net: nn.Module, x: Tensor) -> Tensor:
@@ -58,10 +52,8 @@ def reconstruction_error(net: nn.Module, x: Tensor) -> Tensor:
     return F.mse_loss(net(x), x, reduction="none").mean(1)
 
 
-def reference() -> Autoencoder:
-    """Build the network at 8 bits, for `hwcost estimate autoencoder`."""
-    return Autoencoder(Precision(8, 8))
-
+reference = partial(Autoencoder, Precision(8, 8))
+"""The network at 8 bits, for `hwcost estimate autoencoder`."""
 
 recipe = Recipe(
     name="autoencoder",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from optuna.distributions import FloatDistribution, IntDistribution
-from torch import Tensor, nn
+from torch import nn
 
 from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
 from hwcost.sweep.recipe import Params
@@ -24,6 +24,8 @@ class Widths:
 
 class SmallCNN(nn.Sequential):
     """(conv3x3 - batch norm - ReLU - max pool) per entry of `channels`, then dense - ReLU - dense.
+
+    (N, *image) -> (N, classes) scores.
 
     Args:
         image: (channels, height, width) of a sample.
@@ -56,11 +58,6 @@ class SmallCNN(nn.Sequential):
         self.relu = QuantReLU(_activation(widths))
         # one scale for all classes: the largest integer is the largest score
         self.fc2 = QuantLinear(hidden, classes, bias=False, weight_quant=_weight(dense, per_channel=False))
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, channels, height, width) -> (N, classes) scores."""
-        scores: Tensor = super().forward(input)  # type: ignore[no-untyped-call] # torch leaves it untyped
-        return scores
 
 
 def _weight(base: int | None, *, per_channel: bool = True) -> IntQuantizer | None:

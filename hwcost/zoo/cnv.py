@@ -3,22 +3,26 @@
 Source: CNV of FINN and BNN-PYNQ (Umuroglu et al., FINN, FPGA 2017; Xilinx/BNN-PYNQ, bnn/src/network/cnvW1A1).
 """
 
-from torch import Tensor, nn
+from functools import partial
+
+from torch import nn
 
 from hwcost.graph.ranges import integers
-from hwcost.quant import BinaryQuantizer, IntQuantizer, QuantConv2d, QuantLinear, QuantReLU
+from hwcost.quant import QuantConv2d, QuantLinear
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.pictures import cifar10
-from hwcost.zoo.precision import Precision
+from hwcost.zoo.precision import Precision, relu, weight
 
 CONVOLUTIONS = (64, 64, 128, 128, 256, 256)
 DENSE = (512, 512)
 
 
-class QuantCNV(nn.Module):
+class QuantCNV(nn.Sequential):
     """conv3x3 64-64-pool-128-128-pool-256-256, fc 512-512-classes; no padding, batch norm behind every product.
+
+    (N, 3, 32, 32) -> (N, classes) scores.
 
     Args:
         precision: of all weights and activations; None builds the network in float.
@@ -27,57 +31,32 @@ class QuantCNV(nn.Module):
 
     def __init__(self, precision: Precision | None, classes: int = 10) -> None:
         super().__init__()
-
-        def weight() -> IntQuantizer | BinaryQuantizer | None:
-            return None if precision is None else precision.weight()
-
-        def activation() -> nn.Module:
-            return QuantReLU(None) if precision is None else precision.relu(max_val=6.0)
-
-        layers: dict[str, nn.Module] = {}
         channels = 3
         for index, rows in enumerate(CONVOLUTIONS):
-            layers[f"conv{index}"] = QuantConv2d(channels, rows, 3, bias=False, weight_quant=weight())
-            layers[f"conv{index}_norm"] = nn.BatchNorm2d(rows)
-            layers[f"conv{index}_act"] = activation()
+            conv = QuantConv2d(channels, rows, 3, bias=False, weight_quant=weight(precision))
+            self._product(f"conv{index}", conv, nn.BatchNorm2d(rows), precision)
             if index in (1, 3):
-                layers[f"pool{index}"] = nn.MaxPool2d(2)
+                self.add_module(f"pool{index}", nn.MaxPool2d(2))
             channels = rows
-        layers["flat"] = nn.Flatten()
+        self.flat = nn.Flatten()
         for index, rows in enumerate(DENSE):
-            layers[f"fc{index}"] = QuantLinear(channels, rows, bias=False, weight_quant=weight())
-            layers[f"fc{index}_norm"] = nn.BatchNorm1d(rows)
-            layers[f"fc{index}_act"] = activation()
+            dense = QuantLinear(channels, rows, bias=False, weight_quant=weight(precision))
+            self._product(f"fc{index}", dense, nn.BatchNorm1d(rows), precision)
             channels = rows
-        layers["fc2"] = QuantLinear(channels, classes, bias=False, weight_quant=weight())
-        for name, layer in layers.items():
-            self.add_module(name, layer)
+        self.fc2 = QuantLinear(channels, classes, bias=False, weight_quant=weight(precision))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, 32, 32) -> (N, classes) scores."""
-        for layer in self.children():
-            x = layer(x)
-        return x
+    def _product(self, name: str, product: nn.Module, norm: nn.Module, precision: Precision | None) -> None:
+        self.add_module(name, product)
+        self.add_module(f"{name}_norm", norm)
+        self.add_module(f"{name}_act", relu(precision, max_val=6.0))
 
 
 PADDED_CLASSES = 64
 """Rows of the last layer as BNN-PYNQ builds it; the first ten are used."""
 
 
-def w1a1() -> QuantCNV:
-    """Bipolar weights and activations, as built by BNN-PYNQ."""
-    return QuantCNV(Precision(1, 1), PADDED_CLASSES)
-
-
-def w1a2() -> QuantCNV:
-    """Bipolar weights and 2-bit activations, as built by BNN-PYNQ."""
-    return QuantCNV(Precision(1, 2), PADDED_CLASSES)
-
-
-def w2a2() -> QuantCNV:
-    """Two bits each, as built by BNN-PYNQ."""
-    return QuantCNV(Precision(2, 2), PADDED_CLASSES)
-
+w1a1, w1a2, w2a2 = (partial(QuantCNV, Precision(*bits), PADDED_CLASSES) for bits in ((1, 1), (1, 2), (2, 2)))
+"""As built by BNN-PYNQ: bits of the weights and of the activations; one bit is bipolar."""
 
 recipe = Recipe(
     name="cnv",

@@ -4,7 +4,7 @@ Integers stay exact: each x is an integer divided by a power of two, which float
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import distribution
@@ -67,16 +67,10 @@ def images(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Da
         BadData: files that are missing, truncated, of another format, or of the wrong type or shape; counts that
             differ; labels with gaps.
     """
-    path, arrays = find_arrays(Path(where))
-    parts = []
-    for name in ("X_train", "X_test"):
-        x = arrays[name]
-        if x.dtype != np.uint8 or x.ndim not in (3, 4) or not x.size:
-            raise BadData(
-                f"{path}: {name} is {x.dtype} of shape {x.shape}; images: uint8 (N, H, W) or (N, C, H, W), at least 1"
-            )
-        parts.append(x[:, None] if x.ndim == 3 else x)
-    return _official(path, arrays, parts[0], parts[1], 256.0, validation, seed)
+    form = "images: uint8 (N, H, W) or (N, C, H, W), at least 1"
+    path, arrays = _read(where, form, lambda x: x.dtype == np.uint8 and x.ndim in (3, 4))
+    x_train, x_test = (x[:, None] if x.ndim == 3 else x for x in (arrays["X_train"], arrays["X_test"]))
+    return _official(path, arrays, x_train, x_test, 256.0, validation, seed)
 
 
 def labelled_images(
@@ -121,11 +115,7 @@ def spectrograms(where: Path | str, *, validation: float = 1 / 6, seed: int = 0)
     Raises:
         BadData: missing, foreign, of the wrong type or shape, counts that differ, labels with holes.
     """
-    path, arrays = find_arrays(Path(where))
-    for name in ("X_train", "X_test"):
-        x = arrays[name]
-        if x.ndim != 3 or x.dtype.kind != "f" or not x.size or not np.isfinite(x).all():
-            raise BadData(f"{path}: {name} is {x.dtype} of shape {x.shape}; give finite floats (N, times, features)")
+    path, arrays = _read(where, "give finite floats (N, times, features)", lambda x: x.ndim == 3 and _finite(x))
     return _official(path, arrays, arrays["X_train"][:, None], arrays["X_test"][:, None], None, validation, seed)
 
 
@@ -144,13 +134,10 @@ def table(where: Path | str, *, validation: float = 1 / 6, seed: int = 0) -> Dat
     Raises:
         BadData: missing, foreign, of the wrong type or shape, not finite, counts that differ, labels with holes.
     """
-    path, arrays = find_arrays(Path(where))
+    form = "a table is numbers (N, features), at least 1"
+    path, arrays = _read(where, form, lambda x: x.ndim == 2 and x.dtype.kind in "iuf")
     x_train, x_test = arrays["X_train"], arrays["X_test"]
     for name, x in (("X_train", x_train), ("X_test", x_test)):
-        if x.ndim != 2 or x.dtype.kind not in "iuf" or not x.size:
-            raise BadData(
-                f"{path}: {name} is {x.dtype} of shape {x.shape}; a table is numbers (N, features), at least 1"
-            )
         if not np.isfinite(x).all():
             row, column = np.argwhere(~np.isfinite(x))[0]
             raise BadData(f"{path}: {name} has {x[row, column]} in row {row}, feature {column}; drop or fill such rows")
@@ -180,25 +167,49 @@ def anomalies(where: Path | str, *, validation: float = 0.5, seed: int = 0) -> D
     """
     if not 0 < validation < 1:
         raise BadOption(f"validation={validation!r}: a share of the test samples, above 0 and below 1")
-    path, arrays = find_arrays(Path(where))
+    path, arrays = _read(where, "give finite floats (N, features)", lambda x: x.ndim == 2 and _finite(x))
     x_train, x_test = arrays["X_train"], arrays["X_test"]
-    for name, x in (("X_train", x_train), ("X_test", x_test)):
-        if x.ndim != 2 or x.dtype.kind != "f" or not x.size or not np.isfinite(x).all():
-            raise BadData(f"{path}: {name} is {x.dtype} of shape {x.shape}; give finite floats (N, features)")
-    if x_train.shape[1] != x_test.shape[1]:
-        raise BadData(f"{path}: samples of {x_train.shape[1]} features in X_train, {x_test.shape[1]} in X_test")
-    y_train = _labels(path, "y_train", arrays["y_train"], len(x_train))
-    y_test = _labels(path, "y_test", arrays["y_test"], len(x_test))
+    y_train, y_test = _both_labels(path, arrays, x_train, x_test)
     if y_train.any():
         raise BadData(f"{path}: y_train has label {y_train.max()}; train on normal samples only, with label 0")
     if (np.bincount(y_test, minlength=2)[:2] < 2).any() or y_test.max() > 1:
         raise BadData(f"{path}: y_test has labels {np.unique(y_test).tolist()}; give at least two each of 0 and 1")
-    shift, width = x_train.mean(axis=0, dtype=np.float64), x_train.std(axis=0, dtype=np.float64)
-    width[width == 0] = 1.0  # a constant feature carries no information at any scale
+    shift, width = _standard(x_train)
     x_train, x_test = (((x - shift) / width).astype(np.float32) for x in (x_train, x_test))
     tested, chosen = _stratified(y_test, validation, seed)
     parts = ((x_train, y_train), (x_test[chosen], y_test[chosen]), (x_test[tested], y_test[tested]))
     return _in_memory(path.stem, parts, classes=2)
+
+
+def _read(where: Path | str, form: str, fits: Callable[[Array], bool]) -> tuple[Path, dict[str, Array]]:
+    """The arrays of a file; it is refused where the features of a part do not fit the form, which the message names."""
+    path, arrays = find_arrays(Path(where))
+    for name in ("X_train", "X_test"):
+        x = arrays[name]
+        if not x.size or not fits(x):
+            raise BadData(f"{path}: {name} is {x.dtype} of shape {x.shape}; {form}")
+    return path, arrays
+
+
+def _finite(x: Array) -> bool:
+    return x.dtype.kind == "f" and bool(np.isfinite(x).all())
+
+
+def _standard(x: Array) -> tuple[Array, Array]:
+    """Mean and deviation of each value."""
+    shift, width = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    width[width == 0] = 1.0  # a constant feature carries no information at any scale
+    return shift, width
+
+
+def _both_labels(path: Path, arrays: Mapping[str, Array], x_train: Array, x_test: Array) -> tuple[Array, Array]:
+    """Labels of training and test; one shape of the samples is checked, too."""
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise BadData(f"{path}: samples of shape {x_train.shape[1:]} in X_train, {x_test.shape[1:]} in X_test")
+    return (
+        _labels(path, "y_train", arrays["y_train"], len(x_train)),
+        _labels(path, "y_test", arrays["y_test"], len(x_test)),
+    )
 
 
 def _official(
@@ -207,10 +218,7 @@ def _official(
     """Check labels and shapes, split off validation, and scale; without a scale, standardise by the training part."""
     if not 0 < share < 1:
         raise BadOption(f"validation={share!r}: a share of the training samples, above 0 and below 1")
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise BadData(f"{path}: samples of shape {x_train.shape[1:]} in X_train, {x_test.shape[1:]} in X_test")
-    y_train = _labels(path, "y_train", arrays["y_train"], len(x_train))
-    y_test = _labels(path, "y_test", arrays["y_test"], len(x_test))
+    y_train, y_test = _both_labels(path, arrays, x_train, x_test)
     classes = int(y_train.max()) + 1
     if classes > len(y_train) or len(np.unique(y_train)) != classes:
         raise BadData(f"{path}: y_train has labels up to {classes - 1} with gaps; number the classes 0, 1, 2...")
@@ -220,12 +228,7 @@ def _official(
     if np.bincount(y_train)[smallest] < 2:
         raise BadData(f"{path}: class {smallest} has a single training sample; training and validation need one each")
     rows = _stratified(y_train, share, seed)
-    shift: Array = np.zeros(1)
-    width: Array = np.full(1, scale or 1.0)
-    if scale is None:
-        seen = x_train[rows[0]].astype(np.float64)
-        shift, width = seen.mean(axis=0), seen.std(axis=0)
-        width[width == 0] = 1.0  # a constant feature carries no information at any scale
+    shift, width = _standard(x_train[rows[0]].astype(np.float64)) if scale is None else (0.0, scale)
     if scale == 256:  # images: no detour through float64, which takes half a GB for Fashion-MNIST
         x_train, x_test = (x.astype(np.float32) / np.float32(256) for x in (x_train, x_test))
     else:

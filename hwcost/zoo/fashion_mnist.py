@@ -1,25 +1,15 @@
 """A CNN on Fashion-MNIST, from local files (`--data DIR`, npz or idx)."""
 
-from pathlib import Path
-
-from hwcost.errors import BadData
 from hwcost.graph.ranges import integers
 from hwcost.sweep.recipe import Recipe
-from hwcost.train.data import Data
 from hwcost.train.loop import Training
 from hwcost.zoo.cnn import cnn_search
 from hwcost.zoo.data import images
-
-
-def _data(path: Path | None) -> Data:
-    if path is None:
-        raise BadData("fashion-mnist: no data; give --data with the folder of its npz or idx files")
-    return images(path)
-
+from hwcost.zoo.floors import from_path
 
 recipe = Recipe(
     name="fashion-mnist",
-    data=_data,
+    data=from_path("fashion-mnist", "the folder of its npz or idx files", images),
     input=integers(8, signed=False),
     example=(1, 28, 28),
     training=Training(epochs=2, batch=128, lr=6e-3),

@@ -4,16 +4,16 @@ Source: Banbury et al., MLPerf Tiny Benchmark, arXiv:2106.07597; Zhang et al., H
 tiny, benchmark/training/keyword_spotting/keras_model.py: 64 channels, spectra of 49 x 10.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 from hwcost.graph.ranges import unknown
-from hwcost.quant import QuantConv2d, QuantIdentity, QuantReLU, const_input
+from hwcost.quant import QuantConv2d, QuantIdentity, const_input
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.zoo.data import spectrograms
 from hwcost.zoo.floors import floors, from_path
-from hwcost.zoo.mobilenet import average, classifier, quantizer_of, weight
-from hwcost.zoo.precision import Precision
+from hwcost.zoo.mobilenet import average, classifier, quantizer_of
+from hwcost.zoo.precision import Precision, relu, weight
 
 CHANNELS = 64
 UNITS = 4
@@ -28,7 +28,7 @@ INPUT_BITS, INPUT_MAX = 8, 4.0
 
 
 class DSCNN(nn.Sequential):
-    """(N, 1, 49, 10) spectra -> scores.
+    """(N, 1, 49, 10) spectra -> (N, classes) scores.
 
     The average is over squares of 5 x 5, so the classifier sees five time windows where the original sees one mean.
 
@@ -60,12 +60,7 @@ class DSCNN(nn.Sequential):
     def _unit(self, name: str, conv: QuantConv2d, precision: Precision | None) -> None:
         self.add_module(name, conv)
         self.add_module(f"{name}_norm", nn.BatchNorm2d(conv.out_channels))
-        self.add_module(f"{name}_relu", QuantReLU(None) if precision is None else precision.relu())
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, 1, 49, 10) -> (N, classes) scores."""
-        scores: Tensor = super().forward(input)  # type: ignore[no-untyped-call] # torch leaves it untyped
-        return scores
+        self.add_module(f"{name}_relu", relu(precision))
 
 
 recipe = Recipe(

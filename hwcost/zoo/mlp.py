@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers, unknown
-from hwcost.quant import QuantIdentity, QuantLinear, QuantReLU, const_input
+from hwcost.quant import QuantIdentity, QuantLinear, const_input
 from hwcost.quant.quantizers import Quantizer
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.zoo.data import images, table
 from hwcost.zoo.floors import floors, from_path
-from hwcost.zoo.precision import Precision
+from hwcost.zoo.precision import Precision, relu, weight
 
 TRIGGER = (64, 32, 32)
 """Hidden layers of the 16-64-32-32-n network for particle triggers (Duarte et al., JINST 13 P07027, 2018)."""
@@ -25,7 +25,7 @@ DROPOUT = 0.2
 
 
 class MLP(nn.Sequential):
-    """Flatten, (dense - batch norm - ReLU) per hidden size, then dense.
+    """Flatten, (dense - batch norm - ReLU) per hidden size, then dense: (N, features or an image) -> (N, classes).
 
     Args:
         sizes: features, hidden sizes and classes, at least 1 each.
@@ -49,20 +49,14 @@ class MLP(nn.Sequential):
         if input_quant is not None:
             self.features = QuantIdentity(input_quant)
         for number, (before, after) in enumerate(pairwise(sizes[:-1]), start=1):
-            weight = None if precision is None else precision.weight()
-            self.add_module(f"fc{number}", QuantLinear(before, after, bias=False, weight_quant=weight))
+            self.add_module(f"fc{number}", QuantLinear(before, after, bias=False, weight_quant=weight(precision)))
             self.add_module(f"norm{number}", nn.BatchNorm1d(after))
-            self.add_module(f"relu{number}", QuantReLU(None) if precision is None else precision.relu())
+            self.add_module(f"relu{number}", relu(precision))
             if dropout:
                 self.add_module(f"drop{number}", nn.Dropout(dropout))
         # one scale for all classes: the largest integer is the largest score
-        last = None if precision is None else precision.weight(per_channel=False)
+        last = weight(precision, per_channel=False)
         self.add_module(f"fc{len(sizes) - 1}", QuantLinear(sizes[-2], sizes[-1], bias=False, weight_quant=last))
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, features) or (N, channels, height, width) -> (N, classes) scores."""
-        scores: Tensor = super().forward(input)  # type: ignore[no-untyped-call] # torch leaves it untyped
-        return scores
 
 
 def finn_mlp(name: str, precision: Precision | None) -> MLP:
@@ -75,19 +69,8 @@ def finn_mlp(name: str, precision: Precision | None) -> MLP:
     return MLP((PIXELS, *FINN_HIDDEN[name], DIGITS), precision, dropout=DROPOUT)
 
 
-def tfc_w1a1() -> MLP:
-    """TFC with bipolar weights and activations."""
-    return finn_mlp("tfc", Precision(1, 1))
-
-
-def sfc_w1a1() -> MLP:
-    """SFC with bipolar weights and activations."""
-    return finn_mlp("sfc", Precision(1, 1))
-
-
-def lfc_w1a1() -> MLP:
-    """LFC with bipolar weights and activations."""
-    return finn_mlp("lfc", Precision(1, 1))
+tfc_w1a1, sfc_w1a1, lfc_w1a1 = (partial(finn_mlp, name, Precision(1, 1)) for name in FINN_HIDDEN)
+"""With bipolar weights and activations."""
 
 
 def _mnist(name: str, budget: tuple[float, float], fps: float) -> Recipe:

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers
-from hwcost.quant import BiasQuantizer, QuantAvgPool2d, QuantConv2d, QuantLinear, QuantReLU, const_weight
+from hwcost.quant import BiasQuantizer, QuantAvgPool2d, QuantConv2d, QuantLinear, const_weight
 from hwcost.quant.quantizers import Quantizer
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.pictures import image_folder
-from hwcost.zoo.precision import Precision
+from hwcost.zoo.precision import Precision, relu, weight
 
 STAGES = ((64,), (128, 128), (256, 256), (512,) * 6, (1024,) * 2)
 """Channels of each unit's pointwise convolution."""
@@ -28,8 +28,8 @@ STEM_BITS = 8
 CLASSES = 1000
 SHRINK = 32
 """Side of the image divided by the side of the last feature map."""
-ACTIVATION_MAX = 6.0
-"""Initial threshold of every activation, as in ReLU6."""
+relu6 = partial(relu, max_val=6.0)
+"""Thresholds start as in ReLU6."""
 
 
 class MobileNetV1(nn.Module):
@@ -65,7 +65,7 @@ class MobileNetV1(nn.Module):
 
         def block(conv: QuantConv2d, *, apart: bool) -> nn.Sequential:
             rows = conv.out_channels
-            return conv_block(conv, "activation", relu(precision, channels=rows if apart else None), eps=1e-5)
+            return conv_block(conv, "activation", relu6(precision, channels=rows if apart else None), eps=1e-5)
 
         channels = _scaled(STEM, width)
         stem = QuantConv2d(
@@ -115,16 +115,6 @@ def _scaled(channels: int, width: float) -> int:
     return max(1, int(channels * width))
 
 
-def weight(precision: Precision | None) -> Quantizer | None:
-    """Quantizer of weights with one scale per output channel; None in float."""
-    return None if precision is None else precision.weight()
-
-
-def relu(precision: Precision | None, *, channels: int | None = None) -> nn.Module:
-    """ReLU with one threshold, or with one for each of `channels`."""
-    return QuantReLU(None) if precision is None else precision.relu(max_val=ACTIVATION_MAX, channels=channels)
-
-
 def quantizer_of(activation: nn.Module) -> Quantizer | None:
     """Quantizer of an activation; None in float."""
     quant: Quantizer | None = activation.quant  # type: ignore[assignment] # of a QuantIdentity
@@ -148,10 +138,8 @@ def average(precision: Precision | None, side: int, source: Quantizer | None) ->
 
 def classifier(precision: Precision | None, features: int, classes: int, source: Quantizer | None) -> QuantLinear:
     """A dense layer with one scale for all classes: the largest integer is the largest score."""
-    if precision is None:
-        return QuantLinear(features, classes, weight_quant=None)
-    one_scale = precision.weight(per_channel=False)
-    return QuantLinear(features, classes, weight_quant=one_scale, bias_quant=BiasQuantizer(), source=source)
+    one_scale, bias = weight(precision, per_channel=False), None if precision is None else BiasQuantizer()
+    return QuantLinear(features, classes, weight_quant=one_scale, bias_quant=bias, source=source)
 
 
 def imagenet_recipe(
@@ -173,9 +161,6 @@ def imagenet_recipe(
     )
 
 
-def reference() -> MobileNetV1:
-    """Build the network at 4 bits, with 8-bit first weights, for `hwcost estimate mobilenet-v1`."""
-    return MobileNetV1(Precision(4, 4))
-
-
+reference = partial(MobileNetV1, Precision(4, 4))
+"""The network at 4 bits, with 8-bit first weights, for `hwcost estimate mobilenet-v1`."""
 recipe = imagenet_recipe("mobilenet-v1", MobileNetV1, (9_000, 40_000))

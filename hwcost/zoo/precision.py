@@ -75,3 +75,13 @@ class Precision:
         """ReLU with a quantizer; at a constant width of 1 bit, the sign."""
         quant = self.activation(max_val=max_val, channels=channels)
         return QuantIdentity(quant) if isinstance(quant, BinaryQuantizer) else QuantReLU(quant)
+
+
+def weight(precision: Precision | None, *, per_channel: bool = True) -> IntQuantizer | BinaryQuantizer | None:
+    """Quantizer of weights; None in float."""
+    return None if precision is None else precision.weight(per_channel=per_channel)
+
+
+def relu(precision: Precision | None, *, max_val: float = 4.0, channels: int | None = None) -> nn.Module:
+    """ReLU, in float or with a quantizer."""
+    return QuantReLU(None) if precision is None else precision.relu(max_val=max_val, channels=channels)

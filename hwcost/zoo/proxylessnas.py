@@ -22,10 +22,9 @@ from hwcost.zoo.mobilenet import (
     conv_block,
     imagenet_recipe,
     quantizer_of,
-    relu,
-    weight,
+    relu6,
 )
-from hwcost.zoo.precision import Precision
+from hwcost.zoo.precision import Precision, weight
 
 STEM = 48
 LAST = 1792
@@ -84,7 +83,7 @@ class _ProxylessUnit(nn.Module):
         body: OrderedDict[str, nn.Module] = OrderedDict()
         if unit.expansion > 1:
             wide = QuantConv2d(channels, middle, 1, bias=False, weight_quant=weight(precision))
-            body["bc_conv"] = conv_block(wide, "activ", relu(depthwise, channels=middle), eps=EPS)
+            body["bc_conv"] = conv_block(wide, "activ", relu6(depthwise, channels=middle), eps=EPS)
         apart = QuantConv2d(
             middle,
             middle,
@@ -96,7 +95,7 @@ class _ProxylessUnit(nn.Module):
             weight_quant=weight(depthwise),
         )
         narrow = QuantConv2d(middle, unit.rows, 1, bias=False, weight_quant=weight(precision))
-        body["dw_conv"] = conv_block(apart, "activ", relu(precision), eps=EPS)
+        body["dw_conv"] = conv_block(apart, "activ", relu6(precision), eps=EPS)
         body["pw_conv"] = conv_block(narrow, "activ", grid, eps=EPS)
         self.body = nn.Sequential(body)
         self.shared_act = grid
@@ -145,7 +144,7 @@ class ProxylessNASMobile14(nn.Module):
         apart = depthwise or precision
         first = None if precision is None else const_weight(bits=STEM_BITS)
         stem = QuantConv2d(3, STEM, 3, stride=2, padding=1, bias=False, weight_quant=first)
-        self.features = nn.Sequential(OrderedDict(init_block=conv_block(stem, "activ", relu(precision), eps=EPS)))
+        self.features = nn.Sequential(OrderedDict(init_block=conv_block(stem, "activ", relu6(precision), eps=EPS)))
         channels, grid = STEM, _grid(precision)
         for number, units in enumerate(STAGES, start=1):
             stage = nn.Sequential()
@@ -157,7 +156,7 @@ class ProxylessNASMobile14(nn.Module):
                 channels = unit.rows
             self.features.add_module(f"stage{number}", stage)
         final = QuantConv2d(channels, LAST, 1, bias=False, weight_quant=weight(precision))
-        self.features.add_module("final_block", conv_block(final, "activ", relu(precision), eps=EPS))
+        self.features.add_module("final_block", conv_block(final, "activ", relu6(precision), eps=EPS))
         last = quantizer_of(self.features.get_submodule("final_block.activ"))
         self.final_pool = average(precision, image // SHRINK, last)
         self.output = HadamardClassifier(LAST, classes) if hadamard else classifier(precision, LAST, classes, last)
@@ -174,20 +173,12 @@ def _grid(precision: Precision | None) -> nn.Module:
     return QuantHardTanh(precision.activation(max_val=BOTTLENECK_MAX, signed=True))
 
 
-def reference() -> ProxylessNASMobile14:
-    """Build the network at 4 bits, with 8-bit first weights, for `hwcost estimate proxylessnas`."""
-    return ProxylessNASMobile14(Precision(4, 4))
-
-
-def mixed() -> ProxylessNASMobile14:
-    """Build `reference` with 5 bits for the inputs and weights of the depthwise convolutions."""
-    return ProxylessNASMobile14(Precision(4, 4), depthwise=Precision(5, 5))
-
-
-def with_hadamard() -> ProxylessNASMobile14:
-    """Build `reference` with a classifier that stores no weights."""
-    return ProxylessNASMobile14(Precision(4, 4), hadamard=True)
-
+reference = partial(ProxylessNASMobile14, Precision(4, 4))
+"""The network at 4 bits, with 8-bit first weights, for `hwcost estimate proxylessnas`."""
+mixed = partial(reference, depthwise=Precision(5, 5))
+"""`reference` with 5 bits for the inputs and weights of the depthwise convolutions."""
+with_hadamard = partial(reference, hadamard=True)
+"""`reference` with a classifier that stores no weights."""
 
 hadamard_recipe = imagenet_recipe(
     "proxylessnas-hadamard", partial(ProxylessNASMobile14, hadamard=True), (14_500, 50_000)

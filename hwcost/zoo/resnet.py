@@ -7,13 +7,13 @@ image_classification/keras_model.py (resnet_v1_eight): 77,360 parameters without
 from torch import Tensor, nn
 
 from hwcost.graph.ranges import integers
-from hwcost.quant import QuantAdd, QuantAvgPool2d, QuantConv2d, QuantIdentity, QuantReLU
+from hwcost.quant import QuantAdd, QuantAvgPool2d, QuantConv2d, QuantIdentity
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
 from hwcost.zoo.floors import floors, from_path
-from hwcost.zoo.mobilenet import average, classifier, quantizer_of, weight
+from hwcost.zoo.mobilenet import average, classifier, quantizer_of
 from hwcost.zoo.pictures import cifar10
-from hwcost.zoo.precision import Precision
+from hwcost.zoo.precision import Precision, relu, weight
 
 CHANNELS = (16, 32, 64)
 LAST_SIDE = 8
@@ -24,10 +24,6 @@ def _conv(before: int, after: int, kernel: int, stride: int, precision: Precisio
     return QuantConv2d(
         before, after, kernel, stride=stride, padding=kernel // 2, bias=False, weight_quant=weight(precision)
     )
-
-
-def _relu(precision: Precision | None) -> nn.Module:
-    return QuantReLU(None) if precision is None else precision.relu()
 
 
 class _Stack(nn.Module):
@@ -41,7 +37,7 @@ class _Stack(nn.Module):
         stride = 1 if before == after else 2
         self.conv1 = _conv(before, after, 3, stride, precision)
         self.norm1 = nn.BatchNorm2d(after)
-        self.relu1 = _relu(precision)
+        self.relu1 = relu(precision)
         self.conv2 = _conv(after, after, 3, 1, precision)
         self.norm2 = nn.BatchNorm2d(after)
         self.matched = before != after
@@ -51,7 +47,7 @@ class _Stack(nn.Module):
         grid = None if precision is None else precision.activation(signed=True)
         self.grid = QuantIdentity(grid)
         self.add = None if grid is None else QuantAdd(grid, ready=(0, 1))
-        self.relu2 = _relu(precision)
+        self.relu2 = relu(precision)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, before, H, W) -> (N, after, H', W')."""
@@ -74,7 +70,7 @@ class ResNet8(nn.Module):
         super().__init__()
         self.conv = _conv(3, CHANNELS[0], 3, 1, precision)
         self.norm = nn.BatchNorm2d(CHANNELS[0])
-        self.relu = _relu(precision)
+        self.relu = relu(precision)
         self.stacks = nn.Sequential()
         before = CHANNELS[0]
         for number, after in enumerate(CHANNELS, start=1):

@@ -86,7 +86,7 @@ def test_what_is_chosen_trains_on_the_normal_samples_of_the_validation_split_too
         ({"y_train": np.arange(192) % 2}, "y_train has label 1; train on normal samples"),
         ({"y_test": np.zeros(60, dtype=np.int64)}, r"y_test has labels \[0\]; give at least two each"),
         ({"y_test": np.arange(60) % 3}, r"labels \[0, 1, 2\]"),
-        ({"X_test": np.zeros((60, 3), dtype=np.float32)}, "640 features in X_train, 3 in X_test"),
+        ({"X_test": np.zeros((60, 3), dtype=np.float32)}, r"shape \(640,\) in X_train, \(3,\) in X_test"),
         ({"X_test": np.full((60, FEATURES), np.nan)}, "finite floats"),
         ({"X_train": np.zeros((192, FEATURES), dtype=np.uint8)}, "X_train is uint8"),
     ],
