@@ -56,7 +56,7 @@ PADDED_CLASSES = 64
 
 
 w1a1, w1a2, w2a2 = (partial(QuantCNV, Precision(*bits), PADDED_CLASSES) for bits in ((1, 1), (1, 2), (2, 2)))
-"""As built by BNN-PYNQ: bits of the weights and of the activations; one bit is bipolar."""
+"""Networks as built by BNN-PYNQ: bits of the weights and of the activations; one bit is bipolar."""
 
 recipe = Recipe(
     name="cnv",

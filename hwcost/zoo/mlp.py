@@ -70,7 +70,7 @@ def finn_mlp(name: str, precision: Precision | None) -> MLP:
 
 
 tfc_w1a1, sfc_w1a1, lfc_w1a1 = (partial(finn_mlp, name, Precision(1, 1)) for name in FINN_HIDDEN)
-"""With bipolar weights and activations."""
+"""Perceptrons with bipolar weights and activations."""
 
 
 def _mnist(name: str, budget: tuple[float, float], fps: float) -> Recipe:

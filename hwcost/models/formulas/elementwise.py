@@ -1,19 +1,32 @@
 """Price of element-wise streams: sums of two branches, per-channel scale and bias."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from hwcost.graph.ranges import widest
-from hwcost.graph.spec import Adder, Saturate, ScaleBias
+from hwcost.graph.spec import Adder, Concat, LabelSelect, Saturate, ScaleBias, Thresholds
 from hwcost.models.formulas import dsp, lut
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import memory, style_index
 
+Lanes = TypeVar("Lanes", bound=Adder | Concat | LabelSelect | Saturate | ScaleBias | Thresholds)
 
-class AdderFormula(Formula[Adder]):
+
+class LaneFormula(Formula[Lanes]):
+    """A stream of which PE channels pass in a cycle."""
+
+    def folds(self, block: Lanes) -> list[Fold]:
+        return [Fold(pe=pe) for pe in divisors(block.channels)]
+
+    def cycles(self, block: Lanes, fold: Fold) -> int:
+        return block.channels // fold.pe * block.vectors
+
+
+class AdderFormula(LaneFormula[Adder]):
     """Sum of two streams: one carry chain per channel in parallel.
 
     Above the narrower of two unsigned operands there is only the carry; a sign is extended, and takes LUTs.
@@ -22,12 +35,6 @@ class AdderFormula(Formula[Adder]):
     synthesized RTL does not have (reports/calibration/error.md).
     Source: one carry chain; constants in coefficients.json.
     """
-
-    def folds(self, block: Adder) -> list[Fold]:
-        return [Fold(pe=pe) for pe in divisors(block.channels)]
-
-    def cycles(self, block: Adder, fold: Fold) -> int:
-        return block.channels // fold.pe * block.vectors
 
     def widths(self, block: Adder) -> tuple[Tensor, ...]:
         left, right = widest(block.left), widest(block.right)
@@ -53,19 +60,13 @@ class AdderFormula(Formula[Adder]):
         )
 
 
-class SaturateFormula(Formula[Saturate]):
+class SaturateFormula(LaneFormula[Saturate]):
     """Clip of a stream: do the bits above the result all agree, and if not, select the nearest bound.
 
     Error: LUT of 38 synthesized units: MAPE 28.7%, worst 550% (one bit cut off an unsigned result, which takes one LUT
     in all), median 1.00; of 10 kept back median 1.06; FF as of an adder (reports/calibration/error.md).
     Source: structure: a LUT6 looks at five upper bits; one LUT per result bit selects.
     """
-
-    def folds(self, block: Saturate) -> list[Fold]:
-        return [Fold(pe=pe) for pe in divisors(block.channels)]
-
-    def cycles(self, block: Saturate, fold: Fold) -> int:
-        return block.channels // fold.pe * block.vectors
 
     def widths(self, block: Saturate) -> tuple[Tensor, ...]:
         return widest(block.input).bits, widest(block.output).bits
@@ -119,18 +120,12 @@ def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, 
     return c["saturate_bit"] * (result - signed + (LOOK + LOOK * signed) * upper)
 
 
-class ScaleBiasFormula(Formula[ScaleBias]):
+class ScaleBiasFormula(LaneFormula[ScaleBias]):
     """Price a multiplication and addition per channel, with the factors in a memory of channels / PE words.
 
     Error: LUT of 24 synthesized units: MAPE 6.5%, worst 15%; FF as of an adder (reports/calibration/error.md).
     Source: structure; multiplier as in `lut`.
     """
-
-    def folds(self, block: ScaleBias) -> list[Fold]:
-        return [Fold(pe=pe) for pe in divisors(block.channels)]
-
-    def cycles(self, block: ScaleBias, fold: Fold) -> int:
-        return block.channels // fold.pe * block.vectors
 
     def widths(self, block: ScaleBias) -> tuple[Tensor, ...]:
         inputs, weight = widest(block.input).bits, widest(block.weight).bits

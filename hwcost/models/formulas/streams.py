@@ -8,6 +8,7 @@ from torch import Tensor
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Concat, LabelSelect, Link
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
+from hwcost.models.formulas.elementwise import LaneFormula
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import bram18
 
@@ -97,7 +98,7 @@ class LinkFormula(Formula[Link]):
         )
 
 
-class ConcatFormula(Formula[Concat]):
+class ConcatFormula(LaneFormula[Concat]):
     """Streams taken in turn, PE channels per cycle: a multiplexer of up to four streams per LUT and bit.
 
     Error: reports/calibration/error.md, "concat".
@@ -106,9 +107,6 @@ class ConcatFormula(Formula[Concat]):
 
     def folds(self, block: Concat) -> list[Fold]:
         return [Fold(pe=pe) for pe in divisors(gcd(*block.streams))]
-
-    def cycles(self, block: Concat, fold: Fold) -> int:
-        return block.channels // fold.pe * block.vectors
 
     def widths(self, block: Concat) -> tuple[Tensor, ...]:
         return (widest(block.output).bits,)
@@ -131,18 +129,12 @@ class ConcatFormula(Formula[Concat]):
         )
 
 
-class LabelSelectFormula(Formula[LabelSelect]):
+class LabelSelectFormula(LaneFormula[LabelSelect]):
     """The index of the largest element, PE elements per cycle: comparators, the best so far and its index.
 
     Error: reports/calibration/error.md, "label".
     Source: Yosys 0.70; constants in coefficients.json.
     """
-
-    def folds(self, block: LabelSelect) -> list[Fold]:
-        return [Fold(pe=pe) for pe in divisors(block.channels)]
-
-    def cycles(self, block: LabelSelect, fold: Fold) -> int:
-        return block.channels // fold.pe * block.vectors
 
     def widths(self, block: LabelSelect) -> tuple[Tensor, ...]:
         return (widest(block.input).bits,)

@@ -10,7 +10,8 @@ from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Thresholds
 from hwcost.models.formulas import lut
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
-from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
+from hwcost.models.formulas.elementwise import LaneFormula
+from hwcost.models.formulas.formula import Job, Parts, Setting
 from hwcost.models.formulas.memory import bram18, distributed_ram, lutram
 
 MOST_LUTRAM = 64
@@ -22,7 +23,7 @@ ABSORBED = 16
 four bits (`constant_stage` in coefficients.json); FINN's RTL reads every word from a memory of its own."""
 
 
-class ThresholdsFormula(Formula[Thresholds]):
+class ThresholdsFormula(LaneFormula[Thresholds]):
     """Multi-threshold activation, PE channels per cycle.
 
     `Setting.thresholds` chooses the structure: "parallel" compares with all 2^bits - 1 thresholds at once, "search"
@@ -32,12 +33,6 @@ class ThresholdsFormula(Formula[Thresholds]):
     Error: LUT of 83 synthesized units with variable thresholds: MAPE 4.2%, worst 24% (reports/calibration/error.md).
     Source: Yosys 0.70; storage as in FINN's Thresholding_rtl.
     """
-
-    def folds(self, block: Thresholds) -> list[Fold]:
-        return [Fold(pe=pe) for pe in divisors(block.channels)]
-
-    def cycles(self, block: Thresholds, fold: Fold) -> int:
-        return block.channels // fold.pe * block.vectors
 
     def widths(self, block: Thresholds) -> tuple[Tensor, ...]:
         return widest(block.input).bits, widest(block.output).bits
