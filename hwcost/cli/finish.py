@@ -80,7 +80,8 @@ def finish_command(
     experiment = Experiment.find(settings, finder(recipe, RECIPES))
     epochs = settings.warm or experiment.recipe.training.epochs
     with ExitStack() as opened:
-        listener = opened.enter_context(watch(0, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose))
+        shown = watch(0, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
+        listener = opened.enter_context(shown)
         crew = opened.enter_context(crew_of(settings, verbosity))
         result = finish(experiment, polish=polish, repeat=repeat, refit=refit, listener=listener, crew=crew)
     show_result(result, as_json=as_json)

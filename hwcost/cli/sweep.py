@@ -117,10 +117,11 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     """  # fmt: skip
     loaded = find_recipe(recipe)
     plan = chosen({**settings, "recipe": recipe, "out": out or Path("reports") / loaded.name})
-    epochs = plan.warm or loaded.training.epochs
+    epochs, experiment = plan.warm or loaded.training.epochs, Experiment(loaded, plan)
     with ExitStack() as opened:
-        listener = opened.enter_context(watch(plan.trials, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose))
-        result = run(Experiment(loaded, plan), listener, opened.enter_context(crew_of(plan, verbosity)))
+        shown = watch(plan.trials, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
+        listener = opened.enter_context(shown)
+        result = run(experiment, listener, opened.enter_context(crew_of(plan, verbosity)))
     show_result(result, as_json=as_json)
 
 

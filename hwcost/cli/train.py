@@ -9,8 +9,10 @@ from hwcost.cli.network import RECIPES
 from hwcost.cli.options import Verbosity, of_recipe, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
+from hwcost.report.score import Score
 from hwcost.sweep.progress import watch
 from hwcost.sweep.replay import reproduce
+from hwcost.sweep.study_files import read_run
 from hwcost.sweep.trust import finder
 
 
@@ -30,19 +32,20 @@ def train_command(
     Example:
       hwcost train --from reports/digits --trial 7
     """
+    score = Score.of(read_run(study).get("score"))
     recorded, again = reproduce(
         study,
         trial,
         finder(recipe, RECIPES),
         data,
-        lambda epochs: watch(1, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose),
+        lambda epochs: watch(1, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=score),
     )
     if as_json:
         click.echo(json.dumps({"recorded": recorded, "again": again}, indent=2))
     else:
         compared = table("", "recorded", "again")
         for name in recorded:
-            compared.add_row(name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
+            compared.add_row(score.name if name == "accuracy" else name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
         console().print(compared)
     if recorded != again:
         raise BadOption(

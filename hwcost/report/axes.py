@@ -1,4 +1,4 @@
-"""Axes for accuracies and costs, and labels that do not overlap."""
+"""Axes for scores and costs, and labels that do not overlap."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from matplotlib.transforms import Bbox
 
 from hwcost.report.pareto import Floats
+from hwcost.report.score import Score
 from hwcost.report.style import INK, MUTED
 
 UNITS = {
@@ -35,6 +36,40 @@ def short(value: float) -> str:
     return f"{value / 1e3:.3g}k" if value >= 1e3 else f"{value:.4g}"
 
 
+def score_axis(
+    axes: Axes, values: Sequence[float] | Floats, focus: Sequence[float] | Floats, score: Score
+) -> tuple[float, float]:
+    """Set the y axis for a score; one in percent of which more is better gets an `accuracy_axis`.
+
+    Args:
+        axes: to set.
+        values: all scores as shown, some finite.
+        focus: those that must be in view.
+        score: how to read them.
+
+    Returns:
+        The ends of the axis.
+    """
+    if score.unit == "%" and score.direction == "maximize":
+        accuracy_axis(axes, values, focus)
+    else:
+        known = next((k for one in (focus, values) if len(k := _finite(one))), np.zeros(1))
+        low, high = float(known.min()), float(known.max())
+        span = high - low or abs(high) or 1.0
+        axes.set_ylim(low - 0.08 * span, high + 0.1 * span)
+    better = "" if score.direction == "maximize" else " (smaller is better)"
+    logarithmic = " (log error scale)" if axes.get_yscale() == "function" else ""
+    axes.set_ylabel(f"{score.heading()}{better}{logarithmic}")
+    low, high = axes.get_ylim()
+    return float(low), float(high)
+
+
+def _finite(values: Sequence[float] | Floats) -> Floats:
+    known: Floats = np.asarray(values, dtype=float)
+    finite: Floats = known[np.isfinite(known)]
+    return finite
+
+
 def accuracy_axis(axes: Axes, values: Sequence[float] | Floats, focus: Sequence[float] | Floats) -> float:
     """Set the y axis for accuracies in percent.
 
@@ -46,11 +81,7 @@ def accuracy_axis(axes: Axes, values: Sequence[float] | Floats, focus: Sequence[
     Returns:
         The lower end of the axis, in percent.
     """
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    wanted = np.asarray(focus, dtype=float)
-    wanted = wanted[np.isfinite(wanted)]
-    wanted = wanted if len(wanted) else known
+    wanted = _finite(focus) if len(_finite(focus)) else _finite(values)
     low, high = float(wanted.min()), float(wanted.max())
     floor = max(100 - high, 0.1) / 2
     if (100 - low) / (2 * floor) > _ERROR_RATIO:

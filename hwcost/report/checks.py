@@ -68,7 +68,7 @@ def _check_epoch(number: object, entry: Mapping[str, Any]) -> None:
 
 
 def _check_repeat(number: object, entry: Mapping[str, Any]) -> None:
-    _check(number, "repeats", entry, ("accuracy", "test_accuracy"), _ratio, "a number from 0 to 1")
+    _check(number, "repeats", entry, ("accuracy", "test_accuracy"), _number, "a number")
     _check(number, "repeats", entry, ("seed",), _number, "a number")
 
 
@@ -102,11 +102,6 @@ def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _ratio(value: object) -> bool:
-    """Whether a value is a ratio from 0 to 1, or NaN if unknown."""
-    return isinstance(value, int | float | np.number) and _number(value) and not (value < 0 or value > 1)
-
-
 def _bands(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(ends, list | tuple) and len(ends) == 2 and all(map(_amount, ends)) for ends in value.values()
@@ -128,10 +123,9 @@ _DETAILS: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
     (("bits",), _span, "a pair of numbers"),
     (("warm",), _amount, "a number"),
     (("ramp",), _amount, "a number"),
-    (("score",), _text, "text"),
     (("limits",), _amounts, "a table of numbers"),
-    (("float", "validation"), _ratio, "a ratio in 0..1"),
-    (("float", "test"), _ratio, "a ratio in 0..1"),
+    (("float", "validation"), _amount, "a number"),
+    (("float", "test"), _amount, "a number"),
     (("device", "name"), _text, "text"),
     (("device", "part"), _text, "text"),
     *((("device", name), _amount, "a number") for name in ("clock_mhz", "LUT", "FF", "DSP", "BRAM18", "URAM")),

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from hwcost.errors import BadStudy
-from hwcost.report.axes import accuracy_axis, cost_axis
+from hwcost.report.axes import cost_axis, score_axis
 from hwcost.report.files import harmless, replace_files
 from hwcost.report.page import rendered
 from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.schema import RunRecord
+from hwcost.report.score import Score
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
 
@@ -42,7 +43,7 @@ class Published:
 
     Attributes:
         name: for the label.
-        accuracy: 0 to 1, on test data.
+        accuracy: the score on test data.
         cost: of the resource on the axis.
     """
 
@@ -59,7 +60,7 @@ def write_comparison(
     Args:
         folder: created if missing.
         studies: how the user named each -> study.
-        published: a CSV with columns name, accuracy (0..1 or percent) and the resource on the axis.
+        published: a CSV with columns name, accuracy (the score; a ratio may be in percent), and the resource.
         force: compare what was trained on other data or priced otherwise.
 
     Raises:
@@ -73,14 +74,15 @@ def write_comparison(
     unlike = differences(studies)
     if unlike and not force:
         raise BadStudy(f"report: {unlike[0]}; give --force to compare them all the same")
-    others = [] if published is None else read_published(published, cost)
+    score = next(iter(studies.values())).score
+    others = [] if published is None else read_published(published, cost, score)
     methods = grouped(studies)
     with house_style():
-        figure = _figure(methods, others, cost)
+        figure = _figure(methods, others, cost, score)
         image, vector = picture(figure, "png"), inline_svg(figure)
     table = volumes(methods, cost)
     facts = {
-        "methods": [_row(method, table, cost) for method in methods],
+        "score": score, "methods": [_row(method, table, cost) for method in methods],
         "studies": [_study_row(name, method, study, table) for name, method, study in _named(studies, methods)],
         "published": others, "cost": cost, "unlike": unlike, "figure": vector, "alternative": figure.alternative,
         "title": _each(study.run["study"] for study in studies.values()),
@@ -116,12 +118,18 @@ def _each(names: Iterable[object]) -> str:
 
 
 _DEFINITION: Mapping[str, Callable[[RunRecord], object]] = {
+    "score": lambda run: _kind_of_score(run),
     "data": lambda run: f"{run['data'].get('name')} {run['data'].get('fingerprint')}",
     "part": lambda run: run["device"].get("name"),
     "clock": lambda run: run["device"].get("clock_mhz"),
     "frame rate": lambda run: run.get("target_fps"),
     "version of the cost models": lambda run: run["hwcost"],
 }  # fmt: skip
+
+
+def _kind_of_score(run: RunRecord) -> str:
+    score = Score.of(run.get("score"))
+    return f"{score.direction} {score.heading()}"
 
 
 def grouped(studies: Mapping[str, Study]) -> list[Method]:
@@ -152,15 +160,15 @@ def _key(run: RunRecord) -> tuple[str, ...]:
 
 
 def attained(study: Study, at: Floats, cost: str) -> Floats:
-    """Best accuracy for at most each cost; NaN below the cheapest point of the front.
+    """Best score for at most each cost; NaN below the cheapest point of the front.
 
-    Accuracies are those on test data where the front was tested, else on validation.
+    Scores are those on test data where the front was tested, else on validation.
     """
     front = study.front
-    accuracy, costs = _accuracy(front), front[cost].to_numpy(dtype=float)
-    usable = np.isfinite(accuracy) & np.isfinite(costs)
-    reached = np.where(costs[usable] <= at[:, None], accuracy[usable], -np.inf).max(1, initial=-np.inf)
-    return np.where(np.isfinite(reached), reached, np.nan)
+    gain, costs = study.score.sign * _accuracy(front), front[cost].to_numpy(dtype=float)
+    usable = np.isfinite(gain) & np.isfinite(costs)
+    reached = np.where(costs[usable] <= at[:, None], gain[usable], -np.inf).max(1, initial=-np.inf)
+    return study.score.sign * np.where(np.isfinite(reached), reached, np.nan)
 
 
 def _accuracy(front: pd.DataFrame) -> Floats:
@@ -169,13 +177,15 @@ def _accuracy(front: pd.DataFrame) -> Floats:
 
 
 def volumes(methods: Sequence[Method], cost: str) -> dict[int, float]:
-    """Hypervolume of every study, by identity, in accuracy and log cost.
+    """Hypervolume of every study, by identity, in score and log cost.
 
     Each axis runs from the worst to the best front point of all studies together; 1 is a network that is best in both.
     """
     every = [study for method in methods for study in method.studies]
     points = {
-        id(study): np.column_stack([_accuracy(study.front), np.log1p(study.front[cost].to_numpy(dtype=float))])
+        id(study): np.column_stack(
+            [study.score.sign * _accuracy(study.front), np.log1p(study.front[cost].to_numpy(dtype=float))]
+        )
         for study in every
     }
     table = np.concatenate(list(points.values()))
@@ -189,7 +199,7 @@ def volumes(methods: Sequence[Method], cost: str) -> dict[int, float]:
     return found
 
 
-def read_published(path: Path, cost: str) -> list[Published]:
+def read_published(path: Path, cost: str, score: Score) -> list[Published]:
     """Rows of a CSV of the user.
 
     Raises:
@@ -204,25 +214,28 @@ def read_published(path: Path, cost: str) -> list[Published]:
         costs = pd.to_numeric(table[cost]).to_numpy(dtype=float)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise BadStudy(f"--published {path}: cannot be read ({error}); give a CSV of name, accuracy, {cost}") from error
-    accuracy = accuracy / 100 if (accuracy > 1).any() else accuracy
-    if not (np.isfinite(accuracy).all() and np.isfinite(costs).all() and (accuracy <= 1).all() and (costs > 0).all()):
-        raise BadStudy(f"--published {path}: accuracies must be ratios or percent, and each {cost} above 0")
+    ratio = score.unit == "%"
+    accuracy = accuracy / 100 if ratio and (accuracy > 1).any() else accuracy
+    finite = np.isfinite(accuracy).all() and np.isfinite(costs).all()
+    if not (finite and not (ratio and (accuracy > 1).any()) and (costs > 0).all()):
+        kind = "ratios or percent" if ratio else "finite numbers"
+        raise BadStudy(f"--published {path}: {score.name} must be {kind}, and each {cost} above 0")
     return [Published(str(n), float(a), float(c)) for n, a, c in zip(table["name"], accuracy, costs, strict=True)]
 
 
-def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str) -> Drawing:
+def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, score: Score) -> Drawing:
     """A step curve per method: the median of its seeds, with their range behind it."""
     figure, axes = sheet(9.0, 4.8)
     every = [study for method in methods for study in method.studies]
     costs = np.concatenate([study.front[cost].to_numpy(dtype=float) for study in every] + [[o.cost for o in others]])
     costs = costs[np.isfinite(costs)]
-    values = np.concatenate([_accuracy(study.front) for study in every] + [[o.accuracy for o in others]]) * 100
-    accuracy_axis(axes, values, values)
+    values = np.concatenate([_accuracy(study.front) for study in every] + [[o.accuracy for o in others]])
+    score_axis(axes, score.shown(values), score.shown(values), score)
     cost_axis(axes, costs, cost)
     left, right = axes.get_xlim()
     at = np.geomspace(left, right, GRID) if axes.get_xscale() == "log" else np.linspace(left, right, GRID)
     for number, (method, color) in enumerate(zip(methods, _colors(len(methods)), strict=True)):
-        curves = 100 * np.array([attained(study, at, cost) for study in method.studies])
+        curves = score.shown(np.array([attained(study, at, cost) for study in method.studies]))
         known = np.isfinite(curves).sum(0) * 2 > len(curves)  # the median of those that reach no such cost is none
         low, middle, high = (_over_seeds(curves, share, known) for share in (0.0, 0.5, 1.0))
         if len(curves) > 1:
@@ -230,13 +243,14 @@ def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str) -
         label = f"{method.name} ({len(curves)} seed{'s' * (len(curves) > 1)})"
         axes.step(at, middle, where="post", color=color, lw=1.4, ls=("-", "--", "-.", ":")[number % 4], label=label)
     for marker, other in zip(MARKERS * len(others), others, strict=False):
-        axes.plot(other.cost, 100 * other.accuracy, marker, color=INK, ms=5, ls="none")
-        axes.annotate(other.name, (other.cost, 100 * other.accuracy), (5, 3), textcoords="offset points", fontsize=8,
-                      color=MUTED)  # fmt: skip
-    axes.set_ylabel("accuracy, %")
+        at_score = score.factor * other.accuracy
+        axes.plot(other.cost, at_score, marker, color=INK, ms=5, ls="none")
+        axes.annotate(other.name, (other.cost, at_score), (5, 3), textcoords="offset points", fontsize=8, color=MUTED)
     figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8, labelcolor=MUTED)
     names = ", ".join(method.name for method in methods)
-    return Drawing(name="comparison", figure=figure, alternative=f"Median front of {names}: accuracy against {cost}.")
+    return Drawing(
+        name="comparison", figure=figure, alternative=f"Median front of {names}: {score.name} against {cost}."
+    )
 
 
 def _over_seeds(curves: Floats, share: float, known: np.ndarray[Any, np.dtype[np.bool_]]) -> Floats:
@@ -252,13 +266,13 @@ def _colors(count: int) -> Iterable[str]:
 
 def _row(method: Method, table: Mapping[int, float], cost: str) -> dict[str, Any]:
     found = np.array([table[id(study)] for study in method.studies])
-    fronts = [study.front for study in method.studies]
+    fronts, sign = [study.front for study in method.studies], method.studies[0].score.sign
     return {
         "name": method.name,
         "seeds": len(found),
         "volume": float(found.mean()),
         "spread": float(found.std(ddof=1)) if len(found) > 1 else None,
-        "accuracy": max(float(np.nanmax(_accuracy(front))) for front in fronts),
+        "accuracy": sign * max(float(np.nanmax(sign * _accuracy(front))) for front in fronts),
         "least": min(float(np.nanmin(front[cost].to_numpy(dtype=float))) for front in fronts),
     }
 

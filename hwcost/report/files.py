@@ -132,6 +132,7 @@ def front_record(study: Study) -> FrontRecord:
     course = hypervolume_course(study)
     return {
         "study": study.run["study"],
+        "score": {"name": study.score.name, "direction": study.score.direction, "unit": study.score.unit},
         "objectives": [{"name": one["name"], "direction": one["direction"]} for one in study.run["objectives"]],
         "finished": len(study.complete),
         "hypervolume": float(course[-1]) if len(course) else None,

@@ -1,4 +1,4 @@
-"""Accuracy against cost: the main figure, its narrow twin, and one small figure for every other resource."""
+"""Score against cost: the main figure, its narrow twin, and one small figure for every other resource."""
 
 import math
 
@@ -6,19 +6,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwcost.report.axes import UNITS, accuracy_axis, cost_axis, place_labels, short
+from hwcost.report.axes import UNITS, cost_axis, place_labels, score_axis, short
 from hwcost.report.pareto import Floats, non_dominated
 from hwcost.report.study import COSTS, Study
 from hwcost.report.style import ACCENT, FITS, INK, MUTED, PAPER, RAMP, Drawing, sheet
 
 
-def _percent(values: Floats) -> Floats:
-    return 100 * values
-
-
-def _stairs(axes: Axes, cost: Floats, accuracy: Floats) -> None:
-    """The best accuracy for at most this cost, as a line of steps to the right edge of the view."""
-    best = non_dominated(np.column_stack([accuracy, cost]), ["maximize", "minimize"])
+def _stairs(axes: Axes, cost: Floats, accuracy: Floats, direction: str) -> None:
+    """The best score for at most this cost, as a line of steps to the right edge of the view."""
+    best = non_dominated(np.column_stack([accuracy, cost]), [direction, "minimize"])
     order = np.lexsort((accuracy[best], cost[best]))
     xs, ys = cost[best][order], accuracy[best][order]
     if len(xs):
@@ -65,23 +61,22 @@ def _words(study: Study, row: int) -> str:
     accuracy, bram18 = study.column("accuracy")[row], study.column("BRAM18")[row]
     cost = f", {short(study.column(study.cost)[row])} {study.cost}" if study.cost else ""
     bram = f", {bram18:g} BRAM18" if math.isfinite(bram18) and study.cost != "BRAM18" else ""
-    return f"trial {study.complete['number'][row]}: {100 * accuracy:.2f} %{cost}{bram}"
+    return f"trial {study.complete['number'][row]}: {study.score.text(accuracy)}{cost}{bram}"
 
 
 def _front_points(figure: Figure, axes: Axes, study: Study, cost: str) -> dict[str, tuple[int, str]]:
     front = study.front
     colors, legend = _shades(study.column("BRAM18", front))
-    words = {}
+    words, factor = {}, study.score.factor
     for color, (row, trial) in zip(colors, front.iterrows(), strict=True):
         fits = trial["fits"] is None or bool(trial["fits"])
-        x, y, test = trial[cost], 100 * trial["accuracy"], 100 * trial["test_accuracy"]
+        x, y, test, refit = trial[cost], *(factor * trial[f"{name}accuracy"] for name in ("", "test_", "refit_"))
         if math.isfinite(test):
             axes.plot([x, x], [y, test], color=MUTED, lw=0.6, zorder=2.5)
             if (seeds := study.over_seeds(trial)) is not None:
-                mean, spread = 100 * seeds[0], 100 * seeds[1]
+                mean, spread = factor * seeds[0], factor * seeds[1]
                 axes.errorbar(x, mean, yerr=spread, color=MUTED, elinewidth=1.6, capsize=2.5, zorder=2.6)
             axes.plot(x, test, "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
-        refit = 100 * trial["refit_accuracy"]
         if math.isfinite(refit):
             axes.plot([x, x], [y, refit], color=MUTED, lw=0.6, zorder=2.5)
             axes.plot(x, refit, "^", ms=5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
@@ -139,38 +134,37 @@ def _nothing(width: float, height: float, name: str, words: str) -> Drawing:
 
 
 def front_figure(study: Study, *, name: str = "front", width: float = 11.0, height: float = 5.6) -> Drawing:
-    """Validation accuracy against the main cost: front, dominated points, budget, float accuracy, marks.
+    """Validation score against the main cost: front, dominated points, budget, float network, marks.
 
     Args:
         study: to draw; an empty one gives a figure that says so.
         name: of the drawing, unique on a page.
         width, height: in inches.
     """
-    cost = study.cost
-    accuracy = _percent(study.column("accuracy"))
+    cost, score = study.cost, study.score
+    accuracy = score.shown(study.column("accuracy"))
     costs = study.column(cost) if cost else np.full(len(accuracy), np.nan)
     shown = np.isfinite(accuracy) & np.isfinite(costs)
     if cost is None or not shown.any():
-        return _nothing(width, height, name, "No finished trial with an accuracy and a cost to draw.")
+        return _nothing(width, height, name, f"No finished trial has both {score.name} and a cost to draw.")
     figure, axes = sheet(width, height)
-    front, floor = study.front, study.float_accuracy * 100
-    front_accuracy = _percent(study.column("accuracy", front))
-    tested = [_percent(study.column(name, front)) for name in ("test_accuracy", "refit_accuracy")]
+    front, floor = study.front, score.factor * study.float_accuracy
+    front_accuracy = score.shown(study.column("accuracy", front))
+    tested = [score.shown(study.column(name, front)) for name in ("test_accuracy", "refit_accuracy")]
     focus = np.concatenate([front_accuracy, *tested, [floor]])
-    bottom = accuracy_axis(axes, accuracy, focus)
-    visible = shown & (accuracy >= bottom)
+    low, high = score_axis(axes, accuracy, focus, score)
+    visible = shown & (accuracy >= low) & (accuracy <= high)
     synthesized = study.column("LUT_measured", front) if cost == "LUT" else np.empty(0)
     seen = np.concatenate([costs[visible] if visible.any() else costs[shown], synthesized])
     cost_axis(axes, seen, cost)
-    axes.set_ylabel("accuracy, % (log error scale)" if axes.get_yscale() == "function" else "accuracy, %")
     _budget(axes, study, cost, label=True)
     behind = visible & ~study.complete["on_front"].to_numpy(dtype=bool)
     axes.plot(costs[behind], accuracy[behind], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, zorder=1.5)
-    _stairs(axes, costs[shown], accuracy[shown])
+    _stairs(axes, costs[shown], accuracy[shown], score.direction)
     words = _front_points(figure, axes, study, cost)
     if math.isfinite(floor):
         axes.axhline(floor, color=INK, lw=0.8, ls=(0, (4, 3)), zorder=1)
-        axes.annotate(f"float {floor:.2f} %", (0.005, floor), (0, 3), color=INK, fontsize=8,
+        axes.annotate(f"float {score.text(study.float_accuracy)}", (0.005, floor), (0, 3), color=INK, fontsize=8,
                       xycoords=axes.get_yaxis_transform(), textcoords="offset points")  # fmt: skip
     _label_marks(figure, axes, study, cost, narrow=width < 6)
     hidden = int((shown & ~visible).sum())
@@ -178,15 +172,15 @@ def front_figure(study: Study, *, name: str = "front", width: float = 11.0, heig
 
 
 def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow: bool) -> None:
-    labels = []
+    labels, score = [], study.score
+    accuracy = score.shown(study.column("accuracy"))
     for mark in study.marks:
         trial = study.complete.loc[mark.row]
-        numbers = "" if narrow else f"\n{100 * trial['accuracy']:.2f} %, {trial[cost]:,.0f} {cost}"
-        labels.append((study.column(cost)[mark.row], 100 * study.column("accuracy")[mark.row], mark.short + numbers))
-    accuracy = _percent(study.column("accuracy"))
+        numbers = "" if narrow else f"\n{score.text(trial['accuracy'])}, {trial[cost]:,.0f} {cost}"
+        labels.append((study.column(cost)[mark.row], accuracy[mark.row], mark.short + numbers))
     dots = [np.column_stack([study.column(cost), accuracy])]
     for name in ("test_accuracy", "refit_accuracy"):
-        dots.append(np.column_stack([study.column(cost), _percent(study.column(name))]))
+        dots.append(np.column_stack([study.column(cost), score.shown(study.column(name))]))
     if cost == "LUT":
         dots.append(np.column_stack([study.column("LUT_measured"), accuracy]))
     for line in axes.lines:  # labels keep off the stairs and the float line too
@@ -202,7 +196,7 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
             ]
     if math.isfinite(study.float_accuracy):
         across = np.geomspace(*axes.get_xlim(), 80) if axes.get_xscale() == "log" else np.linspace(*axes.get_xlim(), 80)
-        dots.append(np.column_stack([across, np.full(80, 100 * study.float_accuracy)]))
+        dots.append(np.column_stack([across, np.full(80, score.factor * study.float_accuracy)]))
     avoid = np.concatenate(dots)
     place_labels(figure, axes, labels, avoid[np.isfinite(avoid).all(axis=1)])
 
@@ -210,20 +204,20 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
 def _summary(study: Study, hidden: int) -> str:
     front = study.front
     parts = [
-        f"Validation accuracy against {UNITS.get(study.cost or '', study.cost or 'cost')}: {len(study.complete)} "
-        f"finished trials, {len(front)} of them on the front."
+        f"Validation {study.score.name} against {UNITS.get(study.cost or '', study.cost or 'cost')}: "
+        f"{len(study.complete)} finished trials, {len(front)} of them on the front."
     ]
     for mark in study.marks:
         parts.append(f"{', '.join(mark.names).capitalize()}: {_words(study, mark.row)}.")
     if hidden:
-        parts.append(f"{hidden} dominated trial{'s' * (hidden > 1)} below the picture.")
+        parts.append(f"{hidden} dominated trial{'s' * (hidden > 1)} outside the picture.")
     return " ".join(parts)
 
 
 def resource_figures(study: Study) -> list[Drawing]:
     """One small figure for every cost that varies, other than the main one."""
-    drawings = []
-    accuracy = _percent(study.column("accuracy"))
+    drawings, score = [], study.score
+    accuracy = score.shown(study.column("accuracy"))
     for name in (name for name in COSTS if name != study.cost):
         costs = study.column(name)
         shown = np.isfinite(costs) & np.isfinite(accuracy)
@@ -231,14 +225,14 @@ def resource_figures(study: Study) -> list[Drawing]:
             continue
         figure, axes = sheet(3.5, 2.5)
         on_front = study.complete["on_front"].to_numpy(dtype=bool)
-        bottom = accuracy_axis(axes, accuracy[shown], accuracy[on_front])
-        shown &= accuracy >= bottom
+        low, high = score_axis(axes, accuracy[shown], accuracy[on_front], score)
+        shown &= (accuracy >= low) & (accuracy <= high)
         cost_axis(axes, costs[shown], name)
-        axes.set_ylabel("validation accuracy, %")
+        axes.set_ylabel(f"validation {score.heading()}")
         _budget(axes, study, name, label=False)
         behind, ahead = shown & ~on_front, shown & on_front
         axes.plot(costs[behind], accuracy[behind], "o", ms=2.8, color=MUTED, alpha=0.45, mew=0, zorder=1.5)
-        _stairs(axes, costs[shown], accuracy[shown])
+        _stairs(axes, costs[shown], accuracy[shown], score.direction)
         points = {}
         for row in np.flatnonzero(ahead):
             axes.plot(
@@ -246,6 +240,6 @@ def resource_figures(study: Study) -> list[Drawing]:
             )
             points[str(row)] = (int(study.complete["number"][row]), f"{_words(study, int(row))}, {costs[row]:g} {name}")
         ends = f"from {short(costs[shown].min())} to {short(costs[shown].max())}"
-        summary = f"Validation accuracy against {UNITS[name]}, {ends}."
+        summary = f"Validation {score.name} against {UNITS[name]}, {ends}."
         drawings.append(Drawing(name=f"by-{name}", figure=figure, alternative=summary, points=points))
     return drawings

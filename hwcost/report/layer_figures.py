@@ -105,9 +105,12 @@ def _column_heads(axes: Axes, study: Study, front: pd.DataFrame) -> None:
     heads = []
     for row, trial in front.iterrows():
         cost = short(trial[study.cost]) if study.cost else ""
-        heads.append(f"{cost}\n{100 * trial['accuracy']:.1f}\n{trial['number']}{'*' if row in marks else ''}")
+        heads.append(
+            f"{cost}\n{study.score.number(trial['accuracy'], 1)}\n{trial['number']}{'*' if row in marks else ''}"
+        )
     axes.set_xticks(range(len(heads)), heads, fontsize=6.5, linespacing=1.5)
-    axes.annotate(f"{study.cost or ''}\naccuracy, %\ntrial", (0, 0), (-5, -3.5), xycoords="axes fraction", fontsize=6.5,
+    words = f"{study.cost or ''}\n{study.score.heading()}\ntrial"
+    axes.annotate(words, (0, 0), (-5, -3.5), xycoords="axes fraction", fontsize=6.5,
                   textcoords="offset points", ha="right", va="top", color=MUTED, linespacing=1.5)  # fmt: skip
 
 
@@ -140,7 +143,7 @@ def lut_figure(study: Study) -> Drawing | None:
         words = f"{amount:,.0f}" + (f" ({marks[row]})" if row in marks else "")
         axes.annotate(words, (amount, position), (5, 0), textcoords="offset points", va="center_baseline", fontsize=7.5,
                       color=INK)  # fmt: skip
-    heads = [f"trial {t['number']}, {100 * t['accuracy']:.1f} %" for _, t in front.iterrows()]
+    heads = [f"trial {t['number']}, {study.score.text(t['accuracy'], 1)}" for _, t in front.iterrows()]
     axes.set_yticks(range(len(front)), heads)
     axes.set_ylim(len(front) - 0.5, -0.5)
     axes.set_xlim(0, 1.22 * total.max())
@@ -157,14 +160,14 @@ def lut_figure(study: Study) -> Drawing | None:
 
 
 def training_trial(study: Study) -> int | None:
-    """Row whose training is shown: the knee, else the most accurate front point; None without epochs."""
+    """Row whose training is shown: the knee, else the best front point; None without epochs."""
     rows = [mark.row for mark in study.marks if "knee" in mark.names]
-    rows += list(study.front.sort_values("accuracy", ascending=False).index)
+    rows += list(study.front.sort_values("accuracy", ascending=study.score.direction == "minimize").index)
     return next((row for row in rows if len(study.complete["epochs"][row]) > 1), None)
 
 
 def training_figure(study: Study) -> Drawing | None:
-    """Widths and validation accuracy during the training of `training_trial`; None without epochs."""
+    """Widths and validation score during the training of `training_trial`; None without epochs."""
     row = training_trial(study)
     if row is None:
         return None
@@ -175,10 +178,11 @@ def training_figure(study: Study) -> Drawing | None:
     figure = Figure(figsize=(7.2, 3.6 if names else 2.0), layout="constrained")
     ratios = [1.0, 2.6] if names else [1.0]
     grid = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
-    accuracy = 100 * np.array([_value(entry, "accuracy") for entry in epochs])
+    accuracy = study.score.shown(np.array([_value(entry, "accuracy") for entry in epochs]))
     grid[0].plot(steps, accuracy, color=INK, lw=1.2)
-    grid[0].set_ylabel("accuracy, %")
-    percent_ticks(grid[0], 3)
+    grid[0].set_ylabel(study.score.heading())
+    if study.score.unit == "%":
+        percent_ticks(grid[0], 3)
     if names:
         _width_lines(grid[1], steps, curves)
     grid[-1].set_xlabel("epoch")

@@ -13,7 +13,8 @@ import pandas as pd
 
 from hwcost.report.layer_figures import training_trial
 from hwcost.report.schema import RunRecord
-from hwcost.report.study import COSTS, DROPS, RESOURCES, Study
+from hwcost.report.score import Score
+from hwcost.report.study import COSTS, RESOURCES, Study
 from hwcost.report.style import Drawing, inline_svg
 
 _LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
@@ -57,11 +58,6 @@ def cell(text: object) -> str:
     return " ".join(plain.splitlines())
 
 
-def percent(value: Any) -> str:
-    """A ratio in percent with two decimals, or a dash."""
-    return count(100 * value if isinstance(value, int | float | np.number) else None, 2)
-
-
 def _columns(study: Study) -> list[str]:
     """Costs with numbers, the main one first."""
     known = []
@@ -77,7 +73,6 @@ def _columns(study: Study) -> list[str]:
 
 def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, Any]:
     floor = study.float_accuracy
-    lost = 100 * (floor - trial["accuracy"])
     layers = trial["layers"]
     keys = [k for k in _LAYER_COLUMNS if any(entry.get(k) is not None for entry in layers)]
     rows = [[e[k] if isinstance(e.get(k), str) else count(e.get(k)) for k in keys] for e in layers]
@@ -88,7 +83,7 @@ def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, A
         "test": trial["test_accuracy"],
         "refit": trial["refit_accuracy"],
         "seeds": study.over_seeds(trial),
-        "lost": lost,
+        "lost": study.score.sign * (floor - trial["accuracy"]),
         "costs": {name: float(trial[name]) for name in columns},
         "share": {name: float(trial[name]) / (study.budget(name) or math.nan) for name in columns},
         "fits": None if trial["fits"] is None or pd.isna(trial["fits"]) else bool(trial["fits"]),
@@ -104,14 +99,13 @@ def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, A
 
 def _remarks(study: Study) -> list[str]:
     """Remarks that a reader needs before the figures, in sentences."""
-    remarks = []
-    score = study.run.get("score", "accuracy")
-    if score != "accuracy":
-        remarks.append(f"What this page calls accuracy is the {score}, in percent.")
+    remarks, score = [], study.score
+    if score.direction == "minimize":
+        remarks.append(f"A smaller {score.name} is better.")
     if not len(study.complete):
         remarks.append("No trial has finished with numbers in every objective yet, so there is no front to show.")
     elif study.cost is None:
-        remarks.append("No cost above 0 was recorded, so accuracy has nothing to be drawn against.")
+        remarks.append(f"No cost above 0 was recorded, so {score.name} has nothing to be drawn against.")
     said = [bool(fits) for fits in study.complete["fits"] if fits is not None]
     if said and not any(said):
         remarks.append(f"No finished trial fits the {study.run['device'].get('name', 'part')}; nothing is recommended.")
@@ -124,11 +118,12 @@ def _remarks(study: Study) -> list[str]:
             + "; trials.csv marks them (within_budget, budget_reachable)."
         )
     if len(study.complete) and not math.isfinite(study.float_accuracy):
-        remarks.append("The accuracy of the float network was not recorded; losses are not shown.")
-    missing = [f"{100 * drop:g}" for drop in DROPS if math.isfinite(study.float_accuracy) and not any(
-        f"within {100 * drop:g} point" in name for mark in study.marks for name in mark.names)]  # fmt: skip
+        remarks.append(f"The {score.name} of the float network was not recorded; losses are not shown.")
+    known = score.losses(study.float_accuracy) if math.isfinite(study.float_accuracy) else []
+    found = [name for mark in study.marks for name in mark.names]
+    missing = [words for _, words in known if f"cheapest within {words} of float" not in found]
     if missing and study.marks:
-        remarks.append(f"No front point lies within {' or '.join(missing)} points of the float network.")
+        remarks.append(f"No front point lies within {' or '.join(missing)} of the float network.")
     if len(study.front) == 1 and len(study.complete) > 1:
         remarks.append("One trial beats all others in every objective: the front is a single point.")
     return remarks
@@ -143,7 +138,9 @@ def facts(study: Study) -> dict[str, Any]:
     failed = study.trials[study.trials["state"] == "FAIL"]
     shown = training_trial(study)
     return {
-        "study": study, "run": study.run,
+        "study": study, "run": study.run, "score": study.score,
+        "beyond": "below float" if study.score.direction == "maximize" else "above float",
+        "within": study.score.losses(study.float_accuracy)[1][1],
         "part": study.run["device"].get("name") or "", "columns": columns, "rows": rows, "remarks": _remarks(study),
         "others": [name for name, _ in study.objectives if name not in ("accuracy", study.cost)],
         "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],
@@ -156,7 +153,7 @@ def facts(study: Study) -> dict[str, Any]:
         "worked": duration(float(np.nansum(study.column("seconds", study.trials)))),
         "float": study.float_accuracy, "float_test": study.run["float"].get("test"),
         "budgets": {name: study.budget(name) for name in RESOURCES if study.budget(name) > 0},
-        "provenance": _provenance(study.run),
+        "provenance": _provenance(study.run, study.score),
     }  # fmt: skip
 
 
@@ -178,8 +175,8 @@ def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:_FEW])) + more
 
 
-def _provenance(run: RunRecord) -> list[tuple[str, str]]:
-    data, device = run["data"], run["device"]
+def _provenance(run: RunRecord, score: Score) -> list[tuple[str, str]]:
+    data, device, named = run["data"], run["device"], {"accuracy": score.name}
     parts = [f"{count(data[k])} {k}" for k in ("train", "validation", "test") if data.get(k) is not None]
     print_of = data.get("fingerprint") or "not recorded"
     clock = f" at {device['clock_mhz']:g} MHz" if isinstance(device.get("clock_mhz"), int | float) else ""
@@ -188,7 +185,7 @@ def _provenance(run: RunRecord) -> list[tuple[str, str]]:
         ("Recipe", str(run["recipe"])),
         ("Seed", str(run["seed"])),
         ("Sampler", str(run["sampler"])),
-        ("Objectives", ", ".join(f"{o['direction']} {o['name']}" for o in run["objectives"])),
+        ("Objectives", ", ".join(f"{o['direction']} {named.get(o['name'], o['name'])}" for o in run["objectives"])),
         (
             "Data",
             f"{data.get('name') or 'unnamed'}: {', '.join(parts)}; fingerprint {print_of}",
@@ -209,7 +206,7 @@ def _environment(*, escape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=count, percent=percent, cell=cell)
+    environment.filters.update(count=count, cell=cell)
     return environment
 
 

@@ -1,4 +1,4 @@
-"""Parallel coordinates: every trial as a line through its parameters, its costs and its accuracy."""
+"""Parallel coordinates: every trial as a line through its parameters, its costs and its score."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hwcost.report.pareto import Floats
 from hwcost.report.study import COSTS, Study
 from hwcost.report.style import ACCENT, INK, MUTED, Drawing, quiet, sheet
 
-_PARAMETERS = 10  # axes that a page has room for, besides costs and accuracy
+_PARAMETERS = 10  # axes that a page has room for, besides costs and score
 _BEHIND = 300  # dominated trials drawn; more would be a solid grey area
 _LETTERS = 24  # of a name
-_FAINTEST = 0.35  # opacity of the least accurate line; a ramp of colours would not read on dark and light pages alike
+_FAINTEST = 0.35  # opacity of the worst line; a ramp of colours would not read on dark and light pages alike
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,20 +31,20 @@ class _Axis:
 
 
 def parallel_figure(study: Study) -> Drawing | None:
-    """Lines of the front in colour, stronger for more accurate ones, the dominated trials grey behind them.
+    """Lines of the front in colour, stronger for better ones, the dominated trials grey behind them.
 
     The axes are the parameters that differ between trials (if there are more than ten, the ten with the highest rank
-    correlation to accuracy), the costs that differ, and accuracy.
+    correlation to the score), the costs that differ, and the score.
 
     Args:
         study: to draw.
 
     Returns:
-        The drawing; None with fewer than two finished trials, or if nothing but accuracy differs.
+        The drawing; None with fewer than two finished trials, or if nothing but the score differs.
     """
     axes = [*_parameters(study), *_costs(study)]
     accuracy = study.column("accuracy")
-    last = _numbers("accuracy, %", 100 * accuracy)
+    last = _numbers(study.score.heading(), study.score.shown(accuracy))
     if last is None or not axes:
         return None
     drawn = [*axes, last]
@@ -57,12 +57,12 @@ def parallel_figure(study: Study) -> Drawing | None:
     shown = behind[np.unique(np.linspace(0, len(behind) - 1, min(len(behind), _BEHIND)).round().astype(int))]
     for row in shown:
         sheet_axes.plot(places, table[row], color=MUTED, lw=0.5, alpha=0.25, zorder=1)
-    points = {}
+    points, good = {}, last.heights if study.score.direction == "maximize" else 1 - last.heights
     for row in np.flatnonzero(ahead):
         number = int(study.complete["number"][row])
-        strength = _FAINTEST + (1 - _FAINTEST) * float(np.nan_to_num(last.heights[row]))
+        strength = _FAINTEST + (1 - _FAINTEST) * float(np.nan_to_num(good[row]))
         sheet_axes.plot(places, table[row], color=ACCENT, alpha=strength, lw=1.4, zorder=3, gid=f"point-{row}")
-        points[str(row)] = (number, f"trial {number}: {100 * accuracy[row]:.2f} %")
+        points[str(row)] = (number, f"trial {number}: {study.score.text(accuracy[row])}")
     for place, axis in zip(places, drawn, strict=True):
         sheet_axes.axvline(float(place), color=INK, lw=0.7, zorder=2)
         for height, words, side in ((0, axis.low, "top"), (1, axis.high, "bottom")):

@@ -21,7 +21,9 @@ def scaled_objectives(study: Study) -> Floats:
     columns = []
     for name, direction in study.objectives:
         values = study.column(name)
-        if direction == "minimize":
+        if name == "accuracy" and direction == "minimize":
+            values = -values
+        elif direction == "minimize":
             values = -np.log1p(values) if len(values) and values.min() >= 0 else -values
         span = float(np.ptp(values)) if len(values) else 0.0
         columns.append((values - values.min()) / span if span > 0 else np.ones_like(values))

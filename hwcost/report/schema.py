@@ -44,7 +44,7 @@ class DeviceRecord(TypedDict, total=False):
 
 
 class FloatRecord(TypedDict, total=False):
-    """Accuracies of the float network, 0 to 1."""
+    """Scores of the float network."""
 
     validation: float
     test: float
@@ -73,7 +73,7 @@ class RunRecord(TypedDict):
     settings: NotRequired[Mapping[str, object]]
     fingerprint: NotRequired[Mapping[str, str | int | float]]
     trial_command: NotRequired[str]
-    score: NotRequired[str]
+    score: NotRequired[str | Mapping[str, Any]]
     bits: NotRequired[tuple[int, int] | None]
     warm: NotRequired[int | None]
     ramp: NotRequired[int | None]
@@ -101,7 +101,7 @@ class LayerRecord(TypedDict, total=False):
 
 
 class EpochRecord(TypedDict, total=False):
-    """An epoch of a trial: mean training loss, validation accuracy, cost and widths at its end."""
+    """An epoch of a trial: mean training loss, validation score (`accuracy`), cost and widths at its end."""
 
     epoch: int
     loss: float
@@ -113,7 +113,7 @@ class EpochRecord(TypedDict, total=False):
 
 
 class RepeatRecord(TypedDict):
-    """A training of a front trial with another seed; without accuracies where it failed."""
+    """A training of a front trial with another seed; without scores where it failed."""
 
     seed: int
     accuracy: float | None
@@ -170,6 +170,7 @@ class FrontRecord(TypedDict):
     """front.json without the name of its schema: the non-dominated trials, cheapest first."""
 
     study: str
+    score: Mapping[str, str]
     objectives: list[ObjectiveRecord]
     finished: int
     hypervolume: float | None

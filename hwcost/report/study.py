@@ -14,11 +14,11 @@ from hwcost.errors import BadStudy
 from hwcost.report.checks import check_details, nested
 from hwcost.report.pareto import Floats, cheapest_within, knee, non_dominated
 from hwcost.report.schema import RunRecord
+from hwcost.report.score import Score
 
 RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 COSTS = (*RESOURCES, "cycles")
 STATES = ("COMPLETE", "FAIL", "RUNNING")
-DROPS = (0.005, 0.01, 0.02)
 
 _NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "LUT_measured")
 _YES_OR_NO = ("fits", "within_budget", "budget_reachable")
@@ -66,6 +66,11 @@ class Study:
     marks: tuple[Mark, ...]
 
     @property
+    def score(self) -> Score:
+        """The reading of the score, which the columns call accuracy."""
+        return Score.of(self.run.get("score"))
+
+    @property
     def front(self) -> pd.DataFrame:
         """Front points, cheapest first; the index is the row in `complete`."""
         front = self.complete[self.complete["on_front"]]
@@ -74,7 +79,7 @@ class Study:
 
     @property
     def float_accuracy(self) -> float:
-        """Validation accuracy of the float network, NaN if unknown."""
+        """Validation score of the float network, NaN if unknown."""
         return _number(self.run["float"].get("validation"))
 
     def budget(self, resource: str) -> float:
@@ -87,7 +92,7 @@ class Study:
 
     @staticmethod
     def over_seeds(trial: pd.Series[Any]) -> tuple[float, float, int] | None:
-        """Mean and standard deviation of a trial's test accuracy with those of its repetitions, and how many they are.
+        """Mean and standard deviation of a trial's test score with those of its repetitions, and how many they are.
 
         None without repetitions.
         """
@@ -175,27 +180,29 @@ def _main_cost(complete: pd.DataFrame, objectives: tuple[tuple[str, str], ...]) 
     return None
 
 
-def _marks(complete: pd.DataFrame, cost: str | None, float_accuracy: float) -> tuple[Mark, ...]:
+def _marks(complete: pd.DataFrame, cost: str | None, score: Score, float_score: float) -> tuple[Mark, ...]:
     known = np.isfinite(np.asarray(complete["accuracy"], dtype=float))
     candidates = complete[known & complete["on_front"] & (complete["fits"] != False)]  # noqa: E712 # None: not said
     if cost is None or len(candidates) == 0:
         return ()
-    accuracy, costs = (np.asarray(candidates[name], dtype=float) for name in ("accuracy", cost))
+    gain, costs = (np.asarray(candidates[name], dtype=float) for name in ("accuracy", cost))
+    gain = score.sign * gain
     usable = np.isfinite(costs)
-    candidates, accuracy, costs = candidates[usable], accuracy[usable], costs[usable]
+    candidates, gain, costs = candidates[usable], gain[usable], costs[usable]
     if len(candidates) == 0:
         return ()
-    best, what = (float_accuracy, "float") if math.isfinite(float_accuracy) else (float(accuracy.max()), "the best")
+    known_float = math.isfinite(float_score)
+    best, what = (score.sign * float_score, "float") if known_float else (float(gain.max()), "the best")
     found: dict[int, list[tuple[str, str]]] = {}
-    for drop in DROPS:
-        row = cheapest_within(accuracy, costs, best, drop)
+    for loss, words in score.losses(best):
+        row = cheapest_within(gain, costs, best, loss)
         if row is not None:
-            points = f"{100 * drop:g} point{'' if drop == 0.01 else 's'}"
-            found.setdefault(row, []).append((f"cheapest within {points} of {what}", f"within {100 * drop:g}"))
-    row = knee(accuracy, costs)
+            short = words.split(" point")[0]
+            found.setdefault(row, []).append((f"cheapest within {words} of {what}", f"within {short}"))
+    row = knee(gain, costs)
     if row is not None:
         found.setdefault(row, []).append(("knee", "knee"))
-    found.setdefault(int(np.lexsort((costs, -accuracy))[0]), []).append(("most accurate", "best"))
+    found.setdefault(int(np.lexsort((costs, -gain))[0]), []).append((f"best {score.name}", "best"))
     marks = [
         Mark(
             names=tuple(long for long, _ in why),
@@ -207,12 +214,21 @@ def _marks(complete: pd.DataFrame, cost: str | None, float_accuracy: float) -> t
     return tuple(sorted(marks, key=lambda mark: float(complete[cost][mark.row])))
 
 
+def _check_ratios(name: str, table: pd.DataFrame, baseline: Mapping[str, Any]) -> None:
+    """Refuse scores in percent that are no ratios."""
+    again = [entry.get(key) for row in table["repeats"] for entry in row for key in ("accuracy", "test_accuracy")]
+    columns = (table[key] for key in ("accuracy", "test_accuracy", "refit_accuracy"))
+    values = np.concatenate([*columns, [_number(one) for one in (*again, *baseline.values())]])
+    if len(outside := values[(values < 0) | (values > 1)]):
+        raise BadStudy(f"report: {name} of {outside[0]:g}; scores in percent are ratios in 0..1")
+
+
 def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     """Check trials and run, and compute the front and its marks.
 
     Args:
         trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL or RUNNING); and,
-            missing or NaN where unknown: accuracy (validation, 0..1), seed, seconds, params, test_accuracy,
+            missing or NaN where unknown: accuracy (the validation score), seed, seconds, params, test_accuracy,
             refit_accuracy, LUT, FF, DSP, BRAM18, URAM, cycles, fps, fits, layers, epochs, error, LUT_measured (by
             synthesis). A column `on_front` is ignored.
         run: hwcost, study, recipe, command, seed, versions, device, float, objectives, data, sampler, started,
@@ -220,22 +236,22 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
             largest measured / estimated that was seen).
 
     Returns:
-        The study; everything selected in it is selected on validation accuracy.
+        The study; everything selected in it is selected on the validation score.
 
     Raises:
         BadStudy: a column or a key is missing, of the wrong type, or makes no sense.
     """
     objectives = _check_run(run)
     table = _check_trials(trials, objectives)
-    outside = table["accuracy"][(table["accuracy"] < 0) | (table["accuracy"] > 1)]
-    if len(outside):
-        raise BadStudy(f"report: an accuracy of {outside.iloc[0]:g}; accuracies are ratios in 0..1")
+    score = Score.of(run.get("score"))
+    if score.unit == "%":
+        _check_ratios(score.name, table, run["float"])
     names = [name for name, _ in objectives]
     finite = np.isfinite(table[names].to_numpy(dtype=float)).all(axis=1)
     complete = table[(table["state"] == "COMPLETE").to_numpy() & finite].reset_index(drop=True)
     complete["on_front"] = non_dominated(complete[names].to_numpy(dtype=float), [how for _, how in objectives])
     cost = _main_cost(complete, objectives)
-    marks = _marks(complete, cost, _number(run["float"].get("validation")))
+    marks = _marks(complete, cost, score, _number(run["float"].get("validation")))
     return Study(
         run=cast(RunRecord, run), trials=table, complete=complete, objectives=objectives, cost=cost, marks=marks
     )

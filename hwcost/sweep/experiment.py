@@ -11,6 +11,7 @@ from torch import nn
 from hwcost.errors import BadRecipe
 from hwcost.models import RESOURCES, Device
 from hwcost.models.device import device
+from hwcost.report.score import Score
 from hwcost.search import Objective, Params
 from hwcost.sweep.recipe import Recipe, ask
 from hwcost.sweep.settings import Settings
@@ -76,6 +77,11 @@ class Experiment:
                 )
         better = self.recipe.task.direction
         return tuple(Objective(name, better if name == "accuracy" else "minimize") for name in self.recipe.objectives)
+
+    @property
+    def score(self) -> Score:
+        """The reading of the task's score in logs and reports."""
+        return Score.of(self.recipe.task.record())
 
     def load(self) -> Data:
         """Load the data set of the recipe, onto the accelerator of the settings."""

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from hwcost.report.score import Score
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.standing import Row, Standing
 from hwcost.train.loop import Epoch
+
+_ACCURACY = Score()
 
 
 class _TwoLines(Progress):
@@ -26,19 +29,19 @@ class _TwoLines(Progress):
 class _Epochs(Listener):
     """A line for each epoch, where asked for."""
 
-    def __init__(self, console: Console, verbose: bool) -> None:
-        self._console, self._verbose = console, verbose
+    def __init__(self, console: Console, verbose: bool, score: Score) -> None:
+        self._console, self._verbose, self._score = console, verbose, score
 
     def epoch_done(self, epoch: Epoch) -> None:
         if self._verbose:
-            self._console.print(_told(epoch), highlight=False, soft_wrap=True)
+            self._console.print(_told(epoch, self._score), highlight=False, soft_wrap=True)
 
 
 class _Bar(_Epochs):
     """Two live lines, on a terminal."""
 
-    def __init__(self, progress: _TwoLines, trials: int, epochs: int, verbose: bool) -> None:
-        super().__init__(progress.console, verbose)
+    def __init__(self, progress: _TwoLines, trials: int, epochs: int, *, verbose: bool, score: Score) -> None:
+        super().__init__(progress.console, verbose, score)
         self._progress, self._epochs = progress, epochs
         self._task = progress.add_task(
             "float baseline", total=trials * epochs, trials=f"0/{trials}" if trials > 1 else ""
@@ -62,15 +65,15 @@ class _Bar(_Epochs):
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._done = done
-        self._progress.front = _summary(standing)
+        self._progress.front = _summary(standing, self._score)
         self._progress.update(self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}")
 
 
 class _Lines(_Epochs):
     """One line per trial, in a log."""
 
-    def __init__(self, console: Console, trials: int, verbose: bool) -> None:
-        super().__init__(console, verbose)
+    def __init__(self, console: Console, trials: int, verbose: bool, score: Score) -> None:
+        super().__init__(console, verbose, score)
         self._trials = trials
 
     def phase_started(self, name: str) -> None:
@@ -80,7 +83,7 @@ class _Lines(_Epochs):
         self._trials += count
 
     def trial_done(self, done: int, standing: Standing) -> None:
-        text = f"trial {done}/{self._trials}  {_summary(standing)}{over_budget(standing.ended)}"
+        text = f"trial {done}/{self._trials}  {_summary(standing, self._score)}{over_budget(standing.ended)}"
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -88,7 +91,7 @@ class Trained(_Epochs):
     """A line for each trial of a worker, which knows neither the front nor how much is left."""
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
-        super().__init__(Console(stderr=True), verbose)
+        super().__init__(Console(stderr=True), verbose, Score())
         self._quiet = quiet
 
     def trained(self, done: int) -> None:
@@ -97,19 +100,19 @@ class Trained(_Epochs):
             self._console.print(f"trained {done}", highlight=False)
 
 
-def _told(epoch: Epoch) -> str:
+def _told(epoch: Epoch, score: Score) -> str:
     cost = "".join(f"  {epoch.cost[name]:,.0f} {name}" for name in ("LUT", "DSP", "BRAM18") if name in epoch.cost)
-    return f"  epoch {epoch.epoch}  loss {epoch.loss:.4f}  validation {epoch.accuracy:.2%}{cost}"
+    return f"  epoch {epoch.epoch}  loss {epoch.loss:.4f}  validation {score.text(epoch.accuracy)}{cost}"
 
 
-def _summary(standing: Standing) -> str:
+def _summary(standing: Standing, score: Score) -> str:
     if not standing.front:
         return "no finished trial yet"
-    best = max(standing.front, key=lambda point: point["accuracy"])
+    best = max(standing.front, key=lambda point: score.sign * float(point["accuracy"]))
     cheapest = min(standing.front, key=lambda point: point["LUT"])
     return (
-        f"front {len(standing.front)}: best {best['accuracy']:.1%} at {best['LUT']:,.0f} LUT, "
-        f"cheapest {cheapest['accuracy']:.1%} at {cheapest['LUT']:,.0f} LUT"
+        f"front {len(standing.front)}: best {score.text(best['accuracy'], 1)} at {best['LUT']:,.0f} LUT, "
+        f"cheapest {score.text(cheapest['accuracy'], 1)} at {cheapest['LUT']:,.0f} LUT"
     )
 
 
@@ -130,13 +133,15 @@ def over_budget(trials: Sequence[Row]) -> str:
 
 
 @contextmanager
-def watch(trials: int, epochs: int, *, quiet: bool, verbose: bool = False) -> Iterator[Listener]:
+def watch(
+    trials: int, epochs: int, *, quiet: bool, verbose: bool = False, score: Score = _ACCURACY
+) -> Iterator[Listener]:
     """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet, each epoch when verbose."""
     console = Console(stderr=True)
     if quiet:
         yield Listener()
     elif not console.is_terminal:
-        yield _Lines(console, trials, verbose)
+        yield _Lines(console, trials, verbose, score)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -147,4 +152,4 @@ def watch(trials: int, epochs: int, *, quiet: bool, verbose: bool = False) -> It
             TimeRemainingColumn(),
         )
         with _TwoLines(*columns, console=console) as progress:
-            yield _Bar(progress, trials, epochs, verbose)
+            yield _Bar(progress, trials, epochs, verbose=verbose, score=score)

@@ -33,7 +33,7 @@ def provenance(experiment: Experiment, data: Data, baseline: FloatRecord, finger
     Args:
         experiment: what is explored.
         data: its data set.
-        baseline: accuracies of the float network.
+        baseline: scores of the float network.
         fingerprint: of the experiment.
 
     Returns:
@@ -49,7 +49,7 @@ def provenance(experiment: Experiment, data: Data, baseline: FloatRecord, finger
         "trial_command": again + (f" --data {shlex.quote(str(settings.data))}" if settings.data else ""),
         "seed": settings.seed,
         "sampler": settings.method,
-        "score": experiment.recipe.task.name,
+        "score": experiment.recipe.task.record(),
         "bits": settings.bits,
         "warm": settings.warm,
         "ramp": settings.ramp,

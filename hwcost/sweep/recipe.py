@@ -74,20 +74,20 @@ class Recipe:
     Attributes:
         name: of the study and its folder; a plain word.
         network: parameters of a trial -> a fresh network with learned or constant bit-widths.
-        float_network: -> the same network without quantizers: the accuracy to hold on to.
+        float_network: -> the same network without quantizers: the score to hold on to.
         data: path or None -> the data set; None only where the data ships with a dependency.
         input: the integers that enter the network, e.g. `ranges.integers(8, signed=False)`.
         input_step: value of one of these integers, e.g. 1 / 256; None finds it in the data.
         space: name -> Optuna distribution; the parameters of a trial, each read by `network`, `budget` or `hardware`.
         budget: parameters of a trial -> resource -> limit that its training is driven to.
-        task: what it is trained for; its score is what is called accuracy everywhere.
+        task: what it is trained for; its score takes the place of accuracy, under its own name.
         training: settings of every training; its learning rates are those of one trial.
         device: part or board, by name.
         fps: target frame rate that the folding is chosen for, frames per second.
         clock_mhz: of the fabric.
         hardware: parameters of a trial -> options of `Dataflow` that it chooses (multipliers, weight_memory,
             weight_banks, thresholds, flow), and "fps" where it searches the folding; `--fps` overrides that one.
-        objectives: what the front trades: "accuracy" (maximized) and resources (minimized).
+        objectives: what the front trades: "accuracy", the score of the task, and resources (minimized).
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
         plain: parameters of the network in which `--bits` searches every width on its own; None takes the first of
             `first_tries`. Low bases leave the search room.

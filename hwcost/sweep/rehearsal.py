@@ -28,7 +28,6 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     too_slow: list[BadFolding] = []
     tries = experiment.rehearsals
     float_net = experiment.float_network()
-    _check_read(experiment)
     if experiment.settings.warm is not None:
         check_alike(experiment.network({}), float_net)
     for params in tries:
@@ -43,6 +42,7 @@ def rehearse(experiment: Experiment, data: Data) -> None:
             budget.penalty(hardware_cost(trial.pipeline, trial.model))
     if len(too_slow) == len(tries):
         raise too_slow[0]
+    _check_read(experiment)
 
 
 def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> None:

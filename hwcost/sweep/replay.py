@@ -87,7 +87,7 @@ def recall(
 
 
 def best(folder: Path, count: int) -> list[int]:
-    """Trials of the front of a study: its knee first, then the others, the most accurate first.
+    """Trials of the front of a study: its knee first, then the others, the best score first.
 
     Args:
         folder: of the study.
@@ -99,7 +99,8 @@ def best(folder: Path, count: int) -> list[int]:
     study = read_study(read_trials(folder), read_run(folder))
     front = study.complete[study.complete["on_front"]]
     knees = {mark.row for mark in study.marks if "knee" in mark.names}
-    order = sorted(front.index, key=lambda row: (row not in knees, -front["accuracy"][row], front["number"][row]))
+    losses = -study.score.sign * front["accuracy"]
+    order = sorted(front.index, key=lambda row: (row not in knees, losses[row], front["number"][row]))
     if not order:
         raise BadStudy(f"{folder}: no trial finished; call `hwcost sweep` again to add some")
     return [int(front["number"][row]) for row in order[:count]]

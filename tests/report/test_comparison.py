@@ -15,6 +15,7 @@ from made_up_study import made_up_run, made_up_trials
 from hwcost.errors import BadStudy
 from hwcost.report import Study, read_study, write_comparison
 from hwcost.report.comparison import attained, grouped, read_published, volumes
+from hwcost.report.score import Score
 
 
 def study(seed: int = 0, count: int = 30, **changes: Any) -> Study:
@@ -117,9 +118,9 @@ def test_published_rows_that_make_no_sense(tmp_path: Path, text: str, words: str
     path = tmp_path / "rows.csv"
     path.write_text(text)
     with pytest.raises(BadStudy, match=words):
-        read_published(path, "LUT")
+        read_published(path, "LUT", Score())
     with pytest.raises(BadStudy, match="cannot be read"):
-        read_published(tmp_path / "none.csv", "LUT")
+        read_published(tmp_path / "none.csv", "LUT", Score())
 
 
 def test_nothing_to_compare(tmp_path: Path) -> None:

@@ -22,10 +22,12 @@ import torch
 from optuna.distributions import FloatDistribution
 from rich.console import Console
 from sweeps import experiment, run
+from tiny_recipe import made
 from torch import Tensor
 
 from hwcost.errors import BadStudy
 from hwcost.models import RESOURCES
+from hwcost.quant import QuantLinear, learned_weight
 from hwcost.report.pareto import non_dominated
 from hwcost.search import JOURNAL
 from hwcost.sweep.experiment import Experiment
@@ -38,6 +40,7 @@ from hwcost.sweep.run import Result
 from hwcost.sweep.standing import Standing
 from hwcost.sweep.study_report import publish
 from hwcost.train.data import Data, Split
+from hwcost.train.task import regression
 
 TINY = Path(tiny_recipe.__file__)
 REPORT = ("index.html", "report.md", "pareto.png", "pareto.svg", "trials.csv", "front.json", "run.json")
@@ -444,7 +447,7 @@ def test_a_narrow_terminal_shows_bar_time_left_and_front(
         run(tiny(tmp_path), 2, listener)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", screen.getvalue())
     assert re.search(r"trial 1 ━{24} 2/2 \d:\d\d:\d\d left \d:\d\d:\d\d *\n", shown), shown
-    assert re.search(r"\nfront \d: best [\d.]+% at [\d,]+ LUT, cheapest [\d.]+% at [\d,]+ LUT", shown), shown
+    assert re.search(r"\nfront \d: best [\d.]+ % at [\d,]+ LUT, cheapest [\d.]+ % at [\d,]+ LUT", shown), shown
 
 
 @pytest.mark.slow
@@ -481,3 +484,53 @@ def test_a_trial_that_chose_its_hardware_comes_out_again_and_another_choice_is_a
     dsp = replace(searched, hardware=lambda params: {"fps": params["fps"], "multipliers": "dsp"})
     with pytest.raises(BadStudy, match="hardware"):
         run(tiny(tmp_path, dsp), 1)
+
+
+def numbers(path: Path | None) -> Data:
+    """Two numbers to predict from the tiny pictures, as 64-bit floats."""
+    data = made(path)
+
+    def split(one: Split) -> tuple[Tensor, Tensor]:
+        return one.x, 40 * torch.stack([one.x.mean((1, 2, 3)), one.x[:, 0, 0, 0]], 1).double()
+
+    return Data(name="numbers", train=split(data.train), validation=split(data.validation), test=split(data.test))  # type: ignore[arg-type]
+
+
+class _Two(tiny_recipe.TinyNet):
+    def __init__(self, base: int | None) -> None:
+        super().__init__(base)
+        weight = None if base is None else learned_weight(bits=base + 3, base=base, per_channel=False)
+        self[5] = QuantLinear(16, 2, bias=False, weight_quant=weight)
+
+
+REGRESSION = replace(
+    tiny_recipe.recipe, name="numbers", data=numbers, task=regression("RMSE", unit="mm"),
+    network=lambda params: _Two(params["base"]), float_network=lambda: _Two(None),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [{}, {"bits": (2, 5), "warm": 1, "ramp": 2}], ids=["tpe", "greybox"])
+def test_a_score_of_which_less_is_better_is_searched_reported_finished_and_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any]
+) -> None:
+    recipe = replace(REGRESSION, plain=tiny_recipe.recipe.anchors[1])
+    sweep = experiment(recipe, tmp_path, **settings)
+    with watch(2, 6, quiet=False, verbose=True, score=sweep.score) as shown:
+        run(sweep, 2, shown, repeat=1, refit=1)
+    rows = [row for row in table(tmp_path) if row["state"] == "COMPLETE"]
+    assert max(row["accuracy"] for row in rows) > 1
+    points = np.array([[row[name] for name in ("accuracy", "LUT", "BRAM18")] for row in rows])
+    keep = non_dominated(points, ["minimize"] * 3)
+    best = min(row["accuracy"] for row in rows)
+    kept = [row["number"] for row, good in zip(rows, keep, strict=True) if good]
+    content = json.loads((tmp_path / "front.json").read_text())
+    assert sorted(point["number"] for point in content["points"]) == kept == with_test_accuracy(tmp_path)
+    best_mark = next(mark for mark in content["marks"] if "best RMSE" in mark["names"])
+    assert next(row for row in rows if row["number"] == best_mark["number"])["accuracy"] == best
+    said = capsys.readouterr().err
+    assert f"best {best:.4g} mm at" in said and "validation " in said and "%" not in said
+    for name in ("index.html", "report.md"):
+        assert "accuracy" not in (tmp_path / name).read_text()
+    assert {entry["test_accuracy"] is not None for row in rows for entry in row.get("repeats", [])} == {True}
+    recorded, again = reproduce(tmp_path, kept[0], lambda _: recipe, None)
+    assert recorded == again

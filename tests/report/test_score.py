@@ -1,0 +1,132 @@
+"""Scores as they are: a study of which less is better mirrors one of which more is, and says its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_study import made_up_run, made_up_trials
+
+from hwcost.errors import BadStudy
+from hwcost.report import read_study, write_comparison
+from hwcost.report.axes import score_axis
+from hwcost.report.comparison import attained, grouped, volumes
+from hwcost.report.files import front_record
+from hwcost.report.front_figures import front_figure, resource_figures
+from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure, training_trial
+from hwcost.report.page import html, markdown
+from hwcost.report.parallel_figure import parallel_figure
+from hwcost.report.progress_figures import hypervolume_course, progress_figures
+from hwcost.report.score import Score
+from hwcost.report.study import Study
+from hwcost.report.style import house_style, sheet
+
+SCALE = 50.0
+ERROR = {
+    "name": "placing error", "direction": "minimize", "unit": "mm",
+    "tolerances": [0.005 * SCALE, 0.01 * SCALE, 0.02 * SCALE],
+}  # fmt: skip
+
+
+def _error(accuracy: Any) -> Any:
+    return SCALE * (1 - accuracy)
+
+
+def mirrored() -> Study:
+    """The made-up study with an error in the place of its accuracy."""
+    trials = made_up_trials()
+    for name in ("accuracy", "test_accuracy"):
+        trials[name] = _error(trials[name])
+    trials["epochs"] = [
+        [entry | {"accuracy": _error(entry["accuracy"])} for entry in row] if isinstance(row, list) else row
+        for row in trials["epochs"]
+    ]
+    objectives = [{"name": "accuracy", "direction": "minimize"}, *made_up_run()["objectives"][1:]]
+    float_scores = {name: _error(value) for name, value in made_up_run()["float"].items()}
+    return read_study(trials, made_up_run(score=ERROR, objectives=objectives, float=float_scores))
+
+
+def plain() -> Study:
+    return read_study(made_up_trials(), made_up_run())
+
+
+def test_less_is_better_chooses_what_more_is_better_chose() -> None:
+    mine, theirs = mirrored(), plain()
+    assert list(mine.front["number"]) == list(theirs.front["number"])
+    assert [mark.row for mark in mine.marks] == [mark.row for mark in theirs.marks]
+    assert training_trial(mine) == training_trial(theirs)
+    np.testing.assert_allclose(hypervolume_course(mine), hypervolume_course(theirs))
+    at = np.array([3e3, 8e3, 2e4])
+    np.testing.assert_allclose(attained(mine, at, "LUT"), _error(attained(theirs, at, "LUT")))
+    assert volumes(grouped({"a": mine}), "LUT")[id(mine)] == pytest.approx(
+        volumes(grouped({"a": theirs}), "LUT")[id(theirs)]
+    )
+
+
+def test_no_page_says_accuracy_of_a_score_that_is_none(tmp_path: Path) -> None:
+    study = mirrored()
+    with house_style():
+        main = front_figure(study)
+        several = [bit_width_figure(study), lut_figure(study), training_figure(study), parallel_figure(study)]
+        drawings = {
+            "main": [main], "narrow": [front_figure(study, name="front-narrow", width=4.0)],
+            "resources": resource_figures(study), "progress": progress_figures(study),
+            **{one.name: [one] for one in several if one is not None},
+        }  # fmt: skip
+        page, report = html(study, drawings), markdown(study, main)
+    write_comparison(tmp_path, {"a": study})
+    compared = (tmp_path / "index.html").read_text() + (tmp_path / "comparison.md").read_text()
+    for text in (page, report, compared):
+        assert "accura" not in text.lower()
+        assert "placing error" in text and ", mm" in text
+    for said in ("A smaller placing error is better.", "within 0.5 mm", "above float", "minimize placing error"):
+        assert said in page
+    assert front_record(study)["score"] == {name: ERROR[name] for name in ("name", "direction", "unit")}
+
+
+def test_scores_of_other_kinds_are_not_compared(tmp_path: Path) -> None:
+    with pytest.raises(BadStudy, match="differ in score: maximize accuracy, % and minimize placing error, mm"):
+        write_comparison(tmp_path, {"a": plain(), "b": mirrored()})
+
+
+@pytest.mark.parametrize(
+    ("score", "value", "text", "within"),
+    [
+        (Score(), 0.97216, "97.22 %", ["0.5 points", "1 point", "2 points"]),
+        (Score(name="IoU", unit=""), 0.8, "0.8", ["1 %", "2 %", "5 %"]),
+        (Score(unit="dB", format=".1f"), 31.26, "31.3 dB", ["1 %", "2 %", "5 %"]),
+        (Score(unit="ms", direction="minimize", tolerances=(3.0,)), 1234.5, "1234 ms", ["3 ms"]),
+        (Score(), float("nan"), "– %", ["0.5 points", "1 point", "2 points"]),
+    ],
+)
+def test_a_score_in_its_own_terms(score: Score, value: float, text: str, within: list[str]) -> None:
+    assert score.text(value) == text
+    assert [words for _, words in score.losses(0.9)] == within
+    if score.unit == "":
+        assert [loss for loss, _ in score.losses(-0.8)] == pytest.approx([0.008, 0.016, 0.04])
+
+
+def test_studies_of_before_are_read_as_percent() -> None:
+    assert Score.of(None) == Score() and Score.of("area under ROC") == Score(name="area under ROC")
+
+
+@pytest.mark.parametrize("record", [3, {"name": 3}, {"direction": "up"}, {"colour": "red"}, {"format": "wide"}, ["a"]])
+def test_a_garbled_score_is_one_line(record: Any) -> None:
+    with pytest.raises(BadStudy, match="score"):
+        read_study(made_up_trials(3), made_up_run(score=record))
+
+
+@pytest.mark.parametrize("values", [[-3.0, 5.0], [7.0], [float("nan")], [0.0, 0.0]])
+def test_an_axis_holds_every_score(values: list[float]) -> None:
+    _, axes = sheet(3.0, 2.0)
+    low, high = score_axis(axes, values, [], Score(unit="dB", direction="minimize"))
+    assert all(low < value < high for value in values if value == value)
+    assert axes.get_ylabel() == "accuracy, dB (smaller is better)"
+
+
+def test_percent_outside_of_its_range_is_refused() -> None:
+    for wrong in (made_up_run(float={"validation": 1.2}), made_up_run(float={"test": -0.1})):
+        with pytest.raises(BadStudy, match="scores in percent are ratios"):
+            read_study(made_up_trials(3), wrong)
