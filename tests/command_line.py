@@ -91,6 +91,7 @@ def command_line(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     """The command, in a folder with tiny.py, nets.py and odd.json in it."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # it is stale where a test writes twice in a second
     modules = set(sys.modules)
     shutil.copy(TINY, folder / "tiny.py")
     (folder / "nets.py").write_text(NETWORKS)

@@ -3,9 +3,13 @@
 import os
 import sys
 
-import click
+try:
+    import click
 
-from hwcost.cli.group import Group, Lazy, complain
+    from hwcost.cli.group import Group, Lazy, complain
+except KeyboardInterrupt:  # `main` cannot hear it yet
+    sys.stderr.write("hwcost: interrupted\n")
+    sys.exit(130)
 
 STATUSES = {
     0: "done",

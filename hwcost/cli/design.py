@@ -1,6 +1,5 @@
 """Hardware of a network as the command line describes it: folding, styles, shell."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import Any
 import click
 
 from hwcost.cli.network import Defaults
-from hwcost.cli.options import Target, gathered
+from hwcost.cli.options import PLACE, Target, gathered
 from hwcost.errors import BadOption
+from hwcost.files import parse_json
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, Device, Fold, target_fps
 from hwcost.models.device import device
@@ -107,7 +107,7 @@ def read_folding(path: Path) -> dict[str, Fold]:
         BadOption: the file cannot be read, or an entry has another form; the message names it.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8-sig"))
+        table = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise BadOption(f"--folding {path}: {error}") from error
     if not isinstance(table, dict):
@@ -126,7 +126,7 @@ def read_folding(path: Path) -> dict[str, Fold]:
 with_design = gathered(
     Build,
     "design",
-    click.option("--folding", type=click.Path(path_type=Path), metavar="FILE",
+    click.option("--folding", type=PLACE, metavar="FILE",
                  help="JSON file with PE and SIMD of every unit."),
     click.option("--fastest", is_flag=True, help="Fold for the highest frame rate that place and route can fit."),
     click.option("--multipliers", type=click.Choice((*MULTIPLIERS, "any")), default="lut", show_default=True,

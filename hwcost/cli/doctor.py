@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 from packaging.requirements import Requirement
 
+from hwcost.cli.options import PLACE
 from hwcost.errors import BadOption
 
 TRY_S = 120
@@ -55,7 +56,7 @@ class Finding:
 
 
 @click.command("doctor")
-@click.argument("study", required=False, type=click.Path(path_type=Path))
+@click.argument("study", required=False, type=PLACE)
 @click.option("--try", "start", is_flag=True, help="Also train one step and look for an accelerator and a synthesizer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor_command(study: Path | None, start: bool, as_json: bool) -> None:

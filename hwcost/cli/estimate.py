@@ -10,9 +10,10 @@ import pandas as pd
 from hwcost.cli.bill import show
 from hwcost.cli.design import Build, with_design
 from hwcost.cli.network import pipeline_of
-from hwcost.cli.options import Target, with_target
+from hwcost.cli.options import PLACE, Target, with_target
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadOption
+from hwcost.files import parse_json
 
 
 @click.command("estimate")
@@ -22,7 +23,7 @@ from hwcost.errors import BadOption
 @with_target
 @with_design
 @click.option("--explain", is_flag=True, help="Show where the LUTs go and what one bit less would save.")
-@click.option("--corrections", "factors", type=click.Path(path_type=Path), help="corrections.json of `hwcost verify`.")
+@click.option("--corrections", "factors", type=PLACE, help="corrections.json of `hwcost verify`.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the layers as CSV.")
 def estimate_command(
@@ -63,7 +64,7 @@ def estimate_command(
 def _corrected(result: Estimate, path: Path) -> Estimate:
     """Scale the LUTs of every layer by measured / estimated, as `hwcost verify` found for this network."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = parse_json(path.read_text(encoding="utf-8-sig"))
         layers = result.layers.copy()
         part, known = found["part"], {str(name): float(factor) for name, factor in found["layers"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

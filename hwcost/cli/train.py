@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import RECIPES
-from hwcost.cli.options import Verbosity, of_recipe, with_verbosity
+from hwcost.cli.options import PLACE, TRIAL, Verbosity, of_recipe, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
 from hwcost.report.score import Score
@@ -17,10 +17,10 @@ from hwcost.sweep.trust import finder
 
 
 @click.command("train")
-@click.option("--from", "study", type=click.Path(path_type=Path), required=True, help="Study folder.")
-@click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
+@click.option("--from", "study", type=PLACE, required=True, help="Study folder.")
+@click.option("--trial", type=TRIAL, required=True, help="Number of the trial.")
 @of_recipe
-@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
+@click.option("--data", type=PLACE, help="Folder or file of the recipe's data set.")
 @click.option("--json", "as_json", is_flag=True, help="Print both rows of figures as JSON.")
 @with_verbosity("epoch")
 def train_command(

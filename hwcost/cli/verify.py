@@ -11,7 +11,7 @@ import pandas as pd
 from hwcost.cli.design import Build
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import CLOCK, DEVICE, FPS, Target, Verbosity, gathered, of_recipe, with_verbosity
+from hwcost.cli.options import CLOCK, COUNT, DEVICE, FPS, PLACE, Target, Verbosity, gathered, of_recipe, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
@@ -24,18 +24,14 @@ from hwcost.sweep.trust import finder
 
 @click.command("verify")
 @click.argument("target", default="lenet")
-@click.option(
-    "--top", type=click.IntRange(min=1), help="Number of front points to verify, the knee first.  [default: 1]"
-)
+@click.option("--top", type=COUNT, help="Number of front points to verify, the knee first.  [default: 1]")
 @of_recipe
-@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the data set of a study.")
+@click.option("--data", type=PLACE, help="Folder or file of the data set of a study.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @gathered(Target, "hardware", DEVICE, FPS, CLOCK)  # `target` is the argument
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: STUDY/verify]")
-@click.option(
-    "--import", "report", type=click.Path(path_type=Path), help="Utilisation report of Vivado to compare with."
-)
+@click.option("--out", type=PLACE, help="Folder for the results.  [default: STUDY/verify]")
+@click.option("--import", "report", type=PLACE, help="Utilisation report of Vivado to compare with.")
 @click.option("--json", "as_json", is_flag=True, help="Print every part, by network or trial, as JSON.")
 @with_verbosity("unit")
 @with_tools

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import RECIPES
-from hwcost.cli.options import Verbosity, of_recipe, with_verbosity
+from hwcost.cli.options import PLACE, Verbosity, of_recipe, with_verbosity
 from hwcost.sweep.progress import Trained
 from hwcost.sweep.remote_worker import join
 from hwcost.sweep.trust import finder
@@ -19,9 +19,9 @@ from hwcost.sweep.trust import finder
 @click.option(
     "--artifacts", required=True, envvar="HWCOST_ARTIFACTS", metavar="WHERE", help="Folder or bucket of the weights."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Working folder.  [default: workers/STUDY]")
+@click.option("--out", type=PLACE, help="Working folder.  [default: workers/STUDY]")
 @of_recipe
-@click.option("--data", type=click.Path(path_type=Path), help="Folder or file of the recipe's data set.")
+@click.option("--data", type=PLACE, help="Folder or file of the recipe's data set.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @with_verbosity("epoch")
 def worker_command(

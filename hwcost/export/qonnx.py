@@ -78,8 +78,8 @@ def _meanings(
 ) -> tuple[tuple[Meaning | None, ...], tuple[Meaning | None, ...]]:
     """Find the meaning of the integers of inputs and steps; None where it is unknown, which few layers mind."""
     known = [signal.range.known for signal in pipeline.inputs]
-    if any(known) and not (input_step is not None and input_step > 0):
-        raise BadOption(f"input_step={input_step!r}: give the value of one integer that enters")
+    if any(known) and not (input_step is not None and 1e-30 <= input_step <= 1e30):  # the file holds float32
+        raise BadOption(f"input_step={input_step!r}: give the value of one integer that enters, 1e-30 to 1e30")
     zero = torch.zeros((), dtype=torch.float64)
     pixel = Meaning(step=torch.tensor(input_step or 0.0, dtype=torch.float64), offset=zero)
     entering = tuple(pixel if each else None for each in known)

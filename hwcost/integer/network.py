@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -75,7 +76,7 @@ class IntegerNetwork:
             UnknownOperation, UnknownPrecision: all layers that cannot run on integers, at once.
         """
         known = [signal.range.known for signal in pipeline.inputs]
-        if any(known) and not (input_step is not None and input_step > 0):
+        if any(known) and not (input_step is not None and 0 < input_step < inf):
             raise BadOption(f"IntegerNetwork: input_step={input_step!r}; give the value of one integer that enters")
         zero = torch.zeros((), dtype=torch.float64)
         pixel = Meaning(step=torch.tensor(input_step or 0.0, dtype=torch.float64), offset=zero)

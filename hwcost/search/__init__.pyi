@@ -9,6 +9,7 @@ from .samplers.choose import NSGA2_POPULATION as NSGA2_POPULATION
 from .samplers.choose import Prices as Prices
 from .samplers.choose import check_limits as check_limits
 from .samplers.greybox import GreyBoxSampler as GreyBoxSampler
+from .storage.database import LONGEST_BEAT_S as LONGEST_BEAT_S
 from .storage.database import Share as Share
 from .storage.journal import STUDY_NAME as STUDY_NAME
 from .storage.local import JOURNAL as JOURNAL

@@ -1,10 +1,10 @@
 """The plan of a trial and its record, as its journal lines hold them."""
 
-import json
 from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
+from hwcost.files import parse_json
 from hwcost.search.protocol import Params
 
 RETRIES = 2
@@ -38,7 +38,7 @@ def plan_of(trial: FrozenTrial) -> Plan:
 
 def record_of(trial: FrozenTrial) -> Record:
     """Seconds, reason of a failure, attributes of the outcome; empty until the trial is settled."""
-    record: Record = json.loads(trial.user_attrs.get("record", "{}"))
+    record: Record = parse_json(trial.user_attrs.get("record", "{}"))
     return record
 
 

@@ -13,7 +13,7 @@ from hwcost.models import RESOURCES, Device
 from hwcost.models.device import device
 from hwcost.report.score import Score
 from hwcost.search import Objective, Params
-from hwcost.sweep.recipe import Recipe, ask
+from hwcost.sweep.recipe import Recipe, ask, finite
 from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import accelerator
 from hwcost.sweep.width_space import fix_widths
@@ -21,6 +21,13 @@ from hwcost.train.data import Data
 
 CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
 """Hardware options of a trial besides its folding; `Dataflow` and `target_fps` share them."""
+
+
+def _table(where: str, found: object) -> Mapping[str, Any]:
+    """What a function of a recipe must return: name -> value."""
+    if not isinstance(found, Mapping):
+        raise BadRecipe(f"{where} returned {found!r}; return a dict of names and values")
+    return found
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,12 @@ class Experiment:
         """Resource -> the limit that a trial is driven to."""
         if self.settings.bits is not None:
             return self.settings.limits
-        return ask(f"recipe {self.recipe.name}: its budget()", self.recipe.budget, params)
+        where = f"recipe {self.recipe.name}: its budget()"
+        limits = _table(where, ask(where, self.recipe.budget, params))
+        for name, limit in limits.items():
+            if not (finite(limit) and limit >= 0):
+                raise BadRecipe(f"{where}: {name}: {limit!r}; give a finite amount of at least 0")
+        return limits
 
     def hardware(self, params: Params) -> dict[str, Any]:
         """Options of `Dataflow` that a trial chooses, and the frame rate of its folding.
@@ -124,7 +136,8 @@ class Experiment:
             BadRecipe: an option of another name.
         """
         chosen = params if self.settings.bits is None else self._plain
-        options = dict(ask(f"recipe {self.recipe.name}: its hardware()", self.recipe.hardware, chosen))
+        where = f"recipe {self.recipe.name}: its hardware()"
+        options = dict(_table(where, ask(where, self.recipe.hardware, chosen)))
         if strange := sorted(options.keys() - {"fps", *CHOICES}):
             raise BadRecipe(
                 f"recipe {self.recipe.name}: its hardware() chooses {strange[0]!r}; give fps and any of "

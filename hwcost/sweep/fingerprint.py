@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hwcost.files import code_hash
+from hwcost.files import code_hash, parse_json
 from hwcost.search import Identity, Prices, StudySpec
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.recipe import Recipe
@@ -58,6 +58,12 @@ class Fingerprint:
         Returns:
             The entries; where they mean what this fingerprint means, they are equal to it.
         """
+        try:
+            return self._upgraded(stored)
+        except (KeyError, TypeError, ValueError, AttributeError):  # garbled: it differs, and that is said by name
+            return stored
+
+    def _upgraded(self, stored: Identity) -> Identity:
         if "network" not in stored or "training" not in stored:
             return stored
         found = dict(stored)
@@ -68,13 +74,13 @@ class Fingerprint:
                 found["network"] = self.entries["network"]
             return found | self._written()
         if stored["fingerprint_version"] in (2, VERSION):
-            found["training"] = _completed(json.loads(str(stored["training"])))
-            if _agree(json.loads(str(stored["network"])), json.loads(str(self.entries["network"]))):
+            found["training"] = _completed(parse_json(str(stored["training"])))
+            if _agree(parse_json(str(stored["network"])), json.loads(str(self.entries["network"]))):
                 found["network"] = self.entries["network"]
         if stored["fingerprint_version"] == 2:
             found["fingerprint_version"] = VERSION
             found |= self._written()
-        elif _alike(json.loads(str(stored.get("weights", "{}"))), json.loads(str(self.entries["weights"]))):
+        elif _alike(parse_json(str(stored.get("weights", "{}"))), json.loads(str(self.entries["weights"]))):
             found["weights"] = self.entries["weights"]
         return found
 

@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from numbers import Real
 from pathlib import Path
 from random import Random
 from types import ModuleType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -134,6 +135,9 @@ class Recipe:
             "fps": not positive(self.fps),
             "clock_mhz": not positive(self.clock_mhz),
             "input_step": self.input_step is not None and not positive(self.input_step),
+            "input": not isinstance(self.input, Range),
+            "task": not isinstance(self.task, Task),
+            "training": not isinstance(self.training, Training),
             "objectives": not isinstance(self.objectives, tuple | list),
             "space": not isinstance(self.space, Mapping),
             "example": self.example is not None and not all(type(side) is int and side > 0 for side in sides),
@@ -156,15 +160,26 @@ _KINDS = {
     "fps": "frames per second, a finite number above 0",
     "clock_mhz": "MHz, a finite number above 0",
     "input_step": "the value of one integer that enters, a finite number above 0",
+    "input": "a range of integers, e.g. between(0, 255)",
+    "task": "a Task, e.g. CLASSIFICATION",
+    "training": "a Training",
     "objectives": "a tuple of names",
     "space": "name -> Optuna distribution",
     "example": "the shape of one sample, whole numbers above 0",
 }
 
 
+def finite(value: object) -> TypeGuard[float]:
+    """Whether a value is a number that a float can hold; True is none."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:
+        return False
+
+
 def positive(value: object) -> bool:
-    """Whether a value is a finite number above 0; True is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value > 0
+    """Whether a value is a finite number above 0."""
+    return finite(value) and value > 0
 
 
 def _lowest(name: str, choices: BaseDistribution) -> Any:

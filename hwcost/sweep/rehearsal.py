@@ -6,11 +6,14 @@ from itertools import chain
 from random import Random
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from hwcost.cost.hardware_cost import hardware_cost
-from hwcost.errors import BadFolding, BadRecipe
+from hwcost.errors import BadData, BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.recipe import Noted, drawn_from
+from hwcost.sweep.recipe import Noted, ask, drawn_from
 from hwcost.sweep.trial import budget_of, design
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
@@ -25,6 +28,7 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     Raises:
         HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
     """
+    _check_samples(data)
     too_slow: list[BadFolding] = []
     tries = experiment.rehearsals
     float_net = experiment.float_network()
@@ -42,7 +46,26 @@ def rehearse(experiment: Experiment, data: Data) -> None:
             budget.penalty(hardware_cost(trial.pipeline, trial.model))
     if len(too_slow) == len(tries):
         raise too_slow[0]
+    where = f"recipe {experiment.recipe.name}: its float_network()"
+    with torch.no_grad():
+        scores = ask(where, float_net.eval(), data.train.example)
+    needed = None if experiment.recipe.task.outputs is None else experiment.recipe.task.outputs(data)
+    shape = tuple(scores.shape[1:]) if isinstance(scores, Tensor) and needed is not None else needed
+    if shape != needed or not any(one.requires_grad for one in float_net.parameters()):
+        raise BadRecipe(f"{where} gives {shape} for a sample, or has nothing to train; give one like network()")
     _check_read(experiment)
+
+
+def _check_samples(data: Data) -> None:
+    """Hold the first sample of each split against those that are trained on.
+
+    Raises:
+        BadData: another shape.
+    """
+    for name in ("train", "validation", "test"):
+        shape = tuple(getattr(data, name).example.shape[1:])
+        if shape != data.train.example.shape[1:]:
+            raise BadData(f"{data.name}: {name} has samples of {shape}; give them the shape of those in train")
 
 
 def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> None:

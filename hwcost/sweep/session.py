@@ -11,11 +11,12 @@ from hwcost.sweep.entering import check_input
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import Fingerprint, fingerprint_of, spec_of
 from hwcost.sweep.listener import Listener
+from hwcost.sweep.live_page import LivePage
 from hwcost.sweep.rehearsal import rehearse
 from hwcost.sweep.settings import Role
 from hwcost.sweep.standing import Standing, standing
 from hwcost.sweep.study_files import TRIALS, checkpoint, read_trials
-from hwcost.sweep.study_report import report
+from hwcost.sweep.study_report import report, write_table
 from hwcost.sweep.torch_device import one_thread
 from hwcost.sweep.trial import FAILURES, evaluated, priced_space
 from hwcost.train.data import Data
@@ -34,6 +35,7 @@ class Session:
         listener: hears of the progress.
         crew: trains several trials at once; None trains one after the other, in this process.
         input_step: value of one integer that enters the network; None where it quantizes what enters.
+        page: while trials are still to come; None where nobody watches.
         done: trials that this call has finished.
     """
 
@@ -45,6 +47,7 @@ class Session:
     listener: Listener
     crew: Crew | None
     input_step: float | None
+    page: LivePage | None = None
     done: int = 0
 
     def train(self, trials: int) -> RunEnd:
@@ -59,8 +62,9 @@ class Session:
             fresh = [row for row in stands.ended if row["number"] not in known]
             known.update(row["number"] for row in fresh)
             self.listener.trial_done(self.done, replace(stands, ended=fresh))
-            if self.experiment.settings.watch:
-                self.report(running=True)
+            if self.page is not None and self.page.due():
+                write_table(self.experiment, self.study)
+                self.page.draw()
 
         return self.study.run(
             lambda suggestion: evaluated(self.experiment, self.data, suggestion, self.listener),
@@ -76,6 +80,8 @@ class Session:
 
     def report(self, *, running: bool = False) -> Path:
         """Write table and page of the study; the path of the page."""
+        if self.page is not None:
+            self.page.close()
         return report(self.experiment, self.study, running=running)
 
 
@@ -104,7 +110,12 @@ def session(experiment: Experiment, listener: Listener | None, crew: Crew | None
         fingerprint = fingerprint_of(experiment, data)
         with _open(experiment, spec_of(experiment, fingerprint, prices)) as study:
             _check_published(experiment.settings.out, study)
-            yield Session(experiment, data, prices, fingerprint, study, listener or Listener(), crew, step)
+            page = LivePage(experiment.settings.out) if experiment.settings.watch else None
+            try:
+                yield Session(experiment, data, prices, fingerprint, study, listener or Listener(), crew, step, page)
+            finally:
+                if page is not None:
+                    page.close()
 
 
 def _check_published(folder: Path, study: Study) -> None:

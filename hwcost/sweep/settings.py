@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from hwcost.errors import BadOption
 from hwcost.models import RESOURCES
-from hwcost.search import Share, masked
+from hwcost.search import LONGEST_BEAT_S, Share, masked
 from hwcost.search.storage.masking import masked_if_url
 
 
@@ -63,6 +63,9 @@ def parse_limits(texts: Collection[str]) -> dict[str, float]:
     return dict(pairs)
 
 
+MOST = 1_000_000
+"""The largest count that is no slip of the hand: of trials, epochs, processes."""
+
 NEEDS = {"warm": "bits", "ramp": "bits", "limits": "bits", "storage": "artifacts", "artifacts": "storage"}
 """Setting -> the setting without which it has no meaning."""
 
@@ -96,7 +99,7 @@ class Settings:
         storage: URL of the database of a shared study; None keeps the study in `out`.
         artifacts: with `storage`, a folder that every machine can reach, or s3://BUCKET, for the weights.
         heartbeat_s: with `storage`, seconds between two signs of life of a process, at least 1.
-        watch: write the page after every trial; it reloads on its own.
+        watch: draw the page while trials are still to come (`hwcost.sweep.live_page`); it reloads on its own.
     """
 
     recipe: Annotated[str, Role.MACHINE] = "digits"
@@ -120,18 +123,16 @@ class Settings:
     watch: Annotated[bool, Role.CALL] = False
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("trials", self.trials, 1),
-            ("jobs", self.jobs, 1),
-            ("heartbeat", self.heartbeat_s, 1),
-            ("seed", self.seed, 0),
-            ("warm", 1 if self.warm is None else self.warm, 1),
-            ("ramp", 1 if self.ramp is None else self.ramp, 1),
+        for name, value, least, most in (
+            ("trials", self.trials, 1, MOST),
+            ("jobs", self.jobs, 1, MOST),
+            ("heartbeat", self.heartbeat_s, 1, LONGEST_BEAT_S),
+            ("seed", self.seed, 0, 2**32 - 1),
+            ("warm", 1 if self.warm is None else self.warm, 1, MOST),
+            ("ramp", 1 if self.ramp is None else self.ramp, 1, MOST),
         ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise BadOption(f"{name}={value!r}: give a whole number, at least {least}")
-        if self.seed >= 2**32:
-            raise BadOption(f"seed={self.seed}: give a whole number below 2**32")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise BadOption(f"{name}={value!r}: give a whole number from {least} to {most}")
         for name, amount in (("fps", self.fps), ("clock", self.clock_mhz)):
             if amount is not None and not (isfinite(amount) and amount > 0):
                 raise BadOption(f"{name}={amount:g}: give a finite number above 0")

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from hwcost.errors import BadOption, BadStudy
 from hwcost.files import parse_json, replace
 from hwcost.report import RunRecord
-from hwcost.search.storage.masking import HIDDEN
 from hwcost.sweep.settings import Settings
 
 TRIALS = "trials.json"
@@ -190,7 +189,7 @@ def read_settings(folder: Path, **given: str | int | None) -> Settings:
         given: flag -> value that replaces the recorded one, in the spelling of `Settings.to_dict`; None keeps it.
 
     Raises:
-        BadStudy: there is no study, its record is broken, or the password of its database is not known.
+        BadStudy: there is no study, or its record is broken.
     """
     record = dict(read_run(folder))
     kept = {name: value for name, value in given.items() if value is not None}
@@ -203,10 +202,6 @@ def read_settings(folder: Path, **given: str | int | None) -> Settings:
         raise BadStudy(
             f"{folder}: its record lacks or garbles {error}; call `hwcost sweep` again to write it"
         ) from error
-    if HIDDEN in f"{settings.storage} {settings.artifacts}":
-        raise BadStudy(
-            f"{folder}: the password of its database is not recorded; set HWCOST_STORAGE and HWCOST_ARTIFACTS"
-        )
     return settings
 
 

@@ -1,6 +1,7 @@
 """Pages of studies: the table of trials written down, the report of one study, the comparison of several."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,9 @@ from hwcost.search import Study
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, entry_of, recorded
 from hwcost.sweep.standing import named, standing
-from hwcost.sweep.study_files import TRIALS, read_measured, read_run, read_trials, write_json
+from hwcost.sweep.study_files import TRIALS, checkpoint, read_measured, read_run, read_trials, write_json
+
+_note = logging.getLogger(__name__).warning
 
 
 def report(experiment: Experiment, study: Study, *, running: bool = False) -> Path:
@@ -27,6 +30,12 @@ def report(experiment: Experiment, study: Study, *, running: bool = False) -> Pa
     Returns:
         The path of the page.
     """
+    write_table(experiment, study)
+    return publish(experiment.settings.out, running=running)
+
+
+def write_table(experiment: Experiment, study: Study) -> None:
+    """Write the table of trials with its nested columns, as in `report`."""
     out = experiment.settings.out
     front = standing(study, experiment).front
     tested, repeats, refits = (
@@ -46,7 +55,20 @@ def report(experiment: Experiment, study: Study, *, running: bool = False) -> Pa
         for row in study.frame().to_dict("records")
     ]
     write_json(out / TRIALS, {"trials": rows})
-    return publish(out, running=running)
+    if experiment.settings.share is None:
+        _mention_missing(out, rows)
+
+
+def _mention_missing(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Name the trials whose weights are gone; those that the call needed were refused before."""
+    lost = [
+        row["number"] for row in rows if row.get("checkpoint") and not checkpoint(folder, int(row["number"])).exists()
+    ]
+    if lost:
+        _note(
+            "%s: the weights of trial%s %s are gone; restore the files, or train them again with `hwcost train --from`",
+            *(folder, "s" * (len(lost) > 1), ", ".join(map(str, lost))),
+        )
 
 
 def publish(folder: Path, *, running: bool = False, figures: bool = False) -> Path:

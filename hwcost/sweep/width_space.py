@@ -43,6 +43,9 @@ class WidthSpace:
             self.space[name] = IntDistribution(max(low, least), min(high, most))
         if not self.space:
             raise BadOption("bits: the network has no learned width to search")
+        most_of_all = max((most for _, most in self._prices.bounds))
+        if high > most_of_all:
+            raise BadOption(f"bits {low}:{high}: no width can have more than {most_of_all} bits; give that as the most")
 
     def price(self, candidates: Candidates) -> dict[str, NDArray[np.float64]]:
         """Resource -> its amount for each candidate, as `GreyBoxSampler` asks for it; equal to `hardware_cost`."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -73,6 +76,39 @@ def test_listing_the_commands_imports_none() -> None:
     )
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
     assert told.endswith("set()\n") and all(name in told for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "study/x"), "study/x: No space left on device"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "study"), "study: Permission denied"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+def test_the_machine_refuses_in_one_line(
+    hwcost: Hwcost, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command("devices"), "callback", refuse)
+    refused(hwcost("devices"), said)
+
+
+@pytest.mark.parametrize("module", ["click", "torch"])
+def test_ctrl_c_during_an_import_is_no_traceback(tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt")
+    code = "import sys; sys.argv = ['hwcost', 'estimate']; from hwcost.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.strip()) == (130, "hwcost: interrupted")
 
 
 class Terminal(io.StringIO):

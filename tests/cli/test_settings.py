@@ -65,6 +65,9 @@ def test_every_flag_of_every_command_can_be_set(tmp_path: Path, name: str) -> No
         ("estimate = 5\n", ["estimate = 5", "give a table"]),
         ("[estimate]\nfps = [5, 6]\n", ["fps = [5, 6]", "give one value"]),
         ("[estimate\n", ["no TOML"]),
+        ("[estimate]\nfps = true\n", ["fps = True", "for flags without a value"]),
+        ("[estimate]\nnetwork = [true]\n", ["network = [True]", "for flags without a value"]),
+        ("x = " + "[" * 100_000, ["no TOML"]),
         ("\udcff", ["no TOML"]),
     ],
 )

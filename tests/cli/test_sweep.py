@@ -89,6 +89,29 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
         ("data=lambda path: replace(tiny.made(path), classes=4)", ["(3,)", "4 classes"]),
         ("budget=lambda params: {'LUTs': 300}", ["'LUTs'", "LUT, FF"]),
         ("budget=lambda params: {}", ["budget"]),
+        ("budget=lambda params: None", ["budget() returned None"]),
+        ("budget=lambda params: {'LUT': 'few'}", ["budget()", "'few'", "finite amount"]),
+        ("budget=lambda params: {'LUT': 10**400}", ["budget()", "finite amount"]),
+        ("budget=lambda params: {'LUT': 0}", ["LUT", "0"]),
+        ("hardware=lambda params: None", ["hardware() returned None"]),
+        ("hardware=lambda params: {'fps': 'fast'}", ["'fast'"]),
+        ("fps='fast'", ["fps='fast'"]),
+        ("fps=10**400", ["fps="]),
+        ("device=7", ["device=7"]),
+        ("input=7", ["input=7", "between"]),
+        ("input=between(5, 1)", ["5 to 1"]),
+        ("task=None", ["task=None"]),
+        ("training=None", ["training=None"]),
+        ("example=(0, 4, 4)", ["example=(0, 4, 4)"]),
+        ("network=lambda params: exit()", ["network()", "SystemExit"]),
+        ("float_network=lambda: nn.Flatten()", ["float_network()", "(16,)"]),
+        ("float_network=lambda: nn.Linear(17, 3)", ["float_network()", "shapes cannot be multiplied"]),
+        ("data=lambda path: labelled(tiny.made(path), 5)", ["labels 5 to 7"]),
+        ("data=lambda path: valued(tiny.made(path), float('nan'))", ["train sample 0 holds nan"]),
+        (
+            "data=lambda path: halved(tiny.made(path))",
+            ["test has samples of (1, 2, 4)"],
+        ),
         ("budget=lambda params: {'LUT': -3}", ["LUT", "-3"]),
         ("objectives=('accuracy', 'LUTs')", ["'LUTs'", "BRAM18"]),
         ("objectives=('LUT',)", ["accuracy"]),
@@ -106,7 +129,13 @@ def test_a_bad_recipe_trains_and_writes_nothing(hwcost: Hwcost, tmp_path: Path, 
     (tmp_path / "mine.py").write_text(
         "from dataclasses import replace\n"
         "import nets, tiny\n"
+        "from torch import nn\n"
+        "from hwcost.graph.ranges import between\n"
+        "from hwcost.train.data import Split\n"
         "from hwcost.train.loop import Training\n"
+        "def labelled(data, more): return replace(data, train=Split(data.train.x, data.train.y + more))\n"
+        "def halved(data): return replace(data, test=Split(data.test.x[:, :, :2], data.test.y))\n"
+        "def valued(data, value): return replace(data, train=Split(data.train.x * value, data.train.y))\n"
         f"recipe = replace(tiny.recipe, {change})\n"
     )
     refused(hwcost("sweep", "mine.py:recipe"), *parts)

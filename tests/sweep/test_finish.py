@@ -13,7 +13,7 @@ from sweeps import experiment, run
 from hwcost.errors import BadOption, BadStudy
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finish import finish
-from hwcost.sweep.study_files import read_run, read_settings, read_trials
+from hwcost.sweep.study_files import checkpoint, read_run, read_settings, read_trials
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -68,14 +68,14 @@ def test_what_cannot_be_finished_is_refused(tmp_path: Path) -> None:
     assert len(read_trials(folder)) == len(before)
 
 
-def test_a_password_must_be_given_again(tmp_path: Path) -> None:
-    folder = made(tmp_path / "study", trials=1)
-    record = read_run(folder)
-    record["settings"] = {**record["settings"], "storage": "postgresql://me:***@host/db", "artifacts": "weights"}
-    (folder / "run.json").write_text(json.dumps(record))
-    with pytest.raises(BadStudy, match="password of its database"):
-        read_settings(folder)
-    assert read_settings(folder, storage="postgresql://me:x@host/db").storage == "postgresql://me:x@host/db"
+def test_weights_that_nothing_needs_are_missed_aloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, undrawn: None
+) -> None:
+    folder = made(tmp_path / "study", trials=2, warm=None)
+    assert "gone" not in caplog.text
+    checkpoint(folder, 1).unlink()
+    finish(found(folder), repeat=1)
+    assert "the weights of trial 1 are gone" in caplog.text
 
 
 @pytest.mark.parametrize("entry", ["device", "settings"])

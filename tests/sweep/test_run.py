@@ -33,6 +33,7 @@ from hwcost.search import JOURNAL
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import key_of
 from hwcost.sweep.listener import Listener
+from hwcost.sweep.live_page import LivePage
 from hwcost.sweep.progress import watch
 from hwcost.sweep.recipe import Params, Recipe
 from hwcost.sweep.replay import reproduce
@@ -451,8 +452,11 @@ def test_a_narrow_terminal_shows_bar_time_left_and_front(
 
 
 @pytest.mark.slow
-def test_a_watched_page_grows_and_then_rests(tmp_path: Path) -> None:
+def test_a_watched_page_grows_and_then_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a browser would see: after every trial one more, reloading until the end; and no test figure before it."""
+    monkeypatch.setattr(LivePage, "due", lambda page: True)
+    drawn = LivePage.draw
+    monkeypatch.setattr(LivePage, "draw", lambda page: (drawn(page), page.close()))
     pages: list[str] = []
 
     class Reader(Listener):

@@ -18,6 +18,9 @@ from hwcost.search.storage.masking import masked, without_secrets
 SILENT_BEATS = 4
 """Heartbeats that a process may miss before it counts as dead: one is lost easily, four are not."""
 
+LONGEST_BEAT_S = 86_400
+"""Seconds between two signs of life, at most: a day."""
+
 SQLITE_WAIT_S = 60
 """Seconds that a process waits for others that write to the same file."""
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import RDBStorage
 
-from hwcost.errors import BadStudy
+from hwcost.errors import BadStudy, HwcostError
 from hwcost.files import parse_json, replace
 from hwcost.search.storage.artifacts import Weights
-from hwcost.search.storage.database import Share, connect, told_in_one_line
+from hwcost.search.storage.database import LONGEST_BEAT_S, Share, connect, told_in_one_line
 from hwcost.search.storage.identity import compare
 from hwcost.search.storage.local import JOURNAL, sole_writer
 from hwcost.search.storage.masking import masked
@@ -23,8 +23,6 @@ from hwcost.search.trial_plan import check_trial
 
 MARK = "shared.json"
 """A file in every folder of a shared study that says which study it is."""
-
-LONGEST_BEAT_S = 86_400
 
 GARBLED = "the database was changed by another program; restore it, or sweep with another --out"
 
@@ -57,14 +55,15 @@ def lead_study(
     with sole_writer(folder), _quiet(), told_in_one_line(share.url):
         storage = connect(share.url, share.heartbeat_s)
         try:
-            study = _found(storage, folder.resolve().name, spec)
-            compare(f"study {study.study_name} in {masked(share.url)}", REMEDY, study, spec)
-            _check_trials(study)
-            _mark(folder, study)
-            opened = SharedStudy(study, storage, Weights(share.artifacts), files, share.heartbeat_s, spec)
-            opened.check_not_led()
-            known = {**settings, "artifacts": share.artifacts, "heartbeat_s": share.heartbeat_s}
-            study.set_user_attr("settings", json.dumps(known))  # text, like the records: copied at no cost
+            with _rows_checked(share.url):
+                study = _found(storage, folder.resolve().name, spec)
+                compare(f"study {study.study_name} in {masked(share.url)}", REMEDY, study, spec)
+                _check_trials(study)
+                _mark(folder, study)
+                opened = SharedStudy(study, storage, Weights(share.artifacts), files, share.heartbeat_s, spec)
+                opened.check_not_led()
+                known = {**settings, "artifacts": share.artifacts, "heartbeat_s": share.heartbeat_s}
+                study.set_user_attr("settings", json.dumps(known))  # text, like the records: copied at no cost
             yield opened
         finally:
             storage.remove_session()
@@ -98,9 +97,10 @@ class Joined:
         Raises:
             BadStudy: the study is another one, or its weights are not there.
         """
-        compare(f"study {self._study.study_name} in {masked(self._url)}", REMEDY, self._study, spec)
-        _check_trials(self._study)
-        _mark(self._folder, self._study)
+        with _rows_checked(self._url):
+            compare(f"study {self._study.study_name} in {masked(self._url)}", REMEDY, self._study, spec)
+            _check_trials(self._study)
+            _mark(self._folder, self._study)
         study = SharedStudy(self._study, self._storage, Weights(artifacts), files, self._heartbeat_s, spec)
         study.fetch(None)  # a wrong folder shows before anything is trained
         return study
@@ -119,10 +119,26 @@ def join_study(url: str, name: str, folder: Path) -> Iterator[Joined]:
     with _quiet(), told_in_one_line(url):
         storage = connect(url, heartbeat_s=1)
         try:
-            yield Joined(url, folder, _find(storage, name, url), storage)
+            with _rows_checked(url):
+                joined = Joined(url, folder, _find(storage, name, url), storage)
+            yield joined
         finally:
             storage.remove_session()
             storage.engine.dispose()
+
+
+@contextmanager
+def _rows_checked(url: str) -> Iterator[None]:
+    """Optuna and the database library read rows unchecked, so that they may fail in any way on a garbled one."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (HwcostError, SQLAlchemyError, StorageInternalError):
+        raise
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise BadStudy(f"storage {masked(url)}: garbled ({cause}); {GARBLED}") from error
 
 
 def _find(storage: RDBStorage, name: str, url: str) -> optuna.Study:
