@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "train": {"cost", "models", "quant", "graph", "errors"},
     "sweep": {"train", "cost", "search", "report", "models", "quant", "graph", "files", "errors"},
     "zoo": {"sweep", "train", "quant", "graph", "errors"},
-    "cli": {"sweep", "export", "importers", "synth", "report", "search", "cost", "models", "graph", "errors"},
+    "cli": {"sweep", "export", "importers", "synth", "report", "search", "cost", "models", "graph", "files", "errors"},
 }
 
 # Inside a room: what a sub-folder may import of its own room. A loose file of the room may import any sub-folder, as

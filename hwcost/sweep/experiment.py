@@ -24,7 +24,7 @@ CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
 
 
 def _table(where: str, found: object) -> Mapping[str, Any]:
-    """What a function of a recipe must return: name -> value."""
+    """Refuse what a function of a recipe returned unless it maps names to values."""
     if not isinstance(found, Mapping):
         raise BadRecipe(f"{where} returned {found!r}; return a dict of names and values")
     return found
