@@ -197,6 +197,8 @@ def _memory(bench: Bench) -> Figures:
 def _control(bench: Bench) -> Figures:
     """One vector in, all folds out, and again: how often a word is taken, stored, and which weight is used."""
     circuit = bench.circuit
+    if bench.unit.structure == "loader":
+        return _loader(bench)
     ((words, folds, depth),) = bench.unit.numbers
     seen: list[int] = []
 
@@ -211,6 +213,28 @@ def _control(bench: Bench) -> Figures:
     wanted = []
     for step in range(2 * words * folds):
         wanted += [int(step // words % folds == 0), int(step % words == 0), step % words, step % depth]
+    return seen, wanted
+
+
+def _loader(bench: Bench) -> Figures:
+    """Each word of each memory, with pauses: where it is written, and what."""
+    circuit, ((depth, bits, banks),) = bench.circuit, bench.unit.numbers
+    beats, seen, wanted = -(-bits // 32), list[int](), list[int]()
+
+    async def run(context: SimulatorContext) -> None:
+        for write in range(2 * depth * banks):
+            data = [bench.random.getrandbits(32) for _ in range(beats)]
+            for part in data:
+                for valid in [0] * bench.random.randrange(2) + [1]:
+                    context.set(circuit.inputs["in_valid"], valid)
+                    context.set(circuit.inputs["data"], part)
+                    await context.tick()
+                    if context.get(circuit.outputs["write"]):
+                        seen.extend(context.get(circuit.outputs[name]) for name in ("write", "at", "value"))
+            value = sum(part << 32 * at for at, part in enumerate(data)) % 2**bits
+            wanted.extend((1 << write % banks, write // banks % depth, value))
+
+    bench.run(run)
     return seen, wanted
 
 

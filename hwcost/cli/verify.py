@@ -125,7 +125,7 @@ def _show(name: str, rows: pd.DataFrame) -> None:
     known = rows[rows["LUT_measured"].notna()]
     for _, row in rows.iterrows():
         shown.add_row(row["layer"], row["block"], row["part"], *_figures(row))
-    total = known[known.columns[3:]].sum()
+    total = known[known.columns[3:]].sum(min_count=1)
     shown.add_row("total", "", "", *_figures(total), style="bold")
     console().print(shown)
     if len(known) < len(rows):

@@ -1,16 +1,19 @@
 """RTL of what steers a matrix-vector unit: its counters, the replay of its input, the address of its weights."""
 
-from amaranth.hdl import Mux, Signal
+from amaranth.hdl import Cat, Mux, Signal
 
 from hwcost.models.calibration.corpus import Unit
+from hwcost.models.formulas.memory import BUS_BITS
 from hwcost.synth.circuit import Circuit
 
 
 def build(unit: Unit, family: str) -> Circuit:
     """Counters over the `words` of an input vector and the `folds` of its outputs; `depth` weights in turn.
 
-    In the first fold a word comes from the stream and is stored, later ones are replayed.
+    In the first fold a word comes from the stream and is stored, later ones are replayed. A "loader" writes weights.
     """
+    if unit.structure == "loader":
+        return _loader(unit)
     circuit = Circuit()
     module = circuit.module
     ((words, folds, depth),) = unit.numbers
@@ -38,4 +41,28 @@ def build(unit: Unit, family: str) -> Circuit:
     circuit.output("at", word)
     circuit.output("weight", address)
     circuit.output("out_valid", full)
+    return circuit
+
+
+def _loader(unit: Unit) -> Circuit:
+    """Words of `bits` from a bus, the lowest part first, written to `banks` memories of `depth` words in turn."""
+    circuit = Circuit()
+    module, data, valid = circuit.module, circuit.input("data", BUS_BITS), circuit.input("in_valid", 1)
+    ((depth, bits, banks),) = unit.numbers
+    beats = -(-bits // BUS_BITS)
+    held = Signal(beats * BUS_BITS, name="held", reset_less=True)
+    beat, bank, address = (
+        Signal(range(max(2, size)), name=name) for name, size in (("beat", beats), ("bank", banks), ("address", depth))
+    )
+    full, last = Signal(name="full"), circuit.node(beat == beats - 1)
+    module.d.sync += full.eq(valid & last)
+    with module.If(valid):
+        module.d.sync += [held.eq(Cat(held[BUS_BITS:], data)), beat.eq(Mux(last, 0, beat + 1))]
+    with module.If(full):
+        module.d.sync += bank.eq(Mux(bank == banks - 1, 0, bank + 1))
+        with module.If(bank == banks - 1):
+            module.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
+    circuit.output("write", Cat(full & (bank == at) for at in range(banks)))
+    circuit.output("value", held[:bits])
+    circuit.output("at", address)
     return circuit

@@ -57,7 +57,7 @@ def _packed(
     gap, port = bits + width - 1, WIDE_PORT_BITS[kind]
     narrow = not weight.bipolar and float(weight.low) == -float(weight.high)
     lanes = max(1, 1 + (port - (not narrow) - bits) // gap)
-    if bits > port or width > NARROW_PORT_BITS[kind]:
+    if bits + (not weight.signed) > port or width > NARROW_PORT_BITS[kind]:
         return [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
     unsigned = not weight.signed and not inputs.signed
     products: list[list[ValueLike]] = [[] for _ in w]

@@ -119,10 +119,13 @@ def _matvec_terms(job: Job, block: spec.MatVec, model: Dataflow) -> dict[str, tu
     entry = fold.simd * max(1, fold.pe // block.rows) * int(inputs.bits.detach().ceil())
     small = style_index("auto", words, "rtl") == 0
     replay = ((1.0, _memory("spram" if small else "bram18", words, entry)),) if words > 1 and folds > 1 else ()
-    stored, control = _stored(style, depth, word, banks), Unit(kind="control", geometry=f"{words}x{folds}x{depth}")
+    stored = _stored(style, depth, word, banks)
+    control = [(1.0, Unit(kind="control", geometry=f"{words}x{folds}x{depth}"))]
+    if model.setting.writable and stored:
+        control.append((1.0, Unit(kind="control", structure="loader", geometry=f"{depth}x{word}x{banks}")))
     if small:
-        return {"arithmetic": arithmetic, "weights": stored, "control": ((1.0, control), *replay)}
-    return {"arithmetic": arithmetic, "weights": (*stored, *replay), "control": ((1.0, control),)}
+        return {"arithmetic": arithmetic, "weights": stored, "control": (*control, *replay)}
+    return {"arithmetic": arithmetic, "weights": (*stored, *replay), "control": (*control,)}
 
 
 def _lanes(unit: Unit, kind: str) -> int:

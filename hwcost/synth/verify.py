@@ -6,11 +6,15 @@ import pandas as pd
 
 from hwcost.errors import BadOption
 from hwcost.models import Dataflow, Placed
+from hwcost.models.formulas.memory import VERSAL
 from hwcost.models.resources import COUNTED
 from hwcost.synth.measure import Laboratory, Progress
 from hwcost.synth.parts import parts
 
 MEASURED = tuple(f"{name}_measured" for name in COUNTED)
+
+OTHER_ON_VERSAL = ("BRAM18", "URAM", "DSP")
+"""Resources that a synthesizer for UltraScale+ does not count as Versal has them."""
 
 
 def verify(
@@ -26,7 +30,8 @@ def verify(
 
     Returns:
         One row per part of a block: layer, block, part; every resource of COUNTED as estimated; and again with the
-        suffix "_measured", NaN where there is no RTL. Processing elements of a unit are alike, so that one is built and
+        suffix "_measured", NaN where there is no RTL, and for BRAM18, URAM and DSP of Versal, whose geometry no open
+        synthesizer knows. Processing elements of a unit are alike, so that one is built and
         counted as often as it occurs; wide tables are measured by a slice.
 
     Raises:
@@ -35,9 +40,10 @@ def verify(
     found = parts(placed, model)
     units = [unit for part in found for _, unit in part.terms or ()]
     measured = laboratory.measure(units, progress)
+    unknown = OTHER_ON_VERSAL if model.device.dsp_kind == VERSAL else ()
     rows = []
     for part in found:
-        counts = part.measure(measured) or {}
+        counts = {name: count for name, count in (part.measure(measured) or {}).items() if name not in unknown}
         rows.append(
             {"layer": part.layer, "block": part.block, "part": part.name}
             | {name: part.estimate.get(name) for name in COUNTED}

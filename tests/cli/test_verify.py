@@ -64,3 +64,18 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
     before = sorted(tmp_path.rglob("*"))
     refused(hwcost(*arguments), *parts)
     assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+@pytest.mark.slow
+def test_on_versal_it_says_what_it_cannot_verify(hwcost: Hwcost) -> None:
+    if find_spec("pyosys") is None:
+        pytest.skip("pyosys is not installed: nothing was verified; pip install 'hwcost[synth]'")
+    options = ["--input", "4", "--input-bits", "4", "--cache", "cache", "--jobs", "1", "--json"]
+    ended = hwcost("verify", "nets.py:fine", "--device", "VCK190", *options)
+    assert ended.status == 0
+    assert "VCK190: no open synthesizer knows Versal" in ended.err and "cannot be verified" in ended.err
+    ((_, parts),) = json.loads(ended.out).items()
+    assert parts and all(
+        part["DSP_measured"] is part["BRAM18_measured"] is part["URAM_measured"] is None for part in parts
+    )
+    assert sum(part["LUT_measured"] or 0 for part in parts) > 0

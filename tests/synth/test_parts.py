@@ -11,18 +11,22 @@ import torch
 pytest.importorskip("amaranth", reason="amaranth is not installed: nothing was verified; pip install 'hwcost[synth]'")
 
 from rtl_simulation import prove
+from torch import nn
 
 from hwcost.errors import BadData, BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Concat, Link, MatVec
 from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, Fold, place, target_fps
-from hwcost.models.calibration.corpus import Measured
+from hwcost.models.calibration.corpus import Measured, Unit
+from hwcost.models.formulas.arithmetic import EXACT
 from hwcost.models.formulas.formula import Adapter
+from hwcost.models.formulas.memory import write_port
 from hwcost.models.resources import COUNTED
+from hwcost.quant import QuantLinear, const_weight
 from hwcost.synth.parts import link_terms, parts
 from hwcost.synth.units import build
-from hwcost.synth.verify import MEASURED, against, by_layer, corrections
+from hwcost.synth.verify import MEASURED, against, by_layer, corrections, verify
 from hwcost.synth.vivado import read_report
 from hwcost.zoo.lenet import reference
 from hwcost.zoo.precision import Precision
@@ -37,9 +41,16 @@ def model(**options: object) -> Dataflow:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"thresholds": "parallel"}, {"multipliers": "dsp"}, {"weight_memory": "lutram"}]
+    "options",
+    [
+        {},
+        {"thresholds": "parallel"},
+        {"multipliers": "dsp"},
+        {"weight_memory": "lutram"},
+        {"weight_memory": "bram18", "writable": True},
+    ],
 )
-def test_parts_add_up_to_the_price(options: dict[str, str]) -> None:
+def test_parts_add_up_to_the_price(options: dict[str, object]) -> None:
     placed, priced = place(PIPELINE.layers()), model(**options)
     bill = priced.price(placed)
     found = parts(placed, priced)
@@ -66,6 +77,39 @@ def test_a_unit_is_built_once_and_counted_for_every_pe() -> None:
     assert (factor, lane.pe, lane.simd) == (4.0, 1, 5)
     counted = {lane: Measured(unit=lane, amounts=dict.fromkeys(COUNTED, 7), family="xc7", source="test")}
     assert found[0].measure(counted) == dict.fromkeys(COUNTED, 28.0)
+
+
+class Sevens:
+    """A laboratory in which all takes seven of everything."""
+
+    def measure(self, units: list[Unit], progress: object = None) -> dict[Unit, Measured]:
+        amounts = dict.fromkeys(COUNTED, 7)
+        return {unit: Measured(unit=unit, amounts=amounts, family="xcup", source="test") for unit in units}
+
+
+@pytest.mark.parametrize(("part", "known"), [("VCK190", {"LUT", "FF"}), ("ZCU104", set(COUNTED))])
+def test_what_no_synthesizer_knows_of_a_part_is_left_open(part: str, known: set[str]) -> None:
+    net = nn.Sequential(QuantLinear(8, 4, bias=False, weight_quant=const_weight(bits=4)))
+    placed = place(trace(net, torch.zeros(1, 8), input_bits=4).layers())
+    found = verify(placed, Dataflow(device=part, folding={"0": Fold(2, 2)}), Sevens())  # type: ignore[arg-type]
+    assert {name for name in COUNTED if found[f"{name}_measured"].notna().all()} == known
+    assert {name for name in COUNTED if found[f"{name}_measured"].notna().any()} == known
+
+
+def test_weights_that_are_written_have_a_port() -> None:
+    net = nn.Sequential(QuantLinear(512, 64, bias=False, weight_quant=const_weight(bits=8)))
+    placed = place(trace(net, torch.zeros(1, 512), input_bits=4).layers())
+    bills, units = [], []
+    for writable in (False, True):
+        part = "VCK190"  # its URAM may hold constants, too
+        model = Dataflow(device=part, folding={"0": Fold(2, 4)}, weight_memory="uram", writable=writable)
+        bills.append({name: float(model.price(placed)[name].sum()) for name in ("LUT", "FF", "URAM")})
+        units.append(
+            {unit.geometry for one in parts(placed, model) for _, unit in one.terms or () if unit.structure == "loader"}
+        )
+    lut, ff = write_port(EXACT, 8 * 2 * 4, 12, 1)
+    more = {name: bills[1][name] - bills[0][name] for name in bills[0]}
+    assert more == {"LUT": lut, "FF": ff, "URAM": 0} and units == [set(), {"4096x64x1"}]
 
 
 def test_links_are_cut_into_what_is_built() -> None:

@@ -76,6 +76,9 @@ def test_streams_at_every_width(bits: int) -> None:
         Unit(kind="memory", structure="bram18", geometry="133x7"),
         Unit(kind="memory", structure="uram", geometry="150x9"),
         Unit(kind="memory", structure="spram", geometry="45x6"),
+        Unit(kind="control", structure="loader", geometry="5x70x3"),
+        Unit(kind="control", structure="loader", geometry="9x7x1"),
+        Unit(kind="matvec", weight="UINT27", input="INT4", output="INT34", structure="dsp"),  # no room for a sign
         Unit(kind="thresholds", input="INT8", output="UINT2", structure="parallel", geometry="130"),
         Unit(kind="thresholds", input="UINT6", output="UINT4", structure="search", geometry="30"),
         Unit(kind="window", input="UINT4", simd=2, structure="serial", geometry="4 7x8 2x3 2x2 1x1 1x0"),
@@ -87,7 +90,7 @@ def test_streams_at_every_width(bits: int) -> None:
     ],
     ids=lambda unit: f"{unit.kind}-{unit.structure}-{unit.geometry}",
 )
-def test_block_rams_strides_dilations_and_padding(unit: Unit) -> None:
+def test_block_rams_loaders_strides_dilations_and_padding(unit: Unit) -> None:
     assert prove(unit)
 
 

@@ -17,6 +17,8 @@ pytest.importorskip(
 
 from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.formulas import dsp, memory
+from hwcost.models.formulas.arithmetic import EXACT
 from hwcost.models.unrolled.small_table import Bits, luts
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.random_products import matrix
@@ -62,6 +64,61 @@ def test_memories(laboratory: Laboratory) -> None:
     for unit, measured in laboratory.measure(list(units)).items():
         resource, count = sizes[units[unit]]
         assert measured.amounts[resource] == count
+
+
+@pytest.mark.slow
+def test_words_stand_side_by_side_in_ultra_ram(laboratory: Laboratory) -> None:
+    """36 x 8,192 and the like take one block of UltraScale+, not the 2, 3 and 8 of 4K x 72 alone, and a multiplexer."""
+    sizes = [(36, 8192), (24, 12_288), (18, 16_384), (9, 32_768), (72, 8192), (100, 6000)]
+    units = {Unit(kind="memory", structure="uram", geometry=f"{depth}x{bits}"): (bits, depth) for bits, depth in sizes}
+    for unit, measured in laboratory.measure(list(units)).items():
+        assert measured.amounts["URAM"] == memory.uram(EXACT, *units[unit], "DSP48E2")
+        multiplexer = memory.bank_select(*units[unit], "uram", "DSP48E2")
+        assert measured.amounts["LUT"] == pytest.approx(multiplexer, rel=0.05, abs=10)
+
+
+PORTS = [
+    ("INT8", "INT20", "xc7", 1),
+    ("INT18", "INT25", "xc7", 1),
+    ("INT8", "UINT24", "xc7", 1),
+    ("INT25", "INT18", "xc7", 1),
+    ("INT25", "UINT18", "xc7", 2),
+    ("INT25", "UINT17", "xc7", 1),
+    ("UINT24", "INT18", "xc7", 1),
+    ("UINT25", "INT18", "xc7", 2),
+    ("INT43", "INT18", "xc7", 3),
+    ("INT8", "UINT26", "xcup", 1),
+    ("INT28", "INT28", "xcup", 4),
+    ("INT43", "INT18", "xcup", 2),
+]
+
+
+@pytest.mark.slow
+def test_wide_operands_take_the_slices_of_the_law(laboratory: Laboratory) -> None:
+    for family, kind in (("xc7", "DSP48E1"), ("xcup", "DSP48E2")):
+        units = {}
+        for weight, inputs, of, slices in PORTS:
+            widths = [int(name.strip("UINT")) for name in (weight, inputs)]
+            unsigned = (weight[0] == "U", inputs[0] == "U")
+            law = dsp.multipliers(EXACT, *widths, 1, 1, narrow=0, unsigned=unsigned, kind=kind)
+            if of == family:
+                assert law == slices
+                output = f"INT{sum(widths) + 1}"
+                units[Unit(kind="matvec", weight=weight, input=inputs, output=output, structure="dsp")] = slices
+        for unit, measured in replace(laboratory, family=family).measure(list(units)).items():
+            assert measured.amounts["DSP"] == units[unit], unit
+
+
+@pytest.mark.slow
+def test_the_port_that_writes_weights(laboratory: Laboratory) -> None:
+    sizes = [(576, 64, 1), (4096, 72, 1), (4096, 288, 1), (4608, 32, 16), (1024, 16, 32), (300, 100, 7)]
+    sizes += [(8192, 9, 64), (1152, 512, 4)]
+    units = {Unit(kind="control", structure="loader", geometry="x".join(map(str, size))): size for size in sizes}
+    for unit, measured in laboratory.measure(list(units)).items():
+        depth, bits, banks = units[unit]
+        luts, registers = memory.write_port(EXACT, bits, (depth - 1).bit_length() + (banks - 1).bit_length(), banks)
+        assert measured.amounts["LUT"] == pytest.approx(luts, abs=8)
+        assert measured.amounts["FF"] == pytest.approx(registers, abs=3)
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ Columns, one row per unit; what a kind does not know stays empty:
   "max" or "sum"; window "serial" or "parallel"; scale_bias "scale" or "bias"; converter "up" (narrow words to a wide
   one) or "down"; fifo "srl" or "bram18".
 - `geometry`: unit "cols x rows"; thresholds "channels"; memory "depth x bits"; window "channels height x width kernel
-  stride dilation padding", each "a x b"; control "words x folds x depth"; pool "a x b"; converter "narrow words in
+  stride dilation padding", each "a x b"; control "words x folds x depth", of a
+  loader "depth x bits x memories"; pool "a x b"; converter "narrow words in
   a wide one x their bits"; fifo "depth x bits"; copy "readers"; concat "streams"; label "elements". No blanks around
   an x.
 - `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel.

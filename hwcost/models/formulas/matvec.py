@@ -20,6 +20,7 @@ from hwcost.models.formulas.memory import (
     memory,
     rom,
     style_index,
+    write_port,
 )
 
 MAX_STREAM_BITS = 8191
@@ -134,6 +135,8 @@ class MatVecFormula(Formula[MatVec]):
             "constant": float(not setting.writable),
             "repeated": log_repeated(depth),
             "in_lutram": float(depth > 1 and STYLES[style] == "lutram"),
+            "written": float(setting.writable and depth > 1 and STYLES[style] != "external"),
+            "write_address_bits": (depth - 1).bit_length() + (banks - 1).bit_length(),
             "streamed": float(setting.weight_banks == "shared" and depth > 1 and STYLES[style] != "external"),
         }
 
@@ -153,6 +156,7 @@ class MatVecFormula(Formula[MatVec]):
         weight_ram = ops.where(g.constant == 1, 0 * weight_lut, weight_lut)
         weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
         replay_lut, replay_ram, replay_bram = _replay(ops, word, g, setting)
+        port_lut, port_ff = write_port(ops, g.pe / g.banks * g.simd * weight, g.write_address_bits, g.banks)
         weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
             c["ff_control"]
@@ -162,6 +166,7 @@ class MatVecFormula(Formula[MatVec]):
             + c["ff_input_lane"] * word
             + c["ff_replay_bit"] * replay
             + c["ff_weight_stream_bit"] * weight_word
+            + g.written * port_ff
         )
         no_sign = (g.unsigned_weight, g.unsigned_input)
         slices = dsp.multipliers(
@@ -177,7 +182,8 @@ class MatVecFormula(Formula[MatVec]):
                 "inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
                 "weights": g.banks * weight_lut
                 + ops.ceil(g.banks * _bank_select(ops, weight, g) + c["weight_stream_bit"] * weight_word),
-                "control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits),
+                "control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits)
+                + g.written * port_lut,
             },
             FF=ops.ceil(ff),
             DSP=slices * g.in_dsp,

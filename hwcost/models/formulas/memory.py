@@ -194,8 +194,8 @@ def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) -> Q
         depth: in words.
         kind: DSP slice of the part, which tells its family.
 
-    Error: exact on 22 of 23 synthesized memories, the others one block off (reports/calibration/error.md); no published
-    row to compare with.
+    Error: exact on 22 of 23 synthesized memories, the others one block off (reports/calibration/error.md), and on the
+    shapes of that table (tests/synth/test_yosys.py); no published row to compare with.
     Source: UG573, chapter 2; Yosys 0.70; AM007.
     """
     if kind == VERSAL:
@@ -220,6 +220,31 @@ def memory(
     in_bram = ops.where(exists & (style == 1), bram18(ops, width_bits, depth, kind), 0.0 * width_bits)
     in_uram = ops.where(exists & (style == 2), uram(ops, width_bits, depth, kind), 0.0 * width_bits)
     return in_lutram, in_bram, in_uram
+
+
+BUS_BITS = 32
+"""Bits that arrive at once to be written at run time. Source: AXI4-Lite, which FINN's memory streamer has."""
+
+
+def write_port(
+    ops: Arithmetic, word_bits: Quantity, address_bits: Quantity, banks: Quantity
+) -> tuple[Quantity, Quantity]:
+    """LUT and FF that write memories at run time: a word collected from a bus, its address, an enable for each memory.
+
+    The memories themselves have a second port for it, whose price is theirs.
+
+    Args:
+        ops: arithmetic.
+        word_bits: of one memory.
+        address_bits: of all counters: words of a memory, and memories.
+        banks: memories that are written in turn.
+
+    Error: at most 8 LUT and 3 FF on 8 synthesized ports (tests/synth/test_yosys.py).
+    Source: Yosys 0.70.
+    """
+    many = ops.where(banks > 1, banks, 0 * banks)
+    held = ops.where(ops.special(word_bits <= BUS_BITS), word_bits, ops.ceil(word_bits / BUS_BITS) * BUS_BITS)
+    return many + ops.ceil_fixed(address_bits / 2) + 2, held + address_bits + 4
 
 
 def style_index(style: str, depth: int, flow: str) -> int:
