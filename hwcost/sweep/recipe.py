@@ -6,11 +6,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from math import isfinite
 from numbers import Real
 from pathlib import Path
 from random import Random
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 import torch
@@ -278,11 +279,18 @@ def _find_beside(folder: Path) -> None:
         sys.path.append(str(folder))  # last: a file there must not stand in for an installed module
 
 
+class _FromText(SourceFileLoader):
+    """Runs the text of a file, never a cached compilation: one may be stale, or planted beside a text that is trusted."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise BadRecipe(f"{path}: no such file")
     name = f"_hwcost_recipe_{path.stem}"  # of its own, so that digits.py hides no module of that name
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromText(name, str(path)))
     if spec is None or spec.loader is None:
         raise BadRecipe(f"{path}: not a Python file")
     _find_beside(path.resolve().parent)  # as `python file.py` does

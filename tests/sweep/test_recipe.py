@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import py_compile
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -209,3 +211,15 @@ def test_nonsense_in_a_recipe_is_named_before_anything_runs(change: dict[str, An
 def test_a_factory_that_exits_is_an_error_of_the_recipe() -> None:
     with pytest.raises(BadRecipe, match="its network\\(\\) failed: SystemExit: 3"):
         ask("recipe x: its network()", lambda: sys.exit(3))
+
+
+def test_a_cached_compilation_beside_a_file_is_not_run(tmp_path: Path) -> None:
+    """Planted, or stale because the file was written twice within a second."""
+    file = tmp_path / "planted.py"
+    file.write_text("value = 'evil'")
+    cached = Path(py_compile.compile(str(file), doraise=True))
+    when = file.stat()
+    file.write_text("value = 'good'")
+    os.utime(file, (when.st_atime, when.st_mtime))
+    assert cached.exists()
+    assert load_object(f"{file}:value", {}) == "good"
