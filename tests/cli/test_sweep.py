@@ -178,7 +178,7 @@ def test_what_can_be_wrong_with_a_study(hwcost: Hwcost, study: Path, tmp_path: P
     source.write_text(text.replace("epochs=6", "epochs=7"))
     refused(hwcost(*again), "another study", '"epochs": 6', '"epochs": 7')
     refused(hwcost("train", "--from", "study", "--trial", 1), "training", "changed")
-    source.write_text(text.replace("between(0, 15)", "between(0, 14)"))
+    source.write_text(text.replace("between(0, 15)", "between(0, 31)"))
     refused(hwcost(*again), "another study", "input")
     source.write_text(text)
 
