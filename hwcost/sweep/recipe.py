@@ -280,7 +280,7 @@ def _find_beside(folder: Path) -> None:
 
 
 class _FromText(SourceFileLoader):
-    """Runs the text of a file, never a cached compilation: it may be stale, or planted beside a trusted text."""
+    """Runs the text of a file, never a cached compilation: it may be stale, or planted next to a trusted text."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
