@@ -153,12 +153,6 @@ class TrialRecord(TypedDict):
     error: NotRequired[str | None]
 
 
-class TrialsRecord(TypedDict):
-    """trials.json: every trial of a study with its nested columns."""
-
-    trials: list[TrialRecord]
-
-
 class MarkRecord(TypedDict):
     """A front point worth a name."""
 

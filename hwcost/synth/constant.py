@@ -103,19 +103,19 @@ def _sum(circuit: Circuit, left: _Node, right: _Node) -> _Node:
     shape, under = bits_of(low, high), bits_of(lower.low, lower.high)
     if gap == 0:
         value = lower.value - upper.value if minus else lower.value + upper.value
-        return _Node(lower.shift, lower.sign, low, high, circuit.node(_cut(value, shape)))
-    passing = _cut(lower.value, bits_of(-(2 ** max(under.width, gap)), 0))
+        return _Node(lower.shift, lower.sign, low, high, circuit.node(cut(value, shape)))
+    passing = cut(lower.value, bits_of(-(2 ** max(under.width, gap)), 0))
     if under.width <= gap and not under.signed and not minus:
         value = Cat(passing[:gap], upper.value)
     else:
         rest = passing[gap:].as_signed()
         value = Cat(passing[:gap], rest - upper.value if minus else rest + upper.value)
-    whole = circuit.node(_cut(value.as_signed() if shape.signed else value, shape))
+    whole = circuit.node(cut(value.as_signed() if shape.signed else value, shape))
     return _Node(lower.shift, lower.sign, low, high, whole)
 
 
-def _cut(value: ValueLike, shape: ShapeLike) -> ValueLike:
-    """The value in exactly this code, which holds it."""
+def cut(value: ValueLike, shape: ShapeLike) -> ValueLike:
+    """The value in exactly this code, or, of a wider one, its lowest bits."""
     whole = value + Const(0, shape.width) if len(value) < shape.width else value
     part = whole[: shape.width]
     return part.as_signed() if shape.signed else part

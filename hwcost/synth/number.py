@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from amaranth.hdl import Const, Mux, ShapeLike, Value, ValueLike
+from amaranth.hdl import Const, Mux, Value, ValueLike
 
 from hwcost.graph.ranges import Range
 from hwcost.models.unrolled.small_table import Bits
 from hwcost.synth.circuit import Circuit, bits_of, shape_of
-from hwcost.synth.constant import Operand, dot
+from hwcost.synth.constant import Operand, cut, dot
 from hwcost.synth.thresholds import reached
 
 
@@ -80,9 +80,9 @@ def product(circuit: Circuit, row: Sequence[int], x: Sequence[Number], bias: int
     low, high = min(one.low for _, one in used), max(one.high for _, one in used)
     code = bits_of(low, high)
     bits = Bits(code.width, low, high)
-    operands = [Operand(_cut(one.code, code), one.low, one.high) for _, one in used]
+    operands = [Operand(cut(one.code, code), one.low, one.high) for _, one in used]
     total = dot(circuit, weights, operands, bits)
-    value = circuit.node(_cut(total.value, bits_of(total.low, total.high)))
+    value = circuit.node(cut(total.value, bits_of(total.low, total.high)))
     return Number(code=value, low=total.low, high=total.high, gain=common, offset=offset)
 
 
@@ -130,7 +130,7 @@ def whole(circuit: Circuit, x: Number) -> Number:
     bits = Bits(bits_of(x.low, x.high).width, x.low, x.high)
     factor = dot(circuit, [abs(x.gain)], [Operand(x.code, x.low, x.high)], bits).value
     value = x.offset - factor if x.gain < 0 else factor + x.offset
-    return Number(code=circuit.node(_cut(Value.cast(value), bits_of(low, high))), low=low, high=high)
+    return Number(code=circuit.node(cut(Value.cast(value), bits_of(low, high))), low=low, high=high)
 
 
 def clipped(circuit: Circuit, x: Number, low: int, high: int) -> Number:
@@ -142,7 +142,7 @@ def clipped(circuit: Circuit, x: Number, low: int, high: int) -> Number:
         return constant(low if one.high <= low else high)
     value = Mux(one.code < Const(low), Const(low), Mux(one.code > Const(high), Const(high), one.code))
     least, most = max(low, one.low), min(high, one.high)
-    return Number(code=circuit.node(_cut(value, bits_of(least, most))), low=least, high=most)
+    return Number(code=circuit.node(cut(value, bits_of(least, most))), low=least, high=most)
 
 
 def wrapped(circuit: Circuit, x: Number, low: int, high: int) -> Number:
@@ -150,7 +150,7 @@ def wrapped(circuit: Circuit, x: Number, low: int, high: int) -> Number:
     one = whole(circuit, x)
     if one.low >= low and one.high <= high:
         return one
-    return Number(code=circuit.node(_cut(one.code, bits_of(low, high))), low=low, high=high)
+    return Number(code=circuit.node(cut(one.code, bits_of(low, high))), low=low, high=high)
 
 
 def shifted(circuit: Circuit, x: Number, bits: int) -> Number:
@@ -158,10 +158,3 @@ def shifted(circuit: Circuit, x: Number, bits: int) -> Number:
     one = whole(circuit, x)
     low, high = one.low >> bits, one.high >> bits
     return constant(low) if low == high else Number(code=circuit.node(one.code >> bits), low=low, high=high)
-
-
-def _cut(value: ValueLike, shape: ShapeLike) -> ValueLike:
-    """The value in exactly this code, or, of a wider one, its lowest bits."""
-    longer = value + Const(0, shape.width) if len(value) < shape.width else value
-    part = longer[: shape.width]
-    return part.as_signed() if shape.signed else part

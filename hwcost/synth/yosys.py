@@ -11,7 +11,6 @@ from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from hwcost.errors import BadOption, HwcostError
 
@@ -59,32 +58,6 @@ class SynthesisFailed(HwcostError):
     """The synthesizer crashed, ran over its time, or built something that cannot be counted."""
 
 
-class Synthesizer(Protocol):
-    """Counts what a circuit takes."""
-
-    @property
-    def name(self) -> str:
-        """Tool, version and options: two results with one name can be compared."""
-        ...
-
-    def count(self, circuits: Sequence[str], *, family: str, dsp: bool, limit_s: float) -> list[dict[str, int]]:
-        """Resources of circuits.
-
-        Args:
-            circuits: each the module `top`, in Yosys' language.
-            family: "xcup" or "xc7".
-            dsp: whether multiplications may take DSP slices.
-            limit_s: seconds for all of them, until they are given up.
-
-        Returns:
-            Every resource of COUNTED, of every circuit.
-
-        Raises:
-            SynthesisFailed: with what the tool said last.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class Yosys:
     """One way to run Yosys.
@@ -111,7 +84,20 @@ class Yosys:
         return "\n".join(passes) + "\n"
 
     def count(self, circuits: Sequence[str], *, family: str, dsp: bool, limit_s: float) -> list[dict[str, int]]:
-        """See `Synthesizer.count`. Circuits of one run share no logic: each keeps its boundary."""
+        """Resources of circuits, which share no logic: each keeps its boundary.
+
+        Args:
+            circuits: each the module `top`, in Yosys' language.
+            family: "xcup" or "xc7".
+            dsp: whether multiplications may take DSP slices.
+            limit_s: seconds for all of them, until they are given up.
+
+        Returns:
+            Every resource of COUNTED, of every circuit.
+
+        Raises:
+            SynthesisFailed: with what the tool said last.
+        """
         with TemporaryDirectory(prefix="hwcost-synth-") as name:
             folder = Path(name)
             (folder / "top.il").write_text(_together(circuits), encoding="utf-8")
