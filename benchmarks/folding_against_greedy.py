@@ -6,15 +6,18 @@ python benchmarks/folding_against_greedy.py
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from greedy_folding import set_folding
 from networks import Network, cnv, mlp, mobilenet_v1
 
 from hwcost.errors import BadFolding
 from hwcost.graph.spec import MatVec
 from hwcost.models import Dataflow, place, target_fps
-from hwcost.models.finn.greedy import set_folding
 from hwcost.models.folding.folds import Folding, unit_names
 from hwcost.models.formulas.matvec import MatVecFormula
 

@@ -44,7 +44,6 @@ SYNTHESIZED = "Yosys"
     help="Share of the designed units to measure.",
 )
 @click.option("--constants", type=PLACE, help="JSON file to write the constants to.")
-@click.option("--report", type=PLACE, help="Folder for error.md and its pictures.")
 @click.option("--check", type=PLACE, help="Price the units of this file without fitting.")
 @click.option("--json", "as_json", is_flag=True, help="Print constants and errors as JSON.")
 @with_verbosity("unit")
@@ -55,7 +54,6 @@ def calibrate_command(
     seed: int,
     share: float,
     constants: Path | None,
-    report: Path | None,
     check: Path | None,
     as_json: bool,
     verbosity: Verbosity,
@@ -72,8 +70,8 @@ def calibrate_command(
       hwcost calibrate --synthesize --corpus other.csv --seed 7 --share 0.25
     """
     if check is not None:
-        if synthesize or constants is not None or report is not None:
-            raise BadOption("--check fits nothing; omit --synthesize, --constants and --report")
+        if synthesize or constants is not None:
+            raise BadOption("--check fits nothing; omit --synthesize and --constants")
         _say({}, errors(priced(_rows(check))), as_json)
         return
     rows = _measure(corpus, seed, share, tools, verbosity) if synthesize else _rows(corpus)
@@ -84,10 +82,6 @@ def calibrate_command(
     _say(chosen, errors(priced(rows, fitted)), as_json)
     if constants is not None:
         _write_constants(constants, found)
-    if report is not None:
-        from hwcost.cli.error_page import write_calibration
-
-        click.echo(write_calibration(report, rows), err=as_json)
 
 
 def _rows(path: Path) -> list[Measured]:

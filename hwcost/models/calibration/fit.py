@@ -178,11 +178,6 @@ def precision(unit: Unit) -> str:
     return f"{unit.weight} {unit.input}"
 
 
-def shape(unit: Unit) -> str:
-    """The parallelism and geometry of a unit: what is left out as a whole shape."""
-    return f"{unit.simd} {unit.structure} {unit.geometry}"
-
-
 def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:
     """Table of all units with their prices.
 

@@ -1,4 +1,9 @@
-"""Error page of the hardware models: error.md with its pictures, from a corpus and the tables next to it."""
+"""Error page of the hardware models: reports/calibration/error.md with its pictures, from the tables next to it.
+
+python benchmarks/error_page.py
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from calibration_figures import error_picture, gradient_picture, scatter_picture
 from scipy.stats import spearmanr
 
-from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Measured, Unit, read, wire
 from hwcost.models.calibration.fit import STAGES, Array, errors, left_out, precision, priced, spread
 from hwcost.models.calibration.unit_prices import group_of
 from hwcost.models.formulas.coefficients import values
-from hwcost.report.calibration_figures import error_picture, gradient_picture, scatter_picture
+
+FOLDER = Path(__file__).parent.parent / "reports" / "calibration"
 
 PANELS = {
     "Matrix-vector": ["matvec"],
@@ -25,13 +31,10 @@ PANELS = {
     "Vivado, units": ["unit rtl", "unit hls"],
 }
 
-KEPT_BACK = "hwcost calibrate --synthesize --seed 16180 --share 0.25 --corpus reports/calibration/heldout.csv"
-
 PAGE = """\
 # How wrong the hardware models are
 
-Written by `hwcost calibrate --report reports/calibration` from `corpus.csv` (its columns:
-`hwcost/models/calibration/corpus.py`),
+Written by `python benchmarks/error_page.py` from `corpus.csv` (its columns: `hwcost/models/calibration/corpus.py`),
 `networks.csv` and `gradient.csv` (`python benchmarks/synthesis_truth.py`). The constants of
 `hwcost/models/coefficients.json` are `hwcost calibrate --constants hwcost/models/coefficients.json` on that corpus.
 `hwcost calibrate --check FILE.csv` prints the same for units of your own.
@@ -111,45 +114,27 @@ The sum of all blocks as `hwcost verify` synthesizes them, widths of 2 to 8 bits
 """
 
 
-def write_calibration(folder: Path, rows: Sequence[Measured]) -> Path:
-    """Write error.md and its pictures.
-
-    Args:
-        folder: of the report; networks.csv and gradient.csv are read from it.
-        rows: the corpus.
-
-    Raises:
-        BadOption: a table is missing, or the folder cannot be written.
-    """
-    try:
-        gradient, networks = (pd.read_csv(folder / f"{name}.csv") for name in ("gradient", "networks"))
-    except (OSError, ValueError) as error:
-        raise BadOption(f"--report {folder}: {error}; python benchmarks/synthesis_truth.py writes it") from None
+def main() -> None:
+    """Write error.md and its pictures."""
+    rows = read(FOLDER / "corpus.csv")
+    gradient, networks = (pd.read_csv(FOLDER / f"{name}.csv") for name in ("gradient", "networks"))
     table = priced(rows)
     matvec = [row for row in rows if group_of(row.unit) == "matvec"]
-    kept_back = folder / "heldout.csv"
-    if not kept_back.is_file():
-        raise BadOption(f"--report {folder}: no heldout.csv in it; {KEPT_BACK} writes it")
     text = PAGE.format(
         yosys=sum(row.source.startswith("Yosys") for row in rows),
         vivado=sum(row.source.startswith("Vivado") for row in rows),
         kinds=_kinds(table),
-        heldout=_kinds(priced(read(kept_back))),
+        heldout=_kinds(priced(read(FOLDER / "heldout.csv"))),
         unseen=_unseen(rows),
         matvec=len(matvec),
         others=_others(matvec) + "\n\n" + _constants([row for row in rows if row.unit.kind == "constant"]),
         gradient=_gradient(gradient),
         networks=_networks(networks),
     )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "error-scatter.png").write_bytes(scatter_picture(table, PANELS))
-        (folder / "error-width.png").write_bytes(error_picture(_by_width(matvec)))
-        (folder / "error-gradient.png").write_bytes(gradient_picture(gradient))
-        (folder / "error.md").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadOption(f"--report {folder}: cannot be written ({error.strerror})") from error
-    return folder / "error.md"
+    (FOLDER / "error-scatter.png").write_bytes(scatter_picture(table, PANELS))
+    (FOLDER / "error-width.png").write_bytes(error_picture(_by_width(matvec)))
+    (FOLDER / "error-gradient.png").write_bytes(gradient_picture(gradient))
+    (FOLDER / "error.md").write_text(text, encoding="utf-8")
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -264,3 +249,7 @@ def _networks(rows: pd.DataFrame) -> str:
             (name, f"{ours:,.0f}", f"{measured:,.0f}", f"{ours / measured - 1:+.1%}", f"{bram:.0f}", f"{seen:.0f}")
         )
     return _table(("network", "LUT estimated", "synthesized", "error", "BRAM18 estimated", "synthesized"), lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from greedy_folding import set_folding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,6 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import dot, integers
 from hwcost.graph.spec import Layer, LayerSpec, MatVec, Signal
 from hwcost.models import Dataflow, Fold, Placed, place, target_fps
-from hwcost.models.finn.greedy import set_folding
 from hwcost.models.folding.folds import Folding
 from hwcost.models.formulas.matvec import MatVecFormula
 
