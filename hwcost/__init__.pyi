@@ -23,6 +23,9 @@ from .models import devices as devices
 from .models import target_fps as target_fps
 from .quant import parameter_groups as parameter_groups
 from .sweep.recipe import Recipe as Recipe
+from .sweep.study import Study as Study
+from .sweep.study import open_study as open_study
+from .sweep.study import run_sweep as run_sweep
 from .train.budget import Budget as Budget
 from .train.budget import log_ratio as log_ratio
 from .train.data import Data as Data

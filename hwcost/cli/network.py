@@ -11,25 +11,8 @@ from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.importers.qonnx import from_qonnx
 from hwcost.sweep.recipe import Recipe, ask, load_object
+from hwcost.sweep.trust import RECIPES as RECIPES
 from hwcost.sweep.trust import named
-
-RECIPES = {
-    "digits": "hwcost.zoo.digits:recipe",
-    "fashion-mnist": "hwcost.zoo.fashion_mnist:recipe",
-    "dry-bean": "hwcost.zoo.mlp:dry_bean",
-    "letter": "hwcost.zoo.mlp:letter",
-    "tfc": "hwcost.zoo.mlp:tfc",
-    "sfc": "hwcost.zoo.mlp:sfc",
-    "lfc": "hwcost.zoo.mlp:lfc",
-    "ds-cnn": "hwcost.zoo.keywords:recipe",
-    "lenet": "hwcost.zoo.lenet:recipe",
-    "cnv": "hwcost.zoo.cnv:recipe",
-    "autoencoder": "hwcost.zoo.autoencoder:recipe",
-    "resnet8": "hwcost.zoo.resnet:recipe",
-    "mobilenet-v1": "hwcost.zoo.mobilenet:recipe",
-    "proxylessnas": "hwcost.zoo.proxylessnas:recipe",
-    "proxylessnas-hadamard": "hwcost.zoo.proxylessnas:hadamard_recipe",
-}
 
 MOST_VALUES = 2**26
 """Values of a sample, at most: an image of 4,700 by 4,700 in colour, and no more than memory holds of it."""

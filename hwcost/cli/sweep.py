@@ -117,7 +117,8 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     with ExitStack() as opened:
         shown = watch(plan.trials, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
         listener = opened.enter_context(shown)
-        result = run(experiment, listener, opened.enter_context(crew_of(plan, verbosity)))
+        crew = opened.enter_context(crew_of(plan, verbosity))
+        result = run(experiment, listener, crew, command=command_line())
     show_result(result, as_json=as_json)
 
 

@@ -16,7 +16,7 @@ from hwcost.report.style import INK, MUTED
 
 UNITS = {
     "LUT": "LUTs", "FF": "flip-flops", "DSP": "DSP blocks", "BRAM18": "18 Kb block RAMs", "URAM": "UltraRAMs",
-    "cycles": "cycles per inference",
+    "cycles": "interval between two inferences, cycles",
 }  # fmt: skip
 
 # An error axis instead of an accuracy axis: where the worst front point errs this many times more than the best, a

@@ -18,13 +18,24 @@ from hwcost.report.page import html, markdown
 from hwcost.report.parallel_figure import parallel_figure
 from hwcost.report.progress_figures import hypervolume_course, progress_figures
 from hwcost.report.schema import FrontRecord
-from hwcost.report.study import COSTS, Study, read_study
+from hwcost.report.study import COSTS, SPEEDS, Study, read_study
 from hwcost.report.style import Drawing, house_style, picture
 
 FRONT_SCHEMA = "hwcost-front/1"
 """Version of front.json, which front.schema.json describes as JSON Schema."""
 
-_SCALARS = ("number", "state", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "fits")
+_SCALARS = (
+    "number",
+    "state",
+    "seed",
+    "seconds",
+    "accuracy",
+    "test_accuracy",
+    "refit_accuracy",
+    *COSTS,
+    *SPEEDS,
+    "fits",
+)
 
 
 def write_report(

@@ -14,12 +14,24 @@ import pandas as pd
 from hwcost.report.layer_figures import training_trial
 from hwcost.report.schema import RunRecord
 from hwcost.report.score import Score
-from hwcost.report.study import COSTS, RESOURCES, Study
+from hwcost.report.study import COSTS, RESOURCES, SPEEDS, Study
 from hwcost.report.style import Drawing, inline_svg
 
 _LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
 _FEW = 8  # numbers of trials in a list
 _STATES = {"COMPLETE": "complete", "FAIL": "failed", "RUNNING": "running"}
+
+
+HEADINGS = {
+    "LUT_measured": "LUT synthesized", "cycles": "interval, cycles", "latency_cycles": "latency, cycles",
+    "latency_us": "latency, us",
+}  # fmt: skip
+"""Headings of columns that differ from their keys."""
+
+
+def headed(name: str) -> str:
+    """The heading of a column."""
+    return HEADINGS.get(name, name)
 
 
 def count(value: Any, digits: int = 0) -> str:
@@ -61,7 +73,7 @@ def cell(text: object) -> str:
 def _columns(study: Study) -> list[str]:
     """Costs with numbers, the main one first."""
     known = []
-    for name in (*COSTS, "fps"):
+    for name in (*COSTS, *SPEEDS):
         values = study.column(name, study.front)
         absent = np.nanmax(values, initial=0.0) == 0 and not study.budget(name) > 0  # no URAM on a part without any
         if np.isfinite(values).any() and not absent:
@@ -206,7 +218,7 @@ def _environment(*, escape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=count, cell=cell)
+    environment.filters.update(count=count, cell=cell, headed=headed)
     return environment
 
 

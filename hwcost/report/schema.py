@@ -138,6 +138,8 @@ class TrialRecord(TypedDict):
     BRAM18: NotRequired[float | None]
     URAM: NotRequired[float | None]
     cycles: NotRequired[float | None]
+    latency_cycles: NotRequired[float | None]
+    latency_us: NotRequired[float | None]
     fps: NotRequired[float | None]
     fits: NotRequired[bool | None]
     budget: NotRequired[Amounts | None]

@@ -18,9 +18,10 @@ from hwcost.report.score import Score
 
 RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 COSTS = (*RESOURCES, "cycles")
+SPEEDS = ("latency_cycles", "latency_us", "fps")
 STATES = ("COMPLETE", "FAIL", "RUNNING")
 
-_NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, "fps", "LUT_measured")
+_NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, *SPEEDS, "LUT_measured")
 _YES_OR_NO = ("fits", "within_budget", "budget_reachable")
 _NEEDED = ("number", "state")
 _KINDS: dict[str, Any] = {

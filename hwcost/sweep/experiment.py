@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -18,6 +18,9 @@ from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import accelerator
 from hwcost.sweep.width_space import fix_widths
 from hwcost.train.data import Data
+
+FIGURES = ("interval_cycles", "latency_cycles", "latency_us", "fps")
+"""Objectives besides resources, in a study whose prices are not known before training."""
 
 CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
 """Hardware options of a trial besides its folding; `Dataflow` and `target_fps` share them."""
@@ -77,13 +80,14 @@ class Experiment:
         Raises:
             BadRecipe: an objective that no trial has a figure for.
         """
+        known = (*RESOURCES, *(FIGURES if self.settings.bits is None else ()))
         for name in self.recipe.objectives:
-            if name not in ("accuracy", *RESOURCES):
+            if name not in ("accuracy", *known):
                 raise BadRecipe(
-                    f"recipe {self.recipe.name}: objective {name!r}; give accuracy and any of {', '.join(RESOURCES)}"
+                    f"recipe {self.recipe.name}: objective {name!r}; give accuracy and any of {', '.join(known)}"
                 )
-        better = self.recipe.task.direction
-        return tuple(Objective(name, better if name == "accuracy" else "minimize") for name in self.recipe.objectives)
+        ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
+        return tuple(Objective(name, ways.get(name, "minimize")) for name in self.recipe.objectives)
 
     @property
     def score(self) -> Score:

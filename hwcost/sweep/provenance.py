@@ -4,8 +4,10 @@ import os
 import platform
 import shlex
 import sys
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -16,10 +18,15 @@ from hwcost.report.schema import DeviceRecord, FloatRecord
 from hwcost.search import masked_command
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import Fingerprint
+from hwcost.sweep.settings import Settings
 from hwcost.train.data import Data
 
 PACKAGES = ("torch", "numpy", "optuna", "pandas", "matplotlib", "scikit-learn")
 """Packages whose versions are recorded."""
+
+
+_DEFAULTS = Settings(out=Path())
+_ELSEWHERE = ("recipe", "out", "storage", "artifacts")  # the first two come first; the others are this machine's
 
 
 def command_line() -> str:
@@ -27,7 +34,18 @@ def command_line() -> str:
     return masked_command(["hwcost", *sys.argv[1:]])
 
 
-def provenance(experiment: Experiment, data: Data, baseline: FloatRecord, fingerprint: Fingerprint) -> RunRecord:
+def python_call(experiment: Experiment) -> str:
+    """The call from Python that makes the study of an experiment."""
+    settings = experiment.settings
+    given = {one.name: getattr(settings, one.name) for one in fields(Settings) if one.name not in _ELSEWHERE}
+    chosen = {name: value for name, value in given.items() if value != getattr(_DEFAULTS, name)}
+    words = [f"{name}={(str(value) if isinstance(value, Path) else value)!r}" for name, value in chosen.items()]
+    return f"hwcost.run_sweep({', '.join([repr(settings.recipe), f'out={str(settings.out)!r}', *words])})"
+
+
+def provenance(
+    experiment: Experiment, data: Data, baseline: FloatRecord, fingerprint: Fingerprint, command: str | None
+) -> RunRecord:
     """Record how a study is made.
 
     Args:
@@ -35,17 +53,19 @@ def provenance(experiment: Experiment, data: Data, baseline: FloatRecord, finger
         data: its data set.
         baseline: scores of the float network.
         fingerprint: of the experiment.
+        command: that called; None for a call from Python.
 
     Returns:
         The content of run.json.
     """
     settings, part = experiment.settings, experiment.part
-    again = f"hwcost train --from {shlex.quote(str(settings.out))} --trial {{number}}"
+    out = shlex.quote(str(settings.out))
+    again = f"hwcost train --from {out} --trial {{number}}"
     return {
         "hwcost": version("hwcost"),
         "study": experiment.recipe.name,
         "recipe": settings.recipe,
-        "command": command_line(),
+        "command": python_call(experiment) if command is None else command,
         "trial_command": again + (f" --data {shlex.quote(str(settings.data))}" if settings.data else ""),
         "seed": settings.seed,
         "sampler": settings.method,

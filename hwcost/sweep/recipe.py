@@ -89,7 +89,8 @@ class Recipe:
         clock_mhz: of the fabric.
         hardware: parameters of a trial -> options of `Dataflow` that it chooses (multipliers, weight_memory,
             weight_banks, thresholds, flow), and "fps" where it searches the folding; `--fps` overrides that one.
-        objectives: what the front trades: "accuracy", the score of the task, and resources (minimized).
+        objectives: what the front trades: "accuracy", the score of the task; resources, `interval_cycles`,
+            `latency_cycles` and `latency_us` (minimized); `fps`.
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
         plain: parameters of the network in which `--bits` searches every width on its own; None takes the first of
             `first_tries`. Low bases leave the search room.

@@ -37,7 +37,9 @@ class Result:
     interrupted: bool
 
 
-def run(experiment: Experiment, listener: Listener | None = None, crew: Crew | None = None) -> Result:
+def run(
+    experiment: Experiment, listener: Listener | None = None, crew: Crew | None = None, *, command: str | None = None
+) -> Result:
     """Add trials to the study of an experiment, making it if needed, and write its report.
 
     Every finished trial is on disk at once: after a kill, the same call resumes the study and retries the trial that it
@@ -47,6 +49,7 @@ def run(experiment: Experiment, listener: Listener | None = None, crew: Crew | N
         experiment: what is explored; its settings say how many trials are added.
         listener: hears of the progress.
         crew: trains several trials at once; None trains one after the other, in this process.
+        command: that called, for the record; None for a call from Python.
 
     Raises:
         BadStudy: the folder holds another study, is in use, corrupt, or cannot be written.
@@ -58,7 +61,7 @@ def run(experiment: Experiment, listener: Listener | None = None, crew: Crew | N
         if study.frame().empty:
             _forget(out)
         baseline = float_baseline(experiment, data, opened.listener.epoch_done)
-        record = provenance(experiment, data, baseline, opened.fingerprint)
+        record = provenance(experiment, data, baseline, opened.fingerprint, command)
         if opened.input_step is not None:
             record["data"]["step"] = opened.input_step
         write_json(out / "run.json", record)

@@ -195,6 +195,8 @@ def judged(
         "accuracy": evaluate(trial.net, data.validation, task=experiment.recipe.task),
         **{name: priced.total[name] for name in RESOURCES},
         **extra,
+        "latency_cycles": priced.latency_cycles,
+        "latency_us": priced.latency_us,
         "fps": priced.fps,
         "fits": priced.fits,
         "budget": dict(limits),
@@ -202,7 +204,8 @@ def judged(
         "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
         "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
     }
-    return Outcome(values=tuple(figures[name] for name in experiment.recipe.objectives), attributes=figures)
+    values = {**figures, "interval_cycles": priced.total["cycles"]}
+    return Outcome(values=tuple(values[name] for name in experiment.recipe.objectives), attributes=figures)
 
 
 def _activations(pipeline: Pipeline) -> frozenset[str]:

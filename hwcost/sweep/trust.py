@@ -15,6 +15,25 @@ from pathlib import Path
 from hwcost.errors import BadRecipe
 from hwcost.sweep.recipe import Recipe, load_recipe
 
+RECIPES = {
+    "digits": "hwcost.zoo.digits:recipe",
+    "fashion-mnist": "hwcost.zoo.fashion_mnist:recipe",
+    "dry-bean": "hwcost.zoo.mlp:dry_bean",
+    "letter": "hwcost.zoo.mlp:letter",
+    "tfc": "hwcost.zoo.mlp:tfc",
+    "sfc": "hwcost.zoo.mlp:sfc",
+    "lfc": "hwcost.zoo.mlp:lfc",
+    "ds-cnn": "hwcost.zoo.keywords:recipe",
+    "lenet": "hwcost.zoo.lenet:recipe",
+    "cnv": "hwcost.zoo.cnv:recipe",
+    "autoencoder": "hwcost.zoo.autoencoder:recipe",
+    "resnet8": "hwcost.zoo.resnet:recipe",
+    "mobilenet-v1": "hwcost.zoo.mobilenet:recipe",
+    "proxylessnas": "hwcost.zoo.proxylessnas:recipe",
+    "proxylessnas-hadamard": "hwcost.zoo.proxylessnas:hadamard_recipe",
+}
+"""Recipes that ship: name -> `package.module:recipe`."""
+
 Finder = Callable[[str], Recipe]
 
 

@@ -513,6 +513,7 @@ REGRESSION = replace(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"bits": (2, 5), "warm": 1, "ramp": 2}], ids=["tpe", "greybox"])
 def test_a_score_of_which_less_is_better_is_searched_reported_finished_and_repeated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any]
