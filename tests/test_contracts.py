@@ -105,6 +105,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "Setting": lambda: traced()[2].setting,
     "Shell": lambda: shell("pynq"),
     "Split": split,
+    "Study": lambda: hwcost.Study(Path("reports/digits")),
     "Task": lambda: hwcost.Recipe.__dataclass_fields__["task"].default,
     "Training": lambda: hwcost.Training(),
     "Unrolled": lambda: hwcost.Unrolled(device="xc7z020", reuse={"fc": 2}),

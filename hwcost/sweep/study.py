@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -115,23 +115,21 @@ def _reference(recipe: Recipe) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
 class Study:
     """A study in its folder, as its files are when they are asked for.
 
     Attributes:
         folder: of the study.
-        record: of how it was made: the content of run.json.
+        recipe: of the study; None finds the one that its record names.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe | None = None) -> None:
-        self.folder, self._recipe = folder, recipe
-
-    def __repr__(self) -> str:
-        read = self._read()
-        return f"Study({str(self.folder)!r}: {len(read.front)} front points of {len(read.complete)} finished trials)"
+    folder: Path
+    recipe: Recipe | None = field(default=None, repr=False)
 
     @property
     def record(self) -> Mapping[str, Any]:
+        """Record of how it was made: the content of run.json."""
         return cast(Mapping[str, Any], read_run(self.folder))
 
     @property
@@ -228,7 +226,7 @@ class Study:
         return read_study(read_trials(self.folder), read_run(self.folder))
 
     def _find(self, reference: str) -> Recipe:
-        return found_in_a_record(reference, RECIPES) if self._recipe is None else self._recipe
+        return found_in_a_record(reference, RECIPES) if self.recipe is None else self.recipe
 
 
 def _choices(values: pd.Series[Any]) -> optuna.distributions.BaseDistribution:

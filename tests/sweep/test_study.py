@@ -51,7 +51,7 @@ def test_the_frame_has_a_column_for_each_parameter_score_and_cost(study: hwcost.
     assert {"base", "lut_budget", "LUT", "cycles", "latency_us", "fps", "test_score", "on_front"} <= {*frame.columns}
     assert list(front["LUT"]) == sorted(front["LUT"]) and front["on_front"].all()
     assert sorted(front["number"]) == list(frame[frame["on_front"]]["number"])
-    assert f"{len(front)} front points of 3 finished trials" in repr(study)
+    assert repr(study) == f"Study(folder={study.folder!r})"
 
 
 def test_a_network_is_loaded_priced_and_judged(study: hwcost.Study) -> None:
