@@ -4,13 +4,12 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from math import isfinite
 from numbers import Real
 from pathlib import Path
-from random import Random
 from types import CodeType, ModuleType
 from typing import Any, ParamSpec, TypeGuard, TypeVar
 
@@ -27,42 +26,6 @@ from hwcost.train.task import CLASSIFICATION, Task
 
 _Given = ParamSpec("_Given")
 _Got = TypeVar("_Got")
-
-
-class Noted(dict[str, Any]):
-    """Parameters that note which of them were read; whoever asks for all of them reads all."""
-
-    def __init__(self, params: Params) -> None:
-        super().__init__(params)
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> Any:
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a parameter, or the default."""
-        self.read.add(name)
-        return super().get(name, default)
-
-    def __iter__(self) -> Iterator[str]:
-        self.read.update(super().__iter__())
-        return super().__iter__()
-
-    def keys(self) -> Any:
-        """All names."""
-        self.read.update(super().__iter__())
-        return super().keys()
-
-    def values(self) -> Any:
-        """All values."""
-        self.keys()
-        return super().values()
-
-    def items(self) -> Any:
-        """All names and values."""
-        self.keys()
-        return super().items()
 
 
 def _no_choice(params: Params) -> Mapping[str, Any]:
@@ -192,17 +155,6 @@ def _lowest(name: str, choices: BaseDistribution) -> Any:
     raise BadRecipe(
         f"space {name}: {choices!r} is no Optuna distribution; give Int-, Float- or CategoricalDistribution"
     )
-
-
-def drawn_from(choices: BaseDistribution, source: Random) -> Any:
-    """A random value of a distribution, whatever its steps and logarithms."""
-    if isinstance(choices, CategoricalDistribution):
-        return source.choice(choices.choices)
-    assert isinstance(choices, IntDistribution | FloatDistribution)  # `_lowest` refuses others
-    value = source.uniform(choices.low, choices.high)
-    if isinstance(choices, FloatDistribution):
-        return value
-    return choices.low + choices.step * round((value - choices.low) // choices.step)
 
 
 def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwargs: _Given.kwargs) -> _Got:

@@ -2,24 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from random import Random
 from typing import Any
 
 import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor
 
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadData, BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.recipe import Noted, ask, drawn_from
+from hwcost.sweep.recipe import ask
 from hwcost.sweep.trial import budget_of, design
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
 
 _DRAWS = 16
 """Random assignments in which a parameter may be read that no first try reads."""
+
+
+class _Noted(dict[str, Any]):
+    """Parameters that note which of them were read; whoever asks for all of them reads all."""
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a parameter, or the default."""
+        self.read.add(name)
+        return super().get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        self.read.update(super().__iter__())
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """All names."""
+        self.read.update(super().__iter__())
+        return super().keys()
+
+    def values(self) -> Any:
+        """All values."""
+        self.keys()
+        return super().values()
+
+    def items(self) -> Any:
+        """All names and values."""
+        self.keys()
+        return super().items()
 
 
 def rehearse(experiment: Experiment, data: Data) -> None:
@@ -100,9 +138,9 @@ def _check_read(experiment: Experiment) -> None:
         return
     left = set(recipe.space)
     source = Random(0)
-    drawn = ({name: drawn_from(choices, source) for name, choices in recipe.space.items()} for _ in range(_DRAWS))
+    drawn = ({name: _drawn_from(choices, source) for name, choices in recipe.space.items()} for _ in range(_DRAWS))
     for params in chain(recipe.first_tries, drawn):
-        noted = Noted(params)
+        noted = _Noted(params)
         for function in (experiment.network, experiment.budget, experiment.hardware):
             function(noted)
         left -= noted.read
@@ -112,3 +150,14 @@ def _check_read(experiment: Experiment) -> None:
         f"recipe {recipe.name}: space has {', '.join(sorted(left))}, which network(), budget() and hardware() never "
         "read; read it there, or remove it from the space"
     )
+
+
+def _drawn_from(choices: BaseDistribution, source: Random) -> Any:
+    """A random value of a distribution, whatever its steps and logarithms."""
+    if isinstance(choices, CategoricalDistribution):
+        return source.choice(choices.choices)
+    assert isinstance(choices, IntDistribution | FloatDistribution)  # `_lowest` refuses others
+    value = source.uniform(choices.low, choices.high)
+    if isinstance(choices, FloatDistribution):
+        return value
+    return choices.low + choices.step * round((value - choices.low) // choices.step)
