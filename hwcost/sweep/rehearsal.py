@@ -15,7 +15,7 @@ from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadData, BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.recipe import ask
+from hwcost.sweep.recipe import Params, ask
 from hwcost.sweep.trial import budget_of, design
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
