@@ -38,11 +38,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def clear_drafts(folder: Path) -> None:
-    """Remove the drafts that killed processes left in a folder; call it only where nobody else writes.
-
-    Raises:
-        OSError: one cannot be removed.
-    """
+    """Remove the drafts that killed processes left in a folder; call it only where nobody else writes."""
     for path in folder.glob(".*.part"):
         if _DRAFT.fullmatch(path.name):
             path.unlink(missing_ok=True)

@@ -114,11 +114,7 @@ class Describes(Protocol):
 
 
 def refuse_other_forward(kind: type[nn.Module]) -> None:
-    """Refuse a class that replaces `forward`, but not the `describe` that it inherits.
-
-    Raises:
-        UnknownOperation: it does.
-    """
+    """Refuse a class that replaces `forward`, but not the `describe` that it inherits."""
     for each in kind.__mro__:
         if "describe" in vars(each):
             return

@@ -76,11 +76,7 @@ class Affine:
 
 
 def rows_of(layer: object) -> int:
-    """Count the output channels of a product, behind which an affine map becomes a batch norm.
-
-    Raises:
-        UnknownOperation: the layer is no product.
-    """
+    """Count the output channels of a product, behind which an affine map becomes a batch norm."""
     if not isinstance(layer, QuantLinear | QuantConv1d | QuantConv2d):
         raise UnknownOperation(
             "scales or shifts a stream that is no product and that no Quant node takes; put a quantizer behind it, or "

@@ -111,14 +111,7 @@ def first_line(error: Exception) -> str:
 
 
 def constants_of(graph: onnx.GraphProto, name: str) -> dict[str, Tensor]:
-    """Read the constants of a graph: name -> value.
-
-    Args:
-        graph: of a file. name: of the file, for the error.
-
-    Raises:
-        BadData: one cannot be read.
-    """
+    """Read the constants of a graph: name -> value."""
     try:
         return {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
     except Exception as error:  # any number in a file may be anything

@@ -68,11 +68,7 @@ class Outside:
 
 
 def meaning_of(stream: Stream) -> Meaning:
-    """Return the meaning of the integers of a stream.
-
-    Raises:
-        UnknownPrecision: floats enter.
-    """
+    """Return the meaning of the integers of a stream."""
     if stream.meaning is None:
         raise UnknownPrecision("floats enter it; put a QuantIdentity in front, or pass input_bits= to trace()")
     return stream.meaning

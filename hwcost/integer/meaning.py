@@ -41,11 +41,7 @@ class Meaning:
         return replace(self, maps=(*self.maps, map))
 
     def plain_step(self) -> Tensor:
-        """Return the step, (), where integers are values but for one common factor.
-
-        Raises:
-            UnknownPrecision: they are not.
-        """
+        """Return the step, (), where integers are values but for one common factor."""
         step = self.channel_step()
         if step.numel() != 1:
             raise UnknownPrecision(
@@ -55,11 +51,7 @@ class Meaning:
         return step.reshape(())
 
     def channel_step(self) -> Tensor:
-        """Return the step, () or (channels,), where integers are values but for one factor per channel.
-
-        Raises:
-            UnknownPrecision: they are not.
-        """
+        """Return the step, () or (channels,), where integers are values but for one factor per channel."""
         if self.maps or bool((self.offset != 0).any()):
             raise UnknownPrecision(
                 "a float map (bias, batch norm, ReLU) stands between the integers and the next layer; put an "

@@ -179,11 +179,7 @@ class IntegerNetwork:
 
 
 def lowering_of(step: Step, lowerings: Mapping[RuleKey, Lowering]) -> tuple[Lowering, Call]:
-    """Find the lowering of a step, and its call.
-
-    Raises:
-        UnknownOperation: none of the lowerings is for it.
-    """
+    """Find the lowering of a step, and its call."""
     if step.call is None:
         raise UnknownOperation("a step built by hand has no call; trace() the network instead")
     remedy = f"pass lowerings=LOWERINGS | {{{step.kind}: lowering}}"

@@ -1,4 +1,8 @@
-"""Check every number that enters a hardware model: whole counts, positive quantities."""
+"""Check every number that enters a hardware model: whole counts, positive quantities.
+
+Each check takes the name of the argument and what was given, and returns it; what it refuses is a `BadOption` that names
+both and the limit.
+"""
 
 from math import isfinite
 from numbers import Integral, Real
@@ -7,32 +11,14 @@ from hwcost.errors import BadOption
 
 
 def whole(option: str, value: object, least: int = 1) -> int:
-    """Accept an integer; those of numpy count, truth values and floats do not.
-
-    Args:
-        option: name of the argument, for the message.
-        value: what was given.
-        least: smallest value that is allowed.
-
-    Raises:
-        BadOption: names the option, the value and the smallest allowed value.
-    """
+    """Accept an integer of at least `least`; those of numpy count, truth values and floats do not."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise BadOption(f"{option}={value!r}: give a whole number of at least {least}")
     return int(value)
 
 
 def positive(option: str, value: object, most: float | None = None) -> float:
-    """Accept a finite number above 0, of Python or numpy.
-
-    Args:
-        option: name of the argument, for the message.
-        value: what was given.
-        most: largest value that is allowed; None if any is.
-
-    Raises:
-        BadOption: names the option, the value and the largest allowed value.
-    """
+    """Accept a finite number above 0 and up to `most`, of Python or numpy."""
     found = _finite(value)
     if found is None or found <= 0 or (most is not None and found > most):
         limit = "" if most is None else f", at most {most:g}"
@@ -41,15 +27,7 @@ def positive(option: str, value: object, most: float | None = None) -> float:
 
 
 def at_least_zero(option: str, value: object) -> float:
-    """Accept a finite number of at least 0, of Python or numpy.
-
-    Args:
-        option: name of the argument, for the message.
-        value: what was given.
-
-    Raises:
-        BadOption: names the option and the value.
-    """
+    """Accept a finite number of at least 0, of Python or numpy."""
     found = _finite(value)
     if found is None or found < 0:
         raise BadOption(f"{option}={value!r}: give a finite number of at least 0")

@@ -47,11 +47,7 @@ class HasLayers(Protocol):
 
 
 def check_traced(pipeline: HasLayers) -> None:
-    """Refuse a network that is not traced.
-
-    Raises:
-        BadOption: says how to trace it.
-    """
+    """Refuse a network that is not traced."""
     if isinstance(pipeline, nn.Module) or not isinstance(pipeline, HasLayers):
         raise BadOption(
             f"a {type(pipeline).__name__} is no traced network; trace it first: "
@@ -60,11 +56,7 @@ def check_traced(pipeline: HasLayers) -> None:
 
 
 def layers_of(pipeline: HasLayers) -> tuple[Layer, ...]:
-    """The layers of a traced network, with their live descriptions.
-
-    Raises:
-        BadOption: a network that is not traced.
-    """
+    """The layers of a traced network, with their live descriptions."""
     check_traced(pipeline)
     return tuple(pipeline.layers())
 

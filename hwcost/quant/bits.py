@@ -156,11 +156,7 @@ Bits = int | ConstBits | LearnedBits
 
 
 def as_bits(bits: Bits, owner: str) -> ConstBits | LearnedBits:
-    """A width as a module; an int means a constant one.
-
-    Raises:
-        BadOption: neither an int nor a width, naming `owner`.
-    """
+    """A width as a module; an int means a constant one."""
     if isinstance(bits, ConstBits | LearnedBits):
         return bits
     if isinstance(bits, bool) or not isinstance(bits, int):

@@ -71,16 +71,7 @@ def _finite(values: Sequence[float] | Floats) -> Floats:
 
 
 def accuracy_axis(axes: Axes, values: Sequence[float] | Floats, focus: Sequence[float] | Floats) -> float:
-    """Set the y axis for accuracies in percent.
-
-    Args:
-        axes: to set.
-        values: all accuracies in percent, some finite.
-        focus: those that must be in view.
-
-    Returns:
-        The lower end of the axis, in percent.
-    """
+    """Set the y axis for accuracies in percent."""
     wanted = _finite(focus) if len(_finite(focus)) else _finite(values)
     low, high = float(wanted.min()), float(wanted.max())
     floor = max(100 - high, 0.1) / 2

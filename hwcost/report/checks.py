@@ -14,11 +14,7 @@ _LAYER_NUMBERS = ("weight_bits", "input_bits", "activation_bits", "pe", "simd", 
 
 
 def check_details(run: Mapping[str, Any]) -> None:
-    """Refuse a run whose optional or nested entries have the wrong type.
-
-    Raises:
-        BadStudy: names the entry and its value.
-    """
+    """Refuse a run whose optional or nested entries have the wrong type."""
     for path, fits, wanted in _DETAILS:
         value: Any = run
         for key in path:

@@ -66,11 +66,7 @@ def write_report(
 
 
 def replace_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
-    """Each file in one step, in order; the path of index.html.
-
-    Raises:
-        BadStudy: the folder cannot be written.
-    """
+    """Each file in one step, in order; the path of index.html."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():

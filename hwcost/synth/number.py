@@ -54,12 +54,7 @@ def constant(value: int) -> Number:
 
 
 def entering(bits: ValueLike, wire: Range) -> Number:
-    """A number of a port.
-
-    Args:
-        bits: of the port.
-        wire: the integers that enter.
-    """
+    """A number of a port."""
     if wire.bipolar:
         return Number(code=bits, low=0, high=1, gain=2, offset=-1)
     code = bits.as_signed() if shape_of(wire).signed else bits

@@ -45,24 +45,12 @@ def coefficients() -> Mapping[str, Coefficient]:
 
 @cache
 def values(flow: str) -> Mapping[str, float]:
-    """The constants of one flow.
-
-    Args:
-        flow: "rtl" or "hls".
-
-    Raises:
-        BadOption: unknown flow.
-    """
+    """The constants of one flow."""
     if flow not in FLOWS:
         raise BadOption(f"flow={flow!r}: unknown; choose one of {', '.join(FLOWS)}")
     return immutabledict({name: row.value[flow] for name, row in coefficients().items()})
 
 
 def with_values(found: Mapping[str, Mapping[str, float]], flow: str) -> Mapping[str, float]:
-    """The constants of a flow, with others in the place of some.
-
-    Args:
-        found: flow -> constant -> value.
-        flow: "rtl" or "hls".
-    """
+    """The constants of a flow, with others in the place of some."""
     return immutabledict(dict(values(flow)) | dict(found.get(flow, {})))

@@ -47,15 +47,7 @@ def fault(block: MatVec, fold: Fold, max_stream_bits: int | None = None) -> str 
 
 
 def check_streams(units: Mapping[str, MatVec], max_stream_bits: int) -> None:
-    """Refuse a limit on streams that some unit exceeds in every folding.
-
-    Args:
-        units: by name.
-        max_stream_bits: widest stream that is allowed.
-
-    Raises:
-        BadFolding: names the unit that needs the widest stream, and its width.
-    """
+    """Refuse a limit on streams that some unit exceeds in every folding."""
     need, name = 0, ""
     for unit, block in units.items():
         narrowest = min(max(_streams(block, fold).values()) for fold in MatVecFormula().folds(block))

@@ -1,4 +1,7 @@
-"""Prices of memories: LUT RAM, BRAM18, URAM."""
+"""Prices of memories: LUT RAM, BRAM18, URAM.
+
+`depth` is in words of `width_bits`; `kind` is the DSP slice of the part, which tells its family.
+"""
 
 from functools import cache
 from itertools import pairwise
@@ -53,11 +56,7 @@ def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quanti
     A column of d words is one of 2^d functions of the address, of which the two constants and the address bits
     themselves take no LUT.
 
-    Args:
-        ops: arithmetic.
-        width_bits: of a word.
-        depth: in words.
-        repeated: `log_repeated` of the depth.
+    `repeated` is `log_repeated` of the depth.
 
     Error: reports/calibration/error.md, "memory rom"; its contents are random, as trained weights nearly are.
     Source: counting; Yosys 0.70.
@@ -80,11 +79,7 @@ RAM_BITS = {1: 16, 2: 14}
 def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, ports: int) -> tuple[Quantity, Quantity]:
     """A LUT RAM that is written while it is read, in groups of eight LUTs: RAM32M16, RAM64M8 above 32 words.
 
-    Args:
-        ops: arithmetic.
-        width_bits: of a word.
-        depth: in words.
-        ports: 1 where reading and writing share an address, else 2.
+    It has 1 of `ports` where reading and writing share an address, else 2.
 
     Returns:
         All LUTs, and those of them that are RAM; the others choose between banks of 64 words.
@@ -104,12 +99,6 @@ def _ports(kind: str) -> Ports:
 
 def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) -> Quantity:
     """RAMB18 of one memory, in the best of its port geometries; non-decreasing in both arguments.
-
-    Args:
-        ops: arithmetic.
-        width_bits: of a word.
-        depth: in words.
-        kind: DSP slice of the part, which tells its family.
 
     Error: within 1 block on 107 of 114 published units with a memory per PE (reports/calibration/published.md). A
     vendor tool may cascade instead, or add a block for timing.
@@ -136,11 +125,7 @@ MOST_JOINED = 6
 def bank_select(width_bits: int, depth: int, style: str, kind: str) -> int:
     """LUTs that choose the bank that a word of a memory is read from.
 
-    Args:
-        width_bits: of a word.
-        depth: in words.
-        style: "bram18" or "uram"; memories of other styles have no banks.
-        kind: DSP slice of the part, which tells its family.
+    Memories of other styles than "bram18" and "uram" have none.
 
     Error: reports/calibration/error.md, "memory bram18" and "memory uram". Newer vendor tools cascade instead, without
     a LUT.
@@ -163,15 +148,10 @@ MOST_STEPS = 8
 
 @cache
 def bank_steps(lanes: int, depth: int, style: str, kind: str) -> tuple[float, ...]:
-    """LUTs that each bit of a weight adds to the choice between banks, from the first to the MOST_STEPS-th bit.
+    """LUTs that each bit of a weight adds to the choice between banks, from the first to the MOST_STEPS-th bit; a word has `lanes` weights.
 
     The synthesizer's choice of a port geometry, and the banks with it, jumps up and down with the width of a word; a
     price must not fall where a width grows, so the closest curve that does not fall stands for it.
-
-    Args:
-        lanes: weights in a word.
-        depth: in words.
-        style, kind: as `bank_select`.
     """
     exact = [bank_select(lanes * bits, depth, style, kind) for bits in range(1, MOST_STEPS + 1)]
     if not any(exact):
@@ -188,12 +168,6 @@ def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) -> Q
     UltraScale+ has that one geometry, so a multiplexer in LUTs chooses the word (`bank_select`): that is how Yosys
     builds it, and AMD's own table of 4K x 72 alone asks for more blocks. Versal has narrower, deeper ports of its own.
 
-    Args:
-        ops: arithmetic.
-        width_bits: of a word.
-        depth: in words.
-        kind: DSP slice of the part, which tells its family.
-
     Error: exact on 22 of 23 synthesized memories, the others one block off (reports/calibration/error.md), and on the
     shapes of that table (tests/synth/test_yosys.py); no published row to compare with.
     Source: UG573, chapter 2; Yosys 0.70; AM007.
@@ -208,12 +182,7 @@ def memory(
 ) -> tuple[Quantity, Quantity, Quantity]:
     """LUT, BRAM18 and URAM of one memory.
 
-    Args:
-        ops: arithmetic.
-        width_bits: of a word.
-        depth: in words; a memory of one word is a constant or a register and costs nothing here.
-        style: index into STYLES; an external memory costs nothing here.
-        kind: DSP slice of the part, which tells its family.
+    An external memory, by its index `style` into STYLES, costs nothing here; nor does a constant or register of one word.
     """
     exists = depth > 1
     in_lutram = ops.where(exists & (style == 0), lutram(ops, width_bits, depth), 0.0 * width_bits)

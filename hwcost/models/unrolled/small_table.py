@@ -48,15 +48,7 @@ class Bits:
 
 
 def few_bits(matrix: Tensor, bits: Bits) -> Tensor:
-    """Rows of a constant matrix that see no more input bits than a LUT has: they are tables, not trees.
-
-    Args:
-        matrix: int64 (rows, cols).
-        bits: of every column.
-
-    Returns:
-        bool (rows,).
-    """
+    """Rows of a constant matrix that see no more input bits than a LUT has: they are tables, not trees."""
     return (matrix != 0).sum(1) * bits.width <= LUT_INPUTS
 
 

@@ -19,11 +19,7 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 def affine_of(norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """(factor, addend) per channel of a batch norm in evaluation: x -> factor x + addend.
-
-    Raises:
-        BadOption: a batch norm without running statistics.
-    """
+    """(factor, addend) per channel of a batch norm in evaluation: x -> factor x + addend."""
     if norm.running_mean is None or norm.running_var is None:
         raise BadOption("batch norm with track_running_stats=False has no constant factor; track them")
     gamma = norm.weight if norm.affine else torch.ones_like(norm.running_mean)
