@@ -1,7 +1,7 @@
 """Check every number that enters a hardware model: whole counts, positive quantities.
 
-Each check takes the name of the argument and what was given, and returns it; what it refuses is a `BadOption` that names
-both and the limit.
+Each check takes the name of the argument and its value, which it returns, or refuses with a `BadOption` that names both
+and the limit.
 """
 
 from math import isfinite

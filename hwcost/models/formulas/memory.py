@@ -148,10 +148,11 @@ MOST_STEPS = 8
 
 @cache
 def bank_steps(lanes: int, depth: int, style: str, kind: str) -> tuple[float, ...]:
-    """LUTs that each bit of a weight adds to the choice between banks, from the first to the MOST_STEPS-th bit; a word has `lanes` weights.
+    """LUTs that each bit of a weight adds to the choice between banks, from the first to the MOST_STEPS-th bit.
 
     The synthesizer's choice of a port geometry, and the banks with it, jumps up and down with the width of a word; a
     price must not fall where a width grows, so the closest curve that does not fall stands for it.
+    A word has `lanes` weights.
     """
     exact = [bank_select(lanes * bits, depth, style, kind) for bits in range(1, MOST_STEPS + 1)]
     if not any(exact):
@@ -182,7 +183,7 @@ def memory(
 ) -> tuple[Quantity, Quantity, Quantity]:
     """LUT, BRAM18 and URAM of one memory.
 
-    An external memory, by its index `style` into STYLES, costs nothing here; nor does a constant or register of one word.
+    An external memory, by its index `style` into STYLES, costs nothing here; nor does one of a single word, a register.
     """
     exists = depth > 1
     in_lutram = ops.where(exists & (style == 0), lutram(ops, width_bits, depth), 0.0 * width_bits)
