@@ -221,7 +221,7 @@ def test_the_number_that_a_message_names_works(case: Case) -> None:
 
 
 NAMED = re.compile(
-    r"(?:at least|at most|multiple of|<=|base=|removed >=) ?§|(?:from|be|bits,|give) § to §|§ or more|epochs, § to"
+    r"(?:at least|at most|multiple of|<=|base=|removed >=) ?§|(?:numbers? from|be|bits,|give) § to §|§ or more|epochs, §"
 )
 
 NO_NUMBER_TO_GIVE = {
@@ -230,14 +230,10 @@ NO_NUMBER_TO_GIVE = {
     "(N, C, H, W), at least §": "shape of an array",
     "(N, features), at least §": "shape of an array",
     "give at least two each of": "shape of an array",
-    "makes integers from § to §": "describes",
-    "reshapes a sample from § to §": "describes",
     "is no multiple of input_step": "describes",
     "must be powers of two": "describes",
     "counts are at least §": "what a corpus holds",
     "least=§, most=§; build it with the stored": "describes",
-    "the pipeline needs at least": "describes",
-    "needs at least §; take a larger part": "describes",
 }
 
 

@@ -16,6 +16,7 @@ from hwcost.report.style import INK, MUTED
 
 UNITS = {
     "LUT": "LUTs", "FF": "flip-flops", "DSP": "DSP blocks", "BRAM18": "18 Kb block RAMs", "URAM": "UltraRAMs",
+    "LUTRAM": "LUTs that are RAM or shift registers",
     "cycles": "interval between two inferences, cycles",
 }  # fmt: skip
 

@@ -8,9 +8,11 @@ import numpy as np
 
 from hwcost.errors import BadStudy
 
+RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM", "LUTRAM")
+COSTS = (*RESOURCES, "cycles")
+
 _LAYER_TEXTS = ("kind",)
-_LAYER_NUMBERS = ("weight_bits", "input_bits", "activation_bits", "pe", "simd", "LUT", "FF", "DSP", "BRAM18", "URAM",
-                  "cycles")  # fmt: skip
+_LAYER_NUMBERS = ("weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
 
 
 def check_details(run: Mapping[str, Any]) -> None:
@@ -124,7 +126,7 @@ _DETAILS: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
     (("float", "test"), _amount, "a number"),
     (("device", "name"), _text, "text"),
     (("device", "part"), _text, "text"),
-    *((("device", name), _amount, "a number") for name in ("clock_mhz", "LUT", "FF", "DSP", "BRAM18", "URAM")),
+    *((("device", name), _amount, "a number") for name in ("clock_mhz", *RESOURCES)),
     (("data", "name"), _text, "text"),
     (("data", "fingerprint"), _text, "text"),
     *((("data", name), _amount, "a number") for name in ("step", "train", "validation", "test")),

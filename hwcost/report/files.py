@@ -12,13 +12,14 @@ import pandas as pd
 
 from hwcost.errors import BadStudy
 from hwcost.files import replace
+from hwcost.report.checks import COSTS
 from hwcost.report.front_figures import front_figure, resource_figures
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
 from hwcost.report.page import html, markdown
 from hwcost.report.parallel_figure import parallel_figure
 from hwcost.report.progress_figures import hypervolume_course, progress_figures
 from hwcost.report.schema import FrontRecord
-from hwcost.report.study import COSTS, SPEEDS, Study, read_study
+from hwcost.report.study import SPEEDS, Study, read_study
 from hwcost.report.style import Drawing, house_style, picture
 
 FRONT_SCHEMA = "hwcost-front/1"

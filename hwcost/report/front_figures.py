@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hwcost.report.axes import UNITS, cost_axis, place_labels, score_axis, short
+from hwcost.report.checks import COSTS
 from hwcost.report.pareto import Floats, non_dominated
-from hwcost.report.study import COSTS, Study
+from hwcost.report.study import Study
 from hwcost.report.style import ACCENT, FITS, INK, MUTED, PAPER, RAMP, Drawing, sheet
 
 

@@ -11,10 +11,11 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from hwcost.report.checks import COSTS, RESOURCES
 from hwcost.report.layer_figures import training_trial
 from hwcost.report.schema import RunRecord
 from hwcost.report.score import Score
-from hwcost.report.study import COSTS, RESOURCES, SPEEDS, Study
+from hwcost.report.study import SPEEDS, Study
 from hwcost.report.style import Drawing, inline_svg
 
 _LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
@@ -125,7 +126,7 @@ def _remarks(study: Study) -> list[str]:
     if over:
         unreachable = sum(reachable is False for reachable in study.complete["budget_reachable"])
         remarks.append(
-            f"{over} of {len(study.complete)} finished trials exceed their budget"
+            f"{over} of {len(study.complete)} finished trials {'exceeds its' if over == 1 else 'exceed their'} budget"
             + (f", {unreachable} of them because no widths of their network reach it" if unreachable else "")
             + "; trials.csv marks them (within_budget, budget_reachable)."
         )

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from hwcost.report.axes import short
+from hwcost.report.checks import COSTS
 from hwcost.report.pareto import Floats
-from hwcost.report.study import COSTS, Study
+from hwcost.report.study import Study
 from hwcost.report.style import ACCENT, INK, MUTED, Drawing, quiet, sheet
 
 _PARAMETERS = 10  # axes that a page has room for, besides costs and score

@@ -41,6 +41,7 @@ class DeviceRecord(TypedDict, total=False):
     DSP: float
     BRAM18: float
     URAM: float
+    LUTRAM: float
 
 
 class FloatRecord(TypedDict, total=False):
@@ -97,6 +98,7 @@ class LayerRecord(TypedDict, total=False):
     DSP: float | None
     BRAM18: float | None
     URAM: float | None
+    LUTRAM: float | None
     cycles: float | None
 
 
@@ -137,6 +139,7 @@ class TrialRecord(TypedDict):
     DSP: NotRequired[float | None]
     BRAM18: NotRequired[float | None]
     URAM: NotRequired[float | None]
+    LUTRAM: NotRequired[float | None]
     cycles: NotRequired[float | None]
     latency_cycles: NotRequired[float | None]
     latency_us: NotRequired[float | None]

@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 
 from hwcost.errors import BadStudy
-from hwcost.report.checks import check_details, nested
+from hwcost.report.checks import COSTS, RESOURCES, check_details, nested
 from hwcost.report.pareto import Floats, cheapest_within, knee, non_dominated
 from hwcost.report.schema import RunRecord
 from hwcost.report.score import Score
 
-RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
-COSTS = (*RESOURCES, "cycles")
 SPEEDS = ("latency_cycles", "latency_us", "fps")
 STATES = ("COMPLETE", "FAIL", "RUNNING")
 
@@ -230,8 +228,8 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     Args:
         trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL or RUNNING); and,
             missing or NaN where unknown: accuracy (the validation score), seed, seconds, params, test_accuracy,
-            refit_accuracy, LUT, FF, DSP, BRAM18, URAM, cycles, fps, fits, layers, epochs, error, LUT_measured (by
-            synthesis). A column `on_front` is ignored.
+            refit_accuracy, LUT, FF, DSP, BRAM18, URAM, LUTRAM, cycles, fps, fits, layers, epochs, error,
+            LUT_measured (by synthesis). A column `on_front` is ignored.
         run: hwcost, study, recipe, command, seed, versions, device, float, objectives, data, sampler, started,
             machine; optional target_fps, trial_command (with {number} in it), and error_band (resource -> smallest and
             largest measured / estimated that was seen).

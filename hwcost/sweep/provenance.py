@@ -87,6 +87,7 @@ def provenance(
             DSP=part.DSP,
             BRAM18=part.BRAM18,
             URAM=part.URAM,
+            LUTRAM=part.LUTRAM,
         ),
         "float": baseline,
         "objectives": [{"name": entry.name, "direction": entry.direction} for entry in experiment.objectives],

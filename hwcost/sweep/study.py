@@ -21,8 +21,9 @@ from torch import nn
 from hwcost.errors import BadOption
 from hwcost.report import Study as StudyTables
 from hwcost.report import read_study
+from hwcost.report.checks import COSTS
 from hwcost.report.front_figures import front_figure
-from hwcost.report.study import COSTS, SPEEDS
+from hwcost.report.study import SPEEDS
 from hwcost.report.style import house_style
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.process_pool import Workers

@@ -54,7 +54,7 @@ def test_a_missed_budget_is_marked_in_table_and_page(tmp_path: Path) -> None:
         (table,) = csv.DictReader(file)
     assert (table["within_budget"], table["budget_reachable"]) == ("False", "False")
     assert float(table["budget:LUT"]) == 0.9 * floor
-    assert "1 of 1 finished trials exceed their budget, 1 of them because no widths" in page.read_text()
+    assert "1 of 1 finished trials exceeds its budget, 1 of them because no widths" in page.read_text()
 
 
 def replace_low(low: float):  # type: ignore[no-untyped-def]

@@ -57,12 +57,20 @@ class _Unit:
 
 
 class DesignSearch:
-    """One search for the smallest interval."""
+    """One search for the smallest interval.
 
-    def __init__(self, placed: Sequence[Placed], setting: Setting, limits: Array) -> None:
+    Args:
+        placed: blocks of the pipeline.
+        setting: that all blocks share.
+        limits: amounts of AREAS that there are.
+        remedy: what helps where nothing fits, for the message.
+    """
+
+    def __init__(self, placed: Sequence[Placed], setting: Setting, limits: Array, remedy: str) -> None:
         self._placed = placed
         self._setting = setting
         self._limits = limits
+        self._remedy = remedy
         self._names = unit_names(placed)
         self._others = [
             item for index, item in enumerate(placed) if index not in self._names and not isinstance(item.block, Link)
@@ -139,9 +147,9 @@ class DesignSearch:
         if interval < quickest:
             why = f"the slowest block takes at least {quickest:,} cycles per frame, but {interval:,} are allowed"
         else:
-            why = f"at {interval:,} cycles per frame the pipeline needs at least {self._shortage(interval)}"
+            why = f"at {interval:,} cycles per frame the pipeline needs {self._shortage(interval)}"
         raise BadFolding(
-            f"{why}; ask for at most {rate_text(fastest.fps)} frames/s at {clock_mhz:g} MHz, or take a larger part"
+            f"{why}; ask for at most {rate_text(fastest.fps)} frames/s at {clock_mhz:g} MHz, or {self._remedy}"
         )
 
     def _intervals(self) -> list[int]:
@@ -236,11 +244,13 @@ class DesignSearch:
             for area, need, have in zip(AREAS, least, self._limits, strict=True)
             if need > have
         ]
-        return ", ".join(short) if short else "all resources together, though each alone would do"
+        return (
+            f"at least {', '.join(short)}" if short else "too much of all together, though each resource alone would do"
+        )
 
     def _too_big(self, interval: int) -> BadFolding:
         return BadFolding(
-            f"the network does not fit, however slow: it needs at least {self._shortage(interval)}; take a larger part"
+            f"the network does not fit, however slow: it needs {self._shortage(interval)}; {self._remedy}"
         )
 
 

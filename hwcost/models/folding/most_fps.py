@@ -92,10 +92,12 @@ def _search(
 ) -> DesignSearch:
     part = find_device(device) if isinstance(device, str) else device
     styles.check_part(part)
-    search = DesignSearch(place(layers_of(pipeline)), styles.setting(part.dsp_kind), _limits(part, budget))
-    search.list_units(
-        styles.ways(uram=part.URAM > 0 and styles.holds_in_uram(part)), whole("max_stream_bits", max_stream_bits)
-    )
+    in_uram = part.URAM > 0 and styles.holds_in_uram(part)
+    remedy = "take a larger part"
+    if part.URAM and not in_uram:
+        remedy += ", or let its URAM hold weights that are written at run time (writable=True, --writable)"
+    search = DesignSearch(place(layers_of(pipeline)), styles.setting(part.dsp_kind), _limits(part, budget), remedy)
+    search.list_units(styles.ways(uram=in_uram), whole("max_stream_bits", max_stream_bits))
     return search
 
 

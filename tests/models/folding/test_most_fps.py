@@ -135,6 +135,16 @@ def test_what_does_not_fit_says_what_is_short() -> None:
         most_fps(Chain([(4, 8, 1)]), device="xc7z020", budget={"LUT": 50})
 
 
+def test_weights_in_memory_without_contents_are_a_remedy_where_a_part_has_some() -> None:
+    chain = Chain([(64, 576, 64)])
+    tight = {"LUT": 1_500, "BRAM18": 2}
+    with pytest.raises(BadFolding, match=r"; take a larger part, or let its URAM hold weights .*--writable"):
+        most_fps(chain, device="ZCU104", budget=tight)
+    assert most_fps(chain, device="ZCU104", budget=tight, writable=True).used["URAM"] > 0
+    with pytest.raises(BadFolding, match=r"; take a larger part$"):
+        most_fps(chain, device="xc7z020", budget=tight)
+
+
 @pytest.mark.slow
 def test_a_small_design_of_a_given_rate() -> None:
     chain = Chain([(64, 576, 64), (64, 576, 16)])
