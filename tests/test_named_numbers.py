@@ -186,7 +186,7 @@ CASES = [
     Case("can be § to § bits", lambda n: WidthSpace(NET, PIPELINE, MODEL, (n, n)), 99),
     Case("it can be § to §", lambda n: fix_widths(chain(), {WIDTH: n}), 99),
     Case("at least §", check_count, 0),
-    Case("give a whole number, at least §", lambda n: Settings(out=Path("x"), trials=n), 0),
+    Case("give a whole number from § to §", lambda n: Settings(out=Path("x"), trials=n), 0),
     Case("give a whole number of at least §", lambda n: Training(epochs=n), 0),
     Case("give a number of at least §", lambda n: Training(width_lr=n), -1),
     Case("steps=0; give at least §", lambda n: Ramp(1.0, 2.0, n), 0),
@@ -221,7 +221,7 @@ def test_the_number_that_a_message_names_works(case: Case) -> None:
 
 
 NAMED = re.compile(
-    r"(?:at least|at most|multiple of|<=|base=|removed >=) ?§|(?:numbers? from|be|bits,|give) § to §|§ or more|epochs, §"
+    r"(?:at least|at most|multiple of|<=|base=|>=) ?§|(?:numbers? from|be|bits,|give) § to|§ or more|epochs, §"
 )
 
 NO_NUMBER_TO_GIVE = {
