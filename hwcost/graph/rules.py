@@ -166,7 +166,8 @@ def norm(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
 def relu(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
     """Describe a float ReLU: a monotone map, absorbed by the next thresholds."""
     (signal,) = signals
-    return LayerSpec(output=replace(signal, shape=shape, affine="ReLU", form=Form.MONOTONE))
+    form = Form.MONOTONE if signal.affine is None else max(signal.form, Form.MONOTONE)
+    return LayerSpec(output=replace(signal, shape=shape, affine="ReLU", form=form))
 
 
 def _per_dimension(value: int | tuple[int, ...], dimensions: int) -> tuple[int, ...]:
@@ -242,7 +243,7 @@ def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec
             f"argmax of a sample of shape {signal.shape} to shape {shape}; its hardware takes the largest element of "
             "one vector: argmax(x, dim=1) of (N, labels)"
         )
-    if signal.affine is not None:
+    if signal.affine is not None and signal.form is not Form.ORDER:
         raise UnknownOperation(
             f"argmax behind {signal.affine}: a map per channel changes which element is the largest; quantize in front "
             "of it"

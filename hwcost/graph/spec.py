@@ -14,11 +14,13 @@ class Form(IntEnum):
     """Map from the integers of a channel to its values; each form includes those before it.
 
     SCALE: a step of its own. AFFINE: a step and an offset (batch norm, float bias). MONOTONE: any monotone function.
+    ORDER: one that differs from sample to sample, so that no more than the largest channel can be told.
     """
 
     SCALE = 1
     AFFINE = 2
     MONOTONE = 3
+    ORDER = 4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -15,7 +15,7 @@ from hwcost.graph.spec import Signal
 from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, grid, meaning_of
 from hwcost.integer.meaning import Meaning, direction
 from hwcost.integer.multiplication import product, scale_bias
-from hwcost.integer.operations import Flat, IndexOfLargest, Largest, Meet, Operation, Total, Wire
+from hwcost.integer.operations import Flat, IndexOfLargest, Largest, Meet, Operation, Sums, Total, Wire
 
 
 def wire(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -100,6 +100,14 @@ def merge(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     return Meet(grids=tuple(grids), chained=isinstance(layer, quant.QuantConcat)), meaning
 
 
+def hadamard(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """Lower a Hadamard classifier: sums of +1 and -1, which are its scores but for the length of the sample."""
+    (stream,) = streams
+    layer: Any = call.module
+    step = meaning_of(stream).plain_step() * layer.scale.detach().double().abs().cpu()
+    return Sums(weight=layer.integers(), bias=None), Meaning(step=step, offset=torch.zeros_like(step), order=True)
+
+
 PRODUCTS = (quant.QuantLinear, quant.QuantConv1d, quant.QuantConv2d, quant.QuantConvTranspose2d)
 ACTIVATIONS = (
     *(quant.QuantIdentity, quant.QuantReLU, quant.QuantHardTanh),
@@ -112,6 +120,7 @@ LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
         **dict.fromkeys(ACTIVATIONS, activation),
         quant.QuantAvgPool2d: average,
         quant.QuantScaleBias: scale_bias,
+        quant.HadamardClassifier: hadamard,
         quant.QuantAdd: merge,
         quant.QuantConcat: merge,
         **dict.fromkeys(WIRES, wire),

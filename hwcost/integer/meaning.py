@@ -23,11 +23,13 @@ class Meaning:
     Attributes:
         step: float64, () or (channels,); offset: likewise.
         maps: monotone maps per channel that nothing has absorbed yet (batch norm, ReLU), in order.
+        order: whether the value is this times a positive factor of each sample, which no integer tells.
     """
 
     step: Tensor
     offset: Tensor
     maps: tuple[Map, ...] = ()
+    order: bool = False
 
     def value(self, codes: Tensor) -> Tensor:
         """(batch, channels, ...) integers -> float64 values."""
@@ -62,7 +64,8 @@ class Meaning:
     def flattened(self, shape: tuple[int, ...]) -> Meaning:
         """Return the meaning of the features of flattened samples; `shape` is (channels, ...)."""
         step, offset = (x if x.ndim == 0 else x.repeat_interleave(prod(shape[1:])) for x in (self.step, self.offset))
-        return Meaning(step=step, offset=offset, maps=tuple(_on_features(each, shape) for each in self.maps))
+        maps = tuple(_on_features(each, shape) for each in self.maps)
+        return replace(self, step=step, offset=offset, maps=maps)
 
 
 def _on_features(map: Map, shape: tuple[int, ...]) -> Map:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import hwcost
-from hwcost.errors import BadOption, BrokenRange, UnknownOperation
+from hwcost.errors import BadOption, BrokenRange, UnknownOperation, UnknownPrecision
 from hwcost.graph.ranges import between
 from hwcost.integer import LOWERINGS, IntegerNetwork
 from hwcost.quant import (
@@ -18,6 +18,7 @@ from hwcost.quant import (
     BinaryQuantizer,
     BoundedQuantizer,
     ConstScale,
+    HadamardClassifier,
     IntQuantizer,
     LearnedBits,
     LearnedScale,
@@ -392,3 +393,28 @@ def test_a_description_that_promises_too_little_is_found_out() -> None:
     integer = IntegerNetwork.of(pipeline, input_step=1 / 16, lowerings={**LOWERINGS, Liar: LOWERINGS[QuantLinear]})
     with pytest.raises(BrokenRange, match=r"0: an integer of .* leaves the described range"):
         integer.run(torch.full((1, 6), 15))
+
+
+@pytest.mark.parametrize("scale", [0.5, -0.5])
+def test_a_hadamard_classifier_orders_its_classes_as_in_float(scale: float) -> None:
+    """Its scores are those of the integers but for the length of each sample; a negative scale turns the order."""
+    torch.manual_seed(0)
+    head = HadamardClassifier(16, 10)
+    nn.init.constant_(head.scale, scale)
+    relu = QuantReLU(act())
+    net = nn.Sequential(relu, head).eval()
+    pipeline = hwcost.trace(net, torch.rand(1, 16), input_bits=4)
+    integer = IntegerNetwork.of(pipeline, input_step=1 / 16)
+    x = torch.randint(0, 16, (32, 16)) / 16
+    whole = integer.run(integer.codes(x))["1"]
+    unit = abs(scale) * relu.quant.step().detach() / relu(x).norm(dim=1, keepdim=True)
+    assert torch.allclose((whole * unit).float(), net(x), atol=1e-6)
+    with pytest.raises(BadOption, match="1 divides by the length of each sample"):
+        integer.values(integer.codes(x))
+
+
+@pytest.mark.parametrize("behind", [lambda: QuantReLU(act()), lambda: QuantLinear(10, 2, weight_quant=weight())])
+def test_nothing_but_argmax_follows_a_hadamard_classifier(behind: Callable[[], nn.Module]) -> None:
+    net = nn.Sequential(QuantReLU(act()), HadamardClassifier(16, 10), behind())
+    with pytest.raises(UnknownPrecision, match=r"the length of each sample.*only argmax can follow"):
+        hwcost.trace(net, torch.rand(1, 16), input_bits=4)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import binary, dot, widest
-from hwcost.graph.spec import LayerSpec, MatVec, Signal
+from hwcost.graph.spec import Form, LayerSpec, MatVec, Signal
 from hwcost.quant.layers.signals import entering, sample_rank
 
 
@@ -68,9 +68,14 @@ class HadamardClassifier(nn.Module):
             weight=binary(),
             input=element,
             acc=acc,
-            integers=-self.matrix.to(torch.int64),
+            integers=self.integers,
         )
-        return LayerSpec(output=Signal(range=acc, shape=shape), blocks=(*before, unit))
+        output = Signal(range=acc, shape=shape, affine="the length of each sample for a divisor", form=Form.ORDER)
+        return LayerSpec(output=output, blocks=(*before, unit))
+
+    def integers(self) -> Tensor:
+        """The constant weights, int64 on the CPU (out_features, in_features): -1 and +1, by the sign of scale."""
+        return torch.where(self.scale.detach() < 0, self.matrix, -self.matrix).to(torch.int64).cpu()
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}"

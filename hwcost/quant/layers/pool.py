@@ -104,7 +104,7 @@ class QuantAvgPool2d(Sourced):
         if self.truncate:
             integer(signal)
             self.check_tie(signal)
-        elif signal.affine is not None and signal.form is Form.MONOTONE:
+        elif signal.affine is not None and signal.form >= Form.MONOTONE:
             raise UnknownPrecision(
                 f"averages a stream whose {signal.affine} is still to be absorbed by an activation, but no mean of "
                 "integers gives the mean of its values; put a QuantReLU or QuantIdentity in front"

@@ -85,6 +85,7 @@ def integer(signal: Signal, *, apart: bool = False) -> Signal:
     Raises:
         UnknownPrecision: a map per channel that nothing has absorbed.
     """
+    _same_in_every_sample(signal)
     if signal.affine is not None and signal.form is Form.SCALE:
         if apart:
             return signal
@@ -101,8 +102,21 @@ def integer(signal: Signal, *, apart: bool = False) -> Signal:
 
 
 def thresholds(signal: Signal, output: Range) -> Thresholds:
-    """The comparators that turn a signal into `output`."""
+    """The comparators that turn a signal into `output`.
+
+    Raises:
+        UnknownPrecision: values that differ from sample to sample where the integers are equal.
+    """
+    _same_in_every_sample(signal)
     return Thresholds(channels=signal.channels, vectors=signal.positions, input=signal.range, output=output)
+
+
+def _same_in_every_sample(signal: Signal) -> None:
+    if signal.affine is not None and signal.form is Form.ORDER:
+        raise UnknownPrecision(
+            f"the input has {signal.affine}, which no integer tells, so that there are no constant thresholds; only "
+            "argmax can follow, or nothing"
+        )
 
 
 def with_zero(wire: Range) -> Range:
