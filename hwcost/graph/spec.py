@@ -14,7 +14,7 @@ class Form(IntEnum):
     """Map from the integers of a channel to its values; each form includes those before it.
 
     SCALE: a step of its own. AFFINE: a step and an offset (batch norm, float bias). MONOTONE: any monotone function.
-    ORDER: one that differs from sample to sample, so that no more than the largest channel can be told.
+    ORDER: one that differs from sample to sample, so that only the largest channel is known.
     """
 
     SCALE = 1
