@@ -1,7 +1,5 @@
 """Find the parameters behind a tensor, and cut blocks off from them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain

@@ -1,7 +1,5 @@
 """The cost of a network in training: every piece of it is priced once per combination of its own widths."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Price a pipeline for people: a table per layer, the totals, and what they mean for a part."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil

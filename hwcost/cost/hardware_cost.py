@@ -1,7 +1,5 @@
 """The cost of a whole network at its live widths, as tensors that can be trained against."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from hwcost.cost.bill import price

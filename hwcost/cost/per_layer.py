@@ -1,7 +1,5 @@
 """The pieces, and what they cost at given widths."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain

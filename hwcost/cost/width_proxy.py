@@ -1,7 +1,5 @@
 """A stand-in for a network: describes its layers at any widths, and leaves the network as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace

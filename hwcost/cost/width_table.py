@@ -1,7 +1,5 @@
 """The cost of one network at many width assignments at once: look-ups and sums, no loop over assignments."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """The quantizer onto uniform integers of constant or learned width."""
 
-from __future__ import annotations
-
 from math import isnan, log2
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Quantizers: real values onto integer codes (value pass), and the range of those codes (hardware pass)."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol, runtime_checkable
 
 import torch

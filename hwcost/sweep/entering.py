@@ -1,7 +1,5 @@
 """Values that enter a network, held against the integers that its recipe promises."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

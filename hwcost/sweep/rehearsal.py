@@ -1,7 +1,5 @@
 """Rehearsal of a recipe: every fault that shows without training is met before anything is trained or written."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
 from random import Random

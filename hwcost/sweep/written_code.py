@@ -1,7 +1,5 @@
 """Identity of what users write: the code of their functions, with all of their own that it calls."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import sys

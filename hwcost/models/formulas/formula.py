@@ -1,7 +1,5 @@
 """The form of a block formula: geometry and widths in, one law, three ways to evaluate it."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

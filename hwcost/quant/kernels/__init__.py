@@ -4,8 +4,6 @@ The door: `fake_quant` takes tensors of any kind; `by_numbers` takes what a scal
 chooses a form that reads it outside of autograd, in a few kernels where a composition of operations takes dozens.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 from typing import Any, NamedTuple

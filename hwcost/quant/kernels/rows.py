@@ -3,8 +3,6 @@
 In numpy, whose calls cost a third of torch's: most weights are small, and wait for Python rather than for memory.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from math import inf
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Fake quantization by one threshold and one width, read as Python numbers; what is hot here counts every call."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from math import ceil, inf, isnan, ulp

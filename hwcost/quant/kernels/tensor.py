@@ -4,8 +4,6 @@ This form is the meaning of the other two, which read numbers outside of autogra
 and one width, `rows.row_quant` the largest magnitude of each row.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple, TypeVar
 
 import torch
