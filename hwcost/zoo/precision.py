@@ -5,19 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from hwcost import quant
 from hwcost.errors import BadOption
-from hwcost.quant import (
-    BinaryQuantizer,
-    ConstScale,
-    IntQuantizer,
-    LearnedBits,
-    LearnedScale,
-    QuantIdentity,
-    QuantReLU,
-    binary_weight,
-    const_weight,
-    learned_weight,
-)
 
 HEADROOM = 3
 """Bits by which every learned width starts above its floor."""
@@ -45,17 +34,19 @@ class Precision:
             if not least <= bits <= 8:
                 raise BadOption(f"precision: {name}={bits}; give {least} to 8")
 
-    def weight(self, *, per_channel: bool = True) -> IntQuantizer | BinaryQuantizer:
+    def weight(self, *, per_channel: bool = True) -> quant.IntQuantizer | quant.BinaryQuantizer:
         """Quantizer of weights, scaled per output channel or for the whole tensor."""
         if self.learned:
-            return learned_weight(bits=self.weight_bits + HEADROOM, base=self.weight_bits, per_channel=per_channel)
+            return quant.learned_weight(
+                bits=self.weight_bits + HEADROOM, base=self.weight_bits, per_channel=per_channel
+            )
         if self.weight_bits == 1:
-            return binary_weight(per_channel=per_channel)
-        return const_weight(bits=self.weight_bits, per_channel=per_channel)
+            return quant.binary_weight(per_channel=per_channel)
+        return quant.const_weight(bits=self.weight_bits, per_channel=per_channel)
 
     def activation(
         self, *, max_val: float = 4.0, signed: bool = False, channels: int | None = None
-    ) -> IntQuantizer | BinaryQuantizer:
+    ) -> quant.IntQuantizer | quant.BinaryQuantizer:
         """Quantizer of activations, with a learned threshold that starts at `max_val`; bipolar at a constant 1 bit.
 
         Args:
@@ -65,23 +56,25 @@ class Precision:
         """
         floor = self.activation_bits
         if floor == 1 and not self.learned:
-            return BinaryQuantizer(scale=ConstScale(1.0), clipped=True)
+            return quant.BinaryQuantizer(scale=quant.ConstScale(1.0), clipped=True)
         floor = max(floor, 2) if signed else floor
         start = max_val if channels is None else torch.full((1, channels, 1, 1), max_val)
-        bits = LearnedBits(floor + HEADROOM, base=floor, most=MOST) if self.learned else floor
-        return IntQuantizer(bits=bits, scale=LearnedScale(start), signed=signed)
+        bits = quant.LearnedBits(floor + HEADROOM, base=floor, most=MOST) if self.learned else floor
+        return quant.IntQuantizer(bits=bits, scale=quant.LearnedScale(start), signed=signed)
 
     def relu(self, *, max_val: float = 4.0, channels: int | None = None) -> nn.Module:
         """ReLU with a quantizer; at a constant width of 1 bit, the sign."""
-        quant = self.activation(max_val=max_val, channels=channels)
-        return QuantIdentity(quant) if isinstance(quant, BinaryQuantizer) else QuantReLU(quant)
+        grid = self.activation(max_val=max_val, channels=channels)
+        return quant.QuantIdentity(grid) if isinstance(grid, quant.BinaryQuantizer) else quant.QuantReLU(grid)
 
 
-def weight(precision: Precision | None, *, per_channel: bool = True) -> IntQuantizer | BinaryQuantizer | None:
+def weight(
+    precision: Precision | None, *, per_channel: bool = True
+) -> quant.IntQuantizer | quant.BinaryQuantizer | None:
     """Quantizer of weights; None in float."""
     return None if precision is None else precision.weight(per_channel=per_channel)
 
 
 def relu(precision: Precision | None, *, max_val: float = 4.0, channels: int | None = None) -> nn.Module:
     """ReLU, in float or with a quantizer."""
-    return QuantReLU(None) if precision is None else precision.relu(max_val=max_val, channels=channels)
+    return quant.QuantReLU(None) if precision is None else precision.relu(max_val=max_val, channels=channels)

@@ -13,17 +13,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant import HadamardClassifier, QuantAdd, QuantConv2d, QuantHardTanh, const_weight
-from hwcost.zoo.mobilenet import (
-    CLASSES,
-    SHRINK,
-    STEM_BITS,
-    average,
-    classifier,
-    conv_block,
-    imagenet_recipe,
-    quantizer_of,
-    relu6,
-)
+from hwcost.zoo import mobilenet
 from hwcost.zoo.precision import Precision, weight
 
 STEM = 48
@@ -83,7 +73,7 @@ class _ProxylessUnit(nn.Module):
         body: OrderedDict[str, nn.Module] = OrderedDict()
         if unit.expansion > 1:
             wide = QuantConv2d(channels, middle, 1, bias=False, weight_quant=weight(precision))
-            body["bc_conv"] = conv_block(wide, "activ", relu6(depthwise, channels=middle), eps=EPS)
+            body["bc_conv"] = mobilenet.conv_block(wide, "activ", mobilenet.relu6(depthwise, channels=middle), eps=EPS)
         apart = QuantConv2d(
             middle,
             middle,
@@ -95,8 +85,8 @@ class _ProxylessUnit(nn.Module):
             weight_quant=weight(depthwise),
         )
         narrow = QuantConv2d(middle, unit.rows, 1, bias=False, weight_quant=weight(precision))
-        body["dw_conv"] = conv_block(apart, "activ", relu6(precision), eps=EPS)
-        body["pw_conv"] = conv_block(narrow, "activ", grid, eps=EPS)
+        body["dw_conv"] = mobilenet.conv_block(apart, "activ", mobilenet.relu6(precision), eps=EPS)
+        body["pw_conv"] = mobilenet.conv_block(narrow, "activ", grid, eps=EPS)
         self.body = nn.Sequential(body)
         self.shared_act = grid
         self.residual = unit.residual
@@ -133,18 +123,20 @@ class ProxylessNASMobile14(nn.Module):
         *,
         depthwise: Precision | None = None,
         hadamard: bool = False,
-        classes: int = CLASSES,
+        classes: int = mobilenet.CLASSES,
         image: int = 224,
     ) -> None:
         super().__init__()
-        if image < SHRINK or image % SHRINK:
-            raise BadOption(f"ProxylessNASMobile14: image={image}; give a multiple of {SHRINK}")
+        if image < mobilenet.SHRINK or image % mobilenet.SHRINK:
+            raise BadOption(f"ProxylessNASMobile14: image={image}; give a multiple of {mobilenet.SHRINK}")
         if precision is None and depthwise is not None:
             raise BadOption("ProxylessNASMobile14: depthwise without precision; give both, or neither for float")
         apart = depthwise or precision
-        first = None if precision is None else const_weight(bits=STEM_BITS)
+        first = None if precision is None else const_weight(bits=mobilenet.STEM_BITS)
         stem = QuantConv2d(3, STEM, 3, stride=2, padding=1, bias=False, weight_quant=first)
-        self.features = nn.Sequential(OrderedDict(init_block=conv_block(stem, "activ", relu6(precision), eps=EPS)))
+        self.features = nn.Sequential(
+            OrderedDict(init_block=mobilenet.conv_block(stem, "activ", mobilenet.relu6(precision), eps=EPS))
+        )
         channels, grid = STEM, _grid(precision)
         for number, units in enumerate(STAGES, start=1):
             stage = nn.Sequential()
@@ -156,10 +148,14 @@ class ProxylessNASMobile14(nn.Module):
                 channels = unit.rows
             self.features.add_module(f"stage{number}", stage)
         final = QuantConv2d(channels, LAST, 1, bias=False, weight_quant=weight(precision))
-        self.features.add_module("final_block", conv_block(final, "activ", relu6(precision), eps=EPS))
-        last = quantizer_of(self.features.get_submodule("final_block.activ"))
-        self.final_pool = average(precision, image // SHRINK, last)
-        self.output = HadamardClassifier(LAST, classes) if hadamard else classifier(precision, LAST, classes, last)
+        self.features.add_module(
+            "final_block", mobilenet.conv_block(final, "activ", mobilenet.relu6(precision), eps=EPS)
+        )
+        last = mobilenet.quantizer_of(self.features.get_submodule("final_block.activ"))
+        self.final_pool = mobilenet.average(precision, image // mobilenet.SHRINK, last)
+        self.output = (
+            HadamardClassifier(LAST, classes) if hadamard else mobilenet.classifier(precision, LAST, classes, last)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, image, image) -> (N, classes) scores."""
@@ -180,7 +176,7 @@ mixed = partial(reference, depthwise=Precision(5, 5))
 with_hadamard = partial(reference, hadamard=True)
 """`reference` with a classifier that stores no weights."""
 
-hadamard_recipe = imagenet_recipe(
+hadamard_recipe = mobilenet.imagenet_recipe(
     "proxylessnas-hadamard", partial(ProxylessNASMobile14, hadamard=True), (14_500, 50_000)
 )
-recipe = imagenet_recipe("proxylessnas", ProxylessNASMobile14, (14_500, 50_000))
+recipe = mobilenet.imagenet_recipe("proxylessnas", ProxylessNASMobile14, (14_500, 50_000))

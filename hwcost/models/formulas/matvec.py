@@ -7,21 +7,9 @@ from torch import Tensor
 from hwcost.errors import BadFolding
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import MatVec
-from hwcost.models.formulas import dsp, lut
+from hwcost.models.formulas import dsp, lut, memory
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
-from hwcost.models.formulas.memory import (
-    MOST_STEPS,
-    STYLES,
-    bank_steps,
-    bram18,
-    distributed_ram,
-    log_repeated,
-    memory,
-    rom,
-    style_index,
-    write_port,
-)
 
 MAX_STREAM_BITS = 8191
 """Widest stream that HLS units accept (ap_int); FINN keeps it for all. Source: finn-hlslib, FINN dev 73ba5ed."""
@@ -101,8 +89,8 @@ class MatVecFormula(Formula[MatVec]):
         lanes, words = fold.pe * fold.simd, block.cols // fold.simd
         depth = block.weights // lanes
         banks = fold.pe if setting.weight_banks == "per_pe" else 1
-        style = style_index(job.weight_memory, depth, setting.flow)
-        steps = bank_steps(lanes // banks, depth, STYLES[style], setting.dsp_kind)
+        style = memory.style_index(job.weight_memory, depth, setting.flow)
+        steps = memory.bank_steps(lanes // banks, depth, memory.STYLES[style], setting.dsp_kind)
         return {
             "pe": fold.pe,
             "simd": fold.simd,
@@ -113,7 +101,7 @@ class MatVecFormula(Formula[MatVec]):
             "input_depth": words,
             "input_lanes": fold.simd * max(1, fold.pe // block.rows),
             "replays": float(block.rows > fold.pe),
-            "replay_in_lutram": float(style_index("auto", words, setting.flow) == 0),
+            "replay_in_lutram": float(memory.style_index("auto", words, setting.flow) == 0),
             "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), depth)),
             "bipolar": float(weight.bipolar),
             "bipolar_input": float(inputs.bipolar),
@@ -125,11 +113,11 @@ class MatVecFormula(Formula[MatVec]):
             "in_dsp": float(job.multipliers == "dsp"),
             "style": style,
             "constant": float(not setting.writable),
-            "repeated": log_repeated(depth),
-            "in_lutram": float(depth > 1 and STYLES[style] == "lutram"),
-            "written": float(setting.writable and depth > 1 and STYLES[style] != "external"),
+            "repeated": memory.log_repeated(depth),
+            "in_lutram": float(depth > 1 and memory.STYLES[style] == "lutram"),
+            "written": float(setting.writable and depth > 1 and memory.STYLES[style] != "external"),
             "write_address_bits": (depth - 1).bit_length() + (banks - 1).bit_length(),
-            "streamed": float(setting.weight_banks == "shared" and depth > 1 and STYLES[style] != "external"),
+            "streamed": float(setting.weight_banks == "shared" and depth > 1 and memory.STYLES[style] != "external"),
         }
 
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
@@ -141,14 +129,14 @@ class MatVecFormula(Formula[MatVec]):
         summed = ops.where(unsigned, ops.minimum(acc, product + g.tree_levels), acc)
         word = g.input_lanes * inputs
         replay = g.replays * g.input_depth * word
-        weight_lut, weight_bram, weight_uram = memory(
+        weight_lut, weight_bram, weight_uram = memory.memory(
             ops, g.pe / g.banks * g.simd * weight, g.depth, g.style, setting.dsp_kind
         )
-        table = rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
+        table = memory.rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
         weight_ram = ops.where(g.constant == 1, 0 * weight_lut, weight_lut)
         weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
         replay_lut, replay_ram, replay_bram = _replay(ops, word, g, setting)
-        port_lut, port_ff = write_port(ops, g.pe / g.banks * g.simd * weight, g.write_address_bits, g.banks)
+        port_lut, port_ff = memory.write_port(ops, g.pe / g.banks * g.simd * weight, g.write_address_bits, g.banks)
         weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
             c["ff_control"]
@@ -195,8 +183,8 @@ def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> t
         return 0 * word, 0 * word, 0 * word
     buffered = (g.replays == 1) & (g.input_depth > 1)
     small = buffered & (g.replay_in_lutram == 1)
-    luts, cells = distributed_ram(ops, word, g.input_depth, ports=1)
-    in_bram = bram18(ops, word, g.input_depth, setting.dsp_kind)
+    luts, cells = memory.distributed_ram(ops, word, g.input_depth, ports=1)
+    in_bram = memory.bram18(ops, word, g.input_depth, setting.dsp_kind)
     return (
         ops.where(small, luts, 0 * word),
         ops.where(small, cells, 0 * word),
@@ -206,11 +194,11 @@ def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> t
 
 def _bank_select(ops: Arithmetic, weight: Quantity, g: Geometry) -> Quantity:
     """LUTs behind one memory of weights that choose between its banks: step by step, as `bank_steps` says."""
-    steps = [getattr(g, f"bank_step{bit}") for bit in range(1, MOST_STEPS + 1)]
+    steps = [getattr(g, f"bank_step{bit}") for bit in range(1, memory.MOST_STEPS + 1)]
     whole = sum(steps)
-    mean = whole / MOST_STEPS * weight
+    mean = whole / memory.MOST_STEPS * weight
     risen = sum(step * (weight >= bit) for bit, step in enumerate(steps, 1))
-    return ops.where(ops.special(weight <= MOST_STEPS), risen, mean)
+    return ops.where(ops.special(weight <= memory.MOST_STEPS), risen, mean)
 
 
 def _lane(
