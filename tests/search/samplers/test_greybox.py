@@ -1,4 +1,4 @@
-"""The grey-box sampler and its parts: against brute force where there is one, and as a sampler in anybody's study."""
+"""The grey-box sampler: against brute force where there is one, and as a sampler in anybody's study."""
 
 from __future__ import annotations
 
@@ -8,41 +8,21 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from numpy.typing import NDArray
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from bit_spaces import BITS, Floats, loss
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from hwcost.errors import BadOption
-from hwcost.report.pareto import hypervolume, non_dominated
+from hwcost.report.pareto import hypervolume
 from hwcost.search import GreyBoxSampler
-from hwcost.search.samplers.candidates import minimal
-from hwcost.search.samplers.decay_law import DecayLaw
-from hwcost.search.samplers.grid import Candidates, Grid
-from hwcost.search.samplers.hypervolume_gain import Gain, Scales
-from hwcost.search.samplers.loss_model import LossModel
+from hwcost.search.samplers.grid import Candidates
 
-Floats = NDArray[np.float64]
-
-MIXED = {
-    "bits": IntDistribution(2, 8),
-    "even": IntDistribution(2, 8, step=2),
-    "wide": IntDistribution(1, 4096, log=True),
-    "rate": FloatDistribution(1e-4, 1e-1, log=True),
-    "kind": CategoricalDistribution(["int", "ternary", None]),
-    "only": IntDistribution(3, 3),
-}
-BITS = {name: IntDistribution(2, 8) for name in ("a", "b", "c", "d")}
 WEIGHT = {"a": 4, "b": 16, "c": 24, "d": 3}
-SENSITIVITY = {"a": 9.0, "b": 1.0, "c": 2.0, "d": 20.0}
 
 
 def price(candidates: Candidates) -> dict[str, Floats]:
     lut = np.sum([WEIGHT[name] * candidates[name] for name in BITS], axis=0).astype(float)
     return {"LUT": lut, "BRAM18": np.ceil(lut / 90), "DSP": np.asarray(candidates["a"] > 4, dtype=float)}
-
-
-def loss(params: dict[str, Any]) -> float:
-    return sum(SENSITIVITY[name] * 4.0 ** -params[name] for name in BITS)
 
 
 def figure(params: dict[str, Any], name: str) -> float:
@@ -60,128 +40,6 @@ def explore(
             values = [100 - loss(trial.params), *(figure(trial.params, name) for name in costs)]
             study.tell(trial, values)
     return study
-
-
-def test_levels_hold_every_value_of_a_short_range() -> None:
-    grid = Grid(MIXED)
-    assert grid.sizes[[0, 1, 4, 5]].tolist() == [7, 4, 3, 1]
-    assert grid.ordered.tolist() == [True, True, True, True, False, True]
-    rows = np.random.default_rng(0).integers(0, grid.sizes, (200, len(MIXED)))
-    params = [grid.params(row) for row in rows]
-    assert (grid.levels(params) == rows).all()
-    for row in params:
-        for name, distribution in MIXED.items():
-            assert distribution._contains(distribution.to_internal_repr(row[name]))
-        assert type(row["bits"]) is int and type(row["rate"]) is float
-    values = grid.values(rows)
-    assert all(values[name][7] == params[7][name] for name in MIXED)
-    assert grid.values(rows[:1])["wide"].dtype == np.int64
-
-
-def test_values_between_levels_go_to_the_nearest() -> None:
-    grid = Grid({"rate": FloatDistribution(1e-4, 1e-1, log=True)})
-    (level,) = grid.levels([{"rate": 3.1e-3}])[0]
-    rates = grid.values(np.arange(grid.sizes[0])[:, None])["rate"]
-    assert abs(np.log(rates[level] / 3.1e-3)) == np.abs(np.log(rates / 3.1e-3)).min()
-
-
-@pytest.mark.parametrize("columns", [2, 3])
-def test_minimal_is_the_front_without_copies(columns: int) -> None:
-    for seed in range(20):
-        points = np.random.default_rng(seed).integers(0, 6, (60, columns)).astype(float)
-        kept = minimal(points)
-        front = np.unique(points[non_dominated(points, ["minimize"] * columns)], axis=0)
-        assert np.array_equal(points[kept], front)
-
-
-@pytest.mark.parametrize("kinds", [1, 2])
-def test_gain_of_a_certain_loss_is_the_hypervolume_it_adds(kinds: int) -> None:
-    random = np.random.default_rng(kinds)
-    losses, costs = random.uniform(1, 50, 12), random.uniform(10, 1000, (12, kinds))
-    scales = Scales(floor=0.5, soft=0.1, low=costs.min(0), high=np.full(kinds, 1000.0))
-    gain = Gain(scales, losses, costs, worst=50.0)
-    corner = [scales.loss(np.array([50.0]), np.zeros(1))[0][0], *scales.cost(scales.high[None])[0]]
-    both = ["minimize"] * (kinds + 1)
-
-    def volume(losses: Floats, costs: Floats) -> float:
-        return hypervolume(np.column_stack([scales.loss(losses, losses)[0], scales.cost(costs)]), corner, both)
-
-    new_losses, new_costs = random.uniform(0, 60, 40), random.uniform(5, 1100, (40, kinds))
-    before = volume(losses, costs)
-    added = [
-        volume(np.append(losses, x), np.vstack([costs, c])) - before for x, c in zip(new_losses, new_costs, strict=True)
-    ]
-    assert max(added) > 0 and min(added) == 0
-    assert gain(new_losses, np.zeros(40), new_costs) == pytest.approx(added, abs=1e-6)
-
-
-def test_gain_of_an_uncertain_loss_is_the_mean_gain() -> None:
-    random = np.random.default_rng(3)
-    costs = random.uniform(10, 1000, (6, 1))
-    scales = Scales(floor=0.0, soft=1.0, low=costs.min(0), high=np.array([1000.0]))
-    gain = Gain(scales, random.uniform(1, 50, 6), costs, worst=50.0)
-    mean, deviation, cost = np.array([9.0]), np.array([4.0]), np.array([[300.0]])
-    middle, spread = scales.loss(mean, deviation)
-    draws = np.exp(random.normal(middle, spread, 20_000)) - scales.soft  # normal on the scale
-    expected = gain(draws, np.zeros(20_000), np.repeat(cost, 20_000, axis=0)).mean()
-    assert gain(mean, deviation, cost)[0] == pytest.approx(expected, rel=0.03)
-
-
-def test_slopes_of_the_law() -> None:
-    grid = Grid(MIXED)
-    law = DecayLaw(grid)
-    random = np.random.default_rng(0)
-    parts = law.prior_mean + 0.3 * law.prior_sd * random.standard_normal(len(law.prior_mean))
-    rows = random.integers(0, grid.sizes, (30, len(MIXED)))
-    mean, slopes, by_sum = law(parts, rows)
-    for at in range(len(parts)):
-        step = np.eye(len(parts))[at] * 1e-6
-        numeric = (law(parts + step, rows)[0] - law(parts - step, rows)[0]) / 2e-6
-        assert slopes[:, at] == pytest.approx(numeric, abs=1e-8)
-    common = np.eye(len(parts))[-4] * 1e-6  # of all sensitivities: the logarithm of the sum
-    assert by_sum == pytest.approx((law(parts + common, rows)[0] - mean) / 1e-6, abs=1e-5)
-
-
-def observed(count: int, seed: int, noise: float = 0.0) -> tuple[Grid, Any, Floats]:
-    grid, random = Grid(BITS), np.random.default_rng(seed)
-    rows = random.integers(0, 7, (count, 4))
-    losses = np.array([loss(grid.params(row)) for row in rows])
-    return grid, rows, losses + random.normal(0, noise, count)
-
-
-def test_the_model_finds_its_own_law() -> None:
-    grid, rows, losses = observed(40, 1)
-    _, others, truth = observed(300, 2)
-    mean, deviation = LossModel(grid, rows, losses).predict(others)
-    assert np.median(np.abs(mean - truth) / truth) < 0.02
-    assert (np.abs(mean - truth) < 4 * deviation + 1e-3).mean() > 0.95
-
-
-def test_noise_widens_what_the_model_says_and_a_failed_training_does_not_mislead_it() -> None:
-    grid, rows, losses = observed(60, 3, noise=0.02)
-    _, others, truth = observed(300, 4)
-    clean = LossModel(grid, rows, losses)
-    assert 0.005 < clean.noise < 0.08
-    failed = losses.copy()
-    failed[int(np.argmin(losses))] = losses.max()  # the best of all, trained to no avail
-    mean, deviation = LossModel(grid, rows, failed).predict(others)
-    assert np.median(np.abs(mean - truth)) < 0.015
-    assert (np.abs(mean - truth) < 3 * deviation).mean() > 0.9
-
-
-def test_what_runs_is_expected_to_give_the_mean_and_leaves_less_to_learn_around_it() -> None:
-    grid, rows, losses = observed(20, 5, noise=0.02)
-    _, others, _ = observed(100, 6)
-    running = others[:4]
-    model = LossModel(grid, rows, losses)
-    mean, deviation = model.predict(others)
-    model.expect(running)
-    again, less = model.predict(others)
-    np.testing.assert_allclose(again, mean, rtol=1e-6, atol=1e-9)
-    assert (less <= deviation + 1e-9).all() and (less[:4] < 0.9 * deviation[:4]).all()
-    untouched = LossModel(grid, rows, losses)
-    untouched.expect(running[:0])
-    np.testing.assert_array_equal(untouched.predict(others)[1], deviation)
 
 
 @pytest.mark.slow
