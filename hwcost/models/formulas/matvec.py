@@ -115,7 +115,12 @@ class MatVecFormula(Formula[MatVec]):
             "constant": float(not setting.writable),
             "repeated": memory.log_repeated(depth),
             "in_lutram": float(depth > 1 and memory.STYLES[style] == "lutram"),
-            "written": float(setting.writable and depth > 1 and memory.STYLES[style] != "external"),
+            # of HLS, the shell has it: it is derived from a design whose weights are written
+            "written": float(
+                setting.writable
+                and depth > 1
+                and memory.STYLES[style] in (("uram",) if setting.flow == "hls" else memory.STYLES[:3])
+            ),
             "write_address_bits": (depth - 1).bit_length() + (banks - 1).bit_length(),
             "streamed": float(setting.weight_banks == "shared" and depth > 1 and memory.STYLES[style] != "external"),
         }
