@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Required, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Required, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -62,19 +62,16 @@ class Product(Sourced):
     bias_quant: BiasQuantizer | None
     accumulator: Accumulator | None
 
-    def adopt(
-        self,
-        *,
-        weight_quant: Quantizer | None,
-        input_quant: Quantizer | None = None,
-        bias_quant: BiasQuantizer | None = None,
-        accumulator: Accumulator | None = None,
-        source: Quantizer | None = None,
-    ) -> None:
+    def adopt(self, **given: Unpack[Quantizers]) -> None:
         """Take the quantizers; start a weight scale that starts at a statistic."""
-        name = type(self).__name__
-        self.weight_quant = checked(weight_quant, f"{name}: weight_quant")
-        self.input_quant = checked(input_quant, f"{name}: input_quant")
+        name, known = type(self).__name__, Quantizers.__annotations__
+        for unknown in given.keys() - known.keys():
+            raise BadOption(f"{name}: it has no argument {unknown!r}; the quantizers are {', '.join(known)}")
+        if "weight_quant" not in given:
+            raise BadOption(f"{name}: weight_quant is missing; give a quantizer, or None for float weights")
+        bias_quant, accumulator = given.get("bias_quant"), given.get("accumulator")
+        self.weight_quant = checked(given["weight_quant"], f"{name}: weight_quant")
+        self.input_quant = checked(given.get("input_quant"), f"{name}: input_quant")
         if bias_quant is not None and not isinstance(bias_quant, BiasQuantizer):
             raise BadOption(f"{name}: bias_quant={bias_quant!r}; give a BiasQuantizer, or None for a float bias")
         if bias_quant is not None and self.bias is None:
@@ -84,7 +81,7 @@ class Product(Sourced):
         if accumulator is not None and self.bias is not None and bias_quant is None:
             raise BadOption(f"{name}: an accumulator adds no float bias; give bias_quant=, or bias=False")
         self.bias_quant, self.accumulator = bias_quant, accumulator
-        self.set_source(source)
+        self.set_source(given.get("source"))
         self._check_widths()
         start: Any = getattr(self.weight_quant, "start", None)
         if start is not None:

@@ -49,7 +49,7 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
 
     def adopt(self, **quantizers: Unpack[Quantizers]) -> None:
         """Take the quantizers; a weight scale per channel must lie along dimension 1."""
-        scale = getattr(quantizers["weight_quant"], "scale", None)
+        scale = getattr(quantizers.get("weight_quant"), "scale", None)
         if self.groups > 1 and scale is not None and scale.channel_dim is not None:
             raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
         if scale is not None and scale.channel_dim not in (None, 1):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from hwcost.quant import (
     IntQuantizer,
     LearnedBits,
     QuantConv2d,
+    QuantConvTranspose2d,
     QuantIdentity,
     QuantLinear,
     QuantReLU,
@@ -217,3 +219,13 @@ def test_widths_per_input_are_described_per_weight_also_where_inputs_equal_outpu
         wire, codes = layer.weight_range(), layer.integers()
         assert wire.low.shape == codes.shape
         assert bool((codes >= wire.low).all() and (codes <= wire.high).all())
+
+
+@pytest.mark.parametrize("layer", [QuantLinear, QuantConv2d, QuantConvTranspose2d])
+def test_arguments_that_do_not_exist_or_are_missing_are_named(layer: Callable[..., nn.Module]) -> None:
+    with pytest.raises(
+        BadOption, match="it has no argument 'weights_quant'; the quantizers are weight_quant, input_quant"
+    ):
+        layer(2, 2, **({} if layer is QuantLinear else {"kernel_size": 1}), weight_quant=None, weights_quant=None)
+    with pytest.raises(BadOption, match="weight_quant is missing; give a quantizer, or None"):
+        layer(2, 2, **({} if layer is QuantLinear else {"kernel_size": 1}))
