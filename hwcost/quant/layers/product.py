@@ -66,9 +66,9 @@ class Product(Sourced):
         """Take the quantizers; start a weight scale that starts at a statistic."""
         name, known = type(self).__name__, Quantizers.__annotations__
         for unknown in given.keys() - known.keys():
-            raise BadOption(f"{name}: it has no argument {unknown!r}; the quantizers are {', '.join(known)}")
+            raise TypeError(f"{name}: it has no argument {unknown!r}; the quantizers are {', '.join(known)}")
         if "weight_quant" not in given:
-            raise BadOption(f"{name}: weight_quant is missing; give a quantizer, or None for float weights")
+            raise TypeError(f"{name}: weight_quant is missing; give a quantizer, or None for float weights")
         bias_quant, accumulator = given.get("bias_quant"), given.get("accumulator")
         self.weight_quant = checked(given["weight_quant"], f"{name}: weight_quant")
         self.input_quant = checked(given.get("input_quant"), f"{name}: input_quant")

@@ -227,5 +227,5 @@ def test_arguments_that_do_not_exist_or_are_missing_are_named(layer: Callable[..
         BadOption, match="it has no argument 'weights_quant'; the quantizers are weight_quant, input_quant"
     ):
         layer(2, 2, **({} if layer is QuantLinear else {"kernel_size": 1}), weight_quant=None, weights_quant=None)
-    with pytest.raises(BadOption, match="weight_quant is missing; give a quantizer, or None"):
+    with pytest.raises(TypeError, match="weight_quant is missing; give a quantizer, or None"):
         layer(2, 2, **({} if layer is QuantLinear else {"kernel_size": 1}))
