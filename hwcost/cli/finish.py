@@ -86,7 +86,7 @@ def finish_command(
     where = None if data is None else str(data)
     settings = read_settings(study, data=where, recipe=recipe, jobs=jobs, storage=storage, artifacts=artifacts)
     experiment = Experiment.find(settings, finder(recipe, RECIPES))
-    epochs = settings.warm or experiment.recipe.training.epochs
+    epochs = settings.warm or experiment.training().epochs
     with ExitStack() as opened:
         shown = watch(0, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
         listener = opened.enter_context(shown)

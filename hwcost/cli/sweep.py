@@ -113,7 +113,8 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     """  # fmt: skip
     loaded = find_recipe(recipe)
     plan = chosen({**settings, "recipe": recipe, "out": out or Path("reports") / loaded.name})
-    epochs, experiment = plan.warm or loaded.training.epochs, Experiment(loaded, plan)
+    experiment = Experiment(loaded, plan)
+    epochs = plan.warm or experiment.training().epochs
     with ExitStack() as opened:
         shown = watch(plan.trials, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
         listener = opened.enter_context(shown)

@@ -45,10 +45,11 @@ class DeviceRecord(TypedDict, total=False):
 
 
 class FloatRecord(TypedDict, total=False):
-    """Scores of the float network."""
+    """Scores of the float network, and whether it was given, and not trained."""
 
     validation: float
     test: float
+    given: bool
 
 
 class RunRecord(TypedDict):

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from hwcost.errors import BadRecipe
 from hwcost.models import RESOURCES, Device
@@ -16,8 +17,10 @@ from hwcost.search import Objective, Params
 from hwcost.sweep.recipe import Recipe, ask, finite
 from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import accelerator
+from hwcost.sweep.warm_start import take_over
 from hwcost.sweep.width_space import fix_widths
 from hwcost.train.data import Data
+from hwcost.train.run import Training
 
 FIGURES = ("interval_cycles", "latency_cycles", "latency_us", "fps")
 """Objectives besides resources, in a study whose prices are not known before training."""
@@ -106,6 +109,8 @@ class Experiment:
         """Build the network of a trial; seeded by the caller, drawn on the CPU."""
         chosen = params if self.settings.bits is None else self._plain
         net = self._module("network()", ask(f"recipe {self.recipe.name}: its network()", self.recipe.network, chosen))
+        if (given := self.pretrained()) is not None:
+            take_over(f"recipe {self.recipe.name}: pretrained", net, given)
         if self.settings.bits is not None:
             fix_widths(net, params)
         return net.to(accelerator(self.settings.accelerator))
@@ -113,7 +118,41 @@ class Experiment:
     def float_network(self) -> nn.Module:
         """Build the network without quantizers; seeded by the caller, drawn on the CPU."""
         net = ask(f"recipe {self.recipe.name}: its float_network()", self.recipe.float_network)
-        return self._module("float_network()", net).to(accelerator(self.settings.accelerator))
+        built = self._module("float_network()", net)
+        if (given := self.pretrained()) is not None:
+            try:
+                built.load_state_dict(dict(given))
+            except (RuntimeError, TypeError) as error:
+                raise BadRecipe(
+                    f"recipe {self.recipe.name}: pretrained is no state_dict of the float network "
+                    f"({str(error).splitlines()[-1].strip()})"
+                ) from error
+        return built.to(accelerator(self.settings.accelerator))
+
+    def pretrained(self) -> Mapping[str, Tensor] | None:
+        """The weights that the float network comes with; None where it is trained here."""
+        source, where = self.recipe.pretrained, f"recipe {self.recipe.name}: pretrained"
+        if source is None:
+            return None
+        found = ask(where, source) if callable(source) else ask(where, torch.load, source, "cpu", weights_only=True)
+        if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
+            raise BadRecipe(f"{where} holds {type(found).__name__}; give the state_dict of the float network")
+        return found
+
+    def training(self, params: Params | None = None) -> Training:
+        """Settings of the training of a trial; without parameters, of the float network."""
+        given = self.recipe.training
+        if isinstance(given, Training):
+            return given
+        plain = (
+            self._plain if self.settings.bits is not None else self.recipe.first_tries[0] if params is None else params
+        )
+        found = ask(f"recipe {self.recipe.name}: its training()", given, plain)
+        if not isinstance(found, Training):
+            raise BadRecipe(
+                f"recipe {self.recipe.name}: its training() returned {type(found).__name__}, not a Training"
+            )
+        return found
 
     def _module(self, function: str, net: object) -> nn.Module:
         if not isinstance(net, nn.Module):

@@ -12,15 +12,17 @@ import numpy as np
 from torch import nn
 
 from hwcost.errors import HwcostError
+from hwcost.quant import freeze_widths
 from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.schema import RepeatRecord
 from hwcost.search import Study, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.standing import Row, points, standing
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, whole, write_json
-from hwcost.sweep.trial import POLISHING, design, run_trial, within_memory
+from hwcost.sweep.trained import trained, within_memory
+from hwcost.sweep.trial import POLISHING, design, run_trial
 from hwcost.train.data import Data
-from hwcost.train.loop import Epoch, evaluate, fit
+from hwcost.train.run import Epoch, Run, evaluate
 
 TESTED, REPEATED, REFIT = "test.json", "repeats.json", "refit.json"
 
@@ -165,10 +167,13 @@ def refit(
     """
     net = design(experiment, row["params"], data, int(row["seed"])).net
     restore_net(net, checkpoint(experiment.settings.out, int(row["number"])), text(row, "checkpoint"))
-    training = experiment.recipe.training
+    training = experiment.training(row["params"])
     settings = replace(training, epochs=epochs, lr=POLISHING * training.lr, settle=1.0)
     with within_memory(f"trial {row['number']}, refit"):
-        fit(net, data.all_but_test(), settings, seed=int(row["seed"]), task=experiment.recipe.task, on_epoch=on_epoch)
+        freeze_widths(net)
+        everything, seed, task = data.all_but_test(), int(row["seed"]), experiment.recipe.task
+        run = Run(net=net, data=everything, training=settings, seed=seed, task=task, on_epoch=on_epoch)
+        trained(experiment, replace(run, params=row["params"]))
     return net
 
 

@@ -12,12 +12,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
+from hashlib import sha256
 from importlib.metadata import version
 from math import isclose
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hwcost.files import code_hash, parse_json
 from hwcost.search import Identity, Prices, StudySpec
@@ -112,7 +113,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         "input": f"{recipe.input.low.tolist()} to {recipe.input.high.tolist()}",
         "data": data.fingerprint,
         "budget": json.dumps([_floats(experiment.budget(params)) for params in experiment.rehearsals]),
-        "training": _completed(asdict(recipe.training)),
+        "training": _completed(asdict(experiment.training(experiment.rehearsals[0]))),
         "device": experiment.part.name,
         "fps": f"{experiment.fps:.12g}",
         "clock_mhz": str(float(experiment.clock_mhz)),
@@ -121,6 +122,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         **{
             f"{_CODE}{name}": code for name, one in _functions(recipe).items() if (code := code_digest(one)) is not None
         },
+        **({} if (given := experiment.pretrained()) is None else {"pretrained": _digest(given)}),
         **({} if recipe.task is CLASSIFICATION else {"task": recipe.task.name}),
         **({"hardware": json.dumps(hardware, default=str)} if chooses else {}),
         **({} if kind == "cpu" else {"accelerator": kind}),
@@ -172,12 +174,21 @@ def _functions(recipe: Recipe) -> dict[str, Callable[..., object]]:
         "loss": task.loss,
         "judge": task.judge,
         "score": task.score,
+        "train": recipe.train,
+        **({"training": recipe.training} if callable(recipe.training) else {}),
     }
 
 
 def _sizes(net: nn.Module) -> dict[str, float]:
     """Norm of each tensor of a network as it is built under the seed of the study, which weights from a file change."""
     return {name: float(one.detach().double().norm()) for name, one in net.state_dict().items()}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    content = sha256()
+    for name, one in sorted(tensors.items()):
+        content.update(f"{name} {one.dtype} {tuple(one.shape)}".encode() + one.detach().cpu().float().numpy().tobytes())
+    return content.hexdigest()[:16]
 
 
 def _alike(stored: Mapping[str, float], now: Mapping[str, float]) -> bool:

@@ -1,4 +1,4 @@
-"""The float network of a study: the accuracy to hold on to, trained once and measured on test data once."""
+"""The float network of a study: the score to hold on to, trained once and measured on test data once."""
 
 from collections.abc import Callable
 from math import isfinite
@@ -10,22 +10,30 @@ from hwcost.errors import BadRecipe, BadStudy
 from hwcost.report.schema import FloatRecord
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, write_json
+from hwcost.sweep.trained import trained
 from hwcost.train.data import Data
-from hwcost.train.loop import Epoch, evaluate, fit
+from hwcost.train.run import Epoch, Run, evaluate
 
 FLOAT = "float.json"
 
 
 def float_baseline(experiment: Experiment, data: Data, on_epoch: Callable[[Epoch], None] | None = None) -> FloatRecord:
-    """Train the float network, once per study and with the settings of every trial; its validation accuracy."""
+    """Train the float network, once per study and as every trial, unless it is given; its validation score."""
     path = experiment.settings.out / FLOAT
     if path.exists():
         return _recorded(path)
     torch.manual_seed(experiment.settings.seed)
     net = experiment.float_network()
     task = experiment.recipe.task
-    fit(net, data, experiment.recipe.training, seed=experiment.settings.seed, task=task, on_epoch=on_epoch)
-    figures: FloatRecord = {"validation": evaluate(net, data.validation, task=task)}
+    figures: FloatRecord = {}
+    if experiment.recipe.pretrained is None:
+        seed = experiment.settings.seed
+        trained(
+            experiment, Run(net=net, data=data, training=experiment.training(), seed=seed, task=task, on_epoch=on_epoch)
+        )
+    else:
+        figures["given"] = True
+    figures["validation"] = evaluate(net, data.validation, task=task)
     if not isfinite(figures["validation"]):
         raise BadRecipe(
             f"recipe {experiment.recipe.name}: the {task.name} of its float network is {figures['validation']}; mend "
@@ -37,7 +45,7 @@ def float_baseline(experiment: Experiment, data: Data, on_epoch: Callable[[Epoch
 
 
 def measure_baseline_on_test(experiment: Experiment, data: Data) -> FloatRecord:
-    """Add the test accuracy of the float network, which is measured once, when the search is over."""
+    """Add the test score of the float network, which is measured once, when the search is over."""
     path = experiment.settings.out / FLOAT
     figures = _recorded(path)
     if "test" not in figures:
@@ -59,6 +67,8 @@ def _recorded(path: Path) -> FloatRecord:
     known = read_json(path)
     found: FloatRecord = {}
     try:
+        if known.get("given") is True:
+            found["given"] = True
         if "validation" in known:
             found["validation"] = float(known["validation"])
         if "test" in known:

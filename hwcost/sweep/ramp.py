@@ -16,7 +16,8 @@ from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.study_files import checkpoint, read_json, save_net, write_json
-from hwcost.sweep.trial import Design, design, judged, within_memory
+from hwcost.sweep.trained import within_memory
+from hwcost.sweep.trial import Design, design, judged
 from hwcost.sweep.warm_start import put_weights, start_from
 from hwcost.sweep.width_space import confine_widths
 from hwcost.train.data import Data
@@ -94,9 +95,9 @@ def ramp(
     confine_widths(trial.net, prices.space)
     full = trial.estimate().total
     settings = replace(
-        experiment.recipe.training,
+        experiment.training(),
         epochs=experiment.settings.ramp,
-        lr=GENTLER * experiment.recipe.training.lr,
+        lr=GENTLER * experiment.training().lr,
         settle=0.0,
         land=False,
     )

@@ -15,13 +15,14 @@ from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from torch import nn
+from torch import Tensor, nn
 
 from hwcost.errors import BadRecipe, HwcostError
 from hwcost.graph.ranges import Range
 from hwcost.search import Params as Params
 from hwcost.train.data import Data
-from hwcost.train.loop import Training
+from hwcost.train.loop import train
+from hwcost.train.run import Run, Training
 from hwcost.train.task import CLASSIFICATION, Task
 
 _Given = ParamSpec("_Given")
@@ -44,9 +45,14 @@ class Recipe:
         input: the integers that enter the network, e.g. `ranges.integers(8, signed=False)`.
         input_step: value of one of these integers, e.g. 1 / 256; None finds it in the data.
         space: name -> Optuna distribution; the parameters of a trial, each read by `network`, `budget` or `hardware`.
-        budget: parameters of a trial -> resource -> limit that its training is driven to.
+        budget: parameters of a trial -> resource -> limit that its training is driven to; without it, cost is but
+            an objective.
         task: what it is trained for; its score takes the place of accuracy, under its own name.
-        training: settings of every training; its learning rates are those of one trial.
+        training: settings of every training, its learning rates those of one trial; or a function of the parameters.
+        train: (network, run) -> None, which trains the network in the place of `hwcost.fit`; it may return figures by
+            name, or its own validation score, a number. See `hwcost.train.run.Run`.
+        pretrained: weights of the float network, which is then not trained, and which every trial starts from: the
+            file of a state_dict, or a function that returns one.
         device: part or board, by name.
         fps: target frame rate that the folding is chosen for, frames per second.
         clock_mhz: of the fabric.
@@ -66,11 +72,13 @@ class Recipe:
     data: Callable[[Path | None], Data]
     input: Range
     space: Mapping[str, BaseDistribution]
-    budget: Callable[[Params], Mapping[str, float]]
     device: str
     fps: float
     task: Task = CLASSIFICATION
-    training: Training = field(default_factory=Training)
+    budget: Callable[[Params], Mapping[str, float]] = _no_choice
+    training: Training | Callable[[Params], Training] = field(default_factory=Training)
+    train: Callable[[nn.Module, Run], float | Mapping[str, float] | None] = train
+    pretrained: Path | str | Callable[[], Mapping[str, Tensor]] | None = None
     input_step: float | None = None
     clock_mhz: float = 100.0
     hardware: Callable[[Params], Mapping[str, Any]] = _no_choice
@@ -102,14 +110,16 @@ class Recipe:
             "input_step": self.input_step is not None and not positive(self.input_step),
             "input": not isinstance(self.input, Range),
             "task": not isinstance(self.task, Task),
-            "training": not isinstance(self.training, Training),
+            "training": not (isinstance(self.training, Training) or callable(self.training)),
+            "pretrained": not (self.pretrained is None or isinstance(self.pretrained, Path | str))
+            and not callable(self.pretrained),
             "objectives": not isinstance(self.objectives, tuple | list),
             "space": not isinstance(self.space, Mapping),
             "example": self.example is not None and not all(type(side) is int and side > 0 for side in sides),
         }
         for name in (name for name, is_wrong in wrong.items() if is_wrong):
             raise BadRecipe(f"recipe {self.name}: {name}={getattr(self, name)!r}; give {_KINDS[name]}")
-        for name in ("data", "network", "float_network", "budget", "hardware"):
+        for name in ("data", "network", "float_network", "budget", "hardware", "train"):
             if not callable(getattr(self, name)):
                 raise BadRecipe(f"recipe {self.name}: {name}={getattr(self, name)!r}; give a function")
 
@@ -127,7 +137,8 @@ _KINDS = {
     "input_step": "the value of one integer that enters, a finite number above 0",
     "input": "a range of integers, e.g. between(0, 255)",
     "task": "a Task, e.g. CLASSIFICATION",
-    "training": "a Training",
+    "training": "a Training, or a function of the parameters that returns one",
+    "pretrained": "the path of a state_dict, or a function that returns one",
     "objectives": "a tuple of names",
     "space": "name -> Optuna distribution",
     "example": "the shape of one sample, whole numbers above 0",

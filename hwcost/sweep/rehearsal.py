@@ -17,6 +17,7 @@ from hwcost.sweep.recipe import Params, ask
 from hwcost.sweep.trial import budget_of, design
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
+from hwcost.train.loop import train
 
 _DRAWS = 16
 """Random assignments in which a parameter may be read that no first try reads."""
@@ -65,6 +66,8 @@ def rehearse(experiment: Experiment, data: Data) -> None:
         HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
     """
     _check_samples(data)
+    if experiment.settings.ramp is not None and experiment.recipe.train is not train:
+        raise BadRecipe(f"recipe {experiment.recipe.name}: its train() knows no ramp; omit --ramp, or train=")
     too_slow: list[BadFolding] = []
     tries = experiment.rehearsals
     float_net = experiment.float_network()
@@ -132,21 +135,21 @@ def _check_read(experiment: Experiment) -> None:
         BadRecipe: names them.
     """
     recipe = experiment.recipe
-    if experiment.settings.bits is not None:
+    if experiment.settings.bits is not None or recipe.train is not train:  # a training of its own may read them
         return
     left = set(recipe.space)
     source = Random(0)
     drawn = ({name: _drawn_from(choices, source) for name, choices in recipe.space.items()} for _ in range(_DRAWS))
     for params in chain(recipe.first_tries, drawn):
         noted = _Noted(params)
-        for function in (experiment.network, experiment.budget, experiment.hardware):
+        for function in (experiment.network, experiment.budget, experiment.hardware, experiment.training):
             function(noted)
         left -= noted.read
         if not left:
             return
     raise BadRecipe(
-        f"recipe {recipe.name}: space has {', '.join(sorted(left))}, which network(), budget() and hardware() never "
-        "read; read it there, or remove it from the space"
+        f"recipe {recipe.name}: space has {', '.join(sorted(left))}, which network(), budget(), hardware() and "
+        "training() never read; read it there, or remove it from the space"
     )
 
 

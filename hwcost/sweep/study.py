@@ -74,7 +74,7 @@ def run_sweep(
     chosen = Settings(**{**settings, **paths, "recipe": reference or loaded.name, "out": folder, "trials": trials})
     experiment = Experiment(loaded, chosen)
     with ExitStack() as opened:
-        epochs = chosen.warm or loaded.training.epochs
+        epochs = chosen.warm or experiment.training().epochs
         listener = opened.enter_context(watch(trials, epochs, quiet=quiet, score=experiment.score))
         crew = None
         if chosen.jobs > 1:

@@ -1,7 +1,6 @@
 """One trial of a sweep: build, trace and fold its network, train it inside its budget, price what came out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,12 +18,13 @@ from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Params
 from hwcost.sweep.study_files import checkpoint, save_net
+from hwcost.sweep.trained import trained, within_memory
 from hwcost.sweep.warm_start import start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget
 from hwcost.train.data import Data
-from hwcost.train.loop import Epoch, Hardware, evaluate, fit
 from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
+from hwcost.train.run import Epoch, Hardware, Run, evaluate
 from hwcost.train.width_repair import cost_at_floors
 
 STRETCH = 10
@@ -82,7 +82,9 @@ def budget_of(experiment: Experiment, params: Params, data: Data) -> Keeper | No
     """The budget that drives the widths of a trial while it trains; None where they stand still."""
     if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
-    settings, limits = experiment.recipe.training, experiment.budget(params)
+    settings, limits = experiment.training(params), experiment.budget(params)
+    if not limits:
+        return None
     steps = data.train.steps(settings.batch)
     if settings.keep == "target":
         return TargetControl(limits, start=settings.budget_strength)
@@ -97,30 +99,12 @@ def budget_of(experiment: Experiment, params: Params, data: Data) -> Keeper | No
     )
 
 
-@contextmanager
-def within_memory(what: str) -> Iterator[None]:
-    """Report a training that asks for more memory than there is in one line.
-
-    Raises:
-        OutOfMemory: names what was trained.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch has no class of its own on a CPU
-            raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
-        raise OutOfMemory(
-            f"{what}: its training ran out of memory ({reason}); give a smaller batch, or fewer --jobs"
-        ) from error
-
-
 def epochs_of(experiment: Experiment, suggestion: Suggestion) -> int:
     """Epochs that a trial trains."""
     if suggestion.epochs is not None:
         return suggestion.epochs
     if experiment.settings.warm is None:
-        return experiment.recipe.training.epochs
+        return experiment.training(suggestion.params).epochs
     return round(experiment.settings.warm * (suggestion.polish or 1 + STRETCH * suggestion.coarser))
 
 
@@ -134,7 +118,7 @@ def run_trial(
     trained all the same, since its network may still lie on the front, and its `budget_reachable` is False.
     """
     trial = design(experiment, suggestion.params, data, suggestion.seed)
-    settings = experiment.recipe.training
+    settings = experiment.training(suggestion.params)
     if experiment.settings.warm is not None:
         settings = replace(settings, epochs=epochs_of(experiment, suggestion))
         if suggestion.polish:
@@ -145,20 +129,22 @@ def run_trial(
     budget = budget_of(experiment, suggestion.params, data)
     floor = {} if budget is None else cost_at_floors(trial.net, trial.pipeline, trial.model)
     with within_memory(f"trial {suggestion.number}"):
-        epochs = fit(
-            trial.net,
-            data,
-            settings,
+        run = Run(
+            net=trial.net,
+            data=data,
+            training=settings,
             seed=suggestion.seed,
             hardware=Hardware(trial.pipeline, trial.model, budget),
             task=experiment.recipe.task,
+            params=suggestion.params,
             on_epoch=on_epoch,
         )
-    extra: dict[str, object] = {} if experiment.settings.warm is None else {"parent": suggestion.parent}
+        extra: dict[str, object] = dict(trained(experiment, run))
+    extra |= {} if experiment.settings.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     if budget is not None:
         extra["budget_reachable"] = all(floor[name] <= limit for name, limit in budget.limits.items())
-    return judged(experiment, data, suggestion, trial, epochs, extra), trial
+    return judged(experiment, data, suggestion, trial, run.epochs, extra), trial
 
 
 def evaluated(experiment: Experiment, data: Data, suggestion: Suggestion, listener: Listener) -> Outcome:
@@ -190,9 +176,9 @@ def judged(
         extra: attributes of this trial alone.
     """
     priced, limits = trial.estimate(), experiment.budget(suggestion.params)
-    quantizing = _activations(trial.pipeline)
+    quantizing, task = _activations(trial.pipeline), experiment.recipe.task
     figures: dict[str, Any] = {
-        "accuracy": evaluate(trial.net, data.validation, task=experiment.recipe.task),
+        "accuracy": extra["accuracy"] if "accuracy" in extra else evaluate(trial.net, data.validation, task=task),
         **{name: priced.total[name] for name in RESOURCES},
         **extra,
         "latency_cycles": priced.latency_cycles,

@@ -47,15 +47,28 @@ def start_from(net: nn.Module, path: Path, recorded: str | None) -> None:
     Raises:
         BadStudy: the file is missing or broken, or of another network.
     """
-    state = read_net(path, recorded)
+    take_over(str(path), net, read_net(path, recorded))
+
+
+def take_over(where: str, net: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Take over the tensors of another network as `start_from` does.
+
+    Args:
+        where: they come from, for the message.
+        net: in place.
+        state: of a network with the same layers.
+
+    Raises:
+        BadStudy: they are of another network.
+    """
     strange = [name for name in state if name not in net.state_dict()]
     lacking = [*strange, *sorted(_weights(net).keys() - state.keys())]
     if lacking:
-        raise BadStudy(f"{path}: {lacking[0]} is not in both networks; a warm start needs the same layers")
+        raise BadStudy(f"{where}: {lacking[0]} is not in both networks; a warm start needs the same layers")
     try:
         put_weights(net, state)
     except RuntimeError as error:
-        raise BadStudy(f"{path}: {str(error).splitlines()[-1].strip()}; a warm start needs the same layers") from error
+        raise BadStudy(f"{where}: {str(error).splitlines()[-1].strip()}; a warm start needs the same layers") from error
     for name, module in net.named_modules():
         quantizer = getattr(module, "weight_quant", None)
         if isinstance(quantizer, ScaledQuantizer) and not any(key.startswith(f"{name}.weight_quant.") for key in state):

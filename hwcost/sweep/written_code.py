@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -93,8 +94,39 @@ def _of_function(function: FunctionType, seen: dict[int, object]) -> Iterator[st
     cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
     yield from _texts([function.__defaults__, function.__kwdefaults__ or {}, cells], seen)
     for name in dict.fromkeys(_names(function.__code__)):
-        if name in function.__globals__:
-            yield from _texts(function.__globals__[name], seen)
+        yield from _of_global(name, function.__globals__, seen)
+
+
+def _of_global(name: str, module: Mapping[str, Any], seen: dict[int, object]) -> Iterator[str]:
+    """A global name: code and constants as they are, an object, which may change, by the statement that makes it."""
+    value = module.get(name)
+    plain = _constant(value) is not None or isinstance(value, FunctionType | type | ModuleType)
+    statements = [] if plain or id(value) in seen else _assignments(module.get("__file__"), name)
+    if name not in module or not statements:
+        yield from () if name not in module else _texts(value, seen)
+        return
+    seen[id(value)] = value
+    yield from _texts(type(value), seen)
+    for statement in statements:
+        yield ast.dump(statement)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name):
+                yield from _of_global(node.id, module, seen)
+
+
+def _assignments(file: str | None, name: str) -> list[ast.stmt]:
+    """Statements of a module that assign to a name; empty for a module without a file."""
+    if file is None:
+        return []
+    with suppress(OSError, SyntaxError, ValueError):
+        found = ast.parse(Path(file).read_text(encoding="utf-8")).body
+        return [
+            one
+            for one in found
+            if isinstance(one, ast.Assign | ast.AnnAssign)
+            and any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(one))
+        ]
+    return []
 
 
 def _filled(cell: Any) -> bool:

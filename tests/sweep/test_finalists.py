@@ -176,7 +176,7 @@ def test_a_refit_that_fails_is_recorded_and_what_was_not_refit_is_told(
     def diverged(*given: Any, **named: Any) -> Any:
         raise DivergedTraining("epoch 1: the loss is nan; lower the learning rate")
 
-    monkeypatch.setattr(finalists, "fit", diverged)
+    monkeypatch.setattr(finalists, "trained", diverged)
     run(sweep(folder), 1, refit=2)
     failed = {number: figures for number, figures in read_json(folder / REFIT).items() if figures["epochs"] == 2}
     for number, figures in failed.items():

@@ -118,7 +118,7 @@ class _TwoHeads(tiny_recipe.TinyNet):
 
 
 def test_every_output_is_held_against_the_task(tmp_path: Path) -> None:
-    recipe = replace(tiny_recipe.recipe, network=lambda p: _TwoHeads(p["base"]))
+    recipe = replace(tiny_recipe.recipe, network=lambda p: _TwoHeads(p["base"]), float_network=lambda: _TwoHeads(None))
     sweep = experiment(recipe, tmp_path)
     with pytest.raises(
         BadRecipe, match=r"gives \(\(3,\), \(3,\)\) for a sample; accuracy on made, of 3 classes, needs"

@@ -39,6 +39,10 @@ def loss(x):
 def unrelated(x):
     return x
 scaled = Scaled(2)
+SEEN, TABLE = [], {"a": 1}
+def counts(x):
+    SEEN.append(x)
+    return scaled(x) * TABLE["a"]
 '''
 
 
@@ -68,6 +72,14 @@ def test_a_function_counts_with_all_that_it_calls(tmp_path: Path, old: str, new:
     before, after = _module(tmp_path / "a", SOURCE), _module(tmp_path / "b", SOURCE.replace(old, new))
     assert (code_digest(before.loss) == code_digest(after.loss)) is same
     assert code_digest(before.loss) == code_digest(before.loss) is not None
+
+
+@pytest.mark.parametrize(("old", "new"), [("Scaled(2)", "Scaled(3)"), ('{"a": 1}', '{"a": 2}'), ("self.by * x", "x")])
+def test_globals_count_by_the_statement_that_makes_them(tmp_path: Path, old: str, new: str) -> None:
+    before, after = _module(tmp_path / "a", SOURCE), _module(tmp_path / "b", SOURCE.replace(old, new))
+    first = code_digest(before.counts)
+    before.counts(3)
+    assert code_digest(before.counts) == first != code_digest(after.counts)
 
 
 def test_objects_and_closures_count_with_their_values(tmp_path: Path) -> None:

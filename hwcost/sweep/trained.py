@@ -1,0 +1,69 @@
+"""Trainings of a sweep by the function of its recipe: the float network, the trials, and what follows the search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from hwcost.errors import BadRecipe, DivergedTraining, OutOfMemory
+from hwcost.models import RESOURCES
+from hwcost.sweep.experiment import FIGURES, Experiment
+from hwcost.sweep.recipe import ask, finite
+from hwcost.train.loop import train
+from hwcost.train.run import Run
+
+_TAKEN = {*RESOURCES, *FIGURES, "fits", "budget", "within_budget", "layers", "epochs", "checkpoint", "parent", "polish"}
+
+
+def trained(experiment: Experiment, run: Run) -> dict[str, float]:
+    """Train a network by the function of the recipe.
+
+    Args:
+        experiment: with the recipe.
+        run: of the network.
+
+    Returns:
+        Figures that the function returned, by name; "accuracy" where it returned the score.
+
+    Raises:
+        DivergedTraining: a figure is NaN or infinite. BadRecipe: the function failed, or returned something else.
+    """
+    name = experiment.recipe.name
+    if experiment.recipe.train is train:  # as it is: its errors are ours
+        train(run.net, run)
+        return {}
+    said = ask(f"recipe {name}: its train()", experiment.recipe.train, run.net, run)
+    found = dict(said) if isinstance(said, Mapping) else {} if said is None else {"accuracy": said}
+    for figure, value in found.items():
+        try:
+            found[figure] = float(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise BadRecipe(
+                f"recipe {name}: its train() returned {type(value).__name__}; return None, the validation score, or "
+                "numbers by name"
+            ) from error
+        if figure in _TAKEN:
+            raise BadRecipe(f"recipe {name}: its train() returned {figure!r}, which a trial has already; rename it")
+        if not finite(found[figure]):
+            raise DivergedTraining(f"its train() returned {figure}={value}")
+    return found
+
+
+@contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """Report a training that asks for more memory than there is in one line.
+
+    Raises:
+        OutOfMemory: names what was trained.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, BadRecipe) as error:
+        cause = error.__cause__ if isinstance(error, BadRecipe) else error
+        told = isinstance(cause, RuntimeError) and "memory" in str(cause)  # PyTorch has no class of its own on a CPU
+        if not (told or isinstance(cause, MemoryError)):
+            raise
+        reason = next(iter(str(cause).splitlines()), type(cause).__name__)[:120]
+        raise OutOfMemory(
+            f"{what}: its training ran out of memory ({reason}); give a smaller batch, or fewer --jobs"
+        ) from error
