@@ -19,6 +19,7 @@ from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.replay import recall, reproduce
 from hwcost.sweep.study_files import checkpoint, read_json, read_net, read_trials
+from hwcost.sweep.trained import trained
 from hwcost.train.loop import evaluate
 
 RECIPE = tiny_recipe.roomy
@@ -126,18 +127,18 @@ def test_a_repetition_that_fails_is_recorded_and_ctrl_c_keeps_the_others(
 
 @pytest.mark.slow
 def test_the_front_trains_on_with_all_but_the_test_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, train, seen = tmp_path / "study", finalists.fit, []
+    folder, train, seen = tmp_path / "study", trained, []
 
-    def fit(net: Any, data: Any, settings: Any, **given: Any) -> Any:
-        seen.append((len(data.train), settings.epochs, settings.lr))
-        return train(net, data, settings, **given)
+    def watched(experiment: Any, run: Any) -> Any:
+        seen.append((len(run.data.train), run.training.epochs, run.training.lr))
+        return train(experiment, run)
 
-    monkeypatch.setattr(finalists, "fit", fit)
+    monkeypatch.setattr(finalists, "trained", watched)
     run(sweep(folder), 3, refit=2)
     data = sweep(folder).load()
     refits, tested = read_json(folder / REFIT), read_json(folder / TESTED)
     assert refits.keys() == tested.keys()
-    assert seen == [(len(data.train) + len(data.validation), 2, 0.3 * RECIPE.training.lr)] * len(refits)
+    assert seen == [(len(data.train) + len(data.validation), 2, 0.3 * sweep(folder).training().lr)] * len(refits)
     rows = {str(entry["number"]): entry for entry in read_json(folder / "trials.json")["trials"]}
     for number, figures in refits.items():
         trial = recall(folder, numbered(number), lambda _: RECIPE, None)

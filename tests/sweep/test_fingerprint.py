@@ -109,7 +109,7 @@ class _Longer(Training):
 CHANGES: list[tuple[str, Callable[[Recipe], Recipe], str | None]] = [
     ("printed", lambda r: replace(r, network=lambda p: _Louder(p["base"])), None),  # version 1 recorded no code
     ("field", lambda r: replace(r, training=_Longer(**vars(r.training))), None),
-    ("epochs", lambda r: replace(r, training=replace(r.training, epochs=7)), "training was"),
+    ("epochs", lambda r: replace(r, training=Training(**{**vars(r.training), "epochs": 7})), "training was"),
     ("other field", lambda r: replace(r, training=_Longer(**vars(r.training), patience=4)), "training was"),
     ("widths", lambda r: replace(r, network=_wider), "network was"),
     ("pooling", lambda r: replace(r, network=_padded), "network was"),
