@@ -17,9 +17,9 @@ from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.schema import RepeatRecord
 from hwcost.search import Study, Suggestion
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.own_training import trained, within_memory
 from hwcost.sweep.standing import Row, points, standing
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, whole, write_json
-from hwcost.sweep.trained import trained, within_memory
 from hwcost.sweep.trial import POLISHING, design, run_trial
 from hwcost.train.data import Data
 from hwcost.train.run import Epoch, Run, evaluate

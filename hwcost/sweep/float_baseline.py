@@ -9,8 +9,8 @@ import torch
 from hwcost.errors import BadRecipe, BadStudy
 from hwcost.report.schema import FloatRecord
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.own_training import trained
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, write_json
-from hwcost.sweep.trained import trained
 from hwcost.train.data import Data
 from hwcost.train.run import Epoch, Run, evaluate
 

@@ -15,8 +15,8 @@ from hwcost.report.pareto import non_dominated
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
+from hwcost.sweep.own_training import within_memory
 from hwcost.sweep.study_files import checkpoint, read_json, save_net, write_json
-from hwcost.sweep.trained import within_memory
 from hwcost.sweep.trial import Design, design, judged
 from hwcost.sweep.warm_start import put_weights, start_from
 from hwcost.sweep.width_space import confine_widths

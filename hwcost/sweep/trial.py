@@ -16,9 +16,9 @@ from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
+from hwcost.sweep.own_training import trained, within_memory
 from hwcost.sweep.recipe import Params
 from hwcost.sweep.study_files import checkpoint, save_net
-from hwcost.sweep.trained import trained, within_memory
 from hwcost.sweep.warm_start import start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget

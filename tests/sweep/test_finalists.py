@@ -16,10 +16,10 @@ from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, survivors
 from hwcost.sweep.finish import finish
 from hwcost.sweep.listener import Listener
+from hwcost.sweep.own_training import trained
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.replay import recall, reproduce
 from hwcost.sweep.study_files import checkpoint, read_json, read_net, read_trials
-from hwcost.sweep.trained import trained
 from hwcost.train.loop import evaluate
 
 RECIPE = tiny_recipe.roomy

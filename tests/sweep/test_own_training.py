@@ -111,7 +111,7 @@ def _asks_for_too_much(net: nn.Module, run: Run) -> None:
 @pytest.mark.parametrize(
     ("function", "error", "part"),
     [
-        (_fails, BadRecipe, r"its train\(\) failed: KeyError: 'no such layer' \(.*test_trained.py"),
+        (_fails, BadRecipe, r"its train\(\) failed: KeyError: 'no such layer' \(.*test_own_training.py"),
         (_asks_for_too_much, OutOfMemory, "trial 0: its training ran out of memory"),
         (lambda net, run: "good", BadRecipe, r"its train\(\) returned str"),
         (lambda net, run: {"LUT": 3.0}, BadRecipe, "returned 'LUT', which a trial has already"),
