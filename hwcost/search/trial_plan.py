@@ -55,9 +55,10 @@ def check_trial(trial: FrozenTrial) -> None:
     counts = (plan.place, plan.died, plan.polish)
     if not all(type(count) is int and count >= 0 for count in counts) or not isinstance(plan.fixed, dict):
         raise ValueError(f"trial {trial.number}: its plan is garbled ({plan})")
-    seconds, reason = record.get("seconds", 0.0), record.get("reason", "") if isinstance(record, dict) else None
-    if reason is None or not isinstance(reason, str) or not isinstance(record.get("attributes", {}), dict):
+    sound = isinstance(record, dict) and isinstance(record.get("reason", ""), str)
+    if not sound or not isinstance(record.get("attributes", {}), dict):
         raise ValueError(f"trial {trial.number}: its record is garbled")
+    seconds = record.get("seconds", 0.0)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise ValueError(f"trial {trial.number}: its record is garbled ({seconds!r} seconds)")
 

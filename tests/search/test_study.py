@@ -3,73 +3,29 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import optuna
-import pandas as pd
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna_study import OBJECTIVES, SPACE, judge, kept, opened, uninterrupted
 
 from hwcost.errors import BadOption, BadStudy, DivergedTraining, UnknownDevice
-from hwcost.search import JOURNAL, LOCK, Objective, Outcome, Study, StudySpec, Suggestion, open_study
-
-SPACE = {
-    "bits": IntDistribution(2, 8),
-    "lr": FloatDistribution(1e-4, 1e-1, log=True),
-    "kind": CategoricalDistribution(["int", "ternary"]),
-}
-OBJECTIVES = (Objective("accuracy", "maximize"), Objective("LUT", "minimize"))
-
-
-def opened(folder: Path, **changes: Any) -> AbstractContextManager[Study]:
-    settings: dict[str, Any] = {
-        "fingerprint": {"recipe": "toy", "epochs": 3},
-        "objectives": OBJECTIVES,
-        "seed": 7,
-        "sampler": "tpe",
-        "space": SPACE,
-    }
-    return open_study(folder, StudySpec(**settings | changes))
-
-
-def judge(suggestion: Suggestion) -> Outcome:
-    """Follows from parameters and seed alone, as a training does."""
-    bits, lr = suggestion.params["bits"], suggestion.params["lr"]
-    accuracy = 100 - 4.0 ** (4 - bits) - abs(math.log10(lr) + 2) + suggestion.seed % 97 / 970
-    lut = 100.0 * bits * (2 if suggestion.params["kind"] == "int" else 1)
-    return Outcome((accuracy, lut), {"layers": [{"bits": bits}], "LUT": lut})
-
-
-def kept(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """What must not depend on interruptions: finished trials in order, without number and time."""
-    names = ["seed", "params", "accuracy", "LUT", "layers"]
-    return frame.reindex(columns=names)[frame["state"] == "COMPLETE"].to_dict("records")
-
-
-def uninterrupted(folder: Path, trials: int, **changes: Any) -> list[dict[str, Any]]:
-    with opened(folder, **changes) as study:
-        assert study.run(judge, trials=trials).done == trials
-        return kept(study.frame())
-
+from hwcost.search import JOURNAL, Outcome, Suggestion
 
 # A child that stops inside trial `hang` and says so; argv: folder, trials, hang, sampler.
 CHILD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[5])
-from test_study import judge, opened
+from optuna_study import judge, opened
 
 folder, trials, hang = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 
@@ -90,7 +46,7 @@ def child() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(folder: Path, *, trials: int, hang: int, sampler: str = "tpe") -> subprocess.Popen[str]:
-        here = str(Path(__file__).parent)
+        here = str(Path(__file__).parents[1])
         command = [sys.executable, "-c", CHILD, str(folder), str(trials), str(hang), sampler, here]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         started.append(process)
@@ -208,15 +164,6 @@ def test_nsga2_breeds_from_anchors(tmp_path: Path) -> None:
     assert 8 <= inherited <= 19
 
 
-def test_a_grid_tries_all_there_is_once_and_then_begins_again(tmp_path: Path) -> None:
-    space = {"bits": IntDistribution(2, 8, step=2), "kind": CategoricalDistribution(["int", "ternary"])}
-    lr = {"lr": FloatDistribution(1e-2, 1e-2)}
-    rows = [row["params"] for row in uninterrupted(tmp_path / "grid", 10, sampler="grid", space={**space, **lr})]
-    seen = [(row["bits"], row["kind"]) for row in rows]
-    assert set(seen[:8]) == {(bits, kind) for bits in (2, 4, 6, 8) for kind in ("int", "ternary")}
-    assert seen[8:] == seen[:2]
-
-
 def test_samplers_learn(tmp_path: Path) -> None:
     """The history reaches the sampler: beside random, past its random start, TPE prefers what did well."""
     late = {}
@@ -252,63 +199,6 @@ def test_two_writers(tmp_path: Path, child: Callable[..., subprocess.Popen[str]]
         assert len(study.frame()) == 2
 
 
-def test_another_fingerprint_is_refused(tmp_path: Path) -> None:
-    uninterrupted(tmp_path, 1)
-    content = (tmp_path / JOURNAL).read_bytes()
-    network = "\n".join(f"layer {number}" for number in range(40))
-    for changes, part in (
-        ({"fingerprint": {"recipe": "letter", "epochs": 3}}, r"recipe was 'toy', now 'letter'"),
-        ({"fingerprint": {"recipe": "toy", "epochs": 4}}, r"epochs was 3, now 4"),
-        ({"fingerprint": {"recipe": "toy"}}, r"epochs was 3, now absent"),
-        ({"fingerprint": {"recipe": "toy", "epochs": 3, "network": network}}, r"network was absent, now 'layer 0"),
-        ({"seed": 8}, r"seed was 7, now 8"),
-        ({"sampler": "random"}, r"sampler was 'tpe', now 'random'"),
-        ({"objectives": OBJECTIVES[:1]}, r"objectives was 'maximize accuracy, minimize LUT', now 'maximize accuracy'"),
-        ({"space": SPACE | {"bits": IntDistribution(2, 7)}}, r'space was \.\.\..*"high": 8.*"high": 7'),
-        ({"anchors": [{"bits": 2}]}, r"anchors was '\[\]', now"),
-    ):
-        with pytest.raises(BadStudy, match=part) as raised, opened(tmp_path, **changes):
-            pass
-        assert "another --out" in str(raised.value)
-        assert "\n" not in str(raised.value)
-        assert (tmp_path / JOURNAL).read_bytes() == content
-    with opened(tmp_path, fingerprint={"epochs": 3, "recipe": "toy"}, space=dict(reversed(SPACE.items()))) as study:
-        assert len(study.frame()) == 1  # order is no difference
-
-
-def _sqlite(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("create table t (x)")
-    connection.close()
-
-
-def _foreign_journal(path: Path) -> None:
-    backend = optuna.storages.journal.JournalFileBackend(str(path))
-    optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name="mine")
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        _sqlite,
-        _foreign_journal,
-        lambda path: path.write_text("hello"),
-        lambda path: path.write_text(""),
-        lambda path: path.write_text("[1]\n[2]\n"),
-        lambda path: path.write_bytes(bytes(range(256)) * 40),
-        lambda path: path.write_text('{"op_code":0,"worker_id":"w","study_name":"hwcost-stu'),
-    ],
-    ids=["sqlite", "optuna", "text", "empty", "json", "binary", "half a first line"],
-)
-def test_a_foreign_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    make(tmp_path / JOURNAL)
-    content = (tmp_path / JOURNAL).read_bytes()
-    with pytest.raises(BadStudy, match="not a study of this version") as raised, opened(tmp_path):
-        pass
-    assert "\n" not in str(raised.value)
-    assert (tmp_path / JOURNAL).read_bytes() == content
-
-
 def test_corrupt_lines_are_named_and_left_alone(tmp_path: Path) -> None:
     uninterrupted(tmp_path, 3)
     lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
@@ -325,46 +215,6 @@ def test_corrupt_lines_are_named_and_left_alone(tmp_path: Path) -> None:
                 pass
             assert "\n" not in str(raised.value)
             assert (tmp_path / JOURNAL).read_bytes() == content
-
-
-def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(BadStudy, match="cannot be written"), opened(tmp_path / "file"):
-        pass
-    with pytest.raises(BadStudy, match="cannot be written"), opened(tmp_path / "file" / "below"):
-        pass
-    (tmp_path / "taken" / JOURNAL).mkdir(parents=True)
-    with pytest.raises(BadStudy, match="cannot be read"), opened(tmp_path / "taken"):
-        pass
-    (tmp_path / "locked" / LOCK).mkdir(parents=True)
-    with pytest.raises(BadStudy, match="cannot be written"), opened(tmp_path / "locked"):
-        pass
-
-
-def test_a_read_only_folder() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "new").mkdir(mode=0o555)
-        with opened(folder / "old") as study:
-            study.run(judge, trials=1)
-        content = (folder / "old" / JOURNAL).read_bytes()
-        for path in (folder / "old" / JOURNAL, folder / "old" / LOCK):
-            path.chmod(0o444)
-        (folder / "old").chmod(0o555)
-        folder.chmod(0o555)
-        root = os.geteuid() == 0
-        if root:
-            os.seteuid(65534)  # permissions do not bind root
-        try:
-            for case in ("old", "new", "never made"):
-                with pytest.raises(BadStudy, match="cannot be written"), opened(folder / case):
-                    pass
-        finally:
-            if root:
-                os.seteuid(0)
-            folder.chmod(0o755)
-            (folder / "old").chmod(0o755)
-        assert (folder / "old" / JOURNAL).read_bytes() == content
 
 
 def test_a_full_disk_tears_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,24 +285,6 @@ def test_any_other_error_is_recorded_and_raised(tmp_path: Path) -> None:
     assert list(frame["reason"]) == ["RuntimeError: shapes differ", *["UnknownDevice: no such part"] * 2]
 
 
-@pytest.mark.parametrize(
-    ("outcome", "part"),
-    [
-        ((90.0, 100.0), "returned tuple"),
-        (Outcome((90.0,)), "1 values; give one for each"),
-        (Outcome(("high", 1.0)), "give numbers"),
-        (Outcome((90.0, 100.0), {"net": object()}), "attribute net"),
-        (Outcome((90.0, 100.0), {"params": 3}), "attribute 'params'"),
-        (Outcome((90.0, 100.0), {"LUT": 101.0}), "attribute LUT = 101.0, but objective LUT = 100.0"),
-    ],
-)
-def test_a_wrong_outcome_is_refused(tmp_path: Path, outcome: Any, part: str) -> None:
-    with opened(tmp_path) as study:
-        with pytest.raises(BadOption, match=part):
-            study.run(lambda suggestion: outcome, trials=1)
-        assert study.frame()["state"][0] == "FAIL"
-
-
 def test_anchors_come_first(tmp_path: Path) -> None:
     anchors = [{"bits": 8, "lr": 1e-2, "kind": "int"}, {"bits": 2}]
     rows = uninterrupted(tmp_path, 3, anchors=anchors)
@@ -469,24 +301,6 @@ def test_stop_ends_a_run(tmp_path: Path) -> None:
         assert len(study.frame()) == 2
 
 
-def test_frame(tmp_path: Path) -> None:
-    columns = ["number", "state", "seed", "seconds", "reason", "params", "accuracy", "LUT"]
-    big = [{"epoch": epoch, "widths": list(range(20))} for epoch in range(500)]
-    assert 40_000 < len(json.dumps(big)) < 60_000
-
-    with opened(tmp_path) as study:
-        assert list(study.frame().columns) == columns
-        study.run(lambda suggestion: Outcome((90, 100.0), {"epochs": big, "fits": True}), trials=1)
-    with opened(tmp_path) as study:
-        frame = study.frame()
-    assert list(frame.columns) == [*columns, "epochs", "fits"]
-    (row,) = frame.to_dict("records")
-    assert row["epochs"] == big
-    assert row["fits"] is True
-    assert (row["accuracy"], row["LUT"], row["number"], row["state"]) == (90.0, 100.0, 0, "COMPLETE")
-    assert 0 <= row["seed"] < 2**32
-
-
 def test_one_objective(tmp_path: Path) -> None:
     with opened(tmp_path, objectives=OBJECTIVES[:1]) as study:
         study.run(lambda suggestion: Outcome((float(suggestion.params["bits"]),)), trials=12)
@@ -497,13 +311,6 @@ def test_one_objective(tmp_path: Path) -> None:
 def test_bad_number_of_trials(tmp_path: Path, trials: Any) -> None:
     with opened(tmp_path) as study, pytest.raises(BadOption, match="at least 1"):
         study.run(judge, trials=trials)
-
-
-def test_bad_objectives() -> None:
-    with pytest.raises(BadOption, match="direction 'up'"):
-        Objective("accuracy", "up")  # type: ignore[arg-type]
-    with pytest.raises(BadOption, match="params"):
-        Objective("params", "minimize")
 
 
 def test_optuna_is_left_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

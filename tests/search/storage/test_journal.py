@@ -17,9 +17,8 @@ from toy_study import finished, grown, opened
 
 from hwcost.errors import BadStudy
 from hwcost.search import JOURNAL
-from hwcost.search.storage import journal as module
 from hwcost.search.storage.journal import Journal
-from hwcost.search.storage.lines import decode, encode
+from hwcost.search.storage.lines import decode
 
 TRIALS = 6
 
@@ -165,18 +164,6 @@ def test_a_torn_last_line_is_dropped_with_a_note(
         assert finished(tmp_path) == whole
 
 
-def _flip(line: bytes, at: int, bit: int) -> bytes:
-    return line[:at] + bytes([line[at] ^ 1 << bit]) + line[at + 1 :]
-
-
-def test_every_flipped_bit_of_a_line_is_noticed() -> None:
-    line = encode({"op_code": 6, "worker_id": "w", "trial_id": 3, "state": 1, "values": [97.25, 1200.0]})
-    first = encode({"op_code": 0, "worker_id": "w", "study_name": module.STUDY_NAME, "directions": [2, 1]})
-    for at in range(len(line) - 1):
-        for bit in range(8):
-            assert None in list(decode(first + _flip(line, at, bit)))
-
-
 def test_a_journal_without_checksums_is_read_and_goes_on(tmp_path: Path, whole: list[dict[str, object]]) -> None:
     import json
 
@@ -188,19 +175,6 @@ def test_a_journal_without_checksums_is_read_and_goes_on(tmp_path: Path, whole: 
     path.write_bytes(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
     grown(tmp_path, TRIALS)
     assert finished(tmp_path) == whole
-
-
-def test_operation_codes_are_those_of_optuna() -> None:
-    from optuna.storages.journal._storage import JournalOperation
-
-    from hwcost.search.storage import lines
-
-    assert JournalOperation.CREATE_STUDY == lines.CREATE_STUDY
-    assert JournalOperation.SET_STUDY_USER_ATTR == lines.SET_STUDY_ATTRIBUTE
-    assert JournalOperation.CREATE_TRIAL == lines.CREATE_TRIAL
-    assert JournalOperation.SET_TRIAL_PARAM == lines.SET_PARAMETER
-    assert JournalOperation.SET_TRIAL_STATE_VALUES == lines.SET_STATE
-    assert JournalOperation.SET_TRIAL_USER_ATTR == lines.SET_TRIAL_ATTRIBUTE
 
 
 def _no_study(path: Path) -> None:
