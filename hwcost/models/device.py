@@ -15,6 +15,9 @@ USABLE = {"LUT": 0.70, "FF": 0.50, "DSP": 0.80, "BRAM18": 0.80, "URAM": 0.80, "L
 util/platforms.py (dev 73ba5ed), which has none for LUTRAM: it shares that of LUT."""
 
 
+BETWEEN = r"[-_\s]"
+"""Marks that people write between the words of a name, or leave out."""
+
 PACKAGE = re.compile(r"(-\d)?-?[a-z]{3,4}\d{3,4}\D?(-.*)?")
 """Package and speed grade behind a die in a part number, as tools write them or as they are ordered: clg400-1,
 -1clg400c, -ffvc1156-2-e."""
@@ -113,7 +116,8 @@ def device(name: str) -> Device:
     """The part of that name.
 
     Args:
-        name: board, die or part number, in any case: "PYNQ-Z1", "xc7z020", "xc7z020clg400-1". A die of the table is
+        name: board, die or part number, in any case, with or without its dashes and blanks: "PYNQ-Z1", "Zybo Z7-20",
+            "xc7z020", "xc7z020clg400-1". A die of the table is
             found in any package, "xc7z020-2clg484i" for instance; the part then bears the name of its die.
 
     Raises:
@@ -127,8 +131,9 @@ def device(name: str) -> Device:
     for part in devices():
         for alias in (part.name, *part.aliases, part.part, part.die):
             known.setdefault(alias.lower(), part)
-    if wanted in known:
-        return known[wanted]
+    spelled = {re.sub(BETWEEN, "", alias): part for alias, part in reversed(known.items())}
+    if (found := spelled.get(re.sub(BETWEEN, "", wanted))) is not None:
+        return found
     for part in devices():
         if PACKAGE.fullmatch(wanted.removeprefix(part.die)) and wanted.startswith(part.die):
             return replace(part, name=part.die, aliases=(), part=wanted)
