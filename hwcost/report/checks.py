@@ -100,6 +100,10 @@ def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_text, value))
+
+
 def _bands(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(ends, list | tuple) and len(ends) == 2 and all(map(_amount, ends)) for ends in value.values()
@@ -126,6 +130,7 @@ _DETAILS: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
     (("float", "test"), _amount, "a number"),
     (("device", "name"), _text, "text"),
     (("device", "part"), _text, "text"),
+    (("device", "unconfirmed"), _texts, "a list of texts"),
     *((("device", name), _amount, "a number") for name in ("clock_mhz", *RESOURCES)),
     (("data", "name"), _text, "text"),
     (("data", "fingerprint"), _text, "text"),

@@ -122,6 +122,10 @@ def _remarks(study: Study) -> list[str]:
     said = [bool(fits) for fits in study.complete["fits"] if fits is not None]
     if said and not any(said):
         remarks.append(f"No finished trial fits the {study.run['device'].get('name', 'part')}; nothing is recommended.")
+    part = study.run["device"]
+    if doubtful := part.get("unconfirmed"):
+        of = f"of {part.get('name', 'the part')}"
+        remarks.append(f"Not checked against a public document, {of}: {', '.join(doubtful)}.")
     over = sum(within is False for within in study.complete["within_budget"])
     if over:
         unreachable = sum(reachable is False for reachable in study.complete["budget_reachable"])

@@ -31,7 +31,7 @@ class DataRecord(TypedDict, total=False):
 
 
 class DeviceRecord(TypedDict, total=False):
-    """The part: names, clock, and how much of each resource it has."""
+    """The part: names, clock, how much of each resource it has, and which of these no public document confirms."""
 
     name: str
     part: str
@@ -42,6 +42,7 @@ class DeviceRecord(TypedDict, total=False):
     BRAM18: float
     URAM: float
     LUTRAM: float
+    unconfirmed: list[str]
 
 
 class FloatRecord(TypedDict, total=False):

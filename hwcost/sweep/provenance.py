@@ -88,6 +88,7 @@ def provenance(
             BRAM18=part.BRAM18,
             URAM=part.URAM,
             LUTRAM=part.LUTRAM,
+            unconfirmed=list(part.unconfirmed),
         ),
         "float": baseline,
         "objectives": [{"name": entry.name, "direction": entry.direction} for entry in experiment.objectives],

@@ -112,6 +112,7 @@ BARE = {"device": {}, "float": {"validation": None, "test": None}, "data": {}, "
         ([trial(0), trial(1, LUT=np.nan), trial(2, accuracy=0.95, LUT=np.inf)], {}, "1 front point of 1"),
         ([trial(n, LUT=0.0, BRAM18=0.0) for n in range(3)], {}, "No cost above 0"),
         ([trial(n, accuracy=1.0 - n / 9, LUT=9.0 - n) for n in range(3)], BARE, "was not recorded"),
+        ([trial(0)], {"device": {"name": "VPK120", "unconfirmed": ["LUT", "FF"]}}, "document, of VPK120: LUT, FF."),
         ([trial(n, accuracy=n / 9, LUT=9.0 + n, LUTRAM=n) for n in (1, 2)], {"device": {"LUTRAM": 6000}}, "LUTRAM"),
         ([trial(n, accuracy=n / 9, LUT=1e6 * n + 1, FF=n, cycles=2 * n) for n in range(9)], FIVE, "9 front points"),
         ([trial(0), trial(1, accuracy=0.95, LUT=1000.0)], {"float": {"validation": 0.9, "test": None}}, "2 front"),

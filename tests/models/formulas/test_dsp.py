@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwcost.graph.ranges import integers
+from hwcost.graph.spec import MatVec, ScaleBias
 from hwcost.models.formulas import dsp
 from hwcost.models.formulas.arithmetic import EXACT
+from hwcost.models.formulas.elementwise import ScaleBiasFormula
+from hwcost.models.formulas.formula import Fold, Job, Setting
+from hwcost.models.formulas.matvec import MatVecFormula
 
 # finn-rtllib/mvu/mvu.sv on DSP48E2, weights not narrow: products per slice
 LANES = {(2, 2): 9, (3, 3): 5, (4, 4): 4, (4, 8): 3, (5, 5): 3, (6, 6): 2, (8, 4): 2, (8, 8): 2}
@@ -61,3 +66,19 @@ def test_more_bits_never_take_fewer_slices(weight: int, inputs: int, kind: str, 
         return float(dsp.multipliers(EXACT, *widths, 4, 3, narrow=0, unsigned=unsigned, kind=kind))
 
     assert slices(weight, inputs) <= min(slices(weight + 1, inputs), slices(weight, inputs + 1))
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("DSP48E1", 24), ("DSP48E2", 26)])
+def test_a_factor_behind_a_wide_sum_changes_ports(kind: str, bits: int) -> None:
+    wide = integers(bits, signed=True)
+    block = ScaleBias(channels=8, vectors=1, input=wide, weight=integers(8, signed=True), bias=None, output=wide)
+    job = Job(layer="norm", block=block, fold=Fold(pe=4), multipliers="dsp", weight_memory="external")
+    assert ScaleBiasFormula().exact(job, Setting(kind, "search", "rtl", "shared")).DSP == 4
+
+
+def test_a_unit_of_wide_inputs_takes_one_slice_for_each_product() -> None:
+    wide = MatVec(
+        rows=8, cols=32, weight=integers(8, signed=True), input=integers(20, signed=True), acc=integers(40, signed=True)
+    )
+    job = Job(layer="fc", block=wide, fold=Fold(4, 16), multipliers="dsp", weight_memory="external")
+    assert MatVecFormula().exact(job, Setting("DSP48E1", "search", "rtl", "shared")).DSP == 64
