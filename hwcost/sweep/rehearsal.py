@@ -158,7 +158,6 @@ def _drawn_from(choices: BaseDistribution, source: Random) -> Any:
     if isinstance(choices, CategoricalDistribution):
         return source.choice(choices.choices)
     assert isinstance(choices, IntDistribution | FloatDistribution)  # `_lowest` refuses others
-    value = source.uniform(choices.low, choices.high)
     if isinstance(choices, FloatDistribution):
-        return value
-    return choices.low + choices.step * round((value - choices.low) // choices.step)
+        return source.uniform(choices.low, choices.high)
+    return source.randrange(choices.low, choices.high + 1, choices.step)
