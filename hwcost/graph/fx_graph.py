@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from hwcost.errors import HwcostError, UntraceableNetwork, together
 from hwcost.graph.rules import Describes, Rule, RuleKey
@@ -77,11 +77,16 @@ WRAPPERS = {
 
 
 def refuse_wrappers(model: nn.Module) -> None:
-    """Refuse a network that torch wraps or has compiled, anywhere in it.
+    """Refuse a network that torch wraps or has compiled, anywhere in it, or that has no numbers yet.
 
     Raises:
         UntraceableNetwork: where, and the attribute that holds the network.
     """
+    for name, number in model.state_dict(keep_vars=True).items():
+        if isinstance(number, Tensor) and number.is_meta:
+            raise UntraceableNetwork(
+                f"trace: {name} is on the meta device and has no numbers; give them first: to_empty() and a state_dict"
+            )
     faults = []
     for name, module in model.named_modules():
         inner = WRAPPERS.get(type(module).__name__)

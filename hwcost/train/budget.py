@@ -1,12 +1,15 @@
 """Hardware cost as a term of the loss: a budget per resource, or a plain weighted cost."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from math import isfinite, log
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.models.generic import GENERIC
+from hwcost.models.resources import LARGEST, RESOURCES
 
 NEEDED = ("LUT", "cycles")
 """Resources that every network uses some of; of the others, a budget of 0 asks to do without."""
@@ -81,6 +84,7 @@ class Budget(nn.Module):
     ) -> None:
         super().__init__()
         for resource, limit in limits.items():
+            _check_name(resource)
             needed = resource in NEEDED
             if not isfinite(limit) or limit < 0 or (needed and limit == 0):
                 least = "above 0, for every network needs some" if needed else "of at least 0"
@@ -125,3 +129,11 @@ class Budget(nn.Module):
         if not self.warmup:
             return self.strength
         return self.strength * min(1.0, (int(self.steps) + 1) / self.warmup)
+
+
+def _check_name(resource: str) -> None:
+    """Refuse a misspelt resource of the models here; a model of the user's own may price anything else."""
+    known = {name.casefold(): name for name in (*RESOURCES, *LARGEST, *GENERIC)}
+    close = get_close_matches(resource.casefold(), known, n=1, cutoff=0.7)
+    if close and resource not in known.values():
+        raise BadOption(f"budget: no model prices {resource!r}; do you mean {known[close[0]]!r}?")

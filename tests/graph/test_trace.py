@@ -311,3 +311,10 @@ def test_bad_input_widths_are_refused(bits: float) -> None:
         trace(QuantLeNet(), IMAGE, input_bits=bits)
     with pytest.raises(BadOption, match="both given"):
         trace(QuantLeNet(), IMAGE, input_bits=8, input_range=ranges.integers(8, signed=True))
+
+
+def test_a_network_without_numbers_is_refused() -> None:
+    with torch.device("meta"):
+        net = nn.Sequential(QuantLinear(4, 2, weight_quant=const_weight(bits=4)))
+    with pytest.raises(UntraceableNetwork, match=r"0\.weight is on the meta device and has no numbers"):
+        trace(net, torch.zeros(1, 4), input_bits=4)

@@ -149,3 +149,10 @@ def test_a_budget_of_nothing_is_refused_where_every_network_needs_some() -> None
         with pytest.raises(BadOption, match=f"{resource} limit 0"):
             Budget({resource: 0})
     assert Budget({"DSP": 0, "LUT": 1}).limits == {"DSP": 0, "LUT": 1}
+
+
+@pytest.mark.parametrize(("name", "meant"), [("LUTS", "LUT"), ("lut", "LUT"), ("BRAM", "BRAM18"), ("Cycles", "cycles")])
+def test_a_misspelt_resource_is_named_at_once(name: str, meant: str) -> None:
+    with pytest.raises(BadOption, match=f"budget: no model prices '{name}'; do you mean '{meant}'?"):
+        Budget({name: 1})
+    assert Budget({"power": 1}).limits == {"power": 1}  # of a model of the user's own

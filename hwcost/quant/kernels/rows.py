@@ -54,7 +54,8 @@ def row_quant(x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
         DivergedTraining: a width is NaN.
         BadOption: a second derivative.
     """
-    if not torch.is_grad_enabled():  # without the node of autograd, a third of the time for a small layer
+    # without the node of autograd, a third of the time for a small layer; a trace of TorchScript is the same in both
+    if not torch.is_grad_enabled() and not torch.jit.is_tracing():
         return _RowQuant.forward(None, x, offset, rows)
     return _apply_rows(x, offset, rows)
 

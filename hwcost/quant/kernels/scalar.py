@@ -86,7 +86,8 @@ def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> 
         DivergedTraining: the width is NaN.
         BadOption: a second derivative.
     """
-    if not torch.is_grad_enabled():  # without the node of autograd, a third of the time for a small layer
+    # without the node of autograd, a third of the time for a small layer; a trace of TorchScript is the same in both
+    if not torch.is_grad_enabled() and not torch.jit.is_tracing():
         return _ScalarQuant.forward(None, x, value, offset, rule)
     return _apply_scalar(x, value, offset, rule)
 

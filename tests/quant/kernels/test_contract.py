@@ -4,6 +4,7 @@ Every configuration is quantized by numbers (the form that its scale and width d
 quantizer, with a hook that makes torch call its scale), and both are held to a composition of plain torch operations.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -532,3 +533,12 @@ def test_whole_bits_of_the_contract_are_those_of_the_primitive() -> None:
     for offset in (-20.0, -2.5, 0.0, 0.5, 1.5, 2.5, 99.0):
         quantizer.bits.offset.data.fill_(offset)  # type: ignore[union-attr] # learned
         assert float(quantizer.width().detach()) == float(whole_bits(torch.tensor(offset), base=2, most=16))
+
+
+def test_a_torchscript_trace_is_the_same_with_and_without_gradients() -> None:
+    """Torch checks a trace without gradients, where the kernels leave autograd's node out."""
+    quantizer = IntQuantizer(bits=LearnedBits(3), scale=LearnedScale(1.0)).eval()
+    x = torch.randn(4, 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and numbers become constants
+        assert torch.equal(torch.jit.trace(quantizer, x)(x), quantizer(x))
