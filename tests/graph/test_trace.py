@@ -315,6 +315,6 @@ def test_bad_input_widths_are_refused(bits: float) -> None:
 
 def test_a_network_without_numbers_is_refused() -> None:
     with torch.device("meta"):
-        net = nn.Sequential(QuantLinear(4, 2, weight_quant=const_weight(bits=4)))
+        net = nn.Sequential(QuantLinear(4, 2, weight_quant=None))
     with pytest.raises(UntraceableNetwork, match=r"0\.weight is on the meta device and has no numbers"):
         trace(net, torch.zeros(1, 4), input_bits=4)
