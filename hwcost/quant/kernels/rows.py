@@ -55,7 +55,7 @@ def row_quant(x: Tensor, offset: Tensor, rows: Rows) -> Tensor:
         BadOption: a second derivative.
     """
     # without the node of autograd, a third of the time for a small layer; a trace of TorchScript is the same in both
-    if not torch.is_grad_enabled() and not torch.jit.is_tracing():
+    if not torch.is_grad_enabled() and torch._C._get_tracing_state() is None:
         return _RowQuant.forward(None, x, offset, rows)
     return _apply_rows(x, offset, rows)
 

@@ -87,7 +87,7 @@ def scalar_quant(x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> 
         BadOption: a second derivative.
     """
     # without the node of autograd, a third of the time for a small layer; a trace of TorchScript is the same in both
-    if not torch.is_grad_enabled() and not torch.jit.is_tracing():
+    if not torch.is_grad_enabled() and torch._C._get_tracing_state() is None:
         return _ScalarQuant.forward(None, x, value, offset, rule)
     return _apply_scalar(x, value, offset, rule)
 
