@@ -181,7 +181,7 @@ class GreyBoxSampler(BaseSampler):
                     f"grey-box sampler: price gives {name} of shape {found[name].shape} for {len(levels)} candidates"
                 )
             if (undefined := np.isnan(found[name])).any():
-                where = {key: values[undefined.argmax()] for key, values in candidates.items()}
+                where = self._grid.params(levels[undefined.argmax()])
                 raise BadOption(
                     f"grey-box sampler: price gives {name} = nan at {where}; give a number, inf for too much"
                 )

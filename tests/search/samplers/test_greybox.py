@@ -192,7 +192,7 @@ def test_a_price_of_nan_is_refused(limits: dict[str, float]) -> None:
 
     sampler = GreyBoxSampler(BITS, undefined, {1: "LUT"}, limits=limits, seed=0)
     study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-    with pytest.raises(BadOption, match=r"price gives LUT = nan at .*'a': .*5"):
+    with pytest.raises(BadOption, match=r"price gives LUT = nan at \{'a': 5, 'b': \d"):
         for _ in range(8):
             trial = study.ask(BITS)
             study.tell(trial, [loss(trial.params), 1.0])
