@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
 import torch
-from block_strategies import COORDINATES, bits, build, dense, geometries, wire
+from block_strategies import COORDINATES, bits, build, dense, geometries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcost.errors import BadFolding, BadOption, UnknownBlock, UnknownDevice
 from hwcost.graph.ranges import integers
-from hwcost.graph.spec import Block, MatVec, Saturate, Thresholds
+from hwcost.graph.spec import Block, MatVec, Thresholds
 from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed
 
 
@@ -118,17 +117,6 @@ def test_gradient_is_never_negative_and_never_dead(
             assert slope > 0 or there == here, f"{name}: 12 more bits cost {there - here}, but the gradient is 0"
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 9), st.randoms(use_true_random=False))
-def test_cycles_of_a_unit(rows: int, cols: int, vectors: int, source: random.Random) -> None:
-    block = dense(rows, cols, vectors)
-    pe = source.choice([d for d in range(1, rows + 1) if rows % d == 0])
-    simd = source.choice([d for d in range(1, cols + 1) if cols % d == 0])
-    model = Dataflow(device="xc7z020", folding={"fc": Fold(pe, simd)})
-    count = sum(1 for _ in range(0, rows, pe) for _ in range(0, cols, simd) for _ in range(vectors))
-    assert float(model.price([Placed("fc", block)])["cycles"]) == count
-
-
 def _chain() -> list[Placed]:
     items = []
     for index, (rows, cols) in enumerate(((64, 27), (64, 576), (10, 64))):
@@ -137,13 +125,6 @@ def _chain() -> list[Placed]:
         items.append(Placed(f"l{index}", unit))
         items.append(Placed(f"l{index}", Thresholds(channels=rows, vectors=4, input=unit.acc, output=output)))
     return items
-
-
-def test_a_clip_that_does_not_narrow_yet_has_a_live_gradient() -> None:
-    entering = bits(1)
-    block = Saturate(channels=1, vectors=1, input=wire(entering), output=wire(bits(2)))
-    lut = Dataflow(device="xc7z020", folding={}).price([Placed("clip", block)])["LUT"]
-    assert torch.autograd.grad(lut.sum(), entering)[0] > 0
 
 
 FOLDS = {"l0": Fold(8, 3), "l1": Fold(4, 16), "l2": Fold(2, 8)}
@@ -182,22 +163,6 @@ def test_nothing_costs_nothing() -> None:
 
 def test_dataflow_is_a_hardware_model() -> None:
     assert isinstance(Dataflow(device="xc7z020", folding={}), HardwareModel)
-
-
-def test_units_of_one_layer_have_numbered_names() -> None:
-    items = [Placed("head", dense(4, 8)), Placed("head", dense(4, 8))]
-    model = Dataflow(device="xc7z020", folding={"head[0]": Fold(1, 1), "head[1]": Fold(4, 8)})
-    assert model.price(items)["cycles"].tolist() == [32.0, 1.0]
-
-
-def test_dsp_multipliers_move_from_lut_to_slices() -> None:
-    items = [Placed("fc", dense(16, 64))]
-    fold = {"fc": Fold(4, 8)}
-    in_lut = Dataflow(device="ZCU104", folding=fold).price(items)
-    in_dsp = Dataflow(device="ZCU104", folding=fold, multipliers={"fc": "dsp"}).price(items)
-    assert float(in_lut["DSP"]) == 0
-    assert float(in_dsp["DSP"]) == 8  # 4 products of 4x4 bits per slice
-    assert float(in_dsp["LUT"]) < float(in_lut["LUT"])
 
 
 class Mystery(Block):
@@ -263,30 +228,6 @@ def test_a_choice_per_layer_must_name_every_layer() -> None:
     model = Dataflow(device="xc7z020", folding={"fc": Fold()}, multipliers={"other": "dsp"})
     with pytest.raises(BadOption, match="fc: multipliers names no choice"):
         model.price([Placed("fc", dense(16, 64))])
-
-
-def test_a_memory_per_pe_takes_more_blocks_than_one_for_all() -> None:
-    items = [Placed("fc", dense(64, 1024))]  # PE 4, SIMD 2: 8192 words of 32 bits, or four times 8 bits
-    blocks = {
-        banks: float(Dataflow(device="xc7z020", folding={"fc": Fold(4, 2)}, weight_banks=banks).price(items)["BRAM18"])
-        for banks in ("shared", "per_pe")
-    }
-    assert blocks == {"shared": 17, "per_pe": 17}  # and one that replays 512 words of the input
-    wide = {
-        banks: float(Dataflow(device="xc7z020", folding={"fc": Fold(8, 32)}, weight_banks=banks).price(items)["BRAM18"])
-        for banks in ("shared", "per_pe")
-    }
-    assert wide == {"shared": 29, "per_pe": 32}  # 256 words of 1024 bits, or eight times 128 bits
-
-
-def test_external_weights_cost_no_memory() -> None:
-    items = [Placed("fc", dense(64, 1024))]
-    inside, outside = (
-        Dataflow(device="xc7z020", folding={"fc": Fold(4, 2)}, weight_memory=style).price(items)
-        for style in ("bram18", "external")
-    )
-    assert float(inside["BRAM18"]) == 17 and float(outside["BRAM18"]) == 1  # which replays the input
-    assert float(inside["LUT"]) >= float(outside["LUT"])  # deep memories choose between banks
 
 
 @pytest.mark.parametrize(("part", "writable"), [("ZCU104", True), ("VCK190", False), ("VCK190", True)])

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from hwcost.errors import BadOption
-from hwcost.graph.spec import MatVec
-from hwcost.models import Dataflow, Fold, Placed
-from hwcost.models.calibration.corpus import Measured, Unit, read, wire
+from hwcost.models.calibration.corpus import Measured, read
 from hwcost.models.calibration.fit import (
     STAGES,
     Stage,
@@ -23,7 +21,7 @@ from hwcost.models.calibration.fit import (
     priced,
     solve,
 )
-from hwcost.models.calibration.unit_prices import ARITHMETIC, group_of, price
+from hwcost.models.calibration.unit_prices import group_of, price
 from hwcost.models.formulas.coefficients import values
 from hwcost.models.formulas.dual_numbers import Slope
 
@@ -76,14 +74,6 @@ def test_whole_precisions_and_shapes_left_out() -> None:
         known = np.isfinite(predicted)  # the product of two bipolar operands has a constant of its own
         assert known.mean() >= 0.85
         assert np.abs(predicted / measured - 1)[known].mean() <= 0.05
-
-
-def test_a_corpus_is_priced_as_a_network_is() -> None:
-    unit = Unit(kind="matvec", weight="INT4", input="UINT3", output="INT14", pe=3, simd=8, structure="lut")
-    block = MatVec(rows=3, cols=8, weight=wire("INT4"), input=wire("UINT3"), acc=wire("INT14"))
-    parts = Dataflow(device="xczu3eg", folding={"u": Fold(3, 8)}).parts([Placed("u", block)])[0]
-    wanted = sum(parts[name] for name in ARITHMETIC)
-    assert price(unit, "xcup", values("rtl"))["LUT"] == wanted
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.groups[0])

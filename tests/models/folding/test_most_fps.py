@@ -6,7 +6,6 @@ import re
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pytest
 from block_strategies import dense
 from hypothesis import given, settings
@@ -16,7 +15,6 @@ from hwcost.errors import BadFolding, BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Block, Layer, LayerSpec, MatVec, Signal, Thresholds
 from hwcost.models import AREAS, Dataflow, place
-from hwcost.models.folding.knapsack import select
 from hwcost.models.folding.most_fps import Design, least_share, most_fps
 from hwcost.models.formulas.matvec import MatVecFormula
 
@@ -161,23 +159,6 @@ def test_a_small_design_of_a_given_rate() -> None:
         least_share(chain, 20_000, device="ZCU104", budget={"LUT": 400})
     with pytest.raises(BadOption, match="fps=0"):
         least_share(chain, 0, device="ZCU104")
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_selection_by_enumeration(seed: int) -> None:
-    source = np.random.default_rng(seed)
-    shape = source.integers(1, 5, size=int(source.integers(1, 5)))
-    options = [source.integers(0, 10, size=(int(n), 3)).astype(float) for n in shape]
-    budget = source.integers(0, 12, size=3).astype(float)
-    exists = any(
-        (sum(rows[i] for rows, i in zip(options, picked, strict=True)) <= budget).all()
-        for picked in product(*(range(len(rows)) for rows in options))
-    )
-    found = select(options, budget, np.full(3, 10.0))
-    assert found.proven and (found.picked is not None) == exists
-    if found.picked is not None:
-        assert (sum(rows[i] for rows, i in zip(options, found.picked, strict=True)) <= budget).all()
 
 
 NAMED_RATE = re.compile(r"ask for at most ([\d,.]+) frames/s")

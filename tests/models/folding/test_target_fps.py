@@ -16,10 +16,9 @@ from torch import nn
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadFolding, BadOption
 from hwcost.graph.ranges import integers
-from hwcost.graph.spec import Block, Layer, LayerSpec, MatVec, Signal, Thresholds
+from hwcost.graph.spec import Block, Layer, LayerSpec, Signal, Thresholds
 from hwcost.graph.trace import Pipeline, trace
-from hwcost.models import Dataflow, Fold, Folding, Placed, place, target_fps
-from hwcost.models.formulas.matvec import MAX_STREAM_BITS, MatVecFormula, fault
+from hwcost.models import Dataflow, Fold, Folding, place, target_fps
 from hwcost.quant import QuantConv2d, QuantReLU, const_activation, const_weight
 
 
@@ -117,44 +116,6 @@ def test_too_fast_names_the_layer_and_the_best_rate() -> None:
 def test_bad_options(options: dict[str, float], message: str) -> None:
     with pytest.raises(BadOption, match=message):
         target_fps(Chain(unit(4, 8)), **options)  # type: ignore[arg-type] # wrong on purpose
-
-
-def test_wide_streams_are_illegal() -> None:
-    block = dense(1024, 1024)
-    assert (
-        fault(block, Fold(64, 32), MAX_STREAM_BITS) == "PE=64, SIMD=32: the weight stream is 8192 bits wide, above 8191"
-    )
-    assert fault(block, Fold(64, 16), MAX_STREAM_BITS) is None
-
-
-def grouped(rows: int, cols: int, groups: int) -> MatVec:
-    single = dense(rows, cols)
-    return MatVec(rows=rows, cols=cols, groups=groups, weight=single.weight, input=single.input, acc=single.acc)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 6))
-def test_every_fold_offered_is_legal_and_none_is_left_out(rows: int, cols: int, groups: int) -> None:
-    block = grouped(rows, cols, groups)
-    offered = set(MatVecFormula().folds(block))
-    for pe in range(1, rows * groups + 2):
-        for simd in range(1, cols + 2):
-            legal = (rows * groups) % pe == 0 and cols % simd == 0 and (rows % pe == 0 or pe % rows == 0)
-            legal = legal and (groups == 1 or simd == 1 or pe == rows * groups)
-            assert (Fold(pe, simd) in offered) == legal
-
-
-def test_depthwise_cycles() -> None:
-    formula = MatVecFormula()
-    assert formula.cycles(grouped(1, 9, 32), Fold(8, 1)) == 9 * 4
-    assert formula.cycles(grouped(1, 9, 32), Fold(32, 9)) == 1
-
-
-def test_a_block_that_cannot_keep_up_is_named() -> None:
-    slow = Thresholds(channels=4, vectors=50, input=integers(8, signed=True), output=integers(2, signed=False))
-    items = [Placed("fc", dense(4, 8)), Placed("act", slow)]
-    with pytest.raises(BadFolding, match="act: Thresholds takes 50 cycles per frame at best, above the interval of 1"):
-        Dataflow(device="xc7z020", folding={"fc": Fold(4, 8)}).price(items)
 
 
 def convolution(size: int, channels: int, kernel: int, stride: int, pooled: bool) -> Pipeline:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -16,12 +14,9 @@ from torch import Tensor
 
 from hwcost.errors import BadOption, UnknownBlock, UnknownPrecision
 from hwcost.graph.ranges import Range, integers
-from hwcost.graph.spec import Block, MatVec, Saturate, Signal, Thresholds, Window
+from hwcost.graph.spec import Block, MatVec, Saturate, Signal
 from hwcost.models import HardwareModel, Placed, Unrolled
-from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.coefficients import values
-from hwcost.models.formulas.formula import Job, Parts, Setting
-from hwcost.models.unrolled.blocks import WIRED, WiredLaw
 from hwcost.quant import QuantConv2d, QuantLinear
 from hwcost.quant.presets import const_weight
 
@@ -166,30 +161,6 @@ def test_reuse_builds_fewer_copies() -> None:
     assert layers["LUT"][0] == stream["LUT"][0]
 
 
-def test_a_window_is_wires_or_line_buffers() -> None:
-    window = Window(
-        channels=8, image=(32, 32), kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding=((1, 1), (1, 1)),
-        output=(32, 32), input=integers(4, signed=False)
-    )  # fmt: skip
-    whole = model(reuse=1).price([Placed("conv", window)])
-    assert float(whole["LUT"]) == float(whole["FF"]) == float(whole["BRAM18"]) == 0
-    stream = model(reuse="stream").price([Placed("conv", window)])
-    assert int(stream["cycles"]) == 34 * 34
-    assert float(stream["FF"]) == 3 * 3 * 8 * 4
-    assert float(stream["LUT"]) >= 2 * 8 * 4  # two lines of 34 words in LUT RAM
-
-
-def test_each_channel_has_thresholds_of_its_own() -> None:
-    acc = integers(12, signed=True)
-
-    def act(*output: float) -> float:
-        own = integers(torch.tensor(output, dtype=torch.float64), signed=False)
-        return lut(Thresholds(channels=2, vectors=1, input=acc, output=own), thresholds="parallel")
-
-    assert act(2, 4) == pytest.approx((act(2, 2) + act(4, 4)) / 2)
-    assert act(4, 4) > 3 * act(2, 2)
-
-
 def test_no_dsp_and_levels_add_up() -> None:
     chain = [Placed("fc1", dense(8, 16)), Placed("fc2", dense(4, 8))]
     bill = model().price(chain)
@@ -240,34 +211,6 @@ def test_what_cannot_be_priced_is_named() -> None:
         model().price([Placed("odd", Strange())])
     with pytest.raises(BadOption, match="fc: reuse names no factor"):
         model(reuse={"conv": 1}).price([Placed("fc", dense(2, 2))])
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Invert(Block):
-    """Inverts every bit of a stream."""
-
-    lanes: int
-    width: Tensor
-
-
-def test_a_kind_can_be_added() -> None:
-    class InvertLaw(WiredLaw[Invert]):
-        def vectors(self, block: Invert) -> int:
-            return 10
-
-        def widths(self, block: Invert) -> tuple[Tensor, ...]:
-            return (block.width,)
-
-        def elements(self, job: Job) -> float:
-            assert isinstance(job.block, Invert)
-            return job.copies * job.block.lanes
-
-        def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
-            return Parts(LUT={"inverters": widths[0]}, FF=0, cycles=g.cycles, levels=1)
-
-    block = Invert(lanes=3, width=bits(5))
-    bill = model(wired=dict(WIRED) | {Invert: InvertLaw()}, reuse=5).price([Placed("odd", block)])
-    assert bill["LUT"].item() == 2 * 3 * 5 and bill["cycles"].item() == 5
 
 
 def test_bipolar_weights_have_one_digit_each() -> None:
