@@ -78,13 +78,21 @@ def priced_space(experiment: Experiment, data: Data) -> Prices | None:
     return Prices(widths.space, widths.price, costs, dict(experiment.settings.limits) | limits)
 
 
-def budget_of(experiment: Experiment, params: Params, data: Data) -> Keeper | None:
-    """The budget that drives the widths of a trial while it trains; None where they stand still."""
+def budget_of(
+    experiment: Experiment, params: Params, data: Data, floor: Mapping[str, float] | None = None
+) -> Keeper | None:
+    """The budget that drives the widths of a trial while it trains; None where they stand still.
+
+    Args:
+        experiment, params, data: of the trial.
+        floor: resource -> the least amount that its widths can reach; a lower limit is raised to it.
+    """
     if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
     settings, limits = experiment.training(params), experiment.budget(params)
     if not limits:
         return None
+    limits = {name: max(limit, (floor or {}).get(name, limit)) for name, limit in limits.items()}
     steps = data.train.steps(settings.batch)
     if settings.keep == "target":
         return TargetControl(limits, start=settings.budget_strength)
@@ -114,8 +122,8 @@ def run_trial(
     """Train one suggestion inside its budget.
 
     Its figures follow from (recipe, data, parameters, seed) alone; after a warm start, from its parent's weights too.
-    A budget below the cost with every learned width at its floor is out of reach before training; such a trial is
-    trained all the same, since its network may still lie on the front, and its `budget_reachable` is False.
+    A limit below the cost with every learned width at its floor is out of reach before training. Such a trial is
+    trained to that cost instead, since its network may still lie on the front, and its `budget_reachable` is False.
     """
     trial = design(experiment, suggestion.params, data, suggestion.seed)
     settings = experiment.training(suggestion.params)
@@ -126,8 +134,9 @@ def run_trial(
         out, parent = experiment.settings.out, suggestion.parent
         known = float_checkpoint(out) if parent is None else suggestion.parent_checkpoint
         start_from(trial.net, checkpoint(out, parent), known)
-    budget = budget_of(experiment, suggestion.params, data)
-    floor = {} if budget is None else cost_at_floors(trial.net, trial.pipeline, trial.model)
+    limits = {} if experiment.settings.bits is not None else experiment.budget(suggestion.params)
+    floor = cost_at_floors(trial.net, trial.pipeline, trial.model) if limits else {}
+    budget = budget_of(experiment, suggestion.params, data, floor)
     with within_memory(f"trial {suggestion.number}"):
         run = Run(
             net=trial.net,
@@ -143,7 +152,7 @@ def run_trial(
     extra |= {} if experiment.settings.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     if budget is not None:
-        extra["budget_reachable"] = all(floor[name] <= limit for name, limit in budget.limits.items())
+        extra["budget_reachable"] = all(floor[name] <= limit for name, limit in limits.items())
     return judged(experiment, data, suggestion, trial, run.epochs, extra), trial
 
 

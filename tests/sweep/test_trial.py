@@ -16,7 +16,7 @@ from hwcost.errors import BadOption, BadRecipe
 from hwcost.search import Suggestion
 from hwcost.sweep.progress import over_budget
 from hwcost.sweep.standing import Row
-from hwcost.sweep.trial import run_trial
+from hwcost.sweep.trial import budget_of, run_trial
 from hwcost.train.loop import Training
 from hwcost.train.task import CLASSIFICATION
 
@@ -51,6 +51,14 @@ def test_a_missed_budget_is_marked_in_table_and_page(tmp_path: Path) -> None:
     assert (table["within_budget"], table["budget_reachable"]) == ("False", "False")
     assert float(table["budget:LUT"]) == 0.9 * floor
     assert "1 of 1 finished trials exceeds its budget, 1 of them because no widths" in page.read_text()
+
+
+def test_a_limit_out_of_reach_is_raised_to_what_the_widths_can_reach(tmp_path: Path) -> None:
+    sweep = experiment(tiny_recipe.recipe, tmp_path)
+    data, floor = sweep.load(), tiny_recipe.luts(2)
+    for limit in (0.5 * floor, 1.5 * floor):
+        keeper = budget_of(sweep, {"base": 2, "lut_budget": limit}, data, {"LUT": floor, "FF": 1.0})
+        assert keeper is not None and keeper.limits == {"LUT": max(limit, floor)}
 
 
 def replace_low(low: float):  # type: ignore[no-untyped-def]
