@@ -10,19 +10,24 @@ from random import Random
 
 import pytest
 import torch
+from torch import nn
 
 pytest.importorskip(
     "amaranth", reason="amaranth is not installed: nothing was synthesized; pip install 'hwcost[synth]'"
 )
 
 from hwcost.errors import BadOption
+from hwcost.graph.trace import trace
+from hwcost.models import Dataflow, Fold, place
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.formulas import dsp, memory
 from hwcost.models.formulas.arithmetic import EXACT
 from hwcost.models.unrolled.small_table import Bits, luts
+from hwcost.quant import QuantLinear, const_weight
 from hwcost.synth.measure import Laboratory
 from hwcost.synth.random_products import matrix
 from hwcost.synth.units import build
+from hwcost.synth.verify import verify
 from hwcost.synth.yosys import INSTALL, MissingSynthesizer, SynthesisFailed, Yosys, find, resources_of
 
 ADDER = Unit(kind="adder", input="UINT4", output="UINT4")
@@ -75,6 +80,18 @@ def test_words_stand_side_by_side_in_ultra_ram(laboratory: Laboratory) -> None:
         assert measured.amounts["URAM"] == memory.uram(EXACT, *units[unit], "DSP48E2")
         multiplexer = memory.bank_select(*units[unit], "uram", "DSP48E2")
         assert measured.amounts["LUT"] == pytest.approx(multiplexer, rel=0.05, abs=10)
+
+
+@pytest.mark.slow
+def test_verified_units_with_ultra_ram_take_what_was_estimated(laboratory: Laboratory) -> None:
+    net = nn.Sequential(QuantLinear(512, 64, bias=False, weight_quant=const_weight(bits=8)))
+    placed = place(trace(net, torch.zeros(1, 512), input_bits=4).layers())
+    for pe, simd in ((2, 4), (1, 2)):  # one word in a row, and four
+        model = Dataflow(device="ZCU104", folding={"0": Fold(pe, simd)}, weight_memory="uram", writable=True)
+        total = verify(placed, model, laboratory).sum(numeric_only=True)
+        assert total["URAM"] == total["URAM_measured"] == 1
+        assert total["BRAM18"] == total["BRAM18_measured"]
+        assert total["LUT_measured"] == pytest.approx(total["LUT"], rel=0.1)
 
 
 PORTS = [
