@@ -81,6 +81,6 @@ def cut(block: Block) -> Cut:
         return apart.setdefault(id(start), (start, start.detach().requires_grad_()))[1]
 
     ranges = {name: value for name, value in vars(block).items() if isinstance(value, Range)}
-    fresh: dict[str, Any] = {name: Range(*map(end, of_range(wire))) for name, wire in ranges.items()}
+    fresh: dict[str, object] = {name: Range(*map(end, of_range(wire))) for name, wire in ranges.items()}
     starts, ends = zip(*apart.values(), strict=True) if apart else ((), ())
     return Cut(replace(block, **fresh), starts, ends)

@@ -256,7 +256,7 @@ def _folds(bill: Bill, model: HardwareModel) -> dict[str, Fold]:
     return {job.layer: job.fold for job in model.plan(bill.placed) if job.fold is not None}
 
 
-def _row(layer: Layer, bill: Bill, device: Device | None, fold: Fold | None) -> dict[str, Any]:
+def _row(layer: Layer, bill: Bill, device: Device | None, fold: Fold | None) -> dict[str, object]:
     bits = layer_bits(layer)
     amounts = bill.of(layer.name)
     return {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -157,10 +157,10 @@ def _copied(
     net: nn.Module, bits: list[LearnedBits], steps: tuple[Step, ...]
 ) -> tuple[list[LearnedBits], tuple[Step, ...]]:
     own = {id(one.offset) for one in bits}
-    owners: list[Any] = [getattr(step.describe, "__self__", None) for step in steps]
+    owners: list[object] = [getattr(step.describe, "__self__", None) for step in steps]
     modules = [net, *(owner for owner in owners if isinstance(owner, nn.Module))]
     tensors = [tensor for module in modules for tensor in chain(module.parameters(), module.buffers())]
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors if id(tensor) not in own}
+    shared: dict[int, object] = {id(tensor): tensor for tensor in tensors if id(tensor) not in own}
     copied_bits, copied_steps = deepcopy((bits, steps), shared)
     for one in copied_bits:
         one.offset.requires_grad_(True)

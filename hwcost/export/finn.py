@@ -38,7 +38,7 @@ def finn_folding(pipeline: HasLayers, model: Dataflow) -> dict[str, dict[str, An
     Source: FINN dev 73ba5ed (2026-04-17).
     """
     jobs = [job for job in model.plan(list(place(pipeline.layers()))) if not isinstance(job.block, Link)]
-    found: dict[str, dict[str, Any]] = {"Defaults": {}}
+    found: dict[str, dict[str, object]] = {"Defaults": {}}
     counts: Counter[str] = Counter()
     faults = []
     for job, behind in zip(jobs, [*jobs[1:], None], strict=True):

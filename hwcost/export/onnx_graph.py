@@ -158,7 +158,7 @@ class Plain(Graph):
         kept = self.add("Floor", self.add("Div", whole, unit, layer=layer), layer=layer)
         return self.add("Mul", kept, scale, layer=layer)
 
-    def _codes(self, value: Any, kind: np.dtype[Any], name: str) -> str:
+    def _codes(self, value: object, kind: np.dtype[Any], name: str) -> str:
         name = self.name(name)
         self.constants.append(numpy_helper.from_array(np.asarray(value).astype(kind), name))
         return name

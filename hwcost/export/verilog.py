@@ -26,7 +26,7 @@ class Verilog:
     """
 
     text: str
-    interface: dict[str, Any]
+    interface: dict[str, object]
 
 
 def verilog(
@@ -74,7 +74,7 @@ def verilog(
     return Verilog(text=_header(design, interface, tool.name) + body, interface=interface)
 
 
-def _port(port: Port, name: str) -> dict[str, Any]:
+def _port(port: Port, name: str) -> dict[str, object]:
     low, high = (int(bound) for bound in (port.wire.low, port.wire.high))
     return {
         "port": name,

@@ -32,11 +32,11 @@ class Call:
     """
 
     module: nn.Module | None
-    target: Callable[..., Any] | str | None = None
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
+    target: Callable[..., object] | str | None = None
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Name a function that pickle takes for a local one, as it does PyTorch's own F.max_pool2d."""
         target = self.target
         if "<locals>" in getattr(target, "__qualname__", ""):
@@ -45,7 +45,7 @@ class Call:
                 return vars(self) | {"target": place}
         return vars(self)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         target = state["target"]
         found = getattr(import_module(target[0]), target[1]) if isinstance(target, tuple) else target
         vars(self).update(state | {"target": found})

@@ -64,7 +64,7 @@ def _saves(model: Dataflow, jobs: Sequence[Job], fields: Sequence[Field], now: d
     narrower = []
     for index in touched:
         block = jobs[index].block
-        ranges: dict[str, Any] = {name: _narrower(getattr(block, name)) for at, name in fields if at == index}
+        ranges: dict[str, object] = {name: _narrower(getattr(block, name)) for at, name in fields if at == index}
         narrower.append(replace(jobs[index], block=replace(block, **ranges)))
     then = model.price_jobs(narrower)
     return {area: max(0.0, float(now[area][touched].sum() - then[area].sum())) for area in AREAS}

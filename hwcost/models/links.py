@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hwcost.graph.ranges import Range
 from hwcost.graph.spec import Block, Layer, Link, MatVec, Signal, Thresholds, Window
@@ -60,5 +59,5 @@ def _leaving(block: Block, otherwise: Range) -> Range:
         return block.acc
     if isinstance(block, Window):
         return block.input
-    output: Any = getattr(block, "output", None)
+    output: object = getattr(block, "output", None)
     return output if isinstance(output, Range) else otherwise

@@ -174,7 +174,7 @@ def _is_layer(module: nn.Module) -> bool:
     )
 
 
-def _counterpart(layer: nn.Module, keywords: Mapping[str, Any], device: torch.device) -> nn.Module:
+def _counterpart(layer: nn.Module, keywords: Mapping[str, object], device: torch.device) -> nn.Module:
     kind = type(layer)
     if kind not in COUNTERPARTS:  # not isinstance: a subclass may compute something else
         raise UnknownOperation(

@@ -2,7 +2,7 @@
 
 import weakref
 from math import isfinite
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -220,7 +220,7 @@ class RunningScale(Described):
         self._latest = None
         return super().train(mode)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return self.__dict__ | {"_latest": None}
 
     def reading(self) -> tuple[int, ...]:

@@ -15,10 +15,10 @@ _LAYER_TEXTS = ("kind",)
 _LAYER_NUMBERS = ("weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
 
 
-def check_details(run: Mapping[str, Any]) -> None:
+def check_details(run: Mapping[str, object]) -> None:
     """Refuse a run whose optional or nested entries have the wrong type."""
     for path, fits, wanted in _DETAILS:
-        value: Any = run
+        value: object = run
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is not None and not fits(value):
@@ -50,14 +50,14 @@ def nested(name: str, number: object, value: object) -> Any:
     return value
 
 
-def _check_layer(number: object, entry: Mapping[str, Any]) -> None:
+def _check_layer(number: object, entry: Mapping[str, object]) -> None:
     if not isinstance(entry.get("layer"), str):
         raise _wrong(number, "layers: layer", entry.get("layer"), "a name")
     _check(number, f"layers: {entry['layer']}", entry, _LAYER_TEXTS, _text, "text")
     _check(number, f"layers: {entry['layer']}", entry, _LAYER_NUMBERS, _number, "a number")
 
 
-def _check_epoch(number: object, entry: Mapping[str, Any]) -> None:
+def _check_epoch(number: object, entry: Mapping[str, object]) -> None:
     _check(number, "epochs", entry, ("epoch", "loss", "accuracy"), _number, "a number")
     widths = entry.get("widths")
     if widths is not None and not isinstance(widths, Mapping):
@@ -65,7 +65,7 @@ def _check_epoch(number: object, entry: Mapping[str, Any]) -> None:
     _check(number, "epochs: widths", widths or {}, widths or (), _number, "a number")
 
 
-def _check_repeat(number: object, entry: Mapping[str, Any]) -> None:
+def _check_repeat(number: object, entry: Mapping[str, object]) -> None:
     _check(number, "repeats", entry, ("accuracy", "test_accuracy"), _number, "a number")
     _check(number, "repeats", entry, ("seed",), _number, "a number")
 
@@ -73,7 +73,7 @@ def _check_repeat(number: object, entry: Mapping[str, Any]) -> None:
 def _check(
     number: object,
     where: str,
-    entry: Mapping[str, Any],
+    entry: Mapping[str, object],
     names: Iterable[str],
     fits: Callable[[object], bool],
     wanted: str,

@@ -264,7 +264,7 @@ def _colors(count: int) -> Iterable[str]:
     return [SERIES[number % len(SERIES)] for number in range(count)]
 
 
-def _row(method: Method, table: Mapping[int, float], cost: str) -> dict[str, Any]:
+def _row(method: Method, table: Mapping[int, float], cost: str) -> dict[str, object]:
     found = np.array([table[id(study)] for study in method.studies])
     fronts, sign = [study.front for study in method.studies], method.studies[0].score.sign
     return {
@@ -282,7 +282,7 @@ def _named(studies: Mapping[str, Study], methods: Sequence[Method]) -> list[tupl
     return [(name, of[id(study)], study) for name, study in studies.items()]
 
 
-def _study_row(name: str, method: str, study: Study, table: Mapping[int, float]) -> dict[str, Any]:
+def _study_row(name: str, method: str, study: Study, table: Mapping[int, float]) -> dict[str, object]:
     return {
         "name": name, "method": method, "seed": study.run["seed"], "finished": len(study.complete),
         "front": len(study.front), "volume": table[id(study)], "command": study.run["command"],

@@ -40,7 +40,7 @@ _SCALARS = (
 
 
 def write_report(
-    folder: Path, trials: pd.DataFrame, run: Mapping[str, Any], *, running: bool = False, figures: bool = False
+    folder: Path, trials: pd.DataFrame, run: Mapping[str, object], *, running: bool = False, figures: bool = False
 ) -> Path:
     """Write the report of a study: page, Markdown, pictures, CSV and JSON.
 
@@ -109,7 +109,7 @@ def trials_table(study: Study) -> pd.DataFrame:
     rows = []
     front = set(study.front["number"])
     for _, trial in study.trials.iterrows():
-        row: dict[str, Any] = {name: trial[name] for name in _SCALARS}
+        row: dict[str, object] = {name: trial[name] for name in _SCALARS}
         row |= {name: trial[name] for name, _ in study.objectives}
         row["on_front"] = trial["number"] in front
         row["error"] = trial["error"]
@@ -123,7 +123,7 @@ def trials_table(study: Study) -> pd.DataFrame:
     return table.map(harmless).rename(columns=harmless)
 
 
-def harmless(value: Any) -> Any:
+def harmless(value: object) -> Any:
     """A text that a spreadsheet would run as a formula, with a quotation mark in front; anything else unchanged.
 
     >>> harmless("=cmd|' /c calc'!A0"), harmless("-1 < 0"), harmless("LUT"), harmless(-1.5)
@@ -154,7 +154,7 @@ def front_record(study: Study) -> FrontRecord:
     }
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """The value in JSON's own types; NaN and infinities, which JSON lacks, become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -174,5 +174,5 @@ def _plain(value: Any) -> Any:
     raise BadStudy(f"report: {value!r} is a {type(value).__name__}, which JSON cannot hold")
 
 
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     return (json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n").encode()

@@ -231,7 +231,7 @@ def _template(name: str) -> str:
     return files("hwcost.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def rendered(template: str, facts: Mapping[str, Any], *, escape: bool) -> str:
+def rendered(template: str, facts: Mapping[str, object], *, escape: bool) -> str:
     """A template of this package, filled in."""
     return _environment(escape=escape).get_template(template).render(**facts)
 

@@ -76,7 +76,7 @@ class RunRecord(TypedDict):
     settings: NotRequired[Mapping[str, object]]
     fingerprint: NotRequired[Mapping[str, str | int | float]]
     trial_command: NotRequired[str]
-    score: NotRequired[str | Mapping[str, Any]]
+    score: NotRequired[str | Mapping[str, object]]
     bits: NotRequired[tuple[int, int] | None]
     warm: NotRequired[int | None]
     ramp: NotRequired[int | None]
@@ -176,4 +176,4 @@ class FrontRecord(TypedDict):
     finished: int
     hypervolume: float | None
     marks: list[MarkRecord]
-    points: list[Mapping[str, Any]]
+    points: list[Mapping[str, object]]

@@ -213,7 +213,7 @@ def _marks(complete: pd.DataFrame, cost: str | None, score: Score, float_score: 
     return tuple(sorted(marks, key=lambda mark: float(complete[cost][mark.row])))
 
 
-def _check_ratios(name: str, table: pd.DataFrame, baseline: Mapping[str, Any]) -> None:
+def _check_ratios(name: str, table: pd.DataFrame, baseline: Mapping[str, object]) -> None:
     """Refuse scores in percent that are no ratios."""
     again = [entry.get(key) for row in table["repeats"] for entry in row for key in ("accuracy", "test_accuracy")]
     columns = (table[key] for key in ("accuracy", "test_accuracy", "refit_accuracy"))

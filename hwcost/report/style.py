@@ -23,7 +23,7 @@ RAMP = ("#dfe9f5", "#bcd3ea", "#8fb7dc", "#5c96c8", "#2f74ae", "#145390", "#0836
 
 _VARIABLES = {INK: "--ink", MUTED: "--muted", FAINT: "--faint", PAPER: "--paper", ACCENT: "--accent", FITS: "--fits"}
 
-_RC: dict[Any, Any] = {
+_RC: dict[Any, object] = {
     "svg.fonttype": "none", "svg.hashsalt": "hwcost", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9, "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": MUTED, "axes.linewidth": 0.6,
     "axes.spines.top": False, "axes.spines.right": False, "xtick.color": MUTED, "ytick.color": MUTED,

@@ -199,7 +199,7 @@ def key_of(row: Mapping[Any, Any]) -> str:
     return f"{int(row['number'])}-{sha256(content.encode()).hexdigest()[:16]}"
 
 
-def entry_of(records: Mapping[str, Any], row: Mapping[Any, Any]) -> Any:
+def entry_of(records: Mapping[str, object], row: Mapping[Any, Any]) -> Any:
     """The entry of a trial; in a study from before there were hashes, by its number. None where there is none."""
     return records.get(key_of(row), None if text(row, "checkpoint") else records.get(str(int(row["number"]))))
 

@@ -29,7 +29,7 @@ _Given = ParamSpec("_Given")
 _Got = TypeVar("_Got")
 
 
-def _no_choice(params: Params) -> Mapping[str, Any]:
+def _no_choice(params: Params) -> Mapping[str, object]:
     return {}
 
 
@@ -81,7 +81,7 @@ class Recipe:
     pretrained: Path | str | Callable[[], Mapping[str, Tensor]] | None = None
     input_step: float | None = None
     clock_mhz: float = 100.0
-    hardware: Callable[[Params], Mapping[str, Any]] = _no_choice
+    hardware: Callable[[Params], Mapping[str, object]] = _no_choice
     objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
     anchors: tuple[Params, ...] = ()
     plain: Params | None = None
@@ -158,7 +158,7 @@ def positive(value: object) -> bool:
     return finite(value) and value > 0
 
 
-def _lowest(name: str, choices: BaseDistribution) -> Any:
+def _lowest(name: str, choices: BaseDistribution) -> object:
     if isinstance(choices, IntDistribution | FloatDistribution):
         return choices.low
     if isinstance(choices, CategoricalDistribution):

@@ -44,6 +44,6 @@ def points(rows: list[Row], experiment: Experiment) -> Floats:
     return np.array([[row[objective.name] for objective in experiment.objectives] for row in rows], dtype=float)
 
 
-def named(row: Mapping[Hashable, Any]) -> Row:
+def named(row: Mapping[Hashable, object]) -> Row:
     """A row of a table with its column names as text."""
     return {str(name): value for name, value in row.items()}

@@ -112,6 +112,6 @@ def compare(folders: Sequence[Path], out: Path, published: Path | None = None, *
     return write_comparison(out, studies, published, force=force)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> Any:
     """None for NaN and infinities, which JSON lacks."""
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -44,7 +44,7 @@ def fold_batch_norm(layer: nn.Module, norm: BatchNorm) -> None:
         BadOption: a layer without weights, of another number of channels, or with a weight scale that cannot follow;
             nothing is changed.
     """
-    weight: Any = getattr(layer, "weight", None)
+    weight: object = getattr(layer, "weight", None)
     transposed = isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
     if not isinstance(weight, Tensor) or (transposed and layer.groups != 1):
         raise BadOption(
@@ -60,7 +60,7 @@ def fold_batch_norm(layer: nn.Module, norm: BatchNorm) -> None:
         )
     factor, addend = affine_of(norm)
     folded = weight * factor.reshape([-1 if dim == channel else 1 for dim in range(weight.ndim)])
-    quantizer: Any = getattr(layer, "weight_quant", None)
+    quantizer: object = getattr(layer, "weight_quant", None)
     if quantizer is not None:
         if not hasattr(quantizer, "follow"):
             raise BadOption(
@@ -155,7 +155,7 @@ class QuantScaleBias(ScaleBias, Sourced):
             layer.weight.copy_(factor)
             assert layer.bias is not None
             layer.bias.copy_(addend)
-        scale: Any = getattr(layer.weight_quant, "scale", None)
+        scale: object = getattr(layer.weight_quant, "scale", None)
         if getattr(scale, "stat", None) is not None and hasattr(scale, "start"):
             scale.start(layer.weight)  # it started at the statistic of ones
         return layer

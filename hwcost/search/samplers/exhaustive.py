@@ -55,7 +55,7 @@ class EverySampler(BaseSampler):
         """The first combination in order that no other trial of the study has."""
         return in_turn(study, trial, self._grid.space, self._next)
 
-    def _next(self, others: Sequence[FrozenTrial]) -> dict[str, Any]:
+    def _next(self, others: Sequence[FrozenTrial]) -> dict[str, object]:
         taken = [params for other in others if (params := params_of(other, self._grid.space)) is not None]
         rows = self._rows(np.arange(self._grid.count))
         if not taken:

@@ -172,7 +172,7 @@ class GreyBoxSampler(BaseSampler):
         for name in dict.fromkeys([*self._costs.values(), *self._limits]):
             if name not in figures:
                 raise BadOption(f"grey-box sampler: price gives no {name!r}; it gives {', '.join(figures)}")
-            amounts: Any = figures[name]
+            amounts: object = figures[name]
             if hasattr(amounts, "detach"):  # a tensor, maybe with a gradient that NumPy does not take
                 amounts = amounts.detach().cpu()
             found[name] = np.asarray(amounts, dtype=np.float64)

@@ -30,7 +30,7 @@ LONGEST_DRAW_S = 60.0
 
 
 def in_turn(
-    study: Study, trial: FrozenTrial, space: Space, draw: Callable[[Sequence[FrozenTrial]], dict[str, Any]]
+    study: Study, trial: FrozenTrial, space: Space, draw: Callable[[Sequence[FrozenTrial]], dict[str, object]]
 ) -> dict[str, Any]:
     """Parameters that a trial draws while no other trial of its study draws; recorded at once.
 

@@ -50,7 +50,7 @@ class Journal(BaseJournalBackend):
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         yield from self._logs[log_number_from:]
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def append_logs(self, logs: list[dict[str, object]]) -> None:
         numbered = list(self._numbered(logs))
         content = b"".join(encode(log) for log in numbered)
         try:
@@ -64,7 +64,7 @@ class Journal(BaseJournalBackend):
         self._trials += sum(log["op_code"] == CREATE_TRIAL for log in logs)
         self._logs += [json.loads(json.dumps(log)) for log in numbered]  # as a reader of the file would see them
 
-    def _numbered(self, logs: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    def _numbered(self, logs: Sequence[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
         """Operations that begin a trial say its number, so that a lost one shifts no other trial's."""
         trial = self._trials
         for log in logs:
@@ -95,7 +95,7 @@ class Journal(BaseJournalBackend):
             raise
 
 
-def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+def _read(path: Path) -> tuple[list[dict[str, object]], int]:
     """All operations and the bytes that they take; a torn last line is cut off the file, with a note."""
     try:
         content = path.read_bytes()

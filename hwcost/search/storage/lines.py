@@ -26,7 +26,7 @@ _NEEDED = {
 _END = re.compile(rb'(.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
 
 
-def encode(log: Mapping[str, Any]) -> bytes:
+def encode(log: Mapping[str, object]) -> bytes:
     """An operation as a line, line break included."""
     body = json.dumps(log, separators=(",", ":"))[:-1].encode()
     return body + b',"crc":"%08x"}\n' % crc32(body)
@@ -47,7 +47,7 @@ def decode(content: bytes) -> Iterator[dict[str, Any] | None]:
         yield _operation(line) if sound else None
 
 
-def _operation(line: bytes) -> dict[str, Any] | None:
+def _operation(line: bytes) -> dict[str, object] | None:
     try:
         log = parse_json(line)
     except ValueError:
