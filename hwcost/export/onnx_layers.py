@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import cast
 
 import torch
+from torch import nn
 
 from hwcost import quant
 from hwcost.errors import UnknownOperation
@@ -17,7 +18,8 @@ from hwcost.integer.lowering import ACTIVATIONS, PRODUCTS
 
 def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     (stream,) = streams
-    layer: Any = call.module
+    layer = cast("quant.QuantIdentity", call.module)
+    assert layer.quant is not None  # one in float has no description
     if isinstance(layer, quant.QuantAffine):
         return quantized(layer.quant, stream, _affine(layer, stream.tensor, place), place)
     known = {quant.QuantSigmoid.function: "Sigmoid", quant.QuantTanh.function: "Tanh", quant.QuantIdentity.function: ""}
@@ -36,7 +38,7 @@ def _affine(layer: quant.QuantAffine, tensor: str, place: Place) -> str:
 
 def _average(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     (stream,) = streams
-    layer: Any = call.module
+    layer = cast("quant.QuantAvgPool2d", call.module)
     graph, size = place.graph, layer.kernel_size
     mean = graph.add(
         "AveragePool", stream.tensor, layer=place.layer, kernel_shape=[size, size], strides=[layer.stride] * 2
@@ -57,7 +59,7 @@ def _average(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 
 
 def _merge(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
-    layer: Any = call.module
+    layer = cast("quant.QuantAdd | quant.QuantConcat", call.module)
     met = [
         stream.tensor
         if each in layer.ready
@@ -71,13 +73,15 @@ def _merge(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 
 def _norm(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     (stream,) = streams
-    norm: Any = call.module
-    one = torch.ones_like(norm.running_mean)
+    norm = cast("nn.BatchNorm2d", call.module)
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None  # `affine_of` has refused one without
+    one = torch.ones_like(mean)
     numbers = {
         "weight": one if norm.weight is None else norm.weight,
         "bias": torch.zeros_like(one) if norm.bias is None else norm.bias,
-        "mean": norm.running_mean,
-        "variance": norm.running_var,
+        "mean": mean,
+        "variance": variance,
     }
     constants = [place.graph.constant(value, f"{place.layer}.{name}") for name, value in numbers.items()]
     return place.graph.add("BatchNormalization", stream.tensor, *constants, layer=place.layer, epsilon=float(norm.eps))
@@ -90,7 +94,7 @@ def _relu(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 def _hadamard(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     """Write the score of each class; the norm is that of the one sample in the batch."""
     graph, name = place.graph, place.layer
-    layer: Any = call.module
+    layer = cast("quant.HadamardClassifier", call.module)
     norm = graph.add("ReduceL2", streams[0].tensor, layer=name, axes=[1], keepdims=1)
     least = graph.constant(torch.finfo(torch.float32).tiny, f"{name}.least")
     direction = graph.add("Div", streams[0].tensor, graph.add("Max", norm, least, layer=name), layer=name)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -13,7 +12,8 @@ from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning
 from hwcost.quant import StatScale, TernaryQuantizer
-from hwcost.quant.quantizers import common_range
+from hwcost.quant.layers.source import Sourced
+from hwcost.quant.quantizers import Quantizer, common_range
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,7 +50,7 @@ Writer = Callable[[Call, Place, tuple[Stream, ...]], str]
 """Writes the nodes of a layer; returns the name of the tensor that leaves."""
 
 
-def step_of(layer: Any, stream: Stream) -> Tensor:
+def step_of(layer: Sourced, stream: Stream) -> Tensor:
     """Find the value of one integer that enters a layer, ()."""
     if stream.meaning is not None:
         return stream.meaning.plain_step()
@@ -74,7 +74,7 @@ def on_grid(graph: Graph, x: str, layer: str, step: Tensor, wire: Range) -> str:
     return graph.quant(x, layer=layer, step=step, low=low, high=high, bits=bits)
 
 
-def quantized(quantizer: Any, stream: Stream, tensor: str, place: Place) -> str:
+def quantized(quantizer: Quantizer, stream: Stream, tensor: str, place: Place) -> str:
     """Write the node that brings an activation onto the grid of a quantizer."""
     if isinstance(getattr(quantizer, "scale", None), StatScale):
         raise UnknownOperation("its scale is a statistic of the data; use a RunningScale or LearnedScale")

@@ -1,7 +1,8 @@
 """Layers that multiply by weights, as nodes of a graph."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import cast
 
 from torch import nn
 
@@ -11,16 +12,17 @@ from hwcost.export.onnx_streams import Place, Stream, on_grid, quantized, step_o
 from hwcost.graph.ranges import Range
 from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
-from hwcost.quant import BinaryQuantizer
+from hwcost.quant import BinaryQuantizer, QuantScaleBias
+from hwcost.quant.layers.conv import Convolution
+from hwcost.quant.layers.product import Product
 from hwcost.quant.layers.signals import entering
 from hwcost.quant.quantizers import common_range, common_step, per_channel
 
 
-def _weight(layer: Any, place: Place) -> str:
-    quantizer = layer.weight_quant
-    weight = layer.weight.detach()
-    values = layer.quantized_weight().detach() if hasattr(layer, "quantized_weight") else quantizer(weight).detach()
-    step, wire = common_step(quantizer, weight).detach(), common_range(quantizer)
+def _weight(layer: Product, place: Place) -> str:
+    quantizer, values = layer.weight_quant, layer.quantized_weight().detach()
+    assert quantizer is not None  # a product in float has no description
+    step, wire = common_step(quantizer, layer.weight.detach()).detach(), common_range(quantizer)
     name = f"{place.layer}.weight"
     matrix = place.graph.constant(values.T if isinstance(layer, nn.Linear) else values, name)
     if isinstance(layer, nn.Linear) and step.numel() > 1:
@@ -33,7 +35,7 @@ def _weight(layer: Any, place: Place) -> str:
 def product(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     """Write a linear layer or a convolution, with what quantizes its input, its weight and its bias."""
     (stream,) = streams
-    layer: Any = call.module
+    layer = cast("Product", call.module)
     if layer.accumulator is not None:
         raise UnknownOperation(f"QONNX has no accumulator that may {layer.accumulator.mode}; use accumulator=None")
     graph, x = place.graph, stream.tensor
@@ -43,16 +45,16 @@ def product(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     if isinstance(layer, nn.Linear):
         sums = graph.add("MatMul", x, weight, layer=place.layer)
     else:
-        sums = _convolved(layer, place, stream, x, weight)
+        sums = _convolved(cast("Convolution", layer), place, stream, x, weight)
     return _biased(layer, place, stream, sums, layer.products)
 
 
-def _convolved(layer: Any, place: Place, stream: Stream, x: str, weight: str) -> str:
-    transposed = isinstance(layer, nn.ConvTranspose2d)
-    more: Any = {"output_padding": list(layer.output_padding)} if transposed else {}
-    pads = [(pad, pad) for pad in layer.padding] if transposed else layer.pads(stream.signal.shape[1:])
-    return place.graph.add(
-        "ConvTranspose" if transposed else "Conv",
+def _convolved(layer: Convolution, place: Place, stream: Stream, x: str, weight: str) -> str:
+    add, pads = partial(place.graph.add, "Conv"), layer.pads(stream.signal.shape[1:])
+    if isinstance(layer, nn.ConvTranspose2d):
+        add = partial(place.graph.add, "ConvTranspose", output_padding=list(layer.output_padding))
+        pads = tuple((pad, pad) for pad in layer.padding)
+    return add(
         x,
         weight,
         layer=place.layer,
@@ -61,11 +63,12 @@ def _convolved(layer: Any, place: Place, stream: Stream, x: str, weight: str) ->
         dilations=list(layer.dilation),
         group=layer.groups,
         pads=[before for before, _ in pads] + [after for _, after in pads],
-        **more,
     )
 
 
-def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Callable[[Signal], Range]) -> str:
+def _biased(
+    layer: Product | QuantScaleBias, place: Place, stream: Stream, sums: str, products: Callable[[Signal], Range]
+) -> str:
     """Add the bias: floats, or multiples of the step of the sum, whose range `products` gives."""
     if layer.bias is None:
         return sums
@@ -79,6 +82,7 @@ def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Calla
         step = layer.input_quant.step(zeros(*stream.signal.shape)).detach().double()
     else:
         step = step_of(layer, stream)
+    assert layer.weight_quant is not None
     total = per_channel(step.reshape(-1) * common_step(layer.weight_quant, layer.weight).detach().double().reshape(-1))
     entered, _ = entering(stream.signal, layer.input_quant)
     values, wire = layer.bias_quant(bias.double(), total, products(entered)).detach(), products(entered)
@@ -91,7 +95,7 @@ def _biased(layer: Any, place: Place, stream: Stream, sums: str, products: Calla
 def scale_bias(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     """Write one multiply-add per channel."""
     (stream,) = streams
-    layer: Any = call.module
+    layer = cast("QuantScaleBias", call.module)
     x, rank = stream.tensor, len(place.output.shape) + 1
     if layer.input_quant is not None:
         x = quantized(layer.input_quant, stream, x, place)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,11 @@ from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning, comparators
 from hwcost.integer.operations import Chain, Multiply, Operation
-from hwcost.quant import StatScale
-from hwcost.quant.quantizers import common_range, common_step
+from hwcost.quant import QuantScaleBias, StatScale
+from hwcost.quant.layers.product import Product
+from hwcost.quant.quantizers import Quantizer, common_range, common_step
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,21 +77,26 @@ def meaning_of(stream: Stream) -> Meaning:
     return stream.meaning
 
 
-def exact(module: nn.Module) -> Any:
+def exact(module: Kind) -> Kind:
     """Copy a module so that it computes in float64."""
-    return copy.deepcopy(module).double().eval()
+    twin = copy.deepcopy(module)
+    assert isinstance(twin, nn.Module)
+    twin.double().eval()
+    return twin
 
 
-def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | None = None) -> Lowered:
+def grid(stream: Stream, quantizer: Quantizer, function: Callable[[Tensor], Tensor] | None = None) -> Lowered:
     """Bring a stream onto the grid of a quantizer."""
     if isinstance(getattr(quantizer, "scale", None), StatScale):
         raise UnknownPrecision(
             "its scale is a statistic of the data, so it has no constant thresholds; use a RunningScale or LearnedScale"
         )
     shape, zero = stream.signal.shape, torch.zeros((), dtype=torch.float64)
-    still = copy.deepcopy(quantizer).eval()  # running statistics must not run on
+    still = copy.deepcopy(quantizer)
+    assert isinstance(still, nn.Module)
+    still.eval()  # running statistics must not run on
     twin = exact(quantizer)
-    x = torch.zeros(1, *shape, dtype=_dtype(quantizer))
+    x = torch.zeros(1, *shape, dtype=_dtype(still))
     own = still.step(x).detach().double()
     common = common_step(still, x).detach().double()
     step = _along_channels(common, shape)
@@ -105,7 +113,7 @@ def grid(stream: Stream, quantizer: Any, function: Callable[[Tensor], Tensor] | 
         return whole if shifted is None else shifted(whole)
 
     if stream.meaning is None:
-        wire = quantizer.range() if shifted is None else quantizer.common_range()
+        wire = quantizer.range() if shifted is None else common_range(quantizer)
         return Encode(encoded, wire, made), made
     found: Operation = comparators(
         stream.meaning,
@@ -130,7 +138,7 @@ def _along_channels(number: Tensor, shape: tuple[int, ...]) -> Tensor:
     return number.reshape(-1)
 
 
-def entering(layer: Any, stream: Stream) -> tuple[tuple[Operation, ...], Stream]:
+def entering(layer: Product | QuantScaleBias, stream: Stream) -> tuple[tuple[Operation, ...], Stream]:
     """Apply a layer's input quantizer: its operations, and the stream behind it."""
     if layer.input_quant is None:
         return (), stream

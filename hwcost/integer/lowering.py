@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import cast
 
 import torch
 
@@ -60,14 +60,15 @@ def max_pool(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 def activation(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower an activation to thresholds."""
     (stream,) = streams
-    layer: Any = call.module
+    layer = cast("quant.QuantIdentity", call.module)
+    assert layer.quant is not None  # one in float has no description
     return grid(stream, layer.quant, layer.function)
 
 
 def average(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower average pooling to the sum of a window, shifted right."""
     (stream,) = streams
-    layer: Any = call.module
+    layer = cast("quant.QuantAvgPool2d", call.module)
     meaning, element = meaning_of(stream), widest(stream.signal.range)
     shift, area = layer.shift(element), layer.kernel_size**2
     gain = 2.0**shift / area if layer.corrected or not layer.truncate else 1.0
@@ -87,7 +88,7 @@ def label_select(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 def merge(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower a merge: streams are brought onto one grid where needed, then added or concatenated."""
-    layer: Any = call.module
+    layer = cast("quant.QuantAdd | quant.QuantConcat", call.module)
     grids: list[Operation] = []
     meaning: Meaning | None = None
     for place, stream in enumerate(streams):
@@ -103,7 +104,7 @@ def merge(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 def hadamard(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower a Hadamard classifier: sums of +1 and -1, which are its scores but for the length of the sample."""
     (stream,) = streams
-    layer: Any = call.module
+    layer = cast("quant.HadamardClassifier", call.module)
     step = meaning_of(stream).plain_step() * layer.scale.detach().double().abs().cpu()
     return Sums(weight=layer.integers(), bias=None), Meaning(step=step, offset=torch.zeros_like(step), order=True)
 
