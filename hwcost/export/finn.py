@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from hwcost.errors import UnknownBlock
 from hwcost.graph.spec import Adder, LabelSelect, Link, MatVec, Pool, Thresholds, Window
@@ -13,10 +12,10 @@ from hwcost.models.resources import HasLayers
 _STYLES = {"auto": "auto", "lutram": "distributed", "bram18": "block", "uram": "ultra", "external": "auto"}
 _PLAIN = {Thresholds: "Thresholding_rtl", Pool: "Pool_hls", Adder: "AddStreams_hls", LabelSelect: "LabelSelect_hls"}
 
-Entry = tuple[str, dict[str, Any]]
+Entry = tuple[str, dict[str, object]]
 
 
-def finn_folding(pipeline: HasLayers, model: Dataflow) -> dict[str, dict[str, Any]]:
+def finn_folding(pipeline: HasLayers, model: Dataflow) -> dict[str, dict[str, object]]:
     """Convert the folding of a pipeline to the contents of FINN's configuration file.
 
     Nodes are numbered per operation in stream order, as FINN's GiveUniqueNodeNames does; where streams run in parallel

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation
 from hwcost.graph.rules import Describes
-from hwcost.quant.counterparts import COUNTERPARTS, PASSING
+from hwcost.quant.counterparts import COUNTERPARTS, PASSING, Keywords
 from hwcost.quant.kernels import watched
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.presets import (
@@ -24,7 +23,7 @@ from hwcost.quant.presets import (
 from hwcost.quant.quantizers import Quantizer
 from hwcost.quant.scale import LearnedScale
 
-Policy = Callable[[str, nn.Module], Mapping[str, Any] | None]
+Policy = Callable[[str, nn.Module], Keywords | None]
 """(name of a layer, the float layer) -> keywords of its quantized counterpart, or None to leave it as it is."""
 
 
@@ -42,7 +41,7 @@ def uniform(*, weight: Callable[..., Quantizer | None], activation: Callable[...
     ['weight_quant']
     """
 
-    def policy(name: str, layer: nn.Module) -> Mapping[str, Any]:
+    def policy(name: str, layer: nn.Module) -> Keywords:
         match layer:
             case nn.ConvTranspose2d():
                 place = {"channel_dim": 1} if layer.groups == 1 else {"per_channel": False}
@@ -174,7 +173,7 @@ def _is_layer(module: nn.Module) -> bool:
     )
 
 
-def _counterpart(layer: nn.Module, keywords: Mapping[str, object], device: torch.device) -> nn.Module:
+def _counterpart(layer: nn.Module, keywords: Keywords, device: torch.device) -> nn.Module:
     kind = type(layer)
     if kind not in COUNTERPARTS:  # not isinstance: a subclass may compute something else
         raise UnknownOperation(

@@ -69,11 +69,10 @@ def fold_batch_norm(layer: nn.Module, norm: BatchNorm) -> None:
             )
         quantizer.follow(weight, folded)
     weight.copy_(folded)
-    bias: Any = layer.bias
-    if bias is None:
-        layer.bias = nn.Parameter(addend.clone())
+    if isinstance(layer.bias, Tensor):
+        layer.bias.copy_(layer.bias * factor + addend)
     else:
-        bias.copy_(bias * factor + addend)
+        layer.bias = nn.Parameter(addend.clone())
 
 
 class ScaleBias(nn.Module):
@@ -137,7 +136,7 @@ class QuantScaleBias(ScaleBias, Sourced):
         self.input_quant = checked(input_quant, "QuantScaleBias: input_quant")
         self.bias_quant = bias_quant
         self.set_source(source)
-        start: Any = getattr(weight_quant, "start", None)
+        start = getattr(weight_quant, "start", None)
         if start is not None:
             start(self.weight)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, add, between, dot, widest
 from hwcost.graph.spec import Block, Form, LayerSpec, MatVec, Signal
+from hwcost.quant.int_quantizer import IntQuantizer
 from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.signals import entering
@@ -83,25 +84,25 @@ class Product(Sourced):
         self.bias_quant, self.accumulator = bias_quant, accumulator
         self.set_source(given.get("source"))
         self._check_widths()
-        start: Any = getattr(self.weight_quant, "start", None)
+        start = getattr(self.weight_quant, "start", None)
         if start is not None:
             start(self.weight)
 
     def _check_widths(self) -> None:
         """Widths of one sum may differ only where their steps are powers of two apart."""
-        quantizer: Any = self.weight_quant
-        if not getattr(quantizer, "several", False):
+        quantizer = self.weight_quant
+        if not isinstance(quantizer, IntQuantizer) or not quantizer.several:
             return
-        name, shape = type(self).__name__, quantizer.bits.offset.shape
+        name, shape = type(self).__name__, tuple(quantizer.bits().shape)
         try:
             fits = torch.empty(shape).expand(self.weight.shape) is not None
         except RuntimeError:
             fits = False
         if not fits:
-            raise BadOption(f"{name}: widths of shape {tuple(shape)} for weights of shape {tuple(self.weight.shape)}")
+            raise BadOption(f"{name}: widths of shape {shape} for weights of shape {tuple(self.weight.shape)}")
         if self._within_a_row(shape) and not quantizer.power:
             raise BadOption(
-                f"{name}: widths of shape {tuple(shape)} differ within one sum, so their steps must be powers of two "
+                f"{name}: widths of shape {shape} differ within one sum, so their steps must be powers of two "
                 "apart; give the scale domain=POW2"
             )
 
