@@ -29,7 +29,7 @@ _Given = ParamSpec("_Given")
 _Got = TypeVar("_Got")
 
 
-def _no_choice(params: Params) -> Mapping[str, object]:
+def _no_choice(params: Params) -> Mapping[str, float]:
     return {}
 
 
