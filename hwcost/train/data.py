@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, default_collate
 
 from hwcost.errors import BadData
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK = 1024
 """Samples that are read at once where a whole split is looked at."""
@@ -214,6 +217,13 @@ class Data:
         if not self.fingerprint:
             digests = " ".join(getattr(self, name).digest() for name in ("train", "validation", "test"))
             object.__setattr__(self, "fingerprint", sha256(digests.encode()).hexdigest()[:16])
+
+    @staticmethod
+    def from_frame(frame: pd.DataFrame, *, label: str, groups: str | None = None, **options: Any) -> Data:
+        """Split a pandas frame; see `hwcost.train.frame.from_frame` for the options: name, share and seed."""
+        from hwcost.train.frame import from_frame
+
+        return from_frame(frame, label=label, groups=groups, **options)
 
     def _check_labels(self, name: str, samples: Split) -> None:
         if self.classes is None or isinstance(samples, _Asked) or not isinstance(samples.y, Tensor):

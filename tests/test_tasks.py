@@ -1,0 +1,69 @@
+"""The example recipes of many jobs: each is swept, reported, loaded, priced, and its integers leave for other tools."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import hwcost
+from hwcost.integer import IntegerNetwork
+from hwcost.sweep.recipe import load_recipe
+
+TASKS = Path(__file__).parents[1] / "examples" / "tasks"
+NEEDS = {"lightning_trainer.py": "lightning"}
+BETTER_THAN = {
+    "regression.py": 35.0, "segmentation.py": 0.5, "multilabel.py": 0.6, "trigger.py": 0.3, "two_heads.py": 0.4,
+    "anomaly.py": 0.8, "tabular.py": 0.7, "on_disk.py": 0.7, "lightning_trainer.py": 0.6, "pretrained.py": 0.8,
+    "latency.py": 0.6,
+}  # fmt: skip
+"""Validation score of the best of two trials: what a network that learned nothing does not reach."""
+
+MOST_LINES = 40
+
+
+def _own_lines(path: Path) -> int:
+    """Lines that are neither empty, nor imports, nor documentation."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return sum(bool(line) and not line.startswith(('"""', "import ", "from ", "#")) for line in lines)
+
+
+def test_every_example_is_swept_here_and_short() -> None:
+    assert {path.name for path in TASKS.glob("*.py")} == {*BETTER_THAN}
+    assert {path.name: lines for path in TASKS.glob("*.py") if (lines := _own_lines(path)) > MOST_LINES} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore::FutureWarning:lightning")
+@pytest.mark.parametrize("name", BETTER_THAN)
+def test_from_sweep_to_export(name: str, tmp_path: Path) -> None:
+    if name in NEEDS and find_spec(NEEDS[name]) is None:
+        pytest.skip(f"{NEEDS[name]} is not installed; pip install 'hwcost[{NEEDS[name]}]'")
+    recipe = load_recipe(f"{TASKS / name}:recipe", {})
+    data = tmp_path / "data" if name == "on_disk.py" else None
+    study = hwcost.run_sweep(recipe, trials=2, out=tmp_path / "study", data=data, quiet=True)
+    frame, front = study.frame(), study.front()
+    assert set(frame["state"]) == {"COMPLETE"} and len(front) >= 1
+    sign = 1 if recipe.task.direction == "maximize" else -1
+    assert (sign * frame["score"]).max() > sign * BETTER_THAN[name]
+    page = study.report().read_text(encoding="utf-8")
+    assert recipe.task.name in page and (recipe.task.name == "accuracy" or "accuracy" not in page)
+
+    row = front.iloc[0]
+    design = study.design(int(row["number"]))
+    assert design.estimate().total["LUT"] == row["LUT"] and np.isfinite(row["test_score"])
+    net, x = study.load(int(row["number"])), recipe.data(data).validation.take(slice(0, 16))[0]
+    with torch.no_grad():
+        out = net(x)
+    if isinstance(out, torch.Tensor):
+        whole = IntegerNetwork.of(design.pipeline, input_step=study.input_step)
+        found = whole.values(x if study.input_step is None else whole.codes(x))
+        torch.testing.assert_close(found.float(), out, rtol=1e-4, atol=1e-4)
+    if find_spec("onnx") is not None:
+        from hwcost.export.qonnx import qonnx
+
+        assert len(qonnx(design.pipeline, input_step=study.input_step).graph.node) > 3
