@@ -6,17 +6,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, default_collate
 
 from hwcost.errors import BadData
-
-if TYPE_CHECKING:
-    import pandas as pd
+from hwcost.train.frame import split_frame
 
 CHUNK = 1024
 """Samples that are read at once where a whole split is looked at."""
@@ -219,11 +218,35 @@ class Data:
             object.__setattr__(self, "fingerprint", sha256(digests.encode()).hexdigest()[:16])
 
     @staticmethod
-    def from_frame(frame: pd.DataFrame, *, label: str, groups: str | None = None, **options: Any) -> Data:
-        """Split a pandas frame; see `hwcost.train.frame.from_frame` for the options: name, share and seed."""
-        from hwcost.train.frame import from_frame
+    def from_frame(
+        frame: pd.DataFrame,
+        *,
+        label: str,
+        groups: str | None = None,
+        name: str = "frame",
+        share: float = 0.2,
+        seed: int = 0,
+    ) -> Data:
+        """Split a pandas frame into training, validation and test rows.
 
-        return from_frame(frame, label=label, groups=groups, **options)
+        Labels are stratified; groups stay whole, so that no group is in two splits. Features are standardised by mean
+        and deviation of the training rows: let the network quantize them, with `input=unknown()`.
+
+        Args:
+            frame: numbers in every column but `label` and `groups`, one row per sample.
+            label: column of the targets: whole numbers, texts or categories are labels, sorted by value; floats are
+                numbers to predict.
+            groups: column that tells what belongs together, e.g. a patient or a machine; no feature.
+            name: for reports.
+            share: of the rows for validation, and again for the test; above 0, below 0.5.
+            seed: of the split, at least 0.
+
+        Raises:
+            BadData: a column that is missing, holds no numbers or has gaps, or too few rows or groups.
+        """
+        parts, classes = split_frame(frame, label=label, groups=groups, name=name, share=share, seed=seed)
+        train, validation, test = (Split(*part) for part in parts)
+        return Data(name=name, train=train, validation=validation, test=test, classes=classes)
 
     def _check_labels(self, name: str, samples: Split) -> None:
         if self.classes is None or isinstance(samples, _Asked) or not isinstance(samples.y, Tensor):

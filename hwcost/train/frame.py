@@ -7,35 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from hwcost.errors import BadData
-from hwcost.train.data import Data, Split
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def from_frame(
-    frame: pd.DataFrame,
-    *,
-    label: str,
-    groups: str | None = None,
-    name: str = "frame",
-    share: float = 0.2,
-    seed: int = 0,
-) -> Data:
-    """Split a table into training, validation and test rows.
+def split_frame(
+    frame: pd.DataFrame, *, label: str, groups: str | None, name: str, share: float, seed: int
+) -> tuple[list[tuple[Tensor, Tensor]], int | None]:
+    """Split a table; arguments as of `hwcost.Data.from_frame`.
 
-    Labels are stratified; groups stay whole, so that no group is in two splits. Features are standardised by mean and
-    deviation of the training rows: let the network quantize them, with `input=unknown()`.
-
-    Args:
-        frame: numbers in every column but `label` and `groups`, one row per sample.
-        label: column of the targets: whole numbers, texts or categories are labels, sorted by value; floats
-            are numbers to predict.
-        groups: column that tells what belongs together, e.g. a patient or a machine; no feature.
-        name: for reports.
-        share: of the rows for validation, and again for the test; above 0, below 0.5.
-        seed: of the split, at least 0.
+    Returns:
+        Features and targets of training, validation and test rows, and the number of labels; None for numbers to predict.
 
     Raises:
         BadData: a column that is missing, holds no numbers or has gaps, or too few rows or groups.
@@ -60,8 +45,7 @@ def from_frame(
     x = features.to_numpy(dtype=np.float64)
     mean, deviation = x[parts[0]].mean(0), x[parts[0]].std(0)
     x = ((x - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
-    train, validation, test = (Split(torch.from_numpy(x[rows]), torch.from_numpy(y[rows])) for rows in parts)
-    return Data(name=name, train=train, validation=validation, test=test, classes=classes)
+    return [(torch.from_numpy(x[rows]), torch.from_numpy(y[rows])) for rows in parts], classes
 
 
 def _parts(
