@@ -20,7 +20,7 @@ def split_frame(
     """Split a table; arguments as of `hwcost.Data.from_frame`.
 
     Returns:
-        Features and targets of training, validation and test rows, and the number of labels; None for numbers to predict.
+        Features and targets of training, validation and test rows; the number of labels, None for numbers to predict.
 
     Raises:
         BadData: a column that is missing, holds no numbers or has gaps, or too few rows or groups.
