@@ -117,7 +117,7 @@ def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> No
     if task.outputs is None:
         return
     signals = [*pipeline.inputs, *(layer.output for layer in pipeline.layers())]
-    shapes: tuple[Any, ...] = tuple(signals[at].shape for at in pipeline.outputs)
+    shapes: tuple[object, ...] = tuple(signals[at].shape for at in pipeline.outputs)
     needed = task.outputs(data)
     if (shapes if len(shapes) != 1 or needed[:1] == shapes else shapes[0]) != needed:
         given = shapes[0] if len(shapes) == 1 else shapes

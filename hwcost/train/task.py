@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from hwcost.errors import BadOption
 from hwcost.train.data import Data
 
 
-def _as_they_are(out: Any, x: Tensor, y: Any) -> Any:
+def _as_they_are(out: object, x: Tensor, y: object) -> object:
     return out
 
 
@@ -39,9 +39,9 @@ class Task:
 
     name: str
     loss: Callable[[Any, Tensor, Any], Tensor]
-    score: Callable[[Any, Any], Any]
-    judge: Callable[[Any, Tensor, Any], Any] = _as_they_are
-    outputs: Callable[[Data], tuple[Any, ...]] | None = None
+    score: Callable[[Any, Any], SupportsFloat]
+    judge: Callable[[Any, Tensor, Any], object] = _as_they_are
+    outputs: Callable[[Data], tuple[object, ...]] | None = None
     direction: Literal["maximize", "minimize"] = "maximize"
     unit: str = ""
     format: str = ""
@@ -57,7 +57,7 @@ class Task:
         if any(not tolerance > 0 for tolerance in self.tolerances):
             raise BadOption(f"task {self.name}: tolerances {self.tolerances}; give numbers above 0")
 
-    def scored(self, figures: Any, y: Any) -> float:
+    def scored(self, figures: object, y: object) -> float:
         """The score of a split as a plain number; it may be NaN.
 
         Raises:
@@ -74,7 +74,7 @@ class Task:
                 f"task {self.name}: its score() returned {type(found).__name__}; return one number"
             ) from error
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """The reading of the score, as plain values for reports."""
         said = ("name", "direction", "unit", "format", "tolerances")
         return {
