@@ -1,7 +1,5 @@
 """Graph and shapes once; ranges live; every fault at once, each with its place and its remedy."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -171,19 +169,6 @@ def test_streams_enter_in_the_order_of_the_arguments() -> None:
     assert add.inputs == (first.output, first.output)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of torch.compile itself
-def test_wrappers_around_a_network_name_the_inner_module() -> None:
-    net = nn.Sequential(QuantLinear(4, 4, weight_quant=learned_weight()))
-    for wrapped, path in (
-        (nn.DataParallel(net), "model.module"),
-        (torch.optim.swa_utils.AveragedModel(net), "model.module"),
-        (torch.compile(net), "model._orig_mod"),
-        (nn.Sequential(torch.compile(net)), "model.0._orig_mod"),
-    ):
-        with pytest.raises(UntraceableNetwork, match=f"pass the inner module, {path}"):
-            trace(wrapped, torch.zeros(1, 4), input_bits=8)  # type: ignore[arg-type] # a wrapper is a module
-
-
 def test_a_subclass_with_a_forward_of_its_own_is_not_priced_as_its_parent() -> None:
     class Absolute(QuantReLU):
         def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
@@ -200,45 +185,6 @@ def test_a_subclass_with_a_forward_of_its_own_is_not_priced_as_its_parent() -> N
     first, second = str(caught.value).splitlines()
     assert "1: Scaled replaces forward of BatchNorm1d" in first
     assert "2: Absolute has a forward of its own, but inherits the describe() of QuantIdentity" in second
-
-
-def test_networks_are_traced_in_several_threads_while_others_run() -> None:
-    """torch.fx patches nn.Module for the whole process while it traces."""
-    nets = [QuantLeNet() for _ in range(4)]
-    wanted = [len(trace(net, IMAGE, input_bits=8).steps) for net in nets]
-    shared, apart = QuantLeNet().train(), QuantLeNet().eval()
-    with torch.no_grad():
-        expected = apart(IMAGE)
-
-    def traced(turn: int) -> bool:
-        found = trace(shared if turn % 2 else nets[turn % 4], IMAGE, input_bits=8)
-        return len(found.steps) == wanted[0]
-
-    def run(turn: int) -> bool:
-        with torch.no_grad():
-            return torch.equal(apart(IMAGE), expected)
-
-    with ThreadPoolExecutor(6) as pool:
-        results = [pool.submit(run if turn % 3 == 0 else traced, turn) for turn in range(60)]
-        assert all(result.result() for result in results)
-    assert shared.training
-
-
-def test_control_flow_on_data_names_the_line() -> None:
-    class Branching(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            if x.sum() > 0:  # this line
-                return x
-            return -x
-
-    with pytest.raises(UntraceableNetwork, match=r"test_trace\.py:\d+: `if x\.sum\(\) > 0:.*describe\(\)"):
-        trace(Branching(), torch.zeros(1, 4), input_bits=8)
-
-
-def test_a_wrong_example_names_the_layer_in_one_line() -> None:
-    with pytest.raises(UntraceableNetwork, match="fc1: running the example failed") as caught:
-        trace(QuantLeNet(), torch.zeros(1, 3, 20, 20), input_bits=8)
-    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_foreign_module_joins_with_a_rule() -> None:
