@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
 from hwcost.cost.cached import LiveCost
+from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
@@ -20,6 +22,17 @@ from hwcost.train.penalties import Keeper
 from hwcost.train.width_repair import Landing
 
 
+def _forget(callback: Callback) -> None:
+    """Let a callback choose the best epoch from now on."""
+    if isinstance(callback, ModelCheckpoint | EarlyStopping):
+        worst = torch.tensor(torch.inf if callback.mode == "min" else -torch.inf)
+    if isinstance(callback, ModelCheckpoint):
+        callback.best_k_models, callback.kth_value = {}, worst
+        callback.best_model_score, callback.best_model_path, callback.kth_best_model_path = None, "", ""
+    elif isinstance(callback, EarlyStopping):
+        callback.best_score, callback.wait_count = worst, 0
+
+
 class HardwareBudget(Callback):
     """Drives the learned widths of a network into a budget while Lightning trains it, as `hwcost.fit` does.
 
@@ -27,6 +40,10 @@ class HardwareBudget(Callback):
     per step, however many batches were accumulated, unscaled under automatic mixed precision, and the same in every
     process. After a share of the epochs the widths land in the budget and are frozen. What is used is logged as
     "hardware/LUT" and so on. The multipliers are part of Lightning's checkpoints.
+
+    What was best before the widths landed is another network: `EarlyStopping` cannot end the training before the
+    settling epochs, and `EarlyStopping` and `ModelCheckpoint` choose the best among these alone. A training that ends
+    earlier, e.g. by `max_time`, lands all the same, and warns; so does a limit that no widths reach.
 
     Args:
         net: the quantized network inside the LightningModule, traced.
@@ -47,22 +64,54 @@ class HardwareBudget(Callback):
         if not widths:
             raise BadOption("HardwareBudget: no learned width in the network; give its quantizers LearnedBits")
         self.net, self.budget, self.settle = net, budget, settle
+        self._pipeline, self._model = pipeline, model
         self._offsets = {id(width.offset) for width in widths}
         self._cost = LiveCost(net, pipeline, model, budget.limits)
         self._landing = Landing(net, pipeline, model, budget.limits)
         self.settled = False
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep other callbacks from ending the training before the settling epochs."""
+        if self.settle and not self.settled:
+            trainer.fit_loop.min_epochs = max(trainer.min_epochs or 0, self._first_settling(trainer) + 1)
+
+    def _first_settling(self, trainer: Trainer) -> int:
+        """Number of the first settling epoch, from 0."""
+        if trainer.max_epochs is None or trainer.max_epochs < 1:
+            raise BadOption("HardwareBudget: settle needs a Trainer with max_epochs; give it, or settle=0")
+        return trainer.max_epochs - max(1, round(self.settle * trainer.max_epochs))
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Repair and freeze the widths when the settling epochs begin."""
         if self.settled or not self.settle:
             return
-        if trainer.max_epochs is None or trainer.max_epochs < 1:
-            raise BadOption("HardwareBudget: settle needs a Trainer with max_epochs; give it, or settle=0")
-        settling = max(1, round(self.settle * trainer.max_epochs))
-        if trainer.current_epoch >= trainer.max_epochs - settling:
-            self._landing()
-            freeze_widths(self.net)
-            self.settled = True
+        if trainer.current_epoch >= self._first_settling(trainer):
+            self._land()
+            trainer.should_stop = False
+            for callback in trainer.callbacks:  # type: ignore[attr-defined] # of the Trainer, untyped
+                _forget(callback)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Land after a training that ended before the settling epochs."""
+        if self.settle and not self.settled:
+            self._land()
+            rank_zero_warn(
+                f"HardwareBudget: the training ended in epoch {trainer.current_epoch}, before the settling epochs; the "
+                "widths have landed, and the weights have not adapted to them. Give the Trainer more time."
+            )
+
+    def _land(self) -> None:
+        self._landing()
+        freeze_widths(self.net)
+        self.settled = True
+        with torch.no_grad():
+            used = hardware_cost(self._pipeline, self._model)
+        over = [f"{name} {float(used[name]):,.0f} of {most:,.0f}" for name, most in self.budget.limits.items()
+                if float(used[name]) > most]  # fmt: skip
+        if over:
+            rank_zero_warn(
+                f"HardwareBudget: {', '.join(over)} after landing; no widths of this network reach that limit"
+            )
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer

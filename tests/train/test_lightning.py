@@ -82,6 +82,7 @@ def network_of(net: nn.Module, optimizers: int = 1) -> Any:
 
 def trainer(folder: Path, epochs: int, *callbacks: Any, **options: Any) -> Any:
     from lightning.pytorch import Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
 
     return Trainer(
         max_epochs=epochs,
@@ -90,7 +91,7 @@ def trainer(folder: Path, epochs: int, *callbacks: Any, **options: Any) -> Any:
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=False,
+        enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in callbacks),
         default_root_dir=folder,
         **options,
     )
@@ -167,3 +168,62 @@ def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     endless = trainer(tmp_path, -1, callback(net, pipeline, model, budget), max_steps=2)
     with pytest.raises(BadOption, match="max_epochs"):
         endless.fit(network_of(net), DataLoader(samples(), batch_size=16))
+
+
+def worsening(net: nn.Module) -> Any:
+    """A module whose watched loss rises from epoch to epoch, as one does whose widths shrink."""
+    module = network_of(net)
+
+    class Worsening(type(module)):  # type: ignore[misc]
+        def validation_step(self, batch: tuple[Tensor, Tensor], number: int) -> None:
+            self.log("loss", float(self.current_epoch))
+
+    module.__class__ = Worsening
+    return module
+
+
+def test_early_stopping_waits_until_the_widths_have_landed(tmp_path: Path) -> None:
+    """They never landed: LUT 490 of 196."""
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    net, pipeline, model, budget = parts()
+    stopping = EarlyStopping("loss", patience=1)
+    one = trainer(tmp_path, 10, callback(net, pipeline, model, budget, settle=0.5), stopping, num_sanity_val_steps=0)
+    loader = DataLoader(samples(), batch_size=16)
+    one.fit(worsening(net), loader, loader)
+    assert luts(pipeline, model) <= budget.limits["LUT"]
+    assert one.current_epoch == 7  # the first settling epoch is the best of these; the next one is worse
+
+
+def test_the_best_checkpoint_is_one_that_has_landed(tmp_path: Path) -> None:
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    net, pipeline, model, budget = parts()
+    keeping = ModelCheckpoint(tmp_path / "kept", monitor="loss", filename="{epoch}")
+    loader = DataLoader(samples(), batch_size=16)
+    one = trainer(tmp_path, 6, callback(net, pipeline, model, budget, settle=0.5), keeping, num_sanity_val_steps=0)
+    one.fit(worsening(net), loader, loader)
+    assert keeping.best_model_path.endswith("epoch=3.ckpt") and float(keeping.best_model_score) == 3.0  # type: ignore[arg-type]
+    net.load_state_dict(
+        {
+            name.removeprefix("net."): tensor
+            for name, tensor in torch.load(keeping.best_model_path, weights_only=False)["state_dict"].items()
+        }
+    )
+    assert luts(pipeline, model) <= budget.limits["LUT"]
+
+
+def test_a_training_that_ends_early_lands_and_says_so(tmp_path: Path) -> None:
+    net, pipeline, model, budget = parts()
+    loader = DataLoader(samples(), batch_size=16)
+    with pytest.warns(UserWarning, match="ended in epoch 1, before the settling epochs; the widths have landed"):
+        trainer(tmp_path, 6, callback(net, pipeline, model, budget), max_steps=2).fit(network_of(net), loader)
+    assert luts(pipeline, model) <= budget.limits["LUT"]
+
+
+def test_a_limit_out_of_reach_is_told(tmp_path: Path) -> None:
+    net, pipeline, model, _ = parts()
+    loader = DataLoader(samples(), batch_size=16)
+    tight = hwcost.Budget({"LUT": 20.0})
+    with pytest.warns(UserWarning, match=r"HardwareBudget: LUT [\d,]+ of 20 after landing; no widths of this network"):
+        trainer(tmp_path, 2, callback(net, pipeline, model, tight)).fit(network_of(net), loader)
