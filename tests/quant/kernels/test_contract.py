@@ -29,7 +29,7 @@ from hwcost.quant import (
     StatScale,
     abs_max,
 )
-from hwcost.quant.kernels import Kind, fake_quant, levels
+from hwcost.quant.kernels import Kind, levels
 from hwcost.quant.kernels.scalar import SMALL
 
 FLAGS = [(True, False), (True, True), (False, False)]
@@ -168,32 +168,6 @@ def test_both_paths_have_the_same_gradients_also_of_what_is_pruned(name: str) ->
         first, second = gradients(numbers, numbers, x, g), gradients(tensors, tensors, x, g)
         assert torch.equal(first[0], second[0])
         same(first[1], second[1])
-
-
-@pytest.mark.parametrize("bits", [2, 3, 8, 16])
-@pytest.mark.parametrize("shape", [(), (3, 1, 1, 1), (3, 4, 5, 2)])
-@pytest.mark.parametrize("power", [True, False])
-@pytest.mark.parametrize("flags", FLAGS)
-def test_tensors_of_thresholds_and_widths_equal_the_composition(
-    bits: int, shape: tuple[int, ...], power: bool, flags: tuple[bool, bool]
-) -> None:
-    kind = Kind(*flags, power)
-    leaves = [
-        torch.randn(3, 4, 5, 2).double() * 2,
-        torch.rand(shape).double() + 0.5,
-        torch.full(shape, float(bits)).double(),
-    ]
-    leaves = [leaf.requires_grad_() for leaf in leaves]
-    x, threshold, width = leaves
-    low, high, reach, _ = levels(width, kind)
-    scaled = x / (threshold / reach)
-    clamped = torch.where(scaled < low, low, torch.where(scaled > high, high, scaled))
-    expected = round_ste(clamped) * (threshold / reach)
-    found = fake_quant(x, threshold, width, signed=kind.signed, narrow=kind.narrow, power=kind.power)
-    assert torch.equal(found, expected)
-    g = torch.randn(x.shape).double()
-    for a, b in zip(torch.autograd.grad(found, leaves, g), torch.autograd.grad(expected, leaves, g), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
 @BOTH
@@ -518,14 +492,6 @@ def test_a_width_of_another_restriction_is_called() -> None:
     quantizer = IntQuantizer(bits=LearnedBits(3.2, restrict=Restrict.FLOAT), scale=LearnedScale(1.0))
     y = quantizer(torch.randn(4, requires_grad=True))
     assert type(y.grad_fn).__name__ == "_TensorQuantBackward"
-
-
-def test_widths_per_column_of_a_square_weight_are_not_taken_for_widths_per_row() -> None:
-    bits = LearnedBits(4, shape=(4,))
-    bits.offset.data = torch.tensor([0.0, 2.0, 4.0, 6.0])
-    quantizer = IntQuantizer(bits=bits, scale=StatScale(abs_max, channel_dim=0, domain=POW2))
-    w = torch.randn(4, 4)
-    assert torch.equal(quantizer(w), quantizer(w.double()).float())
 
 
 def test_whole_bits_of_the_contract_are_those_of_the_primitive() -> None:
