@@ -29,7 +29,7 @@ def mvau_hls(node: Node) -> Figures:
     return Figures(
         LUT=_lut(node, node.number("MW"), _mvau_thresholds(node), _mvau_depth(node)),
         DSP=_dsp_hls(node, node.number("PE") * node.number("SIMD")),
-        BRAM_18K=_mvau_bram(node),
+        BRAM_18K=_bram(node, _mvau_depth(node)),
         URAM=_mvau_uram(node),
         cycles=_mvau_cycles(node),
     )
@@ -39,16 +39,16 @@ def mvau_rtl(node: Node) -> Figures:
     """Matrix-vector activation in RTL; FINN has no LUT estimate for it."""
     pe, simd = node.number("PE"), node.number("SIMD")
     dsp = pe * cdiv(simd, 3) if node.versal else cdiv(pe, 4) * simd
-    return Figures(DSP=dsp, BRAM_18K=_mvau_bram(node), URAM=_mvau_uram(node), cycles=_mvau_cycles(node))
+    return Figures(DSP=dsp, BRAM_18K=_bram(node, _mvau_depth(node)), URAM=_mvau_uram(node), cycles=_mvau_cycles(node))
 
 
 def vvau_hls(node: Node) -> Figures:
     """Vector-vector (depthwise) activation in HLS; its DSP estimate forgets SIMD."""
-    window = prod(node.numbers("Kernel"))
+    words = 0 if node.number("noActivation") else node.number("Channels") // node.number("PE") / 64
     return Figures(
-        LUT=_lut(node, window, _vvau_thresholds(node), _vvau_depth(node)),
+        LUT=_lut(node, prod(node.numbers("Kernel")), words, _vvau_depth(node)),
         DSP=_dsp_hls(node, node.number("PE")),
-        BRAM_18K=_vvau_bram(node),
+        BRAM_18K=_bram(node, _vvau_depth(node), vector=True),
         URAM=_vvau_uram(node),
         cycles=_vvau_cycles(node),
     )
@@ -57,7 +57,9 @@ def vvau_hls(node: Node) -> Figures:
 def vvau_rtl(node: Node) -> Figures:
     """Vector-vector activation in RTL, on DSP58 only."""
     dsp = node.number("PE") * cdiv(node.number("SIMD"), 3)
-    return Figures(DSP=dsp, BRAM_18K=_vvau_bram(node), URAM=_vvau_uram(node), cycles=_vvau_cycles(node))
+    return Figures(
+        DSP=dsp, BRAM_18K=_bram(node, _vvau_depth(node), vector=True), URAM=_vvau_uram(node), cycles=_vvau_cycles(node)
+    )
 
 
 def _mvau_depth(node: Node) -> int:
@@ -90,10 +92,6 @@ def _mvau_thresholds(node: Node) -> float:
     if node.number("noActivation") or node.choice("ram_style_thresholds") != "distributed":
         return 0
     return cdiv(node.fold("MH", "PE"), 64)
-
-
-def _vvau_thresholds(node: Node) -> float:
-    return 0 if node.number("noActivation") else node.number("Channels") // node.number("PE") / 64
 
 
 def _lut(node: Node, terms: int, threshold_words: float, depth: int) -> int:
@@ -132,12 +130,13 @@ def _uram(node: Node, depth: int) -> int:
     return cdiv(_width(node), 72) * cdiv(depth, 4096)
 
 
-def _mvau_bram(node: Node) -> int:
-    depth, style = _mvau_depth(node), node.choice("ram_style")
-    decoupled = node.choice("mem_mode") == "internal_decoupled"
+def _bram(node: Node, depth: int, *, vector: bool = False) -> int:
+    style, decoupled = node.choice("ram_style"), node.choice("mem_mode") == "internal_decoupled"
     if _outside(node) or _embedded(node, depth) or (decoupled and style in ("distributed", "ultra")):
         return 0
-    return packed(_width(node), depth)
+    if vector and style == "auto" and depth <= SHALLOW:
+        return 0
+    return packed(_width(node), depth, ports=(8, 16, 32) if vector else (9, 18, 36))
 
 
 def _mvau_uram(node: Node) -> int:
@@ -147,16 +146,6 @@ def _mvau_uram(node: Node) -> int:
     if _outside(node) or _embedded(node, depth) or (decoupled and node.choice("ram_style") != "ultra"):
         return 0
     return _uram(node, depth)
-
-
-def _vvau_bram(node: Node) -> int:
-    depth, style = _vvau_depth(node), node.choice("ram_style")
-    decoupled = node.choice("mem_mode") == "internal_decoupled"
-    if _outside(node) or _embedded(node, depth) or (decoupled and style in ("distributed", "ultra")):
-        return 0
-    if style == "auto" and depth <= SHALLOW:
-        return 0
-    return packed(_width(node), depth, ports=(8, 16, 32))
 
 
 def _vvau_uram(node: Node) -> int:
