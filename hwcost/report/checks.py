@@ -1,8 +1,8 @@
 """Checks of a study's record besides its numbers: a file edited by hand is an error here, not in a figure."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,80 +11,16 @@ from hwcost.errors import BadStudy
 RESOURCES = ("LUT", "FF", "DSP", "BRAM18", "URAM", "LUTRAM")
 COSTS = (*RESOURCES, "cycles")
 
-_LAYER_TEXTS = ("kind",)
-_LAYER_NUMBERS = ("weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
 
+class _Form(NamedTuple):
+    """Form of an entry."""
 
-def check_details(run: Mapping[str, object]) -> None:
-    """Refuse a run whose optional or nested entries have the wrong type."""
-    for path, fits, wanted in _DETAILS:
-        value: object = run
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if value is not None and not fits(value):
-            raise BadStudy(f"report: run{''.join(f'[{key!r}]' for key in path)} is {value!r}; it must be {wanted}")
+    fits: Callable[[object], bool]
+    wanted: str
 
-
-def nested(name: str, number: object, value: object) -> Any:
-    """Entry of a trial in a column: params and budget are mappings, layers, epochs and repeats lists of mappings.
-
-    Args:
-        name: params, budget, layers, epochs or repeats.
-        number: of the trial, for the error.
-        value: None or NaN where there is none.
-
-    Raises:
-        BadStudy: it is something else, or an entry of it has the wrong type.
-    """
-    missing = value is None or (isinstance(value, float) and math.isnan(value))
-    if name in ("params", "budget"):
-        if missing or (isinstance(value, Mapping) and (name == "params" or _amounts(value))):
-            return {} if missing else value
-        raise _wrong(number, name, value, "a table of parameters" if name == "params" else "a table of numbers")
-    if missing:
-        return []
-    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
-        raise _wrong(number, name, value, "a list of tables")
-    for entry in value:
-        {"layers": _check_layer, "epochs": _check_epoch, "repeats": _check_repeat}[name](number, entry)
-    return value
-
-
-def _check_layer(number: object, entry: Mapping[str, object]) -> None:
-    if not isinstance(entry.get("layer"), str):
-        raise _wrong(number, "layers: layer", entry.get("layer"), "a name")
-    _check(number, f"layers: {entry['layer']}", entry, _LAYER_TEXTS, _text, "text")
-    _check(number, f"layers: {entry['layer']}", entry, _LAYER_NUMBERS, _number, "a number")
-
-
-def _check_epoch(number: object, entry: Mapping[str, object]) -> None:
-    _check(number, "epochs", entry, ("epoch", "loss", "accuracy"), _number, "a number")
-    widths = entry.get("widths")
-    if widths is not None and not isinstance(widths, Mapping):
-        raise _wrong(number, "epochs: widths", widths, "a table of widths")
-    _check(number, "epochs: widths", widths or {}, widths or (), _number, "a number")
-
-
-def _check_repeat(number: object, entry: Mapping[str, object]) -> None:
-    _check(number, "repeats", entry, ("accuracy", "test_accuracy"), _number, "a number")
-    _check(number, "repeats", entry, ("seed",), _number, "a number")
-
-
-def _check(
-    number: object,
-    where: str,
-    entry: Mapping[str, object],
-    names: Iterable[str],
-    fits: Callable[[object], bool],
-    wanted: str,
-) -> None:
-    for name in names:
-        if entry.get(name) is not None and not fits(entry[name]):
-            raise _wrong(number, f"{where}: {name}", entry[name], wanted)
-
-
-def _wrong(number: object, where: str, value: object, wanted: str) -> BadStudy:
-    return BadStudy(f"report: trial {number}: {where} is {value!r}; it must be {wanted}")
+    def check(self, where: str, value: object) -> None:
+        if not self.fits(value):
+            raise BadStudy(f"report: {where} is {value!r}; it must be {self.wanted}")
 
 
 def _number(value: object) -> bool:
@@ -100,39 +36,89 @@ def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _texts(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(map(_text, value))
+def _several(value: object, fits: Callable[[object], bool], count: int | None = None) -> bool:
+    return isinstance(value, list | tuple) and len(value) == (count or len(value)) and all(map(fits, value))
 
 
-def _bands(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(ends, list | tuple) and len(ends) == 2 and all(map(_amount, ends)) for ends in value.values()
-    )
+def _table(value: object, fits: Callable[[object], bool]) -> bool:
+    return isinstance(value, Mapping) and all(map(fits, value.values()))
 
 
-def _span(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_amount, value))
+_TEXT, _NUMBER, _AMOUNT = _Form(_text, "text"), _Form(_number, "a number"), _Form(_amount, "a number")
+_AMOUNTS = _Form(lambda value: _table(value, _amount), "a table of numbers")
+_NESTED = {
+    "params": _Form(lambda value: isinstance(value, Mapping), "a table of parameters"),
+    "budget": _AMOUNTS,
+    **dict.fromkeys(
+        ("layers", "epochs", "repeats"),
+        _Form(lambda value: isinstance(value, list) and _several(value, lambda one: isinstance(one, Mapping)),
+              "a list of tables"),
+    ),
+}  # fmt: skip
+_ENTRIES = {
+    "layers": {
+        "kind": _TEXT,
+        **dict.fromkeys(("weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS), _NUMBER),
+    },
+    "epochs": {
+        **dict.fromkeys(("epoch", "loss", "accuracy"), _NUMBER),
+        "widths": _Form(lambda value: isinstance(value, Mapping), "a table of widths"),
+    },
+    "repeats": dict.fromkeys(("accuracy", "test_accuracy", "seed"), _NUMBER),
+}
+_RUN: Mapping[tuple[str, ...], _Form] = {
+    ("trial_command",): _TEXT,
+    ("target_fps",): _AMOUNT,
+    ("error_band",): _Form(
+        lambda value: _table(value, lambda ends: _several(ends, _amount, 2)), "a table of pairs of numbers"
+    ),
+    ("bits",): _Form(lambda value: _several(value, _amount, 2), "a pair of numbers"),
+    ("warm",): _AMOUNT,
+    ("ramp",): _AMOUNT,
+    ("limits",): _AMOUNTS,
+    **{("float", name): _AMOUNT for name in ("validation", "test")},
+    **{("device", name): _TEXT for name in ("name", "part")},
+    ("device", "unconfirmed"): _Form(lambda value: _several(value, _text), "a list of texts"),
+    **{("device", name): _AMOUNT for name in ("clock_mhz", *RESOURCES)},
+    **{("data", name): _TEXT for name in ("name", "fingerprint")},
+    **{("data", name): _AMOUNT for name in ("step", "train", "validation", "test")},
+}
 
 
-def _amounts(value: object) -> bool:
-    return isinstance(value, Mapping) and all(map(_amount, value.values()))
+def check_details(run: Mapping[str, object]) -> None:
+    """Refuse a run whose optional or nested entries have the wrong type."""
+    for path, form in _RUN.items():
+        value: object = run
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is not None:
+            form.check(f"run{''.join(f'[{key!r}]' for key in path)}", value)
 
 
-_DETAILS: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
-    (("trial_command",), _text, "text"),
-    (("target_fps",), _amount, "a number"),
-    (("error_band",), _bands, "a table of pairs of numbers"),
-    (("bits",), _span, "a pair of numbers"),
-    (("warm",), _amount, "a number"),
-    (("ramp",), _amount, "a number"),
-    (("limits",), _amounts, "a table of numbers"),
-    (("float", "validation"), _amount, "a number"),
-    (("float", "test"), _amount, "a number"),
-    (("device", "name"), _text, "text"),
-    (("device", "part"), _text, "text"),
-    (("device", "unconfirmed"), _texts, "a list of texts"),
-    *((("device", name), _amount, "a number") for name in ("clock_mhz", *RESOURCES)),
-    (("data", "name"), _text, "text"),
-    (("data", "fingerprint"), _text, "text"),
-    *((("data", name), _amount, "a number") for name in ("step", "train", "validation", "test")),
-)
+def nested(name: str, number: object, value: Any) -> Any:
+    """Entry of a trial in a column: params and budget are mappings, layers, epochs and repeats lists of mappings.
+
+    Args:
+        name: params, budget, layers, epochs or repeats.
+        number: of the trial, for the error.
+        value: None or NaN where there is none.
+
+    Raises:
+        BadStudy: it is something else, or an entry of it has the wrong type.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return [] if name in _ENTRIES else {}
+    _NESTED[name].check(f"trial {number}: {name}", value)
+    for entry in value if name in _ENTRIES else ():
+        where = f"trial {number}: {name}"
+        if name == "layers":
+            _Form(_text, "a name").check(f"{where}: layer", entry.get("layer"))
+            where += f": {entry['layer']}"
+        for key, form in _ENTRIES[name].items():
+            if entry.get(key) is not None:
+                form.check(f"{where}: {key}", entry[key])
+        widths = entry.get("widths") if name == "epochs" else None
+        for key, width in (widths or {}).items():
+            if width is not None:
+                _NUMBER.check(f"{where}: widths: {key}", width)
+    return value

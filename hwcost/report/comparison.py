@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,7 @@ def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, s
     cost_axis(axes, costs, cost)
     left, right = axes.get_xlim()
     at = np.geomspace(left, right, GRID) if axes.get_xscale() == "log" else np.linspace(left, right, GRID)
-    for number, (method, color) in enumerate(zip(methods, _colors(len(methods)), strict=True)):
+    for number, (method, color) in enumerate(zip(methods, cycle(SERIES), strict=False)):
         curves = score.shown(np.array([attained(study, at, cost) for study in method.studies]))
         known = np.isfinite(curves).sum(0) * 2 > len(curves)  # the median of those that reach no such cost is none
         low, middle, high = (_over_seeds(curves, share, known) for share in (0.0, 0.5, 1.0))
@@ -258,10 +259,6 @@ def _over_seeds(curves: Floats, share: float, known: np.ndarray[Any, np.dtype[np
     if known.any():
         found[known] = np.nanquantile(curves[:, known], share, axis=0)
     return found
-
-
-def _colors(count: int) -> Iterable[str]:
-    return [SERIES[number % len(SERIES)] for number in range(count)]
 
 
 def _row(method: Method, table: Mapping[int, float], cost: str) -> dict[str, object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 import jinja2
@@ -217,7 +216,7 @@ def _provenance(run: RunRecord, score: Score) -> list[tuple[str, str]]:
 
 def _environment(*, escape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
+        loader=jinja2.PackageLoader("hwcost.report", ""),
         autoescape=escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -225,10 +224,6 @@ def _environment(*, escape: bool) -> jinja2.Environment:
     )
     environment.filters.update(count=count, cell=cell, headed=headed)
     return environment
-
-
-def _template(name: str) -> str:
-    return files("hwcost.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def rendered(template: str, facts: Mapping[str, object], *, escape: bool) -> str:

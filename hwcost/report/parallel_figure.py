@@ -85,15 +85,13 @@ def _parameters(study: Study) -> list[_Axis]:
     found = [axis for name in columns if (axis := _axis(str(name), columns[name])) is not None]
     if len(found) <= _PARAMETERS:
         return found
-    accuracy = pd.Series(study.column("accuracy"))
-    ranked = sorted(found, key=lambda axis: -_correlation(pd.Series(axis.heights), accuracy))[:_PARAMETERS]
+    accuracy = pd.Series(study.column("accuracy")).rank()
+
+    def related(axis: _Axis) -> float:
+        return float(np.nan_to_num(abs(pd.Series(axis.heights).rank().corr(accuracy))))
+
+    ranked = sorted(found, key=related, reverse=True)[:_PARAMETERS]
     return [axis for axis in found if axis in ranked]
-
-
-def _correlation(one: pd.Series[float], other: pd.Series[float]) -> float:
-    """Absolute rank correlation, 0 where it is not defined."""
-    found = one.rank().corr(other.rank())
-    return abs(found) if math.isfinite(found) else 0.0
 
 
 def _costs(study: Study) -> list[_Axis]:
