@@ -67,7 +67,7 @@ def bits_of(low: int, high: int) -> Shape:
     """The smallest code of low..high."""
     if low >= 0:
         return unsigned(max(1, high.bit_length()))
-    return signed(max((-low - 1).bit_length(), high.bit_length()) + 1)
+    return signed(max(~low, high).bit_length() + 1)
 
 
 def tree(terms: Sequence[ValueLike]) -> ValueLike:

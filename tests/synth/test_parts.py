@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pandas as pd
 import pytest
 import torch
 
@@ -13,12 +10,12 @@ pytest.importorskip("amaranth", reason="amaranth is not installed: nothing was v
 from rtl_simulation import prove
 from torch import nn
 
-from hwcost.errors import BadData, BadOption
+from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Concat, Link, MatVec
 from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, Fold, place, target_fps
-from hwcost.models.calibration.corpus import Measured, Unit
+from hwcost.models.calibration.corpus import Measured
 from hwcost.models.formulas.arithmetic import EXACT
 from hwcost.models.formulas.formula import Adapter
 from hwcost.models.formulas.memory import write_port
@@ -26,8 +23,6 @@ from hwcost.models.resources import COUNTED
 from hwcost.quant import QuantLinear, const_weight
 from hwcost.synth.parts import link_terms, parts
 from hwcost.synth.units import build
-from hwcost.synth.verify import MEASURED, against, by_layer, corrections, verify
-from hwcost.synth.vivado import read_report
 from hwcost.zoo.lenet import reference
 from hwcost.zoo.precision import Precision
 from hwcost.zoo.resnet import ResNet8
@@ -79,23 +74,6 @@ def test_a_unit_is_built_once_and_counted_for_every_pe() -> None:
     assert found[0].measure(counted) == dict.fromkeys(COUNTED, 28.0)
 
 
-class Sevens:
-    """A laboratory in which all takes seven of everything."""
-
-    def measure(self, units: list[Unit], progress: object = None) -> dict[Unit, Measured]:
-        amounts = dict.fromkeys(COUNTED, 7)
-        return {unit: Measured(unit=unit, amounts=amounts, family="xcup", source="test") for unit in units}
-
-
-@pytest.mark.parametrize(("part", "known"), [("VCK190", {"LUT", "FF"}), ("ZCU104", set(COUNTED))])
-def test_what_no_synthesizer_knows_of_a_part_is_left_open(part: str, known: set[str]) -> None:
-    net = nn.Sequential(QuantLinear(8, 4, bias=False, weight_quant=const_weight(bits=4)))
-    placed = place(trace(net, torch.zeros(1, 8), input_bits=4).layers())
-    found = verify(placed, Dataflow(device=part, folding={"0": Fold(2, 2)}), Sevens())  # type: ignore[arg-type]
-    assert {name for name in COUNTED if found[f"{name}_measured"].notna().all()} == known
-    assert {name for name in COUNTED if found[f"{name}_measured"].notna().any()} == known
-
-
 def test_weights_that_are_written_have_a_port() -> None:
     net = nn.Sequential(QuantLinear(512, 64, bias=False, weight_quant=const_weight(bits=8)))
     placed = place(trace(net, torch.zeros(1, 512), input_bits=4).layers())
@@ -141,44 +119,3 @@ def test_a_residual_network_has_rtl_for_every_block() -> None:
 def test_units_of_high_level_synthesis_are_refused() -> None:
     with pytest.raises(BadOption, match="flow 'hls'"):
         parts(place(PIPELINE.layers()), model(flow="hls"))
-
-
-def test_corrections_are_measured_over_estimated() -> None:
-    rows = pd.DataFrame(
-        [
-            {"layer": layer} | dict.fromkeys(COUNTED, ours) | dict.fromkeys(MEASURED, measured)
-            for layer, ours, measured in (("a", 10.0, 20.0), ("a", 30.0, 20.0), ("b", 5.0, 4.0), ("c", 9.0, None))
-        ]
-    )
-    assert list(by_layer(rows)["layer"]) == ["a", "b"]
-    assert corrections(rows) == {"a": 1.0, "b": 0.8}
-
-
-FLAT = """
-| CLB LUTs*                  | 1234 |     0 |
-| CLB Registers              |  987 |     0 |
-| Block RAM Tile             | 10.5 |     0 |
-| URAM                       |    2 |     0 |
-| DSPs                       |    3 |     0 |
-"""
-TREE = """
-|   Instance   | Module | Total LUTs | Logic LUTs |  FFs | RAMB36 | RAMB18 | DSP Blocks |
-| top          | (top)  |        300 |        300 |  200 |      2 |      1 |          0 |
-|   u_conv1    |  mvu   |        100 |        100 |   50 |      1 |      0 |          0 |
-|   u_fc1      |  mvu_1 |        150 |        150 |   90 |      1 |      1 |          0 |
-"""
-
-
-def test_reports_of_vivado(tmp_path: Path) -> None:
-    (tmp_path / "flat.rpt").write_text(FLAT)
-    (tmp_path / "tree.rpt").write_text(TREE)
-    assert read_report(tmp_path / "flat.rpt") == {"": {"LUT": 1234, "FF": 987, "BRAM18": 21, "URAM": 2, "DSP": 3}}
-    tree = read_report(tmp_path / "tree.rpt")
-    assert tree["u_fc1"] == {"LUT": 150, "FF": 90, "BRAM18": 3, "DSP": 0} and tree[""]["BRAM18"] == 5
-    estimate = {layer: dict.fromkeys(COUNTED, 10.0) for layer in ("conv1", "fc1")}
-    assert list(against(["conv1", "fc1"], estimate, tree)["LUT_measured"]) == [100, 150]
-    whole = against(["conv1", "other"], {"conv1": estimate["conv1"], "other": estimate["fc1"]}, tree)
-    assert list(whole["layer"]) == ["total"] and list(whole["LUT"]) == [20]
-    (tmp_path / "bad.rpt").write_text("nothing")
-    with pytest.raises(BadData, match="report_utilization"):
-        read_report(tmp_path / "bad.rpt")

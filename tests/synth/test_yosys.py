@@ -178,13 +178,6 @@ def test_a_damaged_result_is_made_again(laboratory: Laboratory) -> None:
     assert amounts(laboratory, ADDER) == first
 
 
-def test_a_cache_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    lab = replace(_fake(tmp_path, "print('started')"), cache=tmp_path / "file" / "cache")
-    with pytest.raises(BadOption, match=r"cannot be written .*--cache"):
-        lab.measure([ADDER])
-
-
 @pytest.mark.slow
 def test_two_at_one_cache_get_the_same(laboratory: Laboratory, tmp_path: Path) -> None:
     units = [Unit(kind="adder", input=f"UINT{bits}", output="UINT4") for bits in (3, 5, 6)]
@@ -198,19 +191,6 @@ def test_two_at_one_cache_get_the_same(laboratory: Laboratory, tmp_path: Path) -
 def _fake(tmp_path: Path, code: str) -> Laboratory:
     command = (sys.executable, "-c", code)
     return Laboratory(synthesizer=Yosys("yosys", "0.0", command), cache=tmp_path, jobs=1, limit_s=2)
-
-
-def test_a_crash_is_one_line_with_the_unit(tmp_path: Path) -> None:
-    crashing = _fake(tmp_path, "print('ERROR: no such cell'); raise SystemExit(1)")
-    with pytest.raises(SynthesisFailed, match=r"adder UINT4 .* Yosys 0.0 crashed: ERROR: no such cell"):
-        amounts(crashing, ADDER)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_the_time_limit(tmp_path: Path) -> None:
-    with pytest.raises(SynthesisFailed, match="not done after 2 s"):
-        amounts(_fake(tmp_path, "import time; time.sleep(60)"), ADDER)
 
 
 def test_a_missing_binary(tmp_path: Path) -> None:

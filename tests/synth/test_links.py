@@ -1,0 +1,31 @@
+"""What connects units, in RTL: no word is lost, doubled or out of order, whatever the pauses."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("amaranth", reason="amaranth is not installed: no RTL was simulated; pip install 'hwcost[synth]'")
+
+from rtl_simulation import prove
+
+from hwcost.models.calibration.corpus import Unit
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        Unit(kind="converter", structure="up", geometry="3x5"),
+        Unit(kind="converter", structure="down", geometry="4x3"),
+        Unit(kind="fifo", structure="srl", geometry="5x4"),
+        Unit(kind="fifo", structure="srl", geometry="1x4"),
+        Unit(kind="fifo", structure="bram18", geometry="16x9"),
+        Unit(kind="copy", geometry="3"),
+        Unit(kind="concat", input="UINT3", pe=2, geometry="3"),
+        Unit(kind="label", input="INT5", pe=1, geometry="7"),
+        Unit(kind="label", input="UINT3", pe=2, geometry="8"),
+        Unit(kind="label", input="INT4", pe=4, geometry="4"),
+    ],
+    ids=lambda unit: f"{unit.kind}-{unit.structure}-{unit.geometry}",
+)
+def test_words_arrive_whole_and_in_order(unit: Unit) -> None:
+    assert prove(unit)
