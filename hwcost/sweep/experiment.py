@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ FIGURES = ("interval_cycles", "latency_cycles", "latency_us", "fps")
 
 CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
 """Hardware options of a trial besides its folding; `Dataflow` and `target_fps` share them."""
+
+Made = TypeVar("Made", Data, nn.Module, Training)
 
 
 def _table(where: str, found: object) -> Mapping[str, Any]:
@@ -99,16 +101,14 @@ class Experiment:
 
     def load(self) -> Data:
         """Load the data set of the recipe, onto the accelerator of the settings."""
-        data = ask(f"recipe {self.recipe.name}: its data()", self.recipe.data, self.settings.data)
-        if not isinstance(data, Data):
-            raise BadRecipe(f"recipe {self.recipe.name}: its data() returned {type(data).__name__}, not hwcost.Data")
+        data = self._made("data", Data, self.recipe.data, self.settings.data)
         where = accelerator(self.settings.accelerator)
         return data if where.type == "cpu" else data.to(where)
 
     def network(self, params: Params) -> nn.Module:
         """Build the network of a trial; seeded by the caller, drawn on the CPU."""
         chosen = params if self.settings.bits is None else self._plain
-        net = self._module("network()", ask(f"recipe {self.recipe.name}: its network()", self.recipe.network, chosen))
+        net = self._made("network", nn.Module, self.recipe.network, chosen)
         if (given := self.pretrained()) is not None:
             take_over(f"recipe {self.recipe.name}: pretrained", net, given)
         if self.settings.bits is not None:
@@ -117,8 +117,7 @@ class Experiment:
 
     def float_network(self) -> nn.Module:
         """Build the network without quantizers; seeded by the caller, drawn on the CPU."""
-        net = ask(f"recipe {self.recipe.name}: its float_network()", self.recipe.float_network)
-        built = self._module("float_network()", net)
+        built = self._made("float_network", nn.Module, self.recipe.float_network)
         if (given := self.pretrained()) is not None:
             try:
                 built.load_state_dict(dict(given))
@@ -147,19 +146,16 @@ class Experiment:
         plain = (
             self._plain if self.settings.bits is not None else self.recipe.first_tries[0] if params is None else params
         )
-        found = ask(f"recipe {self.recipe.name}: its training()", given, plain)
-        if not isinstance(found, Training):
-            raise BadRecipe(
-                f"recipe {self.recipe.name}: its training() returned {type(found).__name__}, not a Training"
-            )
-        return found
+        return self._made("training", Training, given, plain)
 
-    def _module(self, function: str, net: object) -> nn.Module:
-        if not isinstance(net, nn.Module):
-            raise BadRecipe(
-                f"recipe {self.recipe.name}: its {function} returned {type(net).__name__}, not a torch.nn.Module"
-            )
-        return net
+    def _made(self, name: str, kind: type[Made], function: Callable[..., object], *args: object) -> Made:
+        """What a function of the recipe returns, of the class that it must have."""
+        where = f"recipe {self.recipe.name}: its {name}()"
+        made = ask(where, function, *args)
+        if not isinstance(made, kind):
+            package = kind.__module__.split(".")[0]
+            raise BadRecipe(f"{where} returned {type(made).__name__}, not a {kind.__name__} of {package}")
+        return made
 
     def budget(self, params: Params) -> Mapping[str, float]:
         """Resource -> the limit that a trial is driven to."""
