@@ -149,7 +149,7 @@ class Experiment:
         return self._made("training", Training, given, plain)
 
     def _made(self, name: str, kind: type[Made], function: Callable[..., object], *args: object) -> Made:
-        """What a function of the recipe returns, of the class that it must have."""
+        """Result of a function of the recipe, of the class that it must have."""
         where = f"recipe {self.recipe.name}: its {name}()"
         made = ask(where, function, *args)
         if not isinstance(made, kind):

@@ -87,7 +87,7 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
         ("data=lambda path: [][0]", ["data()", "IndexError"]),
         ("data=lambda path: 3", ["data()", "int"]),
         ("data=lambda path: replace(tiny.made(path), classes=4)", ["(3,)", "4 classes"]),
-        ("budget=lambda params: {'LUTs': 300}", ["'LUTs'", "LUT, FF"]),
+        ("budget=lambda params: {'LUTs': 300}", ["'LUTs'", "do you mean 'LUT'?"]),
         ("budget=lambda params: {}", ["budget"]),
         ("budget=lambda params: None", ["budget() returned None"]),
         ("budget=lambda params: {'LUT': 'few'}", ["budget()", "'few'", "finite amount"]),
