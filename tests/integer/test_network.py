@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import hwcost
-from hwcost.errors import BadOption
 from hwcost.graph.ranges import between
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
@@ -25,7 +24,6 @@ from hwcost.quant import (
     QuantReLU,
     StatScale,
     abs_max,
-    const_weight,
     learned_activation,
     learned_weight,
     ternary_weight,
@@ -260,32 +258,3 @@ def test_with_powers_of_two_single_precision_is_exact(name: str) -> None:
     for layer in expected.keys() - {"scores"}:
         assert torch.equal(found[layer], expected[layer]), layer
     assert torch.equal(integer.values(integer.codes(x)).float(), expected["scores"])
-
-
-@pytest.mark.parametrize("steps", [255, 1, 3, 256, 1000])
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-@pytest.mark.parametrize("scale", [lambda x, n: x / n, lambda x, n: x * (1 / n)], ids=["divided", "multiplied"])
-def test_pixels_on_any_grid_are_read_back(
-    steps: int, kind: torch.dtype, scale: Callable[[Tensor, int], Tensor]
-) -> None:
-    integer = IntegerNetwork.of(_one_layer(), input_step=1 / steps)
-    pixels = torch.arange(256).reshape(64, 4)
-    assert torch.equal(integer.codes(scale(pixels.to(kind), steps)), pixels)
-
-
-def test_the_worst_value_off_the_grid_is_named() -> None:
-    integer = IntegerNetwork.of(_one_layer(), input_step=1 / 255)
-    x = torch.tensor([[0.0, 1.0, 3.001 / 255, 7.4 / 255]])
-    with pytest.raises(BadOption, match=rf"{float(x[0, 3])!r} \(torch.float32\) is no multiple of input_step=0.0039"):
-        integer.codes(x)
-    with pytest.raises(BadOption, match=r"2.0 .* from 0 to 255 steps"):
-        integer.codes(torch.tensor([[0.0, 0.501, 2.0, 0.1]]))
-    with pytest.raises(BadOption, match="nan"):
-        integer.codes(torch.tensor([[0.0, 0.501, torch.nan, 0.1]]))
-    with pytest.raises(BadOption, match="bfloat16"):  # eight bits of mantissa do not tell 200 / 255 from 201 / 255
-        integer.codes((torch.full((1, 4), 201.0) / 255).bfloat16())
-
-
-def _one_layer() -> hwcost.Pipeline:
-    net = nn.Sequential(QuantLinear(4, 2, weight_quant=const_weight(bits=4)))
-    return hwcost.trace(net, torch.zeros(1, 4), input_bits=8)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,42 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from saved_arrays import ENOUGH, IMAGES, RANDOM, idx_folder, saved
 from sklearn.datasets import load_digits
 
 from hwcost.errors import BadData, BadOption
 from hwcost.train.data import Data
 from hwcost.zoo.data import digits, images, table
 
-ENOUGH = 60
-RANDOM = np.random.default_rng(0)
-IMAGES = {
-    "X_train": RANDOM.integers(0, 256, (ENOUGH, 5, 4), dtype=np.uint8),
-    "y_train": np.arange(ENOUGH, dtype=np.uint8) % 3,
-    "X_test": RANDOM.integers(0, 256, (9, 5, 4), dtype=np.uint8),
-    "y_test": np.arange(9, dtype=np.uint8) % 3,
-}
 TABLE = IMAGES | {
     "X_train": RANDOM.normal(5, 2, (ENOUGH, 16)).astype(np.float32),
     "X_test": RANDOM.normal(5, 2, (9, 16)).astype(np.float32),
 }
-
-
-def saved(path: Path, arrays: dict[str, Any], **changes: Any) -> Path:
-    kept = {name: array for name, array in (arrays | changes).items() if array is not None}
-    np.savez(path, **kept)
-    return path
-
-
-def idx(array: np.ndarray[Any, Any]) -> bytes:
-    return struct.pack(f">I{array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
-
-
-def idx_folder(folder: Path, *, gz: bool = False) -> Path:
-    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    for name, array in zip(names, ("X_train", "y_train", "X_test", "y_test"), strict=True):
-        content = idx(IMAGES[array])
-        (folder / f"{name}-ubyte{'.gz' * gz}").write_bytes(gzip.compress(content) if gz else content)
-    return folder
 
 
 def rows(x: torch.Tensor) -> list[tuple[float, ...]]:
@@ -141,60 +114,6 @@ def test_whole_table_stays_exact(tmp_path: Path, largest: int, scale: int) -> No
     x[0, 0] = largest
     data = table(saved(tmp_path / "t.npz", TABLE, X_train=x, X_test=x[:9]))
     assert torch.equal(data.test.x * scale, torch.from_numpy(x[:9]).float())
-
-
-def test_missing_paths(tmp_path: Path) -> None:
-    for load in (images, table):
-        with pytest.raises(BadData, match="no such file or folder"):
-            load(tmp_path / "nowhere")
-        with pytest.raises(BadData, match="no npz file"):
-            load(tmp_path)
-    saved(tmp_path / "a.npz", IMAGES)
-    saved(tmp_path / "b.npz", IMAGES)
-    with pytest.raises(BadData, match=r"2 npz files \(a.npz, b.npz\)"):
-        images(tmp_path)
-
-
-def test_broken_npz(tmp_path: Path) -> None:
-    whole = saved(tmp_path / "whole.npz", IMAGES).read_bytes()
-    path = tmp_path / "broken.npz"
-    flipped = bytearray(whole)
-    flipped[200] ^= 255  # inside the first array: its checksum is wrong
-    for content in (b"", b"hello", whole[: len(whole) // 2], bytes(flipped)):
-        path.write_bytes(content)
-        with pytest.raises(BadData, match=r"broken\.npz: .*read"):
-            images(path)
-    with path.open("wb") as file:
-        np.save(file, IMAGES["X_train"])
-    with pytest.raises(BadData, match="a single array"):
-        images(path)
-    with pytest.raises(BadData, match="y_train cannot be read"):  # pickles are never loaded
-        images(saved(path, IMAGES, y_train=np.array([{}] * ENOUGH, dtype=object)))
-
-
-def test_wrong_idx(tmp_path: Path) -> None:
-    images_file = idx_folder(tmp_path) / "train-images-idx3-ubyte"
-    whole = images_file.read_bytes()
-    for content, part in (
-        (whole[:-1], r"1199 bytes after a header of \[60, 5, 4\]"),
-        (whole + b"\0", "1201 bytes"),
-        (whole[:10], "truncated"),
-        (b"", "magic number missing, not 00000803"),
-        (idx(IMAGES["y_train"]), "magic number 00000801, not 00000803"),
-        (b"\x00\x00\x0d" + whole[3:], "magic number 00000d03"),
-    ):
-        images_file.write_bytes(content)
-        with pytest.raises(BadData, match=part) as raised:
-            images(tmp_path)
-        assert "train-images-idx3-ubyte: " in str(raised.value)
-    images_file.unlink()
-    with pytest.raises(BadData, match=r"train-images-idx3-ubyte missing \(\.gz"):
-        images(tmp_path)
-    packed = gzip.compress(whole)
-    for content in (packed[:-20], packed[:30] + b"\xff" * 20 + packed[50:], b"hello"):
-        (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
-        with pytest.raises(BadData, match=r"train-images-idx3-ubyte\.gz: cannot be read"):
-            images(tmp_path)
 
 
 NOT_A_NUMBER = TABLE["X_test"].copy()

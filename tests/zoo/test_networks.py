@@ -11,10 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import hwcost
-from hwcost.cli.network import NETWORKS, RECIPES, pipeline_of
+from hwcost.cli.network import NETWORKS, pipeline_of
 from hwcost.graph.spec import MatVec
-from hwcost.quant import LearnedBits
-from hwcost.sweep.recipe import load_recipe
 from hwcost.zoo.autoencoder import Autoencoder, reconstruction_error
 from hwcost.zoo.cnv import QuantCNV
 from hwcost.zoo.keywords import DSCNN
@@ -82,15 +80,3 @@ def test_every_network_with_a_name_is_priced(name: str) -> None:
     model = hwcost.Dataflow(device=known.device, folding=folding, clock_mhz=known.clock_mhz)
     estimate = hwcost.estimate(pipeline, model)
     assert estimate.fps >= known.fps and estimate.total["LUT"] > 270
-
-
-@pytest.mark.parametrize("name", sorted({*RECIPES} - {"digits", "letter"}))
-def test_a_recipe_says_what_data_it_wants(name: str) -> None:
-    with pytest.raises(hwcost.HwcostError, match=f"{name}: no data; give --data with"):
-        load_recipe(name, RECIPES).data(None)
-
-
-def test_floors_are_those_that_were_asked_for() -> None:
-    net = load_recipe("lenet", RECIPES).network({"weight_base": 3, "activation_base": 5, "lut_budget": 1e4})
-    floors = {name: module.base for name, module in net.named_modules() if isinstance(module, LearnedBits)}
-    assert floors["conv1.weight_quant.bits"] == 3 and floors["relu1.quant.bits"] == 5
