@@ -5,17 +5,22 @@ python benchmarks/error_page.py
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
 from calibration_figures import error_picture, gradient_picture, scatter_picture
+from left_out import left_out, precision
 from scipy.stats import spearmanr
 
 from hwcost.models.calibration.corpus import Measured, Unit, read, wire
-from hwcost.models.calibration.fit import STAGES, Array, errors, left_out, precision, priced, spread
+from hwcost.models.calibration.fit import STAGES, Array, errors, priced, spread
 from hwcost.models.calibration.unit_prices import group_of
 from hwcost.models.formulas.coefficients import values
 

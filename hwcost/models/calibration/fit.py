@@ -4,7 +4,7 @@ A law is linear in its constants, so the columns of the fit are the law itself, 
 second formula to keep in step.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 from hwcost.errors import BadOption
-from hwcost.models.calibration.corpus import Measured, Unit
+from hwcost.models.calibration.corpus import Measured
 from hwcost.models.calibration.unit_prices import group_of, price
 from hwcost.models.formulas.coefficients import values, with_values
 from hwcost.models.formulas.dual_numbers import Slope
@@ -147,35 +147,6 @@ def _of(rows: Sequence[Measured], stage: Stage) -> list[Measured]:
 
 def _luts(rows: Sequence[Measured]) -> Array:
     return np.array([row.amounts["LUT"] for row in rows], dtype=np.float64)
-
-
-def left_out(rows: Sequence[Measured], stage: Stage, key: Callable[[Unit], str], held: Mapping[str, float]) -> Array:
-    """Predicted LUTs of every unit of a stage, each by a fit that has not seen any unit with its key.
-
-    NaN where a unit needs a constant that no other has.
-
-    Args:
-        rows: of the stage.
-        stage: what is fitted.
-        key: e.g. its precision, or its shape.
-        held: every other constant.
-    """
-    terms, rest = columns(rows, stage, held)
-    measured, keys = _luts(rows), np.array([key(row.unit) for row in rows])
-    predicted = np.zeros(len(rows))
-    for one in np.unique(keys):
-        out = keys == one
-        alone = (terms[~out] == 0).all(0) & (terms[out] != 0).any(0)
-        if alone.any():
-            predicted[out] = np.nan
-            continue
-        predicted[out] = terms[out] @ solve(terms[~out], rest[~out], measured[~out]) + rest[out]
-    return predicted
-
-
-def precision(unit: Unit) -> str:
-    """The wires of a unit: what is left out as a whole precision."""
-    return f"{unit.weight} {unit.input}"
 
 
 def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:

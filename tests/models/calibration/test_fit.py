@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from left_out import left_out, precision
 
 from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Measured, read
@@ -16,8 +17,6 @@ from hwcost.models.calibration.fit import (
     columns,
     errors,
     fit,
-    left_out,
-    precision,
     priced,
     solve,
 )
