@@ -51,6 +51,10 @@ class BadStudy(HwcostError):
     """A study folder is corrupt, belongs to another recipe, is in use, or cannot be written."""
 
 
+class NotBegun(BadStudy):
+    """A study that a worker wants to join has no trials yet; a sweep may begin it at any moment."""
+
+
 class OutOfMemory(HwcostError):
     """A training ran out of memory."""
 

@@ -14,6 +14,7 @@ from optuna.storages import RDBStorage
 
 from hwcost.errors import BadStudy
 from hwcost.search.storage.masking import masked, without_secrets
+from hwcost.search.storage.shared_file import ENDING, SharedFile
 
 SILENT_BEATS = 4
 """Heartbeats that a process may miss before it counts as dead: one is lost easily, four are not."""
@@ -41,7 +42,7 @@ class Share:
     """The place of a shared study.
 
     Attributes:
-        url: of the database.
+        url: of the database, or path of a file that ends in .journal.
         artifacts: of the weights; a folder that every machine can reach, or s3://BUCKET.
         heartbeat_s: seconds between two signs of life, at least 1.
     """
@@ -51,17 +52,35 @@ class Share:
     heartbeat_s: int = 15
 
 
-def connect(url: str, heartbeat_s: int) -> RDBStorage:
+Storage = RDBStorage | SharedFile
+
+
+def close(storage: Storage) -> None:
+    """Let go of a storage."""
+    storage.remove_session()
+    if isinstance(storage, RDBStorage):
+        storage.engine.dispose()
+
+
+def connect(url: str, heartbeat_s: int) -> Storage:
     """Open a storage.
 
     Args:
-        url: of any database that Optuna's RDBStorage takes; postgresql:// means psycopg 3, mysql:// and mariadb://
-            PyMySQL, the ones of our extras.
+        url: path of a file that ends in .journal, for machines that share a folder; or URL of any database that
+            Optuna's RDBStorage takes; postgresql:// means psycopg 3, mysql:// and mariadb:// PyMySQL, the ones of our
+            extras.
         heartbeat_s: seconds between two signs of life of a process.
 
     Raises:
         BadStudy: no such database, no driver for it, or no URL at all.
     """
+    if url.endswith(ENDING):
+        try:
+            return SharedFile(url, heartbeat_s=heartbeat_s, grace_period=SILENT_BEATS * heartbeat_s)
+        except (OSError, StorageInternalError) as error:
+            raise BadStudy(
+                f"storage {url}: cannot be opened ({_reason(error, url)}); give a file in a folder that exists"
+            ) from error
     from sqlalchemy.exc import SQLAlchemyError  # a toolkit that only those who share a study wait for
 
     kind, _, where = url.partition("://")

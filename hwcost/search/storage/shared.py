@@ -8,12 +8,11 @@ from pathlib import Path
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
-from optuna.storages import RDBStorage
 
-from hwcost.errors import BadStudy, HwcostError
+from hwcost.errors import BadStudy, HwcostError, NotBegun
 from hwcost.files import parse_json, replace
 from hwcost.search.storage.artifacts import Weights
-from hwcost.search.storage.database import LONGEST_BEAT_S, Share, connect, told_in_one_line
+from hwcost.search.storage.database import LONGEST_BEAT_S, Share, Storage, close, connect, told_in_one_line
 from hwcost.search.storage.identity import compare
 from hwcost.search.storage.local import JOURNAL, sole_writer
 from hwcost.search.storage.masking import masked
@@ -66,8 +65,7 @@ def lead_study(
                 study.set_user_attr("settings", json.dumps(known))  # text, like the records: copied at no cost
             yield opened
         finally:
-            storage.remove_session()
-            storage.engine.dispose()
+            close(storage)
 
 
 class Joined:
@@ -77,7 +75,7 @@ class Joined:
         settings: those that the leader gave to `lead_study`.
     """
 
-    def __init__(self, url: str, folder: Path, study: optuna.Study, storage: RDBStorage) -> None:
+    def __init__(self, url: str, folder: Path, study: optuna.Study, storage: Storage) -> None:
         self._url, self._folder, self._study, self._storage = url, folder, study, storage
         sent = _sent(study)
         sent.pop("artifacts", None)  # where the leader keeps weights; a worker takes only a place that it was given
@@ -123,8 +121,7 @@ def join_study(url: str, name: str, folder: Path) -> Iterator[Joined]:
                 joined = Joined(url, folder, _find(storage, name, url), storage)
             yield joined
         finally:
-            storage.remove_session()
-            storage.engine.dispose()
+            close(storage)
 
 
 @contextmanager
@@ -141,20 +138,20 @@ def _rows_checked(url: str) -> Iterator[None]:
         raise BadStudy(f"storage {masked(url)}: garbled ({cause}); {GARBLED}") from error
 
 
-def _find(storage: RDBStorage, name: str, url: str) -> optuna.Study:
+def _find(storage: Storage, name: str, url: str) -> optuna.Study:
     names = [study.study_name for study in optuna.get_all_study_summaries(storage)]
     if name not in names:
-        raise BadStudy(
+        raise NotBegun(
             f"study {name}: not in {masked(url)}, which has {', '.join(names) or 'none'}; "
             "begin it with `hwcost sweep`, with HWCOST_STORAGE set"
         )
     study = optuna.load_study(study_name=name, storage=storage)
     if "settings" not in study.user_attrs or "weights" not in study.user_attrs:
-        raise BadStudy(f"study {name}: its sweep still trains the float network; join when it trains trials")
+        raise NotBegun(f"study {name}: its sweep still trains the float network; join when it trains trials")
     return study
 
 
-def _found(storage: RDBStorage, name: str, spec: StudySpec) -> optuna.Study:
+def _found(storage: Storage, name: str, spec: StudySpec) -> optuna.Study:
     """The study of that name; a process that died while it founded one left it empty and without a fingerprint."""
     directions = [objective.direction for objective in spec.objectives]
     try:

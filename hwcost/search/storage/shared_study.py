@@ -15,13 +15,13 @@ from pathlib import Path
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hwcost.errors import BadStudy, DivergedTraining, HwcostError
 from hwcost.search.protocol import Crew, Outcome, RunEnd, Suggestion
 from hwcost.search.storage.artifacts import Weights
-from hwcost.search.storage.database import SILENT_BEATS
+from hwcost.search.storage.database import SILENT_BEATS, Storage
 from hwcost.search.storage.heartbeat import Heart
 from hwcost.search.study import Study, check_count
 from hwcost.search.study_spec import StudySpec
@@ -46,7 +46,7 @@ class SharedStudy(Study):
     def __init__(
         self,
         study: optuna.Study,
-        storage: RDBStorage,
+        storage: Storage,
         weights: Weights,
         files: Callable[[int | None], Path],
         heartbeat_s: int,

@@ -175,12 +175,13 @@ def slowly(suggestion: Suggestion) -> Outcome:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variable", [None, "HWCOST_TEST_STORAGE"], ids=["sqlite", "server"])
-def test_processes_that_share_a_study_propose_no_combination_twice(variable: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "file", "server"])
+def test_processes_that_share_a_study_propose_no_combination_twice(kind: str, tmp_path: Path) -> None:
     """A leader and four workers try all 49 combinations in 49 trials."""
-    if variable is not None and variable not in os.environ:
-        pytest.skip(f"{variable}=postgresql://... names a database that is empty and may be written")
-    url = f"sqlite:///{tmp_path / 'studies.db'}" if variable is None else os.environ[variable]
+    places = {"sqlite": f"sqlite:///{tmp_path / 'studies.db'}", "file": str(tmp_path / "studies.journal")}
+    url = places.get(kind) or os.environ.get("HWCOST_TEST_STORAGE")
+    if url is None:
+        pytest.skip("HWCOST_TEST_STORAGE=postgresql://... names a database that is empty and may be written")
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=work, args=(url, str(tmp_path), number)) for number in range(WORKERS)]
     files = lambda of: tmp_path / "study" / "checkpoints" / f"{of}.pt"  # noqa: E731

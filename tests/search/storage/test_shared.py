@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 from hwcost.errors import BadOption, BadStudy
 from hwcost.search import Objective, Outcome, Share, StudySpec, Suggestion, join_study, lead_study, open_study
 from hwcost.search.storage.artifacts import Weights
-from hwcost.search.storage.database import connect
+from hwcost.search.storage.database import close, connect
 from hwcost.search.storage.shared_study import SharedStudy
 
 COMMAND = Path(sys.executable).with_name("hwcost")
@@ -46,7 +46,18 @@ def evaluated(suggestion: Suggestion) -> Outcome:
 
 
 def url_of(folder: Path) -> str:
-    return f"sqlite:///{folder / 'studies.db'}"
+    return str(folder / "studies.journal") if PLACE == ["file"] else f"sqlite:///{folder / 'studies.db'}"
+
+
+PLACE = ["database"]
+
+
+@pytest.fixture(params=["database", "file"])
+def anywhere(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The study in a database, and in a file."""
+    PLACE[:] = [request.param]
+    yield
+    PLACE[:] = ["database"]
 
 
 @contextmanager
@@ -77,6 +88,7 @@ def figures(study: Any) -> list[tuple[int, int, float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anywhere")
 def test_a_led_study_has_the_trials_of_one_in_a_folder(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=4)
@@ -88,13 +100,14 @@ def test_a_led_study_has_the_trials_of_one_in_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anywhere")
 def test_a_silent_trial_is_planned_again_and_its_late_result_dropped(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=1)
         study._plan(2)
         with joined(tmp_path) as other:
             trial, suggestion = other._claim()
-            other._storage.engine.dispose()
+            close(other._storage)
             assert study._trials()[1].state == TrialState.RUNNING
             study._storage.grace_period = -1  # as if it had been silent for long; only the leader decides on it
             study._plan(2)
@@ -108,6 +121,7 @@ def test_a_silent_trial_is_planned_again_and_its_late_result_dropped(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anywhere")
 def test_a_trial_that_is_taken_back_while_it_is_drawn_is_left_alone(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study._plan(2)
@@ -131,6 +145,7 @@ def test_a_trial_that_is_taken_back_while_it_is_drawn_is_left_alone(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anywhere")
 def test_no_planned_trial_goes_to_two(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=1)
@@ -142,6 +157,7 @@ def test_no_planned_trial_goes_to_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anywhere")
 def test_more_open_trials_than_wanted_are_withdrawn_and_come_again(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study._plan(5)
@@ -157,6 +173,7 @@ def test_more_open_trials_than_wanted_are_withdrawn_and_come_again(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anywhere")
 def test_a_worker_ends_with_its_leader(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=1)
@@ -192,6 +209,7 @@ def test_a_second_leader_is_refused(tmp_path: Path) -> None:
         study._study = known
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_weights_reach_everyone(tmp_path: Path) -> None:
     with led(tmp_path) as study:
 
@@ -212,6 +230,7 @@ def test_weights_reach_everyone(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_what_differs_is_refused(tmp_path: Path) -> None:
     with led(tmp_path) as study:
         study.run(evaluated, trials=1)
