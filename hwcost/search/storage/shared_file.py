@@ -34,7 +34,7 @@ class _Lines(JournalFileBackend):
 
 
 class SharedFile(JournalStorage, BaseHeartbeat):
-    """Optuna's journal, locked by a link beside it, which works on NFS; with signs of life.
+    """Optuna's journal, locked by a link in its folder, which works on NFS; with signs of life.
 
     Clocks of machines differ, so a trial counts as silent once this process has seen no new sign of it for long.
 
