@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from hwcost.export.verilog import Verilog
+from hwcost.export.verilog import Verilog, verilog
+from hwcost.graph.trace import Pipeline
+from hwcost.integer import IntegerNetwork
 from hwcost.synth.yosys import find
 
 BENCH = """\
@@ -88,3 +91,45 @@ def _seen(vcd: str) -> list[tuple[int, int]]:
         if int(time) % 10 == 0 and now[ids["valid"]] == "1" and int(time) // 10 * 10 == int(time):
             found.append((int(time) // 10, int(now[ids["y"]], 2)))
     return found
+
+
+STEP = 1 / 16
+
+
+def trained(net: nn.Module, x: Tensor | None = None) -> nn.Module:
+    """Batch norms as a training on x leaves them; some turn their channel around."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            nn.init.uniform_(module.weight, -1.5, 2.5)
+            nn.init.uniform_(module.bias, -0.5, 1.5)
+    for _ in range(0 if x is None else 30):
+        net.train()(x)
+    return net.eval()
+
+
+def extreme(low: int, high: int, features: int, count: int) -> Tensor:
+    """Codes of every input at its ends, alternating, and at random."""
+    alternating = torch.tensor([low, high] * features)
+    ends = [
+        torch.full((features,), low),
+        torch.full((features,), high),
+        alternating[:features],
+        alternating[1:][:features],
+    ]
+    return torch.cat([torch.stack(ends), torch.randint(low, high + 1, (count - 4, features))])
+
+
+def agrees(
+    pipeline: Pipeline, codes: Tensor, floats: Tensor | None = None, *, changes: bool = True, **options: str
+) -> Verilog:
+    """Every integer that leaves, of every input, at the clock that the file says."""
+    step = STEP if floats is None else None
+    net = verilog(pipeline, input_step=step, **options)
+    whole = IntegerNetwork.of(pipeline, input_step=step)
+    last = whole.steps[whole.outputs[0] - 1]
+    wanted = whole.run(codes.reshape(-1, *pipeline.inputs[0].shape) if floats is None else floats)[last.name]
+    found, delays = simulated(net, codes)
+    assert found == wanted.flatten(1).tolist()
+    assert (len({tuple(row) for row in found}) > 1) == changes, "outputs that never change test little"
+    assert delays == [net.interface["latency_cycles"]] * len(codes)
+    return net

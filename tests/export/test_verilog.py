@@ -10,36 +10,28 @@ from random import Random
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 pytest.importorskip("amaranth", reason="amaranth is not installed: no Verilog was written; pip install 'hwcost[synth]'")
 
 from click.testing import CliRunner
-from verilog_bench import simulated
+from verilog_bench import STEP, agrees, extreme, simulated, trained
 
 import hwcost
 from hwcost.cli import cli
-from hwcost.errors import BadOption, UnknownOperation, UnknownPrecision
-from hwcost.export import rtl
+from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.export.qonnx import qonnx
 from hwcost.export.verilog import Verilog, verilog
 from hwcost.graph.ranges import integers
-from hwcost.graph.trace import Pipeline
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
-    Accumulator,
-    BiasQuantizer,
     BinaryQuantizer,
     ConstScale,
-    QuantAdd,
-    QuantConcat,
-    QuantConv2d,
     QuantIdentity,
     QuantLinear,
     QuantReLU,
     binary_weight,
     const_activation,
-    const_input,
     const_weight,
     ternary_weight,
 )
@@ -47,47 +39,6 @@ from hwcost.sweep.recipe import Recipe, load_recipe
 from hwcost.sweep.replay import recall
 from hwcost.zoo.mlp import MLP, TRIGGER
 from hwcost.zoo.precision import Precision
-
-STEP = 1 / 16
-
-
-def trained(net: nn.Module, x: Tensor | None = None) -> nn.Module:
-    """Batch norms as a training on x leaves them; some turn their channel around."""
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            nn.init.uniform_(module.weight, -1.5, 2.5)
-            nn.init.uniform_(module.bias, -0.5, 1.5)
-    for _ in range(0 if x is None else 30):
-        net.train()(x)
-    return net.eval()
-
-
-def extreme(low: int, high: int, features: int, count: int) -> Tensor:
-    """Codes of every input at its ends, alternating, and at random."""
-    alternating = torch.tensor([low, high] * features)
-    ends = [
-        torch.full((features,), low),
-        torch.full((features,), high),
-        alternating[:features],
-        alternating[1:][:features],
-    ]
-    return torch.cat([torch.stack(ends), torch.randint(low, high + 1, (count - 4, features))])
-
-
-def agrees(
-    pipeline: Pipeline, codes: Tensor, floats: Tensor | None = None, *, changes: bool = True, **options: str
-) -> Verilog:
-    """Every integer that leaves, of every input, at the clock that the file says."""
-    step = STEP if floats is None else None
-    net = verilog(pipeline, input_step=step, **options)
-    whole = IntegerNetwork.of(pipeline, input_step=step)
-    last = whole.steps[whole.outputs[0] - 1]
-    wanted = whole.run(codes.reshape(-1, *pipeline.inputs[0].shape) if floats is None else floats)[last.name]
-    found, delays = simulated(net, codes)
-    assert found == wanted.flatten(1).tolist()
-    assert (len({tuple(row) for row in found}) > 1) == changes, "outputs that never change test little"
-    assert delays == [net.interface["latency_cycles"]] * len(codes)
-    return net
 
 
 @pytest.mark.slow
@@ -130,55 +81,6 @@ def test_small_networks_of_mixed_widths(seed: int) -> None:
     agrees(pipeline, codes, thresholds=random.choice(("search", "parallel")), changes=seed not in (3, 4, 8))
 
 
-@pytest.mark.parametrize("mode", ["saturate", "wrap", "truncate"])
-def test_accumulators_and_an_integer_bias(mode: str) -> None:
-    entering, between = const_input(bits=4, max_val=1.0), const_activation(bits=3, max_val=1.0)
-    first = QuantLinear(
-        5, 6, weight_quant=const_weight(bits=4, per_channel=False), bias_quant=BiasQuantizer(bits=6),
-        accumulator=Accumulator(bits=6, mode=mode), source=entering,
-    )  # fmt: skip
-    last = QuantLinear(
-        6, 3, weight_quant=const_weight(bits=3, per_channel=False), bias_quant=BiasQuantizer(bits=5), source=between
-    )
-    net = nn.Sequential(QuantIdentity(entering), first, QuantReLU(between), last).eval()
-    codes = extreme(0, 15, 5, 100)
-    agrees(hwcost.trace(net, torch.zeros(1, 5)), codes, floats=codes / 15)
-
-
-class _Branches(nn.Module):
-    """A residual and a concatenation of branches of different length."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = QuantLinear(6, 5, bias=False, weight_quant=const_weight(bits=3))
-        self.act = QuantIdentity(const_activation(bits=3, max_val=2.0, signed=True))
-        self.second = QuantLinear(5, 5, bias=False, weight_quant=const_weight(bits=3))
-        self.add, self.cat = QuantAdd(const_activation(bits=4, max_val=2.0, signed=True)), QuantConcat(
-            const_activation(bits=4, max_val=2.0, signed=True))  # fmt: skip
-        self.last = QuantLinear(10, 3, bias=False, weight_quant=const_weight(bits=3, per_channel=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        one = self.act(self.first(x))
-        total = self.add(one, self.second(one))
-        scores: Tensor = self.last(self.cat(total, one))
-        return scores
-
-
-def test_branches_meet_at_the_same_clock() -> None:
-    agrees(hwcost.trace(_Branches().eval(), torch.zeros(1, 6), input_bits=4), extreme(0, 15, 6, 100))
-
-
-@pytest.mark.parametrize(
-    "quant", [const_input(bits=5, max_val=4.0, signed=True), BinaryQuantizer(scale=ConstScale(1.0))]
-)
-def test_a_float_input_enters_as_codes(quant: nn.Module) -> None:
-    net = trained(nn.Sequential(QuantIdentity(quant), *MLP((6, 5, 3), Precision(3, 2))))
-    x = torch.randn(100, 2, 3) * 3
-    pipeline = hwcost.trace(net, x[:1])
-    made = agrees(pipeline, IntegerNetwork.of(pipeline).run(x)["0"].flatten(1), floats=x)
-    assert made.interface["input"]["step"] == pytest.approx(float(quant.step(x).squeeze()))
-
-
 def test_the_interface_gives_the_values() -> None:
     net = trained(MLP((4, 6, 3), Precision(3, 3)))
     x = extreme(0, 15, 4, 20)
@@ -190,14 +92,6 @@ def test_the_interface_gives_the_values() -> None:
     torch.testing.assert_close(torch.tensor(found).double() * port["step"] + port["offset"], value)
 
 
-def test_what_cannot_be_built_is_listed_at_once() -> None:
-    conv = QuantConv2d(1, 2, 3, bias=False, weight_quant=const_weight(bits=2))
-    net = nn.Sequential(conv, QuantReLU(const_activation(bits=2)), nn.MaxPool2d(2), nn.Flatten(), QuantLinear(
-        18, 3, bias=False, weight_quant=const_weight(bits=2)))  # fmt: skip
-    with pytest.raises(UnknownOperation, match=r"0: QuantConv2d.*--to finn.*\n2: MaxPool2d.*--to finn"):
-        verilog(hwcost.trace(net, torch.zeros(1, 1, 8, 8), input_bits=4), input_step=STEP)
-
-
 def test_an_open_batch_norm_and_bad_names_are_refused() -> None:
     net = nn.Sequential(QuantLinear(3, 2, weight_quant=const_weight(bits=2)), nn.BatchNorm1d(2)).eval()
     pipeline = hwcost.trace(net, torch.zeros(1, 3), input_bits=4)
@@ -205,15 +99,6 @@ def test_an_open_batch_norm_and_bad_names_are_refused() -> None:
         verilog(pipeline, input_step=STEP)
     with pytest.raises(BadOption, match=r"1net.*identifier"):
         verilog(pipeline, input_step=STEP, name="1net")
-
-
-def test_a_wrong_weight_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison can fail."""
-    right = rtl.product
-    monkeypatch.setattr(rtl, "product", lambda c, row, x, bias=0: right(c, [row[0] + 1, *row[1:]], x, bias))
-    pipeline = hwcost.trace(trained(MLP((4, 6, 3), Precision(3, 3))), torch.zeros(1, 4), input_bits=4)
-    with pytest.raises(AssertionError):
-        agrees(pipeline, extreme(0, 15, 4, 20))
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,17 @@ from torch import Tensor, nn
 pytest.importorskip("onnx", reason="onnx is not installed: nothing was read; pip install 'hwcost[onnx]'")
 
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from hwcost import Dataflow, estimate, target_fps, trace
 from hwcost.cli import cli
-from hwcost.errors import BadData, BadOption, UnknownOperation
+from hwcost.errors import BadData, BadOption
 from hwcost.export.qonnx import qonnx
 from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline
 from hwcost.importers.qonnx import from_qonnx
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
-    BiasQuantizer,
-    ConstScale,
-    IntQuantizer,
     QuantAdd,
     QuantAffine,
     QuantAvgPool2d,
@@ -160,25 +156,6 @@ def test_the_command_prices_a_file(tmp_path: Path) -> None:
     assert run.exit_code != 0 and "omit --input" in run.output
 
 
-def model(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (4,)) -> onnx.ModelProto:
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape]) for name in ("x", nodes[-1].output[0])]
-    graph = helper.make_graph(list(nodes), "g", ends[:1], ends[1:])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-
-
-def test_every_unknown_node_is_named_at_once(tmp_path: Path) -> None:
-    chain = [
-        helper.make_node("Softplus", ["x"], ["a"], name="first"),
-        helper.make_node("Relu", ["a"], ["b"], name="middle"),
-        helper.make_node("Erf", ["x"], ["c"], name="second"),
-        helper.make_node("Add", ["b", "c"], ["d"], name="last"),
-    ]
-    onnx.save(model(*chain), tmp_path / "net.onnx")
-    with pytest.raises(UnknownOperation) as told:
-        from_qonnx(tmp_path / "net.onnx")
-    assert re.findall(r"(?m)^(\w+) \(", str(told.value)) == ["first", "second"]
-
-
 def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no model at all")
     for file in ("bad.onnx", "missing.onnx"):
@@ -186,52 +163,6 @@ def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
             from_qonnx(tmp_path / file)
         run = CliRunner().invoke(cli, ["estimate", str(tmp_path / file)])
         assert run.exit_code != 0 and "no ONNX model" in run.output and "Traceback" not in run.output
-
-
-def test_a_float_weight_has_no_width(tmp_path: Path) -> None:
-    node = helper.make_node("MatMul", ["x", "w"], ["y"], name="fc")
-    made = model(node)
-    made.graph.initializer.append(helper.make_tensor("w", TensorProto.FLOAT, [4, 4], [1.0] * 16))
-    onnx.save(made, tmp_path / "net.onnx")
-    with pytest.raises(UnknownOperation, match="has no Quant node"):
-        from_qonnx(tmp_path / "net.onnx")
-
-
-@pytest.mark.parametrize("form", ["MatMul", "Gemm", "Transpose"])
-def test_matrices_either_way_round(form: str, tmp_path: Path) -> None:
-    """Brevitas quantizes (outputs, inputs) and turns it afterwards; others write (inputs, outputs)."""
-    wanted = torch.tensor([[1.0, -2.0, 3.0, 0.0], [0.5, 1.0, -1.5, 1.5]])  # outputs of steps 1 and 0.5
-    step, turned = torch.tensor([[1.0], [0.5]]), form == "MatMul"
-    numbers = {
-        "w": wanted.T if turned else wanted,
-        "scale": step.T if turned else step,
-        "zero": torch.zeros(()),
-        "bits": torch.tensor(3.0),
-        "bias": torch.tensor([1.0, -1.0]),
-    }
-    quant = helper.make_node(
-        "Quant", ["w", "scale", "zero", "bits"], ["q"], domain="qonnx.custom_op.general", signed=1, narrow=1
-    )
-    tails = {
-        "MatMul": [helper.make_node("MatMul", ["x", "q"], ["s"]), helper.make_node("Add", ["s", "bias"], ["y"])],
-        "Gemm": [helper.make_node("Gemm", ["x", "q", "bias"], ["y"], transB=1)],
-        "Transpose": [
-            helper.make_node("Transpose", ["q"], ["t"]),
-            helper.make_node("MatMul", ["x", "t"], ["s"]),
-            helper.make_node("Add", ["bias", "s"], ["y"]),
-        ],
-    }
-    made = model(quant, *tails[form])
-    made.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 1))
-    made.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
-    for name, value in numbers.items():
-        made.graph.initializer.append(numpy_helper.from_array(value.contiguous().numpy(), name))
-    onnx.save(made, tmp_path / "net.onnx")
-    net = from_qonnx(tmp_path / "net.onnx")
-    x = torch.randn(3, 4)
-    torch.testing.assert_close(net(x), x @ wanted.T + numbers["bias"])
-    (layer,) = net.layers.values()
-    assert int(layer.weight_quant.width()) == 3 and layer.weight_quant.narrow
 
 
 @pytest.mark.slow  # Brevitas is installed for the slow tier
@@ -269,58 +200,6 @@ def test_a_network_of_brevitas_as_it_exports_it(tmp_path: Path) -> None:
     assert widths == [4, 3, 5]
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_an_average_of_the_whole_map_needs_its_shape(tmp_path: Path, known: bool) -> None:
-    def value(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    numbers = {"step": 0.125, "zero": 0.0, "bits": 4.0}
-    nodes = [
-        helper.make_node(
-            "Quant", ["x", *numbers], ["q"], domain="qonnx.custom_op.general", signed=0, narrow=0, rounding_mode="ROUND"
-        ),
-        helper.make_node("GlobalAveragePool", ["q"], ["mean"]),
-        helper.make_node("Flatten", ["mean"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "mean",
-        [value("x", (1, 3, 4, 4))],
-        [value("y", (1, 3))],
-        [helper.make_tensor(name, TensorProto.FLOAT, (), [number]) for name, number in numbers.items()],
-        value_info=[value("q", (1, 3, 4, 4))] if known else [],
-    )
-    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "mean.onnx")
-    if not known:
-        with pytest.raises(UnknownOperation, match=r"averages a map of shape \(\).*qonnx-cleanup"):
-            from_qonnx(tmp_path / "mean.onnx")
-        return
-    net, x = from_qonnx(tmp_path / "mean.onnx"), torch.rand(2, 3, 4, 4)
-    torch.testing.assert_close(net(x), ((x / 0.125).round().clamp(0, 15) * 0.125).mean((2, 3)), rtol=1e-6, atol=0)
-
-
-def test_a_model_in_memory_keeps_the_width_of_a_bias() -> None:
-    grid = learned_activation(bits=4)
-    layer = QuantLinear(6, 3, weight_quant=learned_weight(bits=4), bias_quant=BiasQuantizer(bits=7), source=grid)
-    net = nn.Sequential(QuantReLU(grid), nn.Flatten(), layer).eval()
-    again = from_qonnx(qonnx(trace(net, torch.zeros(1, 6), input_bits=4), input_step=1 / 16))
-    *_, last = again.layers.values()
-    assert isinstance(last.bias_quant, BiasQuantizer) and int(last.bias_quant.bits()) == 7
-    assert last.source is again.get_submodule("layers.0_Quant").quant
-    x = torch.randint(0, 16, (20, 6)) / 16
-    torch.testing.assert_close(again(x), net(x))
-
-
-def test_a_bias_of_32_bits_has_no_width_of_its_own() -> None:
-    grid = learned_activation(bits=4)
-    layer = QuantLinear(6, 3, weight_quant=learned_weight(bits=4), bias_quant=BiasQuantizer(bits=32), source=grid)
-    net = nn.Sequential(QuantReLU(grid), layer).eval()
-    again = from_qonnx(qonnx(trace(net, torch.zeros(1, 6), input_bits=4), input_step=1 / 16))
-    *_, last = again.layers.values()
-    assert last.bias_quant is None and last.bias is not None
-
-
 def test_a_batch_norm_behind_an_activation_has_the_rank_of_its_stream() -> None:
     net = nn.Sequential(QuantReLU(learned_activation(bits=4)), nn.BatchNorm2d(3), QuantReLU(learned_activation(bits=3)))
     x = torch.randint(0, 16, (4, 3, 5, 5)) / 16
@@ -329,22 +208,6 @@ def test_a_batch_norm_behind_an_activation_has_the_rank_of_its_stream() -> None:
     again = from_qonnx(qonnx(pipeline, input_step=1 / 16))
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in again.layers.values())
     torch.testing.assert_close(again(x), net(x))
-
-
-def test_two_narrow_bits_round_half_to_even_as_every_quant_node() -> None:
-    quantizer = IntQuantizer(bits=2, scale=ConstScale(1.0), narrow=True)
-    net = nn.Sequential(QuantIdentity(quantizer)).eval()
-    x = torch.tensor([[-1.5, -0.5, 0.5, 0.75]])
-    again = from_qonnx(qonnx(trace(net, x)))
-    assert torch.equal(again(x), net(x)) and again(x).tolist() == [[-1.0, 0.0, 0.0, 1.0]]
-
-
-def test_one_quantized_factor_for_a_stream_of_one_channel() -> None:
-    layer = QuantScaleBias(1, bias=False, weight_quant=learned_weight(bits=4, per_channel=False))
-    nn.init.constant_(layer.weight, 0.7)
-    net = nn.Sequential(QuantReLU(learned_activation(bits=4)), layer, QuantReLU(learned_activation(bits=4))).eval()
-    again = from_qonnx(qonnx(trace(net, torch.zeros(1, 1, 5), input_bits=4), input_step=1 / 16))
-    assert any(isinstance(each, QuantScaleBias) for each in again.layers.values())
 
 
 def _small() -> onnx.ModelProto:
