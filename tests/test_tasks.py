@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +38,23 @@ def _own_lines(path: Path) -> int:
 def test_every_example_is_swept_here_and_short() -> None:
     assert {path.name for path in TASKS.glob("*.py")} == {*BETTER_THAN}
     assert {path.name: lines for path in TASKS.glob("*.py") if (lines := _own_lines(path)) > MOST_LINES} == {}
+
+
+@pytest.mark.slow
+def test_an_array_of_jobs_shares_one_file(tmp_path: Path) -> None:
+    """A worker that comes first, and a sweep, as SLURM starts them."""
+    jobs = []
+    for number in (1, 0):
+        given = {"SLURM_ARRAY_TASK_ID": str(number), "SHARED": str(tmp_path), "TRIALS": "6"}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        jobs.append(
+            subprocess.Popen([TASKS / "cluster.sh"], cwd=TASKS.parents[1], env=os.environ | given | {"PATH": path})
+        )
+    assert [job.wait(300) for job in jobs] == [0, 0]
+    frame = hwcost.open_study(tmp_path / "machines").frame()
+    assert list(frame["state"]) == ["COMPLETE"] * 6 and frame["on_front"].any()
+    kept = [json.loads(line) for line in (tmp_path / "studies.journal").read_text().splitlines()]
+    assert len({line["worker_id"].rpartition("-")[0] for line in kept if "worker_id" in line}) >= 2
 
 
 @pytest.mark.slow

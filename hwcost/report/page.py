@@ -114,6 +114,8 @@ def _remarks(study: Study) -> list[str]:
     remarks, score = [], study.score
     if score.direction == "minimize":
         remarks.append(f"A smaller {score.name} is better.")
+    if study.run["data"].get("validation_is_test") is True:
+        remarks.append("The test samples are those of the validation: the test score is no independent one.")
     if not len(study.complete):
         remarks.append("No trial has finished with numbers in every objective yet, so there is no front to show.")
     elif study.cost is None:

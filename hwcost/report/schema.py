@@ -28,6 +28,7 @@ class DataRecord(TypedDict, total=False):
     train: int
     validation: int
     test: int
+    validation_is_test: bool
 
 
 class DeviceRecord(TypedDict, total=False):

@@ -98,6 +98,7 @@ def provenance(
             "train": len(data.train),
             "validation": len(data.validation),
             "test": len(data.test),
+            **({"validation_is_test": True} if data.validation_is_test else {}),
         },
         "fingerprint": fingerprint.entries,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -58,7 +58,7 @@ class Recipe:
         clock_mhz: of the fabric.
         hardware: parameters of a trial -> options of `Dataflow` that it chooses (multipliers, weight_memory,
             weight_banks, thresholds, flow), and "fps" where it searches the folding; `--fps` overrides that one.
-        objectives: what the front trades: "accuracy", the score of the task; resources, `interval_cycles`,
+        objectives: what the front trades: "score" (or "accuracy"), that of the task; resources, `interval_cycles`,
             `latency_cycles` and `latency_us` (minimized); `fps`.
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
         plain: parameters of the network in which `--bits` searches every width on its own; None takes the first of
@@ -91,8 +91,9 @@ class Recipe:
         self._check_types()
         if not self.name.replace("-", "").replace("_", "").isalnum():
             raise BadRecipe(f"recipe name {self.name!r}: it names a folder; use letters, digits, - and _")
+        object.__setattr__(self, "objectives", tuple("accuracy" if one == "score" else one for one in self.objectives))
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
-            raise BadRecipe(f"recipe {self.name}: objectives {self.objectives}; name accuracy and each resource once")
+            raise BadRecipe(f"recipe {self.name}: objectives {self.objectives}; name score and each resource once")
         for anchor in (*self.anchors, *([] if self.plain is None else [self.plain])):
             if set(anchor) != set(self.space):
                 raise BadRecipe(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -199,6 +200,8 @@ def judged(
         "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
         "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
     }
+    if not isfinite(figures["accuracy"]):
+        raise DivergedTraining(f"the {task.name} is {figures['accuracy']}")
     values = {**figures, "interval_cycles": priced.total["cycles"]}
     return Outcome(values=tuple(values[name] for name in experiment.recipe.objectives), attributes=figures)
 

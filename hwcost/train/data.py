@@ -259,6 +259,13 @@ class Data:
                 "classes= where the targets are no labels"
             )
 
+    @property
+    def validation_is_test(self) -> bool:
+        """Whether the test samples are those of the validation, so that the test score is no independent one."""
+        if len(self.validation) != len(self.test) or not torch.equal(self.validation.example, self.test.example):
+            return False
+        return self.validation is self.test or self.validation.digest() == self.test.digest()
+
     def all_but_test(self) -> Data:
         """The same with the validation samples among those to train on, for a network that is chosen already.
 

@@ -130,3 +130,10 @@ def test_percent_outside_of_its_range_is_refused() -> None:
     for wrong in (made_up_run(float={"validation": 1.2}), made_up_run(float={"test": -0.1})):
         with pytest.raises(BadStudy, match="scores in percent are ratios"):
             read_study(made_up_trials(3), wrong)
+
+
+def test_a_test_on_validation_samples_is_told() -> None:
+    data = made_up_run()["data"] | {"validation_is_test": True}
+    study = read_study(made_up_trials(4), made_up_run(data=data))
+    with house_style():
+        assert "the test score is no independent one" in markdown(study, front_figure(study))

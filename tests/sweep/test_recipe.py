@@ -137,7 +137,8 @@ def test_the_anchors_come_first_or_else_the_lowest_corner() -> None:
         ({"name": ""}, "name ''"),
         ({"name": "../up"}, "name '../up'"),
         ({"name": "two words"}, "letters, digits, - and _"),
-        ({"objectives": ("LUT", "BRAM18")}, "name accuracy"),
+        ({"objectives": ("LUT", "BRAM18")}, "name score"),
+        ({"objectives": ("accuracy", "score")}, "once"),
         ({"objectives": ("accuracy", "LUT", "LUT")}, "once"),
         ({"anchors": ({"base": 2},)}, "lut_budget"),
         ({"anchors": ({"base": 2, "lut_budget": 500.0, "extra": 1},)}, "extra"),
@@ -223,3 +224,7 @@ def test_a_cached_compilation_beside_a_file_is_not_run(tmp_path: Path) -> None:
     os.utime(file, (when.st_atime, when.st_mtime))
     assert cached.exists()
     assert load_object(f"{file}:value", {}) == "good"
+
+
+def test_the_objective_may_be_called_score() -> None:
+    assert replace(tiny, objectives=("score", "LUT")).objectives == ("accuracy", "LUT")

@@ -101,3 +101,16 @@ def test_a_bad_score_ends_before_the_search_and_can_be_mended(
         run(experiment(bad, tmp_path), 1)
     assert not (tmp_path / "float.json").exists()
     assert run(experiment(tiny_recipe.recipe, tmp_path), 1).finished == 1
+
+
+def test_a_trial_without_a_score_says_so_under_its_name(tmp_path: Path, undrawn: None) -> None:
+    calls: list[int] = []
+
+    def broken(right: Any, y: Any) -> float:
+        calls.append(1)
+        return 0.5 if len(calls) <= 7 else float("nan")  # six epochs of the float network, and its score
+
+    recipe = replace(tiny_recipe.recipe, task=replace(CLASSIFICATION, name="recall", score=broken))
+    run(experiment(recipe, tmp_path), 1)
+    (row,) = json.loads((tmp_path / "trials.json").read_text())["trials"]
+    assert (row["state"], row["error"]) == ("FAIL", "DivergedTraining: the recall is nan")

@@ -114,3 +114,9 @@ def test_maps_of_labels_all_train_in_the_end() -> None:
     maps = torch.arange(48).reshape(12, 2, 2) % 5
     data = Data(name="n", train=Split(X, maps), validation=Split(X[:5], maps[:5]), test=Split(X, maps), classes=5)
     assert len(data.all_but_test().train) == 17
+
+
+def test_validation_samples_that_are_those_of_the_test_are_noticed() -> None:
+    parts = {"train": (X, Y), "validation": (X[:6], Y[:6])}
+    for test, same in (((X[:6].clone(), Y[:6]), True), ((X[6:], Y[6:]), False), ((X[:6], Y[6:] + 1), False)):
+        assert Data(name="n", test=test, **parts).validation_is_test is same  # type: ignore[arg-type]
