@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+pytest.importorskip("onnx", reason="onnx is not installed: nothing was exported; pip install 'hwcost[onnx]'")
+pytest.importorskip("qonnx", reason="qonnx is not installed: no export was run; pip install qonnx")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no export was run")
+
 import onnxruntime
 import torch
 from qonnx.core.modelwrapper import ModelWrapper

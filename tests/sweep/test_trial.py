@@ -14,8 +14,6 @@ from sweeps import experiment, run
 
 from hwcost.errors import BadOption, BadRecipe
 from hwcost.search import Suggestion
-from hwcost.sweep.progress import over_budget
-from hwcost.sweep.standing import Row
 from hwcost.sweep.trial import budget_of, run_trial
 from hwcost.train.loop import Training
 from hwcost.train.task import CLASSIFICATION
@@ -65,25 +63,6 @@ def replace_low(low: float):  # type: ignore[no-untyped-def]
     """The distribution of the budget, from another least one on."""
     budget = tiny_recipe.recipe.space["lut_budget"]
     return type(budget)(low, budget.high, log=True)  # type: ignore[attr-defined, call-arg]
-
-
-@pytest.mark.parametrize(
-    ("changes", "remark"),
-    [
-        ({}, "; trial 3 over its budget: 7,173 LUT for 6,000"),
-        ({"budget_reachable": False}, "; trial 3 over its budget: 7,173 LUT for 6,000, which its widths cannot reach"),
-        ({"within_budget": True}, ""),
-        ({"within_budget": None}, ""),
-        ({"state": "FAIL", "within_budget": float("nan")}, ""),
-    ],
-)
-def test_the_remark_of_a_log_line(changes: Row, remark: str) -> None:
-    row: Row = {
-        "number": 3, "state": "COMPLETE", "within_budget": False, "budget_reachable": True, "LUT": 7173, "DSP": 0,
-        "budget": {"LUT": 6000.0, "DSP": 4},
-    }  # fmt: skip
-    assert over_budget([{**row, **changes}]) == remark
-    assert over_budget([]) == ""
 
 
 @pytest.mark.parametrize(

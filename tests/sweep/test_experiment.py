@@ -1,0 +1,94 @@
+"""A recipe under settings: what they override, and what a recipe may not return."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_recipe
+import torch
+from sweeps import experiment
+
+from hwcost.cost.width_proxy import learned_widths
+from hwcost.errors import BadRecipe, UnknownDevice
+from hwcost.search import Objective
+from hwcost.sweep.experiment import Experiment
+from hwcost.train.loop import Training
+
+PARAMS = {"base": 2, "lut_budget": 500.0}
+
+
+def tiny(tmp_path: Path, recipe: Any = tiny_recipe.recipe, **settings: Any) -> Experiment:
+    return experiment(recipe, tmp_path, **settings)
+
+
+def changed(tmp_path: Path, **changes: Any) -> Experiment:
+    return tiny(tmp_path, replace(tiny_recipe.recipe, **changes))
+
+
+def test_settings_override_the_part_of_the_recipe(tmp_path: Path) -> None:
+    plain = tiny(tmp_path)
+    assert (plain.part.name, plain.fps, plain.clock_mhz) == ("PYNQ-Z1", tiny_recipe.FPS, tiny_recipe.recipe.clock_mhz)
+    other = tiny(tmp_path, device="ZCU104", fps=1_000.0, clock_mhz=200.0)
+    assert (other.part.name, other.fps, other.clock_mhz) == ("ZCU104", 1_000.0, 200.0)
+    with pytest.raises(UnknownDevice):
+        _ = tiny(tmp_path, device="xc9").part
+
+
+def test_objectives_are_the_score_and_figures_that_every_trial_has(tmp_path: Path) -> None:
+    assert tiny(tmp_path).objectives == (
+        Objective("accuracy", "maximize"), Objective("LUT", "minimize"), Objective("BRAM18", "minimize"),
+    )  # fmt: skip
+    speeds = changed(tmp_path, objectives=("accuracy", "fps", "latency_us"))
+    assert [objective.direction for objective in speeds.objectives] == ["maximize", "maximize", "minimize"]
+    with pytest.raises(BadRecipe, match="recipe tiny: objective 'area'; give accuracy and any of LUT"):
+        _ = changed(tmp_path, objectives=("accuracy", "area")).objectives
+    with pytest.raises(BadRecipe, match="objective 'fps'"):  # with bits, prices are known before training
+        _ = experiment(speeds.recipe, tmp_path, bits=(2, 5)).objectives
+
+
+def test_with_bits_the_plain_network_has_the_widths_of_the_trial(tmp_path: Path) -> None:
+    sweep = experiment(tiny_recipe.roomy, tmp_path, bits=(2, 5), limits={"LUT": 900.0}, sampler="greybox")
+    names = learned_widths(tiny_recipe.TinyNet(2))
+    net = sweep.network(dict.fromkeys(names, 3))
+    assert {int(width()) for width in learned_widths(net).values()} == {3}
+    assert not any(width.offset.requires_grad for width in learned_widths(net).values())
+    assert dict(sweep.budget({})) == {"LUT": 900.0} and sweep.rehearsals == ({},)
+    assert tiny(tmp_path).budget(PARAMS) == {"LUT": 500.0} and len(tiny(tmp_path).rehearsals) == 2
+
+
+def test_a_training_may_follow_from_the_parameters(tmp_path: Path) -> None:
+    sweep = changed(tmp_path, training=lambda params: Training(epochs=params["base"]))
+    assert sweep.training({"base": 3}).epochs == 3
+    assert sweep.training().epochs == 5  # of the first try
+    assert tiny(tmp_path).training() is tiny_recipe.recipe.training
+
+
+def test_hardware_chosen_by_a_trial(tmp_path: Path) -> None:
+    assert tiny(tmp_path).hardware(PARAMS) == {"fps": tiny_recipe.FPS}
+    sweep = changed(tmp_path, hardware=lambda params: {"multipliers": "dsp", "fps": 10.0})
+    assert sweep.hardware(PARAMS) == {"multipliers": "dsp", "fps": 10.0}
+    fixed = experiment(sweep.recipe, tmp_path, fps=77.0)
+    assert fixed.hardware(PARAMS)["fps"] == 77.0  # what the user gave wins
+
+
+@pytest.mark.parametrize(
+    ("changes", "call", "message"),
+    [
+        ({"network": lambda params: "net"}, "network", r"its network\(\) returned str, not a"),
+        ({"float_network": lambda: None}, "float_network", r"its float_network\(\) returned NoneType"),
+        ({"data": lambda path: [1]}, "load", r"its data\(\) returned list, not a"),
+        ({"training": lambda params: 7}, "training", r"its training\(\) returned int, not a Training"),
+        ({"budget": lambda params: {"LUT": -1}}, "budget", "LUT: -1; give a finite amount of at least 0"),
+        ({"budget": lambda params: 5}, "budget", "returned 5; return a dict of names and values"),
+        ({"hardware": lambda params: {"pe": 3}}, "hardware", "chooses 'pe'; give fps and any of multipliers"),
+        ({"pretrained": lambda: [1]}, "float_network", "pretrained holds list; give the state_dict"),
+        ({"pretrained": lambda: {"x": torch.ones(1)}}, "float_network", "pretrained is no state_dict of the float"),
+    ],
+)
+def test_what_a_recipe_may_not_return(tmp_path: Path, changes: dict[str, Any], call: str, message: str) -> None:
+    function = getattr(changed(tmp_path, **changes), call)
+    with pytest.raises(BadRecipe, match=f"recipe tiny: .*{message}"):
+        function(PARAMS) if call in ("network", "budget", "hardware") else function()

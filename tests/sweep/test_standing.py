@@ -1,0 +1,52 @@
+"""The standing of a study: its front by validation figures, and the trials that ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tiny_recipe
+from sweeps import experiment
+
+from hwcost.sweep.standing import Standing, named, points, standing
+
+
+class Frame:
+    """A study that has only its table."""
+
+    def __init__(self, *rows: tuple[str, float, float, float]) -> None:
+        names = ("state", "accuracy", "LUT", "BRAM18")
+        self._rows = [{"number": at, **dict(zip(names, row, strict=True))} for at, row in enumerate(rows)]
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self._rows)
+
+
+def stands(tmp_path: Path, *rows: Any) -> Standing:
+    return standing(Frame(*rows), experiment(tiny_recipe.recipe, tmp_path))  # type: ignore[arg-type] # its table is all
+
+
+def test_the_front_is_of_finished_trials(tmp_path: Path) -> None:
+    found = stands(
+        tmp_path,
+        ("COMPLETE", 0.9, 900, 2),
+        ("FAIL", float("nan"), float("nan"), float("nan")),
+        ("COMPLETE", 0.8, 500, 2),
+        ("COMPLETE", 0.8, 600, 2),  # beaten
+        ("COMPLETE", 0.7, 600, 1),
+        ("RUNNING", float("nan"), float("nan"), float("nan")),
+    )
+    assert found.finished == 4 and [row["number"] for row in found.front] == [0, 2, 4]
+    assert [row["number"] for row in found.ended] == [0, 1, 2, 3, 4]
+
+
+def test_without_a_finished_trial_there_is_no_front(tmp_path: Path) -> None:
+    found = stands(tmp_path, ("FAIL", float("nan"), float("nan"), float("nan")))
+    assert (found.finished, found.front, len(found.ended)) == (0, [], 1)
+
+
+def test_points_are_in_the_order_of_the_objectives(tmp_path: Path) -> None:
+    rows = [{"BRAM18": 2, "LUT": 900, "accuracy": 0.9}]
+    assert points(rows, experiment(tiny_recipe.recipe, tmp_path)).tolist() == [[0.9, 900.0, 2.0]]
+    assert named({"a": 1, 2: "b"}) == {"a": 1, "2": "b"}
