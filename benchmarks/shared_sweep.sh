@@ -95,12 +95,11 @@ begin() { # folder, name of the log, arguments
 
 alive() { kill -0 "$1" 2>/dev/null || { tail -n 5 "$place"/*.out "$place"/*.err >&2; say "the leader ended early"; exit 1; }; }
 
-export HWCOST_ARTIFACTS="$place/weights" HWCOST_HEARTBEAT=2
+export HWCOST_ARTIFACTS="$place/weights" HWCOST_HEARTBEAT=2 HWCOST_KNOWN_RECIPES="$place/known"
 begin leader leader sweep tiny.py:recipe --trials 40 --sampler random --out study
 leader=${started[-1]}
 until [ -n "$(ls "$place/weights" 2>/dev/null)" ]; do alive "$leader"; sleep 0.2; done
 sleep 1
-export HWCOST_ARTIFACTS=$place/weights # for the workers: never a place that the database names alone
 begin a a1 worker study
 begin a a2 worker study
 begin b b1 worker study
@@ -108,7 +107,7 @@ b1=${started[-1]}
 begin b b2 worker study
 b2=${started[-1]}
 refused=0
-(cd "$place/other" && "$hwcost" worker study > "$place/other.out" 2> "$place/other.err") || refused=$?
+(cd "$place/other" && "$hwcost" worker study --recipe tiny.py:recipe > "$place/other.out" 2> "$place/other.err") || refused=$?
 until grep -q hanging "$place/b1.out" && grep -q hanging "$place/b2.out"; do alive "$leader"; sleep 0.2; done
 kill -9 "$b1" "$b2"
 rm "$place/b/hang"
@@ -116,7 +115,7 @@ begin b b3 worker study
 wait "$leader" || { cat "$place/leader.err" >&2; exit 1; }
 for process in "${started[@]}"; do wait "$process" 2>/dev/null || true; done
 storage=$HWCOST_STORAGE
-unset HWCOST_STORAGE
+unset HWCOST_STORAGE HWCOST_ARTIFACTS
 (cd "$place/alone" && "$hwcost" sweep tiny.py:recipe --trials 40 --sampler random --out study --quiet >&2)
 
 REFUSED=$refused STORAGE=$storage "$python" benchmarks/shared_sweep_checks.py "$place" "$kind" "$driver" "$version"

@@ -4,9 +4,11 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{16}\.part")
 
@@ -54,6 +56,30 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+_SEAL = re.compile(rb',\n  "([^"]{5})": "([^"]{8})"\n\}\n?')
+
+
+def sealed(record: Mapping[str, object]) -> bytes:
+    """A record as indented JSON, with a checksum of the rest as its last entry, `crc32`."""
+    text = json.dumps(record, indent=2).encode()
+    return (text[:-2] + b',\n  "crc32": "%08x"\n}' % crc32(text) if record else text) + b"\n"
+
+
+def unsealed(text: bytes) -> Any:
+    """Read what `sealed` wrote; a text without a checksum is of an older version, or of a person.
+
+    Raises:
+        ValueError: it is no JSON, or has another checksum.
+    """
+    end = _SEAL.search(text, max(0, len(text) - 32))
+    if end is not None and (end[1], end[2]) != (b"crc32", b"%08x" % crc32(text[: end.start()] + b"\n}")):
+        raise ValueError("another checksum than its entry crc32; if the change is yours, remove that entry")
+    record = parse_json(text.decode())
+    if isinstance(record, dict):
+        record.pop("crc32", None)
+    return record
 
 
 def code_hash(*others: Path) -> str:

@@ -5,13 +5,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from hwcost.errors import BadStudy
-from hwcost.files import replace
+from hwcost.files import replace, sealed
 from hwcost.report.checks import COSTS
 from hwcost.report.front_figures import front_figure, resource_figures
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
@@ -98,7 +98,7 @@ def _contents(study: Study, *, running: bool, figures: bool) -> dict[str, bytes]
         "pareto.svg": picture(main, "svg"),
         "trials.csv": trials_table(study).to_csv(index=False).encode(),
         "front.json": _json({"schema": FRONT_SCHEMA, **front_record(study)}),
-        "run.json": _json(study.run),
+        "run.json": sealed(cast(dict[str, object], _plain(study.run))),
         "report.md": markdown(study, main).encode(),
         "index.html": html(study, drawings, running=running).encode(),
     }

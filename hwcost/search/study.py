@@ -153,7 +153,11 @@ class Study:
         return self._study.get_trials(deepcopy=False)
 
     def _settled(self) -> int:
-        return sum(trial.state.is_finished() and not interrupted(trial) for trial in self._trials())
+        return sum(map(self._ended, self._trials()))
+
+    def _ended(self, trial: FrozenTrial) -> bool:
+        """Whether a trial is settled, or given up."""
+        return trial.state.is_finished() and (not interrupted(trial) or self._deaths(trial) > RETRIES)
 
     def recover(self, *, by_user: bool = False) -> None:
         """Fail what a dead process left running, without a record, so that it counts as interrupted.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from hwcost.errors import HwcostError
+from hwcost.errors import BadStudy, HwcostError
 from hwcost.quant import freeze_widths
 from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.schema import RepeatRecord
@@ -205,5 +205,14 @@ def entry_of(records: Mapping[str, object], row: Mapping[Any, Any]) -> Any:
 
 
 def recorded(path: Path) -> dict[str, Any]:
-    """The record in a file of a study; empty before it is written."""
-    return read_json(path) if path.exists() else {}
+    """The record in a file of a study; empty before it is written.
+
+    Raises:
+        BadStudy: it cannot be read, or an entry has another form.
+    """
+    found = read_json(path) if path.exists() else {}
+    for key, entry in found.items():
+        several = isinstance(entry, list) and all(isinstance(one, dict) for one in entry)
+        if not {TESTED: isinstance(entry, int | float), REPEATED: several, REFIT: isinstance(entry, dict)}[path.name]:
+            raise BadStudy(f"{path}: its entry {key} is garbled ({entry!r:.80}); restore the file, or remove it")
+    return found

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from torch import Tensor
 
 from hwcost.cost.hardware_cost import hardware_cost
-from hwcost.errors import BadData, BadFolding, BadRecipe
+from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.recipe import Params, ask
@@ -65,7 +65,6 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     Raises:
         HwcostError: as the parts do; BadFolding only if no first try reaches the frame rate.
     """
-    _check_samples(data)
     if experiment.settings.ramp is not None and experiment.recipe.train is not train:
         raise BadRecipe(f"recipe {experiment.recipe.name}: its train() knows no ramp; omit --ramp, or train=")
     too_slow: list[BadFolding] = []
@@ -93,18 +92,6 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     if shape != needed or not any(one.requires_grad for one in float_net.parameters()):
         raise BadRecipe(f"{where} gives {shape} for a sample, or has nothing to train; give one like network()")
     _check_read(experiment)
-
-
-def _check_samples(data: Data) -> None:
-    """Hold the first sample of each split against those that are trained on.
-
-    Raises:
-        BadData: another shape.
-    """
-    for name in ("train", "validation", "test"):
-        shape = tuple(getattr(data, name).example.shape[1:])
-        if shape != data.train.example.shape[1:]:
-            raise BadData(f"{data.name}: {name} has samples of {shape}; give them the shape of those in train")
 
 
 def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> None:

@@ -1,7 +1,6 @@
 """The files of a study folder: JSON and checkpoints, each there whole or not at all."""
 
 import io
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, BadStudy
-from hwcost.files import parse_json, replace
+from hwcost.files import replace, sealed, unsealed
 from hwcost.report import RunRecord
 from hwcost.sweep.settings import Settings
 
@@ -104,18 +103,18 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """A record, indented."""
-    _replace(path, (json.dumps(content, indent=2) + "\n").encode())
+    """A record, indented, with a checksum as its last entry."""
+    _replace(path, sealed(content))
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A record.
 
     Raises:
-        BadStudy: the file is missing or broken.
+        BadStudy: the file is missing or broken; by its checksum, too, where it has one.
     """
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = unsealed(path.read_bytes())
     except (OSError, ValueError) as error:
         raise BadStudy(f"{path}: cannot be read ({error}); restore it, or start a study in another folder") from error
     if not isinstance(content, dict):

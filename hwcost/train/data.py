@@ -213,6 +213,10 @@ class Data:
             except BadData as error:
                 raise BadData(f"{self.name}: {name}: {error}") from error
             self._check_labels(name, getattr(self, name))
+        splits = self.train, self.validation, self.test
+        shapes = {tuple(split.x.shape[1:]) for split in splits if not isinstance(split, _Asked)}
+        if len(shapes) > 1:
+            raise BadData(f"{self.name}: samples of {' and '.join(map(str, sorted(shapes)))}; give all the same shape")
         if not self.fingerprint:
             digests = " ".join(getattr(self, name).digest() for name in ("train", "validation", "test"))
             object.__setattr__(self, "fingerprint", sha256(digests.encode()).hexdigest()[:16])

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import Hwcost, refused
 
+from hwcost.sweep.study_files import read_json
+
 
 def test_the_front_is_repeated_and_refit(hwcost: Hwcost, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWCOST_STORAGE", "sqlite:///of-another-study.db")  # this one is kept in its folder
@@ -20,7 +22,7 @@ def test_the_front_is_repeated_and_refit(hwcost: Hwcost, study: Path, monkeypatc
     assert [trial["params"] for trial in after] == [trial["params"] for trial in before]
     front = {str(point["number"]) for point in json.loads((study / "front.json").read_text())["points"]}
     for name in ("repeats.json", "refit.json"):
-        kept = json.loads((study / name).read_text())  # by number, and a hash of what was trained
+        kept = read_json(study / name)  # by number, and a hash of what was trained
         assert {key.partition("-")[0] for key in kept} == front
     made = hwcost(
         "export", study, "--to", "onnx", "--trial", min(front), "--refit", "--input-step", 1, "-o", study / "x"

@@ -110,7 +110,7 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
         ("data=lambda path: valued(tiny.made(path), float('nan'))", ["train sample 0 holds nan"]),
         (
             "data=lambda path: halved(tiny.made(path))",
-            ["test has samples of (1, 2, 4)"],
+            ["(1, 2, 4)", "give all the same shape"],
         ),
         ("budget=lambda params: {'LUT': -3}", ["LUT", "-3"]),
         ("objectives=('accuracy', 'LUTs')", ["'LUTs'", "BRAM18"]),

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import Hwcost, refused
 
+from hwcost.sweep.study_files import read_json, write_json
+
 
 @pytest.mark.slow
 def test_a_trial_is_trained_again(hwcost: Hwcost, study: Path) -> None:
@@ -16,8 +18,9 @@ def test_a_trial_is_trained_again(hwcost: Hwcost, study: Path) -> None:
     accuracy = json.loads((study / "trials.json").read_text())["trials"][1]["accuracy"]
     (line,) = (line.split() for line in ended.out.splitlines() if "accuracy" in line)
     assert line[1] == line[2] == f"{accuracy:.6g}"
-    content = (study / "trials.json").read_text()
-    (study / "trials.json").write_text(content.replace(repr(accuracy), "0.125"))
+    table = read_json(study / "trials.json")
+    table["trials"][1]["accuracy"] = 0.125
+    write_json(study / "trials.json", table)
     ended = hwcost("train", "--from", "study", "--trial", 1)
     assert ended.status == 2 and "0.125" in ended.out and "differ from the record" in ended.err
 

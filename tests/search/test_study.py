@@ -92,6 +92,34 @@ def test_a_deadly_trial_is_given_up(tmp_path: Path, child: Callable[..., subproc
     assert frame["seed"][1] == frame["seed"][2] == frame["seed"][3] != frame["seed"][4]
 
 
+class _Dying:
+    """A crew whose processes die at once, of too little memory for one."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        self.started: list[int] = []
+
+    def start(self, suggestion: Suggestion) -> None:
+        self.started.append(suggestion.number)
+
+    def finished(self) -> tuple[int, None]:
+        return self.started.pop(0), None
+
+    def stop(self) -> None:
+        self.started.clear()
+
+
+def test_a_sweep_whose_every_process_dies_comes_to_an_end(tmp_path: Path) -> None:
+    with opened(tmp_path) as study:
+        assert study.run(judge, trials=2, crew=_Dying()).done == 2
+        frame = study.frame()
+        assert list(frame["state"].unique()) == ["FAIL"]
+        assert frame["reason"].str.contains("given up").sum() == 2
+        assert study.run(judge, trials=1).done == 1  # and goes on in one that lives
+        assert list(study.frame()["state"])[-1] == "COMPLETE"
+
+
 def test_ctrl_c_of_a_real_process(tmp_path: Path, child: Callable[..., subprocess.Popen[str]]) -> None:
     for number in (1, 2, 3, 4, 5):  # more often than a deadly trial may be retried: a user is patient with it
         process = child(tmp_path / "stopped", trials=9, hang=number)

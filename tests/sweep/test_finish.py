@@ -13,7 +13,7 @@ from sweeps import experiment, run
 from hwcost.errors import BadOption, BadStudy
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finish import finish
-from hwcost.sweep.study_files import checkpoint, read_run, read_settings, read_trials
+from hwcost.sweep.study_files import checkpoint, read_json, read_run, read_settings, read_trials
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -34,15 +34,15 @@ def test_it_works_on_the_folder_alone_and_adds_no_trial(tmp_path: Path) -> None:
     assert (ended.finished, ended.interrupted) == (2, False)
     after = read_trials(folder)
     assert after["params"].tolist() == before["params"].tolist()
-    front = set(json.loads((folder / "test.json").read_text()))
-    assert set(json.loads((folder / "repeats.json").read_text())) == front
-    assert set(json.loads((folder / "refit.json").read_text())) == front
+    front = set(read_json(folder / "test.json"))
+    assert set(read_json(folder / "repeats.json")) == front
+    assert set(read_json(folder / "refit.json")) == front
     assert read_run(folder) == record  # it was made by `hwcost sweep`, and still says so
 
 
 def test_polish_adds_the_trials_of_its_rounds(tmp_path: Path) -> None:
     folder = made(tmp_path / "study")
-    front = len(json.loads((folder / "test.json").read_text()))
+    front = len(read_json(folder / "test.json"))
     finish(found(folder), polish=1)
     rows = read_trials(folder)
     assert len(rows) == 2 + front and rows["polish"].notna().sum() == front
@@ -54,7 +54,7 @@ def test_it_works_in_a_database(tmp_path: Path) -> None:
     for file in (folder / "checkpoints").glob("trial-*"):
         file.unlink()  # they are fetched
     assert finish(found(folder), refit=1).finished == 2
-    assert len(json.loads((folder / "refit.json").read_text())) == len(json.loads((folder / "test.json").read_text()))
+    assert len(read_json(folder / "refit.json")) == len(read_json(folder / "test.json"))
 
 
 def test_what_cannot_be_finished_is_refused(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from hwcost.sweep.recipe import Params, Recipe
 from hwcost.sweep.replay import reproduce
 from hwcost.sweep.run import Result
 from hwcost.sweep.standing import Standing
+from hwcost.sweep.study_files import read_json
 from hwcost.sweep.study_report import publish
 from hwcost.train.data import Data, Split
 from hwcost.train.task import regression
@@ -74,8 +75,7 @@ def with_test_accuracy(study: Path) -> list[int]:
 
 
 def record(study: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((study / "run.json").read_text())
-    return content
+    return read_json(study / "run.json")
 
 
 @dataclass
@@ -264,7 +264,7 @@ def test_the_test_split_is_sealed_until_the_search_is_over(tmp_path: Path, undra
 @pytest.mark.slow
 def test_a_trial_that_has_left_the_front_shows_no_test_accuracy(tmp_path: Path, undrawn: None) -> None:
     run(tiny(tmp_path), 6)
-    figures = json.loads((tmp_path / "test.json").read_text())
+    figures = read_json(tmp_path / "test.json")
     assert [int(key.split("-")[0]) for key in figures] == front(tmp_path)
     left = min(set(range(6)) - set(front(tmp_path)))
     row = json.loads((tmp_path / "trials.json").read_text())["trials"][left]
@@ -286,7 +286,7 @@ def test_the_table_keeps_every_digit(tmp_path: Path, undrawn: None) -> None:
 @pytest.mark.slow
 def test_a_new_study_takes_nothing_from_a_published_report(whole: Path, tmp_path: Path, undrawn: None) -> None:
     for name in ("float.json", "test.json"):  # published without journal and checkpoints
-        figures = json.loads((whole / name).read_text())
+        figures = read_json(whole / name)
         (tmp_path / name).write_text(json.dumps(dict.fromkeys([*figures, *"012345"], 0.123)))
     run(tiny(tmp_path), 6)
     assert table(tmp_path) == table(whole)

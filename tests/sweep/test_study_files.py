@@ -14,9 +14,9 @@ from torch import nn
 
 from hwcost.errors import BadStudy
 from hwcost.search import JOURNAL
-from hwcost.sweep.finalists import REFIT, TESTED, entry_of, key_of
+from hwcost.sweep.finalists import REFIT, TESTED, entry_of, key_of, recorded
 from hwcost.sweep.replay import recall
-from hwcost.sweep.study_files import checkpoint, read_json, read_net, restore_net, save_net
+from hwcost.sweep.study_files import checkpoint, read_json, read_net, restore_net, save_net, write_json
 
 
 def test_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
@@ -37,6 +37,32 @@ def test_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
         harmless += 1
         assert found.keys() == state.keys() and all(torch.equal(found[name], state[name]) for name in state)
     assert harmless < len(content) / 7 / 2
+
+
+def test_every_flipped_bit_of_a_record_is_noticed(tmp_path: Path) -> None:
+    path, record = tmp_path / "test.json", {"3-0af": 0.875, "points": [{"LUT": 17}]}
+    write_json(path, record)
+    assert read_json(path) == record
+    content = path.read_bytes()
+    for at in range(len(content) - 1):  # the last line break means nothing
+        for bit in range(8):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+            with pytest.raises(BadStudy):
+                read_json(path)
+    for text in ('{"a": 1}', '{\n  "a": 1\n}', '{"a": 1, "crc32": "00000000"}'):  # older, or of a person
+        path.write_text(text)
+        assert read_json(path) == {"a": 1}
+    write_json(path, {})
+    assert read_json(path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"), [("test.json", "high"), ("repeats.json", {}), ("repeats.json", [3]), ("refit.json", [])]
+)
+def test_an_entry_of_another_form_is_refused(tmp_path: Path, name: str, entry: object) -> None:
+    write_json(tmp_path / name, {"0-af": entry})
+    with pytest.raises(BadStudy, match="its entry 0-af is garbled"):
+        recorded(tmp_path / name)
 
 
 @pytest.mark.slow

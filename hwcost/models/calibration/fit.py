@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
-from hwcost.errors import BadOption
+from hwcost.errors import BadData, BadOption
 from hwcost.models.calibration.corpus import Measured
 from hwcost.models.calibration.unit_prices import group_of, price
 from hwcost.models.formulas.coefficients import values, with_values
@@ -162,7 +162,10 @@ def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]
     for row in rows:
         group = group_of(row.unit)
         flow = "hls" if group == "unit hls" else "rtl"
-        amounts = price(row.unit, row.family, values(flow) if constants is None else constants[flow])
+        try:
+            amounts = price(row.unit, row.family, values(flow) if constants is None else constants[flow])
+        except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise BadData(f"corpus: {row.unit} has no price ({error}); mend its row") from error
         table.append(
             {"group": group, "weight": row.unit.weight, "input": row.unit.input, "simd": row.unit.simd}
             | {name: amounts.get(name) for name in COUNTED}

@@ -25,7 +25,7 @@ from hwcost.search.storage.database import SILENT_BEATS, Storage
 from hwcost.search.storage.heartbeat import Heart
 from hwcost.search.study import Study, check_count
 from hwcost.search.study_spec import StudySpec
-from hwcost.search.trial_plan import interrupted, plan_of
+from hwcost.search.trial_plan import plan_of
 
 POLL_S = 0.5
 """Seconds between two looks of a process that has no trial."""
@@ -180,7 +180,7 @@ class SharedStudy(Study):
             fail_stale_trials(self._study)
         trials = self._trials()
         unfinished = [trial for trial in trials if not trial.state.is_finished()]
-        settled = sum(trial.state.is_finished() and not interrupted(trial) for trial in trials)
+        settled = sum(map(self._ended, trials))
         lacking = goal - settled - len(unfinished)
         for _ in range(lacking):
             plan = self._retry(trials) or self._fresh(trials)
