@@ -1,8 +1,5 @@
 """Proposals that are drawn at the same time: distinct in threads, and in processes that share a database."""
 
-import multiprocessing
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,40 +11,17 @@ from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
+from small_search import COMBINATIONS, SPACE, evaluated, price, spec, tried_by_processes
 
-from hwcost.errors import BadStudy
-from hwcost.search import (
-    GreyBoxSampler,
-    Objective,
-    Outcome,
-    Prices,
-    Share,
-    StudySpec,
-    Suggestion,
-    join_study,
-    lead_study,
-    open_study,
-)
+from hwcost.search import GreyBoxSampler, Outcome, Suggestion, open_study
 from hwcost.search.samplers import turns
 from hwcost.search.samplers.exhaustive import EverySampler
 from hwcost.search.samplers.grid import Candidates
 from hwcost.search.samplers.turns import TURN, in_turn, params_of
 
-WORKERS = 4
-SPACE = {"w": IntDistribution(2, 8), "a": IntDistribution(2, 8)}
-
-
-def price(candidates: Candidates) -> dict[str, NDArray[Any]]:
-    return {"LUT": candidates["w"] * candidates["a"]}
-
 
 def greybox() -> GreyBoxSampler:
     return GreyBoxSampler(SPACE, price, {1: "LUT"}, seed=0)
-
-
-def evaluated(suggestion: Suggestion) -> Outcome:
-    w, a = suggestion.params["w"], suggestion.params["a"]
-    return Outcome((4.0**-w + 2 * 4.0**-a, float(w * a)))
 
 
 def objective(trial: optuna.Trial) -> tuple[float, float]:
@@ -118,16 +92,6 @@ def test_a_turn_ends_with_an_error_and_a_dead_process_loses_its_own(monkeypatch:
     assert study.trials[2].system_attrs[TURN] is None
 
 
-def spec() -> StudySpec:
-    return StudySpec(
-        objectives=(Objective("loss", "minimize"), Objective("LUT", "minimize")),
-        seed=0,
-        sampler="greybox",
-        space=SPACE,
-        prices=Prices(SPACE, price, {1: "LUT"}, {}),
-    )
-
-
 class Eight:
     """A crew of eight that ends the first it began when all are busy."""
 
@@ -153,52 +117,9 @@ def test_jobs_of_one_sweep_propose_no_combination_twice(tmp_path: Path) -> None:
         assert len({tuple(params.items()) for params in study.frame()["params"]}) == 24
 
 
-def work(url: str, folder: str, number: int) -> None:
-    """Join the study of a test, as `hwcost worker` does."""
-    out = Path(folder) / f"worker-{number}"
-    while True:
-        try:
-            with join_study(url, "study", out) as joined:
-                study = joined.agree(spec(), artifacts=f"{folder}/weights", files=lambda of: out / f"{of}.pt")
-                (Path(folder) / f"here-{number}").touch()
-                study.work(slowly)
-                return
-        except BadStudy as error:
-            if "not in" not in str(error) and "still trains" not in str(error):
-                raise
-            time.sleep(0.1)
-
-
-def slowly(suggestion: Suggestion) -> Outcome:
-    time.sleep(0.05)
-    return evaluated(suggestion)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sqlite", "file", "server"])
-def test_processes_that_share_a_study_propose_no_combination_twice(kind: str, tmp_path: Path) -> None:
-    """A leader and four workers try all 49 combinations in 49 trials."""
-    places = {"sqlite": f"sqlite:///{tmp_path / 'studies.db'}", "file": str(tmp_path / "studies.journal")}
-    url = places.get(kind) or os.environ.get("HWCOST_TEST_STORAGE")
-    if url is None:
-        pytest.skip("HWCOST_TEST_STORAGE=postgresql://... names a database that is empty and may be written")
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=work, args=(url, str(tmp_path), number)) for number in range(WORKERS)]
-    files = lambda of: tmp_path / "study" / "checkpoints" / f"{of}.pt"  # noqa: E731
-
-    def with_all(suggestion: Suggestion) -> Outcome:
-        while not all((tmp_path / f"here-{number}").exists() for number in range(WORKERS)):
-            assert all(worker.is_alive() for worker in workers)
-            time.sleep(0.1)
-        return slowly(suggestion)
-
-    share = Share(url, str(tmp_path / "weights"), 2)
-    with lead_study(share, tmp_path / "study", spec(), files=files, settings={}) as study:
-        files(None).parent.mkdir(exist_ok=True)
-        files(None).write_text("float")
-        for worker in workers:
-            worker.start()
-        study.run(with_all, trials=49)
-        for worker in workers:
-            worker.join()
-        assert len({tuple(params.items()) for params in study.frame()["params"]}) == len(study.frame()) == 49
+@pytest.mark.parametrize("place", ["sqlite:///{}/studies.db", "{}/studies.journal"])
+def test_processes_that_share_a_study_propose_no_combination_twice(place: str, tmp_path: Path) -> None:
+    """On servers: tests/search/storage/test_servers.py."""
+    tried = tried_by_processes(place.format(tmp_path), tmp_path)
+    assert len(set(tried)) == len(tried) == COMBINATIONS
