@@ -76,18 +76,22 @@ class Convolution(Product):
         """A sliding window, unless 1x1 with stride 1 needs none."""
         if prod(self.kernel_size) == 1 and prod(self.stride) == 1 and not self._pads_any(signal):
             return ()
-        window = Window(
+        return (self._sliding(signal, shape, signal.shape[1:], self.stride),)
+
+    def _sliding(
+        self, signal: Signal, shape: tuple[int, ...], image: tuple[int, ...], stride: tuple[int, ...]
+    ) -> Window:
+        return Window(
             channels=self.in_channels,
-            image=signal.shape[1:],
+            image=image,
             kernel=self.kernel_size,
-            stride=self.stride,
+            stride=stride,
             dilation=self.dilation,
             padding=self.pads(signal.shape[1:]),
             output=shape[1:],
             input=self.element(signal),
             depthwise=self.groups == self.in_channels > 1,
         )
-        return (window,)
 
 
 class _Plain(Convolution):

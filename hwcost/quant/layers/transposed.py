@@ -1,5 +1,6 @@
 """Quantized transposed convolution: in hardware, zeros between the pixels and then a plain convolution."""
 
+from collections import Counter
 from math import prod
 from typing import Unpack
 
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.graph.spec import Block, Signal, Window
+from hwcost.graph.spec import Block, Signal
 from hwcost.quant.layers.conv import Convolution, Pads
 from hwcost.quant.layers.product import Geometry, Quantizers
 
@@ -91,24 +92,9 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
     def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
         """A sliding window of stride 1 over the image with zeros between its pixels."""
         spread = tuple((size - 1) * stride + 1 for size, stride in zip(signal.shape[1:], self.stride, strict=True))
-        window = Window(
-            channels=self.in_channels,
-            image=spread,
-            kernel=self.kernel_size,
-            stride=(1,) * len(spread),
-            dilation=self.dilation,
-            padding=self.pads(signal.shape[1:]),
-            output=shape[1:],
-            input=self.element(signal),
-            depthwise=self.groups == self.in_channels > 1,
-        )
-        return (window,)
+        return (self._sliding(signal, shape, spread, (1,) * len(spread)),)
 
 
 def _taps(kernel: int, stride: int, dilation: int) -> int:
     """Most taps of one dimension that meet a pixel: those whose offset tap * dilation agrees modulo stride."""
-    counts: dict[int, int] = {}
-    for tap in range(kernel):
-        phase = tap * dilation % stride
-        counts[phase] = counts.get(phase, 0) + 1
-    return max(counts.values())
+    return max(Counter(tap * dilation % stride for tap in range(kernel)).values())
