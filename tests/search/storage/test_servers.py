@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from optuna.distributions import IntDistribution
+from small_search import COMBINATIONS, tried_by_processes
 
 from hwcost.errors import BadStudy
 from hwcost.search import Objective, Outcome, Share, StudySpec, Suggestion, join_study, lead_study, open_study
@@ -209,6 +210,11 @@ def test_a_leader_and_workers_train_what_one_process_does(server: Server, tmp_pa
         alone.run(judged, trials=8)
         assert figures(alone) == found and len(found) == 8
     assert all(len(epochs) == 12_500 for epochs in kept.dropna())
+
+
+def test_processes_propose_no_combination_twice(server: Server, tmp_path: Path) -> None:
+    tried = tried_by_processes(server.database("turns"), tmp_path)
+    assert len(set(tried)) == len(tried) == COMBINATIONS
 
 
 def test_all_that_open_a_fresh_database_at_once_get_it(server: Server) -> None:
