@@ -35,7 +35,7 @@ from hwcost.sweep.settings import Settings
 from hwcost.sweep.study_files import read_run, read_settings, read_trials
 from hwcost.sweep.study_report import publish
 from hwcost.sweep.trial import Design
-from hwcost.sweep.trust import RECIPES, found_in_a_record
+from hwcost.sweep.trust import RECIPES, found_in_a_record, named
 
 _ABOUT = ("fits", "within_budget", "budget_reachable", "on_front", "seconds", "seed", "error")
 
@@ -67,7 +67,7 @@ def run_sweep(
     known = {declared.name for declared in fields(Settings)} - {"recipe", "out", "trials"}
     if unknown := sorted(settings.keys() - known):
         raise BadOption(f"setting {unknown[0]!r}: unknown; known are {', '.join(sorted(known))}")
-    loaded = load_recipe(recipe, RECIPES) if isinstance(recipe, str) else recipe
+    loaded = named(recipe, RECIPES) if isinstance(recipe, str) else recipe
     reference = recipe if isinstance(recipe, str) else _reference(loaded)
     folder = Path("reports") / loaded.name if out is None else Path(out)
     paths = {name: Path(settings[name]) for name in ("data",) if settings.get(name) is not None}

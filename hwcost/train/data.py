@@ -195,7 +195,8 @@ class Data:
             whose Dataset is taken.
         classes: number of labels, where the targets are labels; None where they are something else.
         fingerprint: short hash of all samples; a study refuses to resume with other data. Left out, it is computed.
-        augment: inputs of a training batch -> inputs to train on; validation and test never see it.
+        augment: inputs of a training batch -> inputs to train on; validation and test never see it. It draws from
+            PyTorch's own generator, which each trial seeds.
     """
 
     name: str
@@ -218,6 +219,7 @@ class Data:
         if len(shapes) > 1:
             raise BadData(f"{self.name}: samples of {' and '.join(map(str, sorted(shapes)))}; give all the same shape")
         if not self.fingerprint:
+            self._check_repeatable()
             digests = " ".join(getattr(self, name).digest() for name in ("train", "validation", "test"))
             object.__setattr__(self, "fingerprint", sha256(digests.encode()).hexdigest()[:16])
 
@@ -251,6 +253,16 @@ class Data:
         parts, classes = split_frame(frame, label=label, groups=groups, name=name, share=share, seed=seed)
         train, validation, test = (Split(*part) for part in parts)
         return Data(name=name, train=train, validation=validation, test=test, classes=classes)
+
+    def _check_repeatable(self) -> None:
+        """Refuse to hash samples that differ from reading to reading, such as those of a Dataset that augments."""
+        for name in ("train", "validation", "test"):
+            samples = getattr(self, name)
+            if isinstance(samples, _Asked) and not torch.equal(samples.example, samples.example):
+                raise BadData(
+                    f"{self.name}: {name}: sample 0 differs between two readings; move what is random into augment=, "
+                    "or give a fingerprint="
+                )
 
     def _check_labels(self, name: str, samples: Split) -> None:
         if self.classes is None or isinstance(samples, _Asked) or not isinstance(samples.y, Tensor):

@@ -120,3 +120,20 @@ def test_validation_samples_that_are_those_of_the_test_are_noticed() -> None:
     parts = {"train": (X, Y), "validation": (X[:6], Y[:6])}
     for test, same in (((X[:6].clone(), Y[:6]), True), ((X[6:], Y[6:]), False), ((X[:6], Y[6:] + 1), False)):
         assert Data(name="n", test=test, **parts).validation_is_test is same  # type: ignore[arg-type]
+
+
+class _Random(Dataset[Any]):
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, at: int) -> Any:
+        return X[at] + torch.rand(2), Y[at]
+
+
+def test_samples_that_differ_from_reading_to_reading_need_a_fingerprint() -> None:
+    given: dict[str, Any] = {"name": "n", "train": _Random(), "validation": (X, Y), "test": (X, Y)}
+    with pytest.raises(
+        BadData, match="n: train: sample 0 differs between two readings; move what is random into augment="
+    ):
+        Data(**given)
+    assert len(Data(**given, fingerprint="mine").train) == 12
