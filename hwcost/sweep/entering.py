@@ -7,7 +7,8 @@ from torch import Tensor
 
 from hwcost.errors import BadData
 from hwcost.graph.ranges import Range
-from hwcost.train.data import CHUNK, Data, Split
+from hwcost.train.data import Data
+from hwcost.train.split import CHUNK, Split
 
 _MOST_PARTS = 16
 """Parts of the smallest difference between two values that are tried as the step."""

@@ -16,8 +16,9 @@ from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
 from hwcost.models.resources import HardwareModel
 from hwcost.quant import freeze_widths
-from hwcost.train.data import Data, Split, joined
+from hwcost.train.data import Data
 from hwcost.train.penalties import Keeper
+from hwcost.train.split import Split, joined
 from hwcost.train.task import CLASSIFICATION, Task
 from hwcost.train.width_repair import Landing
 
