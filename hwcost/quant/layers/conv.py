@@ -94,7 +94,7 @@ class Convolution(Product):
         )
 
 
-class _Plain(Convolution):
+class PlainConvolution(Convolution):
     """Base of convolutions of torch whose padding may also be "same"."""
 
     def __init__(
@@ -118,7 +118,7 @@ class _Plain(Convolution):
         self.adopt(**quantizers)
 
 
-class QuantConv2d(_Plain, nn.Conv2d):
+class QuantConv2d(PlainConvolution, nn.Conv2d):
     """2-D convolution with quantized weights, also depthwise and grouped.
 
     A float bias is absorbed by the thresholds of the next activation, as dataflow compilers do.
@@ -137,7 +137,7 @@ class QuantConv2d(_Plain, nn.Conv2d):
         return F.conv2d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class QuantConv1d(_Plain, nn.Conv1d):
+class QuantConv1d(PlainConvolution, nn.Conv1d):
     """1-D convolution with quantized weights; arguments as `QuantConv2d`, on (N, channels, length)."""
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

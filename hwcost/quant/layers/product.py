@@ -66,7 +66,7 @@ class Product(Sourced):
         """Take the quantizers; start a weight scale that starts at a statistic."""
         name, known = type(self).__name__, Quantizers.__annotations__
         for unknown in given.keys() - known.keys():
-            raise TypeError(f"{name}: it has no argument {unknown!r}; the quantizers are {', '.join(known)}")
+            raise TypeError(f"{name}: unexpected keyword argument {unknown!r}; the quantizers are {', '.join(known)}")
         if "weight_quant" not in given:
             raise TypeError(f"{name}: weight_quant is missing; give a quantizer, or None for float weights")
         bias_quant, accumulator = given.get("bias_quant"), given.get("accumulator")

@@ -224,7 +224,7 @@ def test_widths_per_input_are_described_per_weight_also_where_inputs_equal_outpu
 @pytest.mark.parametrize("layer", [QuantLinear, QuantConv2d, QuantConvTranspose2d])
 def test_arguments_that_do_not_exist_or_are_missing_are_named(layer: Callable[..., nn.Module]) -> None:
     with pytest.raises(
-        TypeError, match="it has no argument 'weights_quant'; the quantizers are weight_quant, input_quant"
+        TypeError, match="unexpected keyword argument 'weights_quant'; the quantizers are weight_quant, input_quant"
     ):
         layer(2, 2, **({} if layer is QuantLinear else {"kernel_size": 1}), weight_quant=None, weights_quant=None)
     with pytest.raises(TypeError, match="weight_quant is missing; give a quantizer, or None"):
