@@ -202,6 +202,10 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
     place_labels(figure, axes, labels, avoid[np.isfinite(avoid).all(axis=1)])
 
 
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _summary(study: Study, hidden: int) -> str:
     front = study.front
     parts = [
@@ -209,7 +213,7 @@ def _summary(study: Study, hidden: int) -> str:
         f"{len(study.complete)} finished trials, {len(front)} of them on the front."
     ]
     for mark in study.marks:
-        parts.append(f"{', '.join(mark.names).capitalize()}: {_words(study, mark.row)}.")
+        parts.append(f"{_sentence(', '.join(mark.names))}: {_words(study, mark.row)}.")
     if hidden:
         parts.append(f"{hidden} dominated trial{'s' * (hidden > 1)} outside the picture.")
     return " ".join(parts)

@@ -114,7 +114,7 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
         ),
         ("budget=lambda params: {'LUT': -3}", ["LUT", "-3"]),
         ("objectives=('accuracy', 'LUTs')", ["'LUTs'", "BRAM18"]),
-        ("objectives=('LUT',)", ["accuracy"]),
+        ("objectives=('LUT',)", ["name score and each resource once"]),
         ("device='xc7z999'", ["xc7z999"]),
         ("fps=1e9", ["frames/s"]),
         ("anchors=({'base': 5},)", ["anchor"]),
