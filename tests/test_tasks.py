@@ -51,7 +51,9 @@ def test_an_array_of_jobs_shares_one_file(tmp_path: Path) -> None:
             subprocess.Popen([TASKS / "cluster.sh"], cwd=TASKS.parents[1], env=os.environ | given | {"PATH": path})
         )
     assert [job.wait(300) for job in jobs] == [0, 0]
-    frame = hwcost.open_study(tmp_path / "machines").frame()
+    study = hwcost.open_study(tmp_path / "machines", load_recipe(f"{TASKS / 'tabular.py'}:recipe", {}))
+    frame = study.frame()
+    assert study.design(int(study.front()["number"][0])).estimate().total["LUT"] == study.front()["LUT"][0]
     assert list(frame["state"]) == ["COMPLETE"] * 6 and frame["on_front"].any()
     kept = [json.loads(line) for line in (tmp_path / "studies.journal").read_text().splitlines()]
     assert len({line["worker_id"].rpartition("-")[0] for line in kept if "worker_id" in line}) >= 2

@@ -67,7 +67,9 @@ def test_without_waiting_a_study_that_is_not_there_is_refused(tmp_path: Path) ->
     ended = _worker(tmp_path)
     assert isinstance(ended.exception, NotBegun) and "begin it with `hwcost sweep`" in str(ended.exception)
     ended = _worker(tmp_path / "missing")
-    assert "cannot be opened" in str(ended.exception) and "give a file in a folder that exists" in str(ended.exception)
+    assert "cannot be opened" in str(ended.exception) and "give another file in a folder that exists" in str(
+        ended.exception
+    )
 
 
 @pytest.mark.parametrize(("late", "trained"), [(3, 5), (30, None)])

@@ -13,8 +13,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from hwcost.errors import BadStudy
-from hwcost.search.storage.masking import masked, without_secrets
-from hwcost.search.storage.shared_file import ENDING, SharedFile
+from hwcost.search.storage.masking import is_file, masked, without_secrets
+from hwcost.search.storage.shared_file import SharedFile
 
 SILENT_BEATS = 4
 """Heartbeats that a process may miss before it counts as dead: one is lost easily, four are not."""
@@ -74,12 +74,13 @@ def connect(url: str, heartbeat_s: int) -> Storage:
     Raises:
         BadStudy: no such database, no driver for it, or no URL at all.
     """
-    if url.endswith(ENDING):
+    if is_file(url):
         try:
             return SharedFile(url, heartbeat_s=heartbeat_s, grace_period=SILENT_BEATS * heartbeat_s)
-        except (OSError, StorageInternalError) as error:
+        except Exception as error:  # Optuna reads what is stored unchecked
             raise BadStudy(
-                f"storage {url}: cannot be opened ({_reason(error, url)}); give a file in a folder that exists"
+                f"storage {url}: cannot be opened ({_reason(error, url)}); restore it, or give another file in a "
+                "folder that exists"
             ) from error
     from sqlalchemy.exc import SQLAlchemyError  # a toolkit that only those who share a study wait for
 

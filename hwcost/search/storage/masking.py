@@ -11,12 +11,23 @@ _PLAIN = re.compile(r"[\w.:$ ~+-]*")
 """Everything that a name of a user, a machine or a database is made of, where no half of a password hides in it."""
 
 
+ENDING = ".journal"
+"""Ending of a storage that is a file, and no URL."""
+
+
+def is_file(url: str) -> bool:
+    """Whether a storage is a file that machines share (`hwcost.search.storage.shared_file`)."""
+    return url.endswith(ENDING) and "://" not in url
+
+
 def masked(url: str) -> str:
     """A URL without its password and its query, as the database library reads it.
 
     Passwords with unquoted `@`, `/` or `:` can end up in what the library takes for the host or the database; where
-    any of these looks like that, or the URL cannot be parsed, nothing of it is shown.
+    any of these looks like that, or the URL cannot be parsed, nothing of it is shown. A file has no secrets.
     """
+    if is_file(url):
+        return url
     from sqlalchemy.engine import make_url  # a toolkit that only those who share a study wait for
     from sqlalchemy.exc import ArgumentError
 
@@ -63,6 +74,8 @@ def without_secrets(message: str, url: str) -> str:
     """The message of a driver about a URL, without anything that `masked` hides; empty where that is unknown."""
     from sqlalchemy.engine import make_url
 
+    if is_file(url):
+        return message
     if masked(url) == HIDDEN:
         return ""
     parsed = make_url(url)

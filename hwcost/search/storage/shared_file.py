@@ -10,9 +10,6 @@ from optuna.storages._heartbeat import BaseHeartbeat  # what `fail_stale_trials`
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-ENDING = ".journal"
-"""Ending of a storage that is a file of this kind, and no URL."""
-
 BEAT = "hwcost:beat"
 """Attribute of a trial: signs of life that its process has given."""
 

@@ -96,3 +96,9 @@ def test_what_is_no_secret_is_shown(url: str, shown: str) -> None:
 def test_other_words_of_a_command_stay(tmp_path: Path) -> None:
     words = ["hwcost", "sweep", "--out", str(tmp_path / "a b"), "--limit", "LUT=20000", "--device=xc7z020"]
     assert shlex.split(masked_command(words)) == words
+
+
+def test_a_file_has_no_secrets() -> None:
+    for path in ("/shared/studies.journal", "a b@c/s.journal"):
+        assert masked(path) == path and without_secrets(f"no such file: {path}", path) == f"no such file: {path}"
+    assert "secret" not in masked("postgresql://me:secret@here/x.journal")

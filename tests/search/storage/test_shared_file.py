@@ -1,66 +1,75 @@
-"""A study in a file that machines share: silence by our own clock, and errors of the file as those of a storage."""
+"""The shared file: silent processes are found by this machine's clock, each trial goes to one, faults are told."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
+import optuna
 import pytest
-from optuna.exceptions import StorageInternalError
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from hwcost.search.storage import shared_file
-from hwcost.search.storage.shared_file import BEAT, SharedFile
+from hwcost.errors import BadStudy
+from hwcost.search.storage.database import connect, told_in_one_line
+from hwcost.search.storage.shared_file import SharedFile
 
 
-def opened(folder: Path) -> SharedFile:
-    return SharedFile(str(folder / "s.journal"), heartbeat_s=5, grace_period=60)
+def _study(path: Path) -> tuple[optuna.Study, SharedFile]:
+    storage = connect(str(path), 15)
+    assert isinstance(storage, SharedFile) and storage.get_heartbeat_interval() == 15 and storage.grace_period == 60
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=storage, study_name="s", load_if_exists=True)
+    optuna.logging.set_verbosity(verbosity)
+    return study, storage
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time that a storage reads."""
-    now = [1000.0]
-    monkeypatch.setattr(shared_file, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    return now
+def _running(study: optuna.Study) -> optuna.trial.FrozenTrial:
+    study.enqueue_trial({})
+    trial = study.get_trials()[-1]
+    assert study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+    return trial
 
 
-def test_a_trial_is_silent_once_no_new_sign_of_it_was_seen_for_long(tmp_path: Path, clock: list[float]) -> None:
-    storage = opened(tmp_path)
-    study = storage.create_new_study([StudyDirection.MINIMIZE])
-    spoken, silent = storage.create_new_trial(study), storage.create_new_trial(study)
-    other = opened(tmp_path)  # of another machine, with a clock of its own
+def test_a_trial_is_silent_once_nothing_new_was_heard_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, leader = _study(tmp_path / "s.journal")
+    _, worker = _study(tmp_path / "s.journal")
+    trial, now = _running(study), [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
 
-    def stale() -> list[int]:
-        return storage._get_stale_trial_ids(study)
+    def silent(after: float) -> list[int]:
+        now[0] += after
+        return leader._get_stale_trial_ids(study._study_id)
 
-    assert stale() == []
-    clock[0] += 60
-    other.record_heartbeat(spoken)
-    assert stale() == []
-    clock[0] += 1
-    assert stale() == [silent]
-    storage.record_heartbeat(silent)
-    assert stale() == []
-    clock[0] += 61
-    assert stale() == [spoken, silent]
-    storage.set_trial_state_values(spoken, TrialState.COMPLETE, [1.0])
-    assert stale() == [silent]  # what is finished is not silent
+    assert silent(0) == silent(59) == []
+    worker.record_heartbeat(trial._trial_id)
+    assert silent(59) == silent(59) == []
+    assert silent(2) == [trial._trial_id]
+    worker.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [1.0])
+    assert silent(99) == []
 
 
-def test_signs_of_life_are_counted_and_no_callback_is_called(tmp_path: Path) -> None:
-    storage = opened(tmp_path)
-    trial = storage.create_new_trial(storage.create_new_study([StudyDirection.MINIMIZE]))
-    for _ in range(3):
-        storage.record_heartbeat(trial)
-    assert opened(tmp_path).get_trial(trial).system_attrs[BEAT] == 3
-    assert storage.get_heartbeat_interval() == 5 and storage.get_failed_trial_callback() is None  # type: ignore[func-returns-value]
+def test_a_waiting_trial_goes_to_one(tmp_path: Path) -> None:
+    study, one = _study(tmp_path / "s.journal")
+    _, other = _study(tmp_path / "s.journal")
+    study.enqueue_trial({})
+    (waiting,) = study.get_trials()
+    claims = [storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING) for storage in (other, one)]
+    assert claims == [True, False]
 
 
-def test_what_is_wrong_with_the_file_is_an_error_of_the_storage(tmp_path: Path) -> None:
-    (tmp_path / "s.journal").write_text("no journal\nat all\n")
-    with pytest.raises(StorageInternalError):
-        opened(tmp_path)
-    with pytest.raises(OSError, match="No such file"):
-        opened(tmp_path / "nowhere")
+@pytest.mark.parametrize("content", ["no JSON\n", '{"op_code": 0}\nno JSON\n{"op_code": 0}\n'])
+def test_a_broken_file_is_told_in_one_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "s.journal"
+    path.write_text(content + "more\nand more\n")
+    with pytest.raises(BadStudy, match="cannot be opened") as told:
+        connect(str(path), 15)
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_that_breaks_later_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "s.journal"
+    study, _ = _study(path)
+    with path.open("a") as file:
+        file.write("no JSON\nnor this\n")
+    with pytest.raises(BadStudy, match=r"s.journal: lost \("), told_in_one_line(str(path)):
+        study.get_trials()
