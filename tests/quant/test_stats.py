@@ -91,6 +91,6 @@ def test_numbers_outside_of_their_range_are_named(value: float) -> None:
 
 
 def test_the_spread_of_he() -> None:
-    assert he(50) == 0.2
+    assert he(50) == 0.2 and he(1) == sqrt(2)
     with pytest.raises(BadOption, match="fan-in of at least 1"):
         he(0)
