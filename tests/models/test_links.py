@@ -1,4 +1,4 @@
-"""Streams between blocks: who reads what, what a link costs, and how deep its FIFO must be."""
+"""Links between blocks: who reads what the graph says, and every model takes them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from rtl_simulation import prove
 from hwcost.models.calibration.corpus import Unit
 
 
-@pytest.mark.parametrize("bits", [1, 2, 3, *(pytest.param(bits, marks=pytest.mark.slow) for bits in range(4, 9))])
+@pytest.mark.parametrize("bits", range(1, 9))
 def test_streams_at_every_width(bits: int) -> None:
     units = [
         Unit(kind="adder", input=f"UINT{bits}", output="INT4", pe=2),

@@ -1,4 +1,4 @@
-"""The RTL of every kind of block equals integer arithmetic on random numbers, at every width from 1 to 8."""
+"""The RTL of every kind of block equals integer arithmetic on random numbers; kind by kind in files of their own."""
 
 from __future__ import annotations
 

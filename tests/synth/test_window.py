@@ -21,10 +21,7 @@ from hwcost.synth.window import walk
     [
         Unit(kind="window", input="UINT4", simd=2, structure="serial", geometry="4 7x8 2x3 2x2 1x1 1x0"),
         Unit(kind="window", input="UINT4", simd=4, structure="serial", geometry="4 7x9 3x2 2x1 2x3 0x0"),
-        pytest.param(
-            Unit(kind="window", input="UINT4", simd=2, structure="parallel", geometry="4 17x19 3x3 1x2 1x1 1x1"),
-            marks=pytest.mark.slow,
-        ),
+        Unit(kind="window", input="UINT4", simd=2, structure="parallel", geometry="4 17x19 3x3 1x2 1x1 1x1"),
     ],
     ids=lambda unit: f"{unit.kind}-{unit.structure}-{unit.geometry}",
 )

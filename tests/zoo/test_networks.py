@@ -1,4 +1,4 @@
-"""Every network of the zoo: published sizes, a training step that lowers the loss, prices; and how it is named."""
+"""Every network of the zoo: published sizes, a training step that lowers the loss, and prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FINN's estimates: equal to FINN, row by row; and what FINN's output does not cover, by hand."""
+"""FINN's estimates equal those of FINN, row by row."""
 
 from __future__ import annotations
 
