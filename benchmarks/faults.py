@@ -54,13 +54,15 @@ def main(count: int, seed: int, report: Path | None) -> None:
         chains = [lambda plan=plan: harness.chain(plan, count - harness.struck) for plan in PLANS]
         others = [lambda: shared(harness)] * 3 + [lambda: writers(harness)] + [lambda: rot(harness)] * 20
         kinds = [*chains * 2, *others]
+        shown = 0
         while harness.struck < count:
             known = len(harness.lost)
             harness.random.choice(kinds)()
             for lost in harness.lost[known:]:
                 print(f"LOST {lost}", flush=True)
-            if sys.stderr.isatty():
-                print(f"\r{harness.struck} faults", end="", file=sys.stderr)
+            if harness.struck // 50 > shown:
+                shown = harness.struck // 50
+                print(f"{harness.struck} faults in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         os.chdir("/")
     lines = table(harness.outcomes)
     print("\n".join(lines))

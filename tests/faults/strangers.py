@@ -133,7 +133,9 @@ def rot(harness: Harness) -> None:
         if path.name == JOURNAL:
             _repaired(harness, folder)
         elif ended.status == 0 and name in ("sweep", "finish"):
-            if not path.exists() or path.read_bytes() != content:
+            if path.suffix == ".pt" and not path.exists() and "are gone" not in ended.err:
+                raise Lost(f"not a word of missing weights: {ended.err}")
+            if path.suffix != ".pt" and (not path.exists() or path.read_bytes() != content):
                 harness.auditor.check_trials(folder, WHOLE / "trials", ended.told)
             _check_front(folder, more=name == "sweep")
     except Exception as error:
