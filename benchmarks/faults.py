@@ -57,7 +57,10 @@ def main(count: int, seed: int, report: Path | None) -> None:
         shown = 0
         while harness.struck < count:
             known = len(harness.lost)
-            harness.random.choice(kinds)()
+            try:
+                harness.random.choice(kinds)()
+            except KeyboardInterrupt:
+                break
             for lost in harness.lost[known:]:
                 print(f"LOST {lost}", flush=True)
             if harness.struck // 50 > shown:

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import optuna
 import pandas as pd
@@ -11,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from hwcost.errors import BadOption, DivergedTraining, HwcostError
+from hwcost.errors import BadOption, BadStudy, DivergedTraining, HwcostError
 from hwcost.search.nearest_trial import nearest
 from hwcost.search.protocol import Crew, Outcome, Params, RunEnd, Suggestion, checked
 from hwcost.search.samplers.choose import make_sampler, seeds_of
@@ -71,7 +72,8 @@ class Study:
             trials: to finish in this call, failed and retried ones included; at least 1.
             on_trial: called after each trial with the number of trials that this call has finished.
             stop: asked before each trial; True ends the call.
-            failures: errors of a trial that the study records and survives. Any other is recorded and raised again.
+            failures: errors of a trial that the study records and survives. Any other is recorded and raised again,
+                but `BadStudy`, which is of the machine: the trial is tried again.
 
         Returns:
             How it ended. Ctrl-C ends it cleanly.
@@ -94,12 +96,20 @@ class Study:
                 if on_trial is not None:
                     on_trial(self._settled() - before)
         except KeyboardInterrupt:
-            if crew is not None:
-                crew.stop()
-            self._study = self._load()  # Ctrl-C may have struck inside Optuna; what counts is on disk
-            self.recover(by_user=True)
+            self._stop(crew)
             return RunEnd(self._settled() - before, interrupted=True)
+        except BadStudy:
+            with suppress(BadStudy):  # a full disk takes no note of it either
+                self._stop(crew)
+            raise
         return RunEnd(done)
+
+    def _stop(self, crew: Crew | None) -> None:
+        """End the trials that run; no sign that they are deadly."""
+        if crew is not None:
+            crew.stop()
+        self._study = self._load()  # Ctrl-C may have struck inside Optuna; what counts is on disk
+        self.recover(by_user=True)
 
     def adopt(self, params: Params, outcome: Outcome, seconds: float) -> int:
         """Add a trial that was finished elsewhere, in one line of the journal.
@@ -270,7 +280,9 @@ class Study:
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]
     ) -> None:
-        """Record what came of a trial; an error that is no failure of it is recorded and raised."""
+        """Record what came of a trial; an error that is no failure of it is raised, and recorded if it is not the disk's."""
+        if isinstance(result, BadStudy):
+            raise result
 
         def settle(values: Sequence[float] | None, **record: object) -> None:
             record["seconds"] = time.perf_counter() - started

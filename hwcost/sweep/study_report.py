@@ -11,6 +11,7 @@ from hwcost.report import TrialRecord, read_study, write_comparison, write_repor
 from hwcost.search import Study
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, entry_of, recorded
+from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.standing import named, standing
 from hwcost.sweep.study_files import TRIALS, checkpoint, read_measured, read_run, read_trials, write_json
 
@@ -60,15 +61,11 @@ def write_table(experiment: Experiment, study: Study) -> None:
 
 
 def _mention_missing(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Name the trials whose weights are gone; those that the call needed were refused before."""
-    lost = [
-        row["number"] for row in rows if row.get("checkpoint") and not checkpoint(folder, int(row["number"])).exists()
-    ]
-    if lost:
-        _note(
-            "%s: the weights of trial%s %s are gone; restore the files, or train them again with `hwcost train --from`",
-            *(folder, "s" * (len(lost) > 1), ", ".join(map(str, lost))),
-        )
+    """Name the weights that are gone; those that the call needed were refused before."""
+    numbers: list[int | None] = [int(row["number"]) for row in rows if row.get("checkpoint")]
+    kept = [checkpoint(folder, number) for number in [None] * bool(float_checkpoint(folder)) + numbers]
+    if lost := [path.name for path in kept if not path.exists()]:
+        _note("%s: the weights %s are gone; restore them, or train a trial again with --from", folder, ", ".join(lost))
 
 
 def publish(folder: Path, *, running: bool = False, figures: bool = False) -> Path:

@@ -66,7 +66,7 @@ def given_up(trials: Sequence[FrozenTrial]) -> set[int]:
 
 def figures(trial: FrozenTrial) -> dict[str, Any]:
     """What a trial must come out as, however often its sweep was killed."""
-    attributes = {name: value for name, value in record_of(trial)["attributes"].items() if name != "parent"}
+    attributes = {name: value for name, value in record_of(trial).get("attributes", {}).items() if name != "parent"}
     return {"state": trial.state, "values": trial.values, "params": trial.params, **attributes}
 
 

@@ -120,6 +120,22 @@ def test_a_sweep_whose_every_process_dies_comes_to_an_end(tmp_path: Path) -> Non
         assert list(study.frame()["state"])[-1] == "COMPLETE"
 
 
+def test_a_disk_that_fails_costs_no_trial(tmp_path: Path) -> None:
+    """However often: it is the machine's fault, not that of the trial that it strikes."""
+
+    def failing(suggestion: Suggestion) -> Outcome:
+        raise BadStudy("checkpoint: cannot be written (Input/output error)")
+
+    for _ in range(4):
+        with opened(tmp_path) as study, pytest.raises(BadStudy, match="Input/output"):
+            study.run(failing, trials=2)
+    with opened(tmp_path) as study:
+        assert study.run(judge, trials=3).done == 3
+        frame = study.frame()
+    assert list(frame["state"]) == ["FAIL"] * 4 + ["COMPLETE"] * 3
+    assert kept(frame) == uninterrupted(tmp_path / "whole", 3)
+
+
 def test_ctrl_c_of_a_real_process(tmp_path: Path, child: Callable[..., subprocess.Popen[str]]) -> None:
     for number in (1, 2, 3, 4, 5):  # more often than a deadly trial may be retried: a user is patient with it
         process = child(tmp_path / "stopped", trials=9, hang=number)

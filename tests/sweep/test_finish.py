@@ -74,8 +74,9 @@ def test_weights_that_nothing_needs_are_missed_aloud(
     folder = made(tmp_path / "study", trials=2, warm=None)
     assert "gone" not in caplog.text
     checkpoint(folder, 1).unlink()
+    checkpoint(folder, None).unlink()
     finish(found(folder), repeat=1)
-    assert "the weights of trial 1 are gone" in caplog.text
+    assert "the weights float.pt, trial-0001.pt are gone" in caplog.text
 
 
 @pytest.mark.parametrize("entry", ["device", "settings"])

@@ -10,6 +10,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -98,6 +99,10 @@ class SharedStudy(Study):
                 crew.stop()
             self._give_back()
             return RunEnd(self._settled() - before, interrupted=True)
+        except BadStudy:
+            with suppress(Exception):  # the database may be what is lost
+                self._give_back()
+            raise
         finally:
             self._study.set_user_attr("open", False)
 
@@ -124,6 +129,10 @@ class SharedStudy(Study):
         except KeyboardInterrupt:
             self._give_back(waiting=False)
             return RunEnd(done, interrupted=True)
+        except BadStudy:
+            with suppress(Exception):  # as in `run`
+                self._give_back(waiting=False)
+            raise
 
     def fetch(self, number: int | None) -> None:
         """Bring the weights of a trial, or of the float network, to this machine, if they are not here."""
@@ -270,7 +279,8 @@ class SharedStudy(Study):
         except UpdateFinishedTrialError:
             pass  # this process was silent for too long, and somebody else trains it
         finally:
-            self._alive.discard(trial.number)
+            if not isinstance(result, BadStudy):
+                self._alive.discard(trial.number)
 
     def _kept(self, number: int) -> dict[str, str]:
         return {"weights": self._weights.keep(self._files(number), self._study)}
