@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -18,25 +17,13 @@ from hwcost.search.protocol import Crew, Outcome, Params, RunEnd, Suggestion, ch
 from hwcost.search.samplers.choose import make_sampler, seeds_of
 from hwcost.search.study_spec import StudySpec
 from hwcost.search.table import table
-from hwcost.search.trial_plan import RETRIES, Plan, checkpoint_of, interrupted, plan_of
+from hwcost.search.trial_plan import RETRIES, Plan, checkpoint_of, draw, interrupted, plan_of
 
 
 def check_count(trials: int) -> None:
     """Refuse anything but a whole number of trials, at least 1."""
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise BadOption(f"trials={trials!r}: ask for a whole number of trials, at least 1")
-
-
-def _draw(trial: Trial, name: str, choices: BaseDistribution) -> None:
-    """Let the sampler of a trial draw one parameter."""
-    if isinstance(choices, FloatDistribution):
-        trial.suggest_float(name, choices.low, choices.high, step=choices.step, log=choices.log)
-    elif isinstance(choices, IntDistribution):
-        trial.suggest_int(name, choices.low, choices.high, step=choices.step, log=choices.log)
-    elif isinstance(choices, CategoricalDistribution):
-        trial.suggest_categorical(name, choices.choices)
-    else:
-        raise BadOption(f"space {name}: {choices!r}; give Int-, Float- or CategoricalDistribution")
 
 
 def _next_place(trials: Sequence[FrozenTrial]) -> int:
@@ -270,7 +257,7 @@ class Study:
         self._study.sampler = make_sampler(self._spec.sampler, sampler_seed, self._space, self._spec.prices)
         trial = ask()
         for name, choices in self._space.items():
-            _draw(trial, name, choices)
+            draw(trial, name, choices)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent, coarser = nearest(trial.params, self._trials(), self._space) if self._spec.warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
@@ -280,7 +267,7 @@ class Study:
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]
     ) -> None:
-        """Record what came of a trial; an error that is no failure of it is raised, and recorded if it is not the disk's."""
+        """Record what came of a trial; an error that is no failure of it is raised, one of the disk unrecorded."""
         if isinstance(result, BadStudy):
             raise result
 

@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
 
+from hwcost.errors import BadOption
 from hwcost.files import parse_json
 from hwcost.search.protocol import Params
 
@@ -72,3 +74,15 @@ def checkpoint_of(trial: FrozenTrial) -> str | None:
     """Hash of the weights of a trial, where its record has one."""
     found = record_of(trial).get("attributes", {}).get("checkpoint")
     return found if isinstance(found, str) else None
+
+
+def draw(trial: Trial, name: str, choices: BaseDistribution) -> None:
+    """Let the sampler of a trial draw one parameter."""
+    if isinstance(choices, FloatDistribution):
+        trial.suggest_float(name, choices.low, choices.high, step=choices.step, log=choices.log)
+    elif isinstance(choices, IntDistribution):
+        trial.suggest_int(name, choices.low, choices.high, step=choices.step, log=choices.log)
+    elif isinstance(choices, CategoricalDistribution):
+        trial.suggest_categorical(name, choices.choices)
+    else:
+        raise BadOption(f"space {name}: {choices!r}; give Int-, Float- or CategoricalDistribution")
