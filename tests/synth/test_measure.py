@@ -100,3 +100,13 @@ def test_a_unit_in_one_line() -> None:
     assert label(ADDER) == "adder UINT4 -> UINT4 PE 1 SIMD 1"
     memory = Unit(kind="memory", structure="rom", geometry="8x4")
     assert label(memory) == "memory rom 8x4 PE 1 SIMD 1"
+
+
+def test_a_question_asked_before_builds_no_rtl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laboratory = Laboratory(synthesizer=Counter("yosys", "0.0", ("none",)), cache=tmp_path, jobs=1)
+    first = amounts(laboratory, ADDER)
+    monkeypatch.setattr("hwcost.synth.units.build", lambda *args: pytest.fail("RTL was built again"))
+    assert amounts(laboratory, ADDER) == first
+    monkeypatch.setattr("hwcost.synth.measure._source", lambda: "another source")
+    with pytest.raises(pytest.fail.Exception):
+        amounts(laboratory, ADDER)

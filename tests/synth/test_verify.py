@@ -62,3 +62,11 @@ def test_a_report_is_compared_by_layer_or_in_total() -> None:
     assert (total["layer"], total["LUT"], total["LUT_measured"]) == ("total", 20, 70)
     with pytest.raises(BadOption, match="the report has no totals, and no instance for each layer"):
         against(["block.conv", "fc"], estimate, {"fc": {"LUT": 40.0}})
+
+
+def test_what_was_estimated_at_nothing_has_no_correction() -> None:
+    none, some = (
+        {"layer": layer} | dict.fromkeys(COUNTED, ours) | dict.fromkeys(MEASURED, 3.0)
+        for layer, ours in (("wires", 0.0), ("fc", 6.0))
+    )
+    assert corrections(pd.DataFrame([none, some])) == {"fc": 0.5}

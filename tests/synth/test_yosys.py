@@ -160,15 +160,6 @@ def test_results_are_remembered(laboratory: Laboratory, monkeypatch: pytest.Monk
         amounts(laboratory, Unit(kind="adder", input="UINT4", output="UINT5"))
 
 
-def test_a_question_asked_before_builds_no_rtl(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = amounts(laboratory, ADDER)
-    monkeypatch.setattr("hwcost.synth.units.build", lambda *args: pytest.fail("RTL was built again"))
-    assert amounts(laboratory, ADDER) == first
-    monkeypatch.setattr("hwcost.synth.measure._source", lambda: "another source")
-    with pytest.raises(pytest.fail.Exception):
-        amounts(laboratory, ADDER)
-
-
 @pytest.mark.slow
 def test_a_damaged_result_is_made_again(laboratory: Laboratory) -> None:
     first = amounts(laboratory, ADDER)
