@@ -15,7 +15,12 @@ import onnx
 from onnx import TensorProto, helper
 
 from hwcost.errors import UnknownOperation
+from hwcost.export.qonnx import qonnx
+from hwcost.graph.trace import trace
 from hwcost.importers.qonnx import from_qonnx
+from hwcost.quant import QuantAvgPool2d, QuantReLU, learned_activation
+
+STEP = 1 / 256
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -88,3 +93,16 @@ def test_what_is_no_pooling_of_ours_is_named(op: str, options: dict[str, Any], m
     made.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 1))
     with pytest.raises(UnknownOperation, match=rf"pool \({op}\): .*{message}"):
         from_qonnx(made)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_an_average_that_truncates_goes_out_and_comes_back(behind: bool) -> None:
+    grid = learned_activation(bits=4, max_val=1.0)
+    pool = QuantAvgPool2d(2, source=grid)
+    layers = [QuantReLU(grid), nn.MaxPool2d(1) if behind else nn.Identity(), pool]
+    net = nn.Sequential(*layers).eval()
+    again = from_qonnx(qonnx(trace(net, torch.zeros(1, 2, 4, 4), input_bits=8), input_step=STEP))
+    x = torch.randint(0, 256, (4, 2, 4, 4)).float() * STEP
+    torch.testing.assert_close(again(x), net(x))
+    (found,) = (layer for layer in again.layers.values() if isinstance(layer, QuantAvgPool2d))
+    assert found.truncate and not isinstance(list(again.layers.values())[-2], QuantAvgPool2d)
