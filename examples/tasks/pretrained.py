@@ -38,7 +38,7 @@ def train(net: nn.Module, run: Run) -> None:
         if epoch == run.training.epochs - run.training.settling_epochs:
             run.land()
         net.train()
-        for x, y in run.data.train.batches(batch, shuffle=order):
+        for x, y in run.data.batches(batch, shuffle=order):
             out, target = net(x), F.softmax(teacher(x).detach() / 2, 1)
             loss = F.cross_entropy(out, y) + F.cross_entropy(out / 2, target) + run.penalty()
             optimizer.zero_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, cast
@@ -30,6 +30,7 @@ class Data:
         fingerprint: short hash of all samples; a study refuses to resume with other data. Left out, it is computed.
         augment: inputs of a training batch -> inputs to train on; validation and test never see it. It draws from
             PyTorch's own generator, which each trial seeds.
+        weights: (training samples,), above 0: how often each is drawn into a pass, in proportion; None takes each once.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Data:
     classes: int | None = None
     fingerprint: str = ""
     augment: Callable[[Tensor], Tensor] | None = None
+    weights: Tensor | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
@@ -51,9 +53,17 @@ class Data:
         shapes = {tuple(split.x.shape[1:]) for split in splits if not isinstance(split, Asked)}
         if len(shapes) > 1:
             raise BadData(f"{self.name}: samples of {' and '.join(map(str, sorted(shapes)))}; give all the same shape")
+        if self.weights is not None:
+            given = torch.as_tensor(self.weights, dtype=torch.float64)
+            if given.shape != (len(self.train),) or not bool(((given > 0) & given.isfinite()).all()):
+                raise BadData(
+                    f"{self.name}: weights: give {len(self.train)} finite numbers above 0, one for each sample"
+                )
+            object.__setattr__(self, "weights", given)
         if not self.fingerprint:
             self._check_repeatable()
             digests = " ".join(getattr(self, name).digest() for name in ("train", "validation", "test"))
+            digests += "" if self.weights is None else f" {self.weights.tolist()}"
             object.__setattr__(self, "fingerprint", sha256(digests.encode()).hexdigest()[:16])
 
     @staticmethod
@@ -115,21 +125,43 @@ class Data:
             return False
         return self.validation is self.test or self.validation.digest() == self.test.digest()
 
+    def batches(self, batch: int, *, shuffle: torch.Generator) -> Iterator[tuple[Tensor, Any]]:
+        """One pass over the training samples, shuffled, weighted and augmented.
+
+        Args:
+            batch: samples in a step.
+            shuffle: draws their order.
+        """
+        order = (
+            None if self.weights is None else torch.multinomial(self.weights, len(self.train), True, generator=shuffle)
+        )
+        for x, y in self.train.batches(batch, shuffle=shuffle, order=order):
+            yield x if self.augment is None else self.augment(x), y
+
     def all_but_test(self) -> Data:
         """The same with the validation samples among those to train on, for a network that is chosen already.
 
         Where all training samples have one label, those of another stay out: what learns normal samples must not see
-        strange ones.
+        strange ones. With weights, those of the validation have the mean of the others.
         """
+        more = self._with_validation()
+        if self.weights is None:
+            return more
+        added = self.weights.mean().expand(len(more.train) - len(self.train))
+        return replace(more, weights=torch.cat([self.weights, added]))
+
+    def _with_validation(self) -> Data:
         first, second = self.train, self.validation
         if isinstance(first, Asked) or isinstance(second, Asked):
-            return replace(self, train=Asked(ConcatDataset([cast("Dataset[Any]", one) for one in (first, second)])))
+            return replace(
+                self, weights=None, train=Asked(ConcatDataset([cast("Dataset[Any]", one) for one in (first, second)]))
+            )
         if isinstance(first.y, Tensor) and first.y.ndim == 1 and bool((first.y == first.y[0]).all()):
             same = second.y == first.y[0]
             x, y = joined([(first.x, first.y), (second.x[same], second.y[same])])
-            return replace(self, train=Split(x, y))
+            return replace(self, weights=None, train=Split(x, y))
         x, y = joined([(one.x, one.y) for one in (first, second)])
-        return replace(self, train=Split(x, y))
+        return replace(self, weights=None, train=Split(x, y))
 
     def to(self, device: torch.device) -> Data:
         """Copy the data to a device."""

@@ -91,9 +91,9 @@ class _Loop:
     def epoch(self, number: int) -> float:
         """Mean loss over the batches of one epoch."""
         self.net.train()
-        losses, data = [], self.run.data
-        for x, y in data.train.batches(self.run.training.batch, shuffle=self.order):
-            losses.append(self._step(x if data.augment is None else data.augment(x), y))
+        losses = []
+        for x, y in self.run.data.batches(self.run.training.batch, shuffle=self.order):
+            losses.append(self._step(x, y))
             if not isfinite(losses[-1]):
                 raise DivergedTraining(f"epoch {number}: the loss is {losses[-1]}; lower the learning rate")
         return sum(losses) / len(losses)

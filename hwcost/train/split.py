@@ -120,12 +120,15 @@ class Split:
         """Batches in one pass; the last may be smaller, or one larger: see `batches`."""
         return len(self._starts(batch))
 
-    def batches(self, batch: int, *, shuffle: torch.Generator | None = None) -> Iterator[tuple[Tensor, Any]]:
-        """One pass over the samples, in order or shuffled.
+    def batches(
+        self, batch: int, *, shuffle: torch.Generator | None = None, order: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Any]]:
+        """One pass over the samples, as they come, shuffled, or in an order.
 
         A lone last sample joins the batch before it: batch norm cannot train on one sample.
         """
-        order = None if shuffle is None else torch.randperm(len(self), generator=shuffle)
+        if order is None and shuffle is not None:
+            order = torch.randperm(len(self), generator=shuffle)
         starts = self._starts(batch)
         for start, stop in zip(starts, [*starts[1:], len(self)], strict=True):
             yield self.take(slice(start, stop) if order is None else order[start:stop])

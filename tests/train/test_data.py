@@ -96,3 +96,33 @@ def test_samples_that_differ_from_reading_to_reading_need_a_fingerprint() -> Non
     ):
         Data(**given)
     assert len(Data(**given, fingerprint="mine").train) == 12
+
+
+def test_training_batches_are_weighted_and_augmented() -> None:
+    weights = torch.tensor([1.0] * 11 + [22.0])
+    data = Data(
+        name="n",
+        train=(X, Y),
+        validation=(X[:3], Y[:3]),
+        test=(X, Y),
+        weights=weights,
+        augment=lambda x: x + 100,  # type: ignore[arg-type]
+    )
+    draw = torch.Generator().manual_seed(0)
+    seen = torch.cat([x[:, 0] - 100 for _ in range(300) for x, _ in data.batches(5, shuffle=draw)])
+    shares = torch.stack([(seen == value).double().mean() for value in X[:, 0]])
+    torch.testing.assert_close(shares, weights.double() / 33, atol=0.015, rtol=0)
+    plain = Data(name="n", train=(X, Y), validation=(X, Y), test=(X, Y))  # type: ignore[arg-type]
+    every = torch.cat([x[:, 0] for x, _ in plain.batches(5, shuffle=draw)])
+    assert sorted(every.tolist()) == X[:, 0].tolist()
+
+
+def test_weights_join_fingerprint_and_refit() -> None:
+    given: dict[str, Any] = {"name": "n", "train": (X, Y), "validation": (X[:3], Y[:3]), "test": (X, Y)}
+    one = Data(**given, weights=torch.arange(1.0, 13.0))
+    assert one.fingerprint != Data(**given).fingerprint
+    more = one.all_but_test()
+    assert more.weights is not None and more.weights.tolist() == [*range(1, 13), 6.5, 6.5, 6.5]
+    for wrong in (torch.ones(11), torch.zeros(12), torch.full((12,), torch.nan)):
+        with pytest.raises(BadData, match="n: weights: give 12 finite numbers above 0"):
+            Data(**given, weights=wrong)
