@@ -38,7 +38,7 @@ def test_the_table_is_plain_json_and_weights_that_are_gone_are_named(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         write_table(experiment(tiny_recipe.recipe, tmp_path), Frame())  # type: ignore[arg-type] # its table is all
-    assert "the weights of trial 0 are gone; restore the files" in caplog.text
+    assert "trial-0000.pt are gone; restore them" in caplog.text
     first, second = json.loads((tmp_path / "trials.json").read_text())["trials"]
     assert (first["number"], first["accuracy"], first["error"], first["test_accuracy"]) == (0, 0.9, None, None)
     assert (second["accuracy"], second["LUT"], second["error"]) == (None, None, "no memory")
