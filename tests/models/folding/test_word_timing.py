@@ -62,3 +62,10 @@ def test_lanes() -> None:
     assert lanes(Job("pool", pool, Fold(4, 4))) == (16, 4)
     act = Thresholds(channels=4, vectors=1, input=ELEMENT, output=ELEMENT)
     assert lanes(Job("act", act, Fold(2))) == (2, 2)
+
+
+def test_a_pool_gives_when_its_window_is_there() -> None:
+    """Of four elements one by one, the last comes in cycle 3; all at once, as fast as the words come."""
+    pool = Pool(kind="max", channels=4, kernel=(2, 2), vectors=8, input=ELEMENT, output=ELEMENT)
+    assert through(Stream(0, 8, 4), Job("pool", pool, Fold(4, 1)), 32, 1) == Stream(3 + 1, 31 + 1, 4)
+    assert through(Stream(0, 8, 16), Job("pool", pool, Fold(4, 4)), 8, 1) == Stream(1 + 1, 8 + 1, 4)

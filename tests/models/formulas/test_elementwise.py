@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from block_strategies import bits, wire
@@ -15,6 +17,7 @@ from hwcost.graph.spec import (
 from hwcost.models import Dataflow, Fold, Job, Placed, Setting
 from hwcost.models.formulas.arithmetic import EXACT
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula, clip
+from hwcost.models.formulas.memory import memory
 
 RTL = Setting("DSP48E2", "search", "rtl", "shared")
 C = RTL.constants
@@ -57,4 +60,8 @@ def test_factors_per_channel_share_no_slice_and_lie_in_a_memory() -> None:
     in_dsp = law.exact(Job("bn", block, Fold(4), "dsp", "bram18"), RTL)
     assert (in_dsp.DSP, in_dsp.LUT["multipliers"], in_dsp.BRAM18, in_dsp.cycles) == (4, 0, 1, 4)
     in_lut = law.exact(Job("bn", block, Fold(4), "lut", "lutram"), RTL)
+    assert in_lut.LUT["weights"] == memory(EXACT, 4 * 4, 2, 0, "DSP48E2")[0]
+    biased = replace(block, bias=integers(6, signed=True))
+    with_bias = law.exact(Job("bn", biased, Fold(4), "lut", "lutram"), RTL)
+    assert with_bias.LUT["weights"] == memory(EXACT, 4 * (4 + 6), 2, 0, "DSP48E2")[0]
     assert in_lut.DSP == in_lut.BRAM18 == in_lut.LUT["adders"] == 0 < in_lut.LUT["weights"]
