@@ -39,7 +39,7 @@ def _quant(reader: Reader, node: onnx.NodeProto, options: Options) -> None:
         raise UnknownOperation("a zero point, or widths that differ; give one width and zero point 0")
     step, width = reader.number(scale).double(), float(widths[0])
     signed, narrow = bool(options["signed"]), bool(options["narrow"])
-    if width != round(width) or width < 1 or (width == 1 and (signed or narrow)):
+    if not 1 <= width <= 32 or width != round(width) or (width == 1 and (signed or narrow)):
         raise UnknownOperation(f"{width:g} bits, signed={signed}, narrow={narrow}; no code of hwcost is like that")
     _quantized(reader, node, integer(step, int(width), signed, narrow), x)
 

@@ -223,7 +223,7 @@ def _spoiled(model: onnx.ModelProto, index: int, array: Any) -> onnx.ModelProto:
     return changed
 
 
-@pytest.mark.parametrize("value", [1000.0, -3.0, float("nan"), float("inf"), 0.5, None])
+@pytest.mark.parametrize("value", [1000.0, 1e38, -3.0, float("nan"), float("inf"), 0.5, None])
 def test_numbers_in_a_file_that_make_no_sense_are_one_error(tmp_path: Path, value: float | None) -> None:
     """Each constant in turn, widths among them, becomes this number, or empty."""
     import numpy as np
