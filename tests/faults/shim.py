@@ -66,7 +66,8 @@ class Shim:
         def opened(file: Any, mode: str = "r", buffering: int = -1, *rest: Any, **named: Any) -> Any:
             if not set(mode) & set("wax+") or not self._is_ours(file):
                 return real(file, mode, buffering, *rest, **named)
-            self.struck()
+            if self.struck():
+                self._die()
             raw = Faulty(file, mode.replace("b", "").replace("t", ""), shim=self)
             if buffering == 0:
                 return raw
@@ -154,7 +155,8 @@ class Faulty(io.FileIO):
         return self._shim.written(super().write, content)
 
     def truncate(self, size: int | None = None) -> int:
-        self._shim.struck()
+        if self._shim.struck():
+            self._shim._die()
         return super().truncate(size)
 
 
