@@ -1,5 +1,6 @@
 """Shared studies on servers of their own, where Debian's packages are here: PostgreSQL and MariaDB."""
 
+import gc
 import os
 import pwd
 import shutil
@@ -166,6 +167,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
             yield found
         finally:
             found.kill()
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Connections of openings that failed are collected here, where their warnings are ignored."""
+    yield
+    gc.collect()
 
 
 def judged(suggestion: Suggestion) -> Outcome:
