@@ -50,6 +50,8 @@ def check_trial(trial: FrozenTrial) -> None:
     Raises:
         ValueError: it is garbled; the message says where.
     """
+    if type(trial.number) is not int or trial.number < 0:
+        raise ValueError(f"a trial has the number {trial.number!r:.80}")
     try:
         plan, record = plan_of(trial), record_of(trial)
     except (TypeError, ValueError, RecursionError) as error:

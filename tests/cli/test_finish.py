@@ -37,3 +37,17 @@ def test_bad_input_is_one_line(hwcost: Hwcost, study: Path, tmp_path: Path) -> N
     refused(hwcost("finish", study, "--refit", "-1"), "--refit")
     refused(hwcost("finish", study, "--refit", 1, "--jobs", 2, "--verbose"), "omit --jobs")
     assert not (study / "refit.json").exists()
+
+
+@pytest.mark.slow
+def test_the_database_that_a_record_names_is_not_connected_to(
+    hwcost: Hwcost, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder from somebody else may name any database; only the user names one that is opened."""
+    monkeypatch.delenv("HWCOST_STORAGE", raising=False)
+    planted = tmp_path / "planted.db"
+    record = read_json(study / "run.json")
+    record["settings"] |= {"storage": f"sqlite:///{planted}", "artifacts": str(tmp_path / "weights")}
+    (study / "run.json").write_text(json.dumps(record))
+    refused(hwcost("finish", study, "--repeat", 1), "planted.db", "name it yourself", "HWCOST_STORAGE")
+    assert not planted.exists()

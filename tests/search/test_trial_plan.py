@@ -60,3 +60,12 @@ def test_a_failure_without_a_reason_was_interrupted() -> None:
 def test_what_is_garbled_is_named_by_the_trial(attributes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"^trial 3: "):
         check_trial(trial(**attributes))
+
+
+@pytest.mark.parametrize("number", ["abc", "7", None, -1, 1.5, b"\xff", True])
+def test_a_number_that_is_none_is_garbled(number: Any) -> None:
+    """SQLite keeps any value in any column."""
+    made = trial(**PLAN)
+    made.number = number
+    with pytest.raises(ValueError, match="a trial has the number"):
+        check_trial(made)
