@@ -126,11 +126,13 @@ class QuantConv2d(PlainConvolution, nn.Conv2d):
     Args:
         in_channels, out_channels, kernel_size, stride, dilation, groups, bias: as nn.Conv2d.
         padding: zeros, in pixels; or "same", with any stride: an output of ceil(size / stride).
-        weight_quant: of the weights; None trains in float, and has no hardware.
-        input_quant: of the input; None takes it as it comes.
-        bias_quant: None keeps a float bias.
-        accumulator: narrower than the worst case; None is as wide as needed, exactly.
-        source: quantizer of the activation in front, where bias_quant or accumulator need its step.
+
+    Keyword Args:
+        weight_quant (Quantizer | None): of the weights; None trains in float, and has no hardware.
+        input_quant (Quantizer | None): of the input; None takes it as it comes.
+        bias_quant (BiasQuantizer | None): None keeps a float bias.
+        accumulator (Accumulator | None): narrower than the worst case; None is as wide as needed, exactly.
+        source (Quantizer | None): quantizer of the activation in front, where bias_quant or accumulator need its step.
     """
 
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

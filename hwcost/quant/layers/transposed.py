@@ -22,8 +22,13 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
     Args:
         in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation: as
             nn.ConvTranspose2d.
-        weight_quant: of the weights, (in, out / groups, k, k): the output channel is dimension 1.
-        input_quant, bias_quant, accumulator, source: as `QuantConv2d`.
+
+    Keyword Args:
+        weight_quant (Quantizer | None): of the weights, (in, out / groups, k, k): the output channel is dimension 1.
+        input_quant (Quantizer | None): these four as `QuantConv2d`.
+        bias_quant (BiasQuantizer | None): see there.
+        accumulator (Accumulator | None): see there.
+        source (Quantizer | None): see there.
     """
 
     row_dim = 1
