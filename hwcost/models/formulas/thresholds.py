@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from torch import Tensor
 
@@ -51,12 +50,14 @@ class ThresholdsFormula(LaneFormula[Thresholds]):
         return replace(found, LUT={"control": control, **found.LUT})
 
 
-def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> tuple[Quantity, Quantity]:
-    """Thresholds in LUTs, and those of the LUTs that are RAM: in flow "hls" they are constants unless writable."""
-    if setting.flow == "hls":
-        luts = lutram(ops, width, depth)
-        return luts, luts if setting.writable else 0 * luts
-    return distributed_ram(ops, width, depth, ports=2)
+def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> Quantity:
+    """LUTs that hold at most MOST_LUTRAM words of thresholds: one bank, so that none of them chooses between banks."""
+    return lutram(ops, width, depth) if setting.flow == "hls" else distributed_ram(ops, width, depth, ports=2)[0]
+
+
+def _ram(luts: Quantity, setting: Setting) -> Quantity:
+    """Those of the LUTs of `_words` that are RAM: in flow "hls" they are constants unless writable."""
+    return 0 * luts if setting.flow == "hls" and not setting.writable else luts
 
 
 def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Parts:
@@ -70,13 +71,13 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
         deep = g.pe * steps * bram18(ops, compared, g.depth, setting.dsp_kind)
     else:
         deep = bram18(ops, width, g.depth, setting.dsp_kind)
-    luts, cells = _words(ops, width, g.depth, setting)
+    held = ops.where(small, _words(ops, width, g.depth, setting), none)
     return Parts(
         LUT={
             "comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
-            "thresholds": ops.where(small, luts, none),
+            "thresholds": held,
         },
-        LUTRAM=ops.where(small, cells, none),
+        LUTRAM=_ram(held, setting),
         FF=ops.ceil(c["stream_ff_bit"] * g.pe * bits),
         BRAM18=ops.where(g.depth > MOST_LUTRAM, deep, none),
         cycles=g.cycles,
@@ -86,22 +87,23 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
 def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Parts:
     c = setting.constants
 
-    def stored(stage: Quantity, figure: int) -> Quantity:
+    def stored(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
         small = (depth > 1) & (depth <= MOST_LUTRAM)
-        return ops.where(small, _words(ops, compared, depth, setting)[figure], 0.0 * compared * depth)
+        return ops.where(small, _words(ops, compared, depth, setting), 0.0 * compared * depth)
 
     def blocks(stage: Quantity) -> Quantity:
         depth = g.depth * ops.exp2(stage)
         return ops.where(depth > MOST_LUTRAM, bram18(ops, compared, depth, setting.dsp_kind), 0.0 * compared * depth)
 
     # the address of a stage depends on the data, so every PE reads a memory of its own
+    held = g.pe * ops.sum_stages(bits, stored)
     return Parts(
         LUT={
             "comparators": ops.ceil(c["search_bit"] * g.pe * bits * compared),
-            "thresholds": g.pe * ops.sum_stages(bits, partial(stored, figure=0)),
+            "thresholds": held,
         },
-        LUTRAM=g.pe * ops.sum_stages(bits, partial(stored, figure=1)),
+        LUTRAM=_ram(held, setting),
         FF=ops.ceil(g.pe * (bits * (compared + bits) + c["stream_ff_bit"] * bits)),
         BRAM18=g.pe * ops.sum_stages(bits, blocks),
         cycles=g.cycles,
