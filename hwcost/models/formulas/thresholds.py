@@ -56,7 +56,7 @@ def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) 
 
 
 def _ram(luts: Quantity, setting: Setting) -> Quantity:
-    """Those of the LUTs of `_words` that are RAM: in flow "hls" they are constants unless writable."""
+    """LUTs of `_words` that are RAM: none in flow "hls", where they are constants, unless writable."""
     return 0 * luts if setting.flow == "hls" and not setting.writable else luts
 
 

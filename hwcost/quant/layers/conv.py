@@ -41,6 +41,14 @@ class Convolution(Product):
     groups: int
     same: bool
 
+    def check_sizes(self) -> None:
+        """Refuse sizes of another number of dimensions, of which torch takes some."""
+        rank = 1 if isinstance(self, nn.Conv1d) else 2
+        for name in ("kernel_size", "stride", "padding", "dilation", "output_padding"):
+            size = getattr(self, name)
+            if len(size) != rank:
+                raise BadOption(f"{type(self).__name__}: {name}={size}; give one number, or {rank} in a tuple")
+
     def pads(self, image: tuple[int, ...]) -> Pads:
         """Zeros around an image of this shape."""
         if not self.same:
@@ -115,6 +123,7 @@ class PlainConvolution(Convolution):
         pixels = 0 if same else padding
         super().__init__(in_channels, out_channels, kernel_size, stride, pixels, dilation, groups, bias)
         self.same = same
+        self.check_sizes()
         self.adopt(**quantizers)
 
 

@@ -51,6 +51,7 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
             self, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
         )
         self.same = False
+        self.check_sizes()
         self.adopt(**quantizers)
 
     def adopt(self, **quantizers: Unpack[Quantizers]) -> None:

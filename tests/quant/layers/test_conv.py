@@ -1,11 +1,21 @@
 """Convolutions on integers against torch's own, and the paddings that torch does not have."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from hwcost.errors import BadOption
-from hwcost.quant import QuantConv1d, QuantConv2d, QuantTensor, const_input, const_weight, same_padding
+from hwcost.quant import (
+    QuantConv1d,
+    QuantConv2d,
+    QuantConvTranspose2d,
+    QuantTensor,
+    const_input,
+    const_weight,
+    same_padding,
+)
 
 
 @pytest.mark.parametrize("size", range(1, 12))
@@ -39,3 +49,12 @@ def test_integers_in_give_integers_out(rank: int, options: dict[str, object]) ->
 def test_paddings_by_another_name_are_refused() -> None:
     with pytest.raises(BadOption, match=r"QuantConv2d: padding='valid'.*'same'"):
         QuantConv2d(1, 1, 3, padding="valid", weight_quant=None)
+
+
+@pytest.mark.parametrize("name", ["kernel_size", "stride", "padding", "dilation"])
+def test_sizes_of_another_number_of_dimensions_are_refused(name: str) -> None:
+    """Torch takes a tuple of one number for a stride of two, and the sliding window has no second one."""
+    sizes: dict[str, Any] = {"kernel_size": 3, name: (1,)}
+    for layer in (QuantConv2d, QuantConvTranspose2d):
+        with pytest.raises(BadOption, match=rf"{layer.__name__}: {name}=\(1,\); give one number, or 2 in a tuple"):
+            layer(2, 2, **sizes, weight_quant=None)
