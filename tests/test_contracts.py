@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import multiprocessing
 import pickle
 from collections.abc import Callable, Mapping
 from copy import copy, deepcopy
@@ -182,14 +181,3 @@ def test_a_network_that_holds_its_hardware_can_be_averaged() -> None:
     holder = nn.Module()
     holder.net, holder.pipeline, holder.fpga = deepcopy(net), pipeline, model  # type: ignore[assignment] # no module
     assert AveragedModel(holder).module.fpga.folding == model.folding
-
-
-@pytest.mark.slow
-def test_every_sample_reaches_a_process_that_is_spawned() -> None:
-    things = [SAMPLES[name]() for name in SAMPLES if name not in UNPICKLED]
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.map(_kind, things) == [type(thing).__name__ for thing in things]
-
-
-def _kind(thing: Any) -> str:
-    return type(thing).__name__
