@@ -189,9 +189,11 @@ def common_step(quantizer: Quantizer, x: Tensor) -> Tensor:
     return found
 
 
-def common_range(quantizer: Quantizer) -> Range:
-    """The integers of a quantizer, counted in common steps."""
-    found: Range = getattr(quantizer, "common_range", quantizer.range)()
+def common_range(quantizer: Quantizer, own: Range | None = None) -> Range:
+    """The integers of a quantizer, counted in common steps; `own` is its `range()`, where it is known already."""
+    wire = quantizer.range() if own is None else own
+    counted = getattr(quantizer, "common_range", None)
+    found: Range = wire if counted is None else counted(wire)
     return found
 
 

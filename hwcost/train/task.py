@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import nan
 from typing import Any, Literal, SupportsFloat
 
 import torch
@@ -76,9 +77,12 @@ class Task:
 
     def record(self) -> dict[str, object]:
         """The reading of the score, as plain values for reports."""
-        said = ("name", "direction", "unit", "format", "tolerances")
         return {
-            name: list(value) if name == "tolerances" else value for name in said for value in [getattr(self, name)]
+            "name": self.name,
+            "direction": self.direction,
+            "unit": self.unit,
+            "format": self.format,
+            "tolerances": list(self.tolerances),
         }
 
 
@@ -256,6 +260,8 @@ def _one_figure(out: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def _efficiency(figures: Tensor, y: Tensor, *, rate: float) -> float:
     signal, noise = (figures[y.flatten() == label] for label in (1, 0))
+    if not len(signal) or not len(noise):
+        return nan  # no share of none
     threshold = noise.sort(descending=True).values[int(rate * len(noise))]
     return float((signal > threshold).double().mean())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,12 @@ def test_efficiency_is_brute_force(rate: float) -> None:
     signal, noise = out[y == 1], out[y == 0]
     shares = [float((signal > t).double().mean()) for t in out.flatten() if float((noise > t).double().mean()) <= rate]
     assert _judged(efficiency(rate), out, y) == pytest.approx(max(shares))
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_efficiency_of_one_kind_alone_is_no_number(label: int) -> None:
+    """The float network of a study then ends the call, with the remedy."""
+    assert isnan(_judged(efficiency(0.1), torch.rand(5, 1), torch.full((5, 1), float(label))))
 
 
 class _Metric:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -11,7 +10,7 @@ from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range
 from hwcost.graph.spec import Block, Form, Signal, Thresholds
 from hwcost.quant.measured_scale import StatScale
-from hwcost.quant.quantizers import Quantizer, per_channel
+from hwcost.quant.quantizers import Quantizer, common_range, per_channel
 
 
 def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Signal]:
@@ -32,10 +31,8 @@ def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Sign
             "its scale is a statistic of the data, so it has no constant thresholds; use a RunningScale or LearnedScale"
         )
     own = quantizer.range()
-    common: Any = getattr(quantizer, "common_range", None)
-    codes = _per_channel(own)
-    wire = codes if common is None or (counted := common(own)) is own else _per_channel(counted)
-    stream = Signal(range=wire, shape=shape, grid=quantizer)
+    counted, codes = common_range(quantizer, own), _per_channel(own)
+    stream = Signal(range=codes if counted is own else _per_channel(counted), shape=shape, grid=quantizer)
     if _steps_per_channel(quantizer):
         stream = replace(stream, affine="one scale per channel of a quantizer", form=Form.SCALE)
     return codes, stream

@@ -79,7 +79,7 @@ def test_the_settings_that_are_published_hold_none() -> None:
     [
         ("postgresql://me:pass@host:5432/db", "postgresql://me:***@host:5432/db"),
         ("postgresql://me@host/db?sslmode=require", "postgresql://me@host/db?***"),
-        ("sqlite:////tmp/a b@c/x.db", "sqlite:////tmp/a b@c/x.db"),
+        ("sqlite:////data/a b@c/x.db", "sqlite:////data/a b@c/x.db"),
         ("sqlite:///x.db", "sqlite:///x.db"),
         ("mysql://u:p@[::1]:3306/db", "mysql://u:***@[::1]:3306/db"),
         ("s3://bucket", "s3://bucket"),
