@@ -59,7 +59,7 @@ class LiveCost:
         """Resource -> () float64. Gradient: to the offsets of the learned widths."""
         if not (self._apart and self._bits):
             return self._in_full()
-        flat = torch.cat([bits.offset.reshape(-1) for bits in self._bits]).to("cpu", torch.float64)
+        flat = _flat([bits.offset for bits in self._bits]).to("cpu", torch.float64)
         base: Any = self._base  # `whole_bits` of many widths: its bounds as tensors
         most: Any = self._most
         widths = whole_bits(flat, base=base, most=most)
@@ -87,3 +87,10 @@ class LiveCost:
             slope[:, piece.widths] += part
         value = self._pieces.total([amounts for amounts, _ in entries])
         return torch.from_numpy(value), torch.from_numpy(slope)
+
+
+def _flat(offsets: list[Tensor]) -> Tensor:
+    """All elements in one row; scalars are stacked, which spares the gradient a view of each."""
+    if any(offset.ndim for offset in offsets):
+        return torch.cat([offset.reshape(-1) for offset in offsets])
+    return torch.stack(offsets)
