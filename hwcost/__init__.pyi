@@ -21,6 +21,7 @@ from .models import Refolding as Refolding
 from .models import Unrolled as Unrolled
 from .models import devices as devices
 from .models import target_fps as target_fps
+from .quant import calibrate_scales as calibrate_scales
 from .quant import parameter_groups as parameter_groups
 from .sweep.recipe import Recipe as Recipe
 from .sweep.study import Study as Study

@@ -6,11 +6,15 @@ from .bits import LearnedBits as LearnedBits
 from .bits import Restrict as Restrict
 from .bounded import BoundedQuantizer as BoundedQuantizer
 from .bounded import l1_limit as l1_limit
+from .calibration import calibrate as calibrate
+from .calibration import calibrate_scales as calibrate_scales
 from .convert import PRESETS as PRESETS
 from .convert import Policy as Policy
 from .convert import convert as convert
 from .convert import load_float as load_float
 from .convert import uniform as uniform
+from .correction import correct_biases as correct_biases
+from .correction import renew_norms as renew_norms
 from .int_quantizer import IntQuantizer as IntQuantizer
 from .layers.accumulator import Accumulator as Accumulator
 from .layers.accumulator import NarrowedBits as NarrowedBits

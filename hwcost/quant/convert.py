@@ -1,14 +1,16 @@
 """A float network becomes a quantized one, layer by layer, as a policy says; weights and their names stay."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation
 from hwcost.graph.rules import Describes
+from hwcost.quant.calibration import calibrate
 from hwcost.quant.counterparts import COUNTERPARTS, PASSING, Keywords
 from hwcost.quant.kernels import watched
 from hwcost.quant.precision import FullPrecision
@@ -80,7 +82,9 @@ with binary or ternary weights, activations have 8 bits. Scales: the largest wei
 ternary: the mean magnitude), and a learned threshold per activation, which starts at 6."""
 
 
-def convert(net: nn.Module, policy: str | Policy, *, keep: Collection[str] = ()) -> nn.Module:
+def convert(
+    net: nn.Module, policy: str | Policy, *, keep: Collection[str] = (), data: Iterable[Any] | None = None
+) -> nn.Module:
     """Replace the float layers of a network by their quantized counterparts, in place.
 
     Linear, Conv1d, Conv2d, ConvTranspose2d, ReLU, ReLU6, Hardtanh, Tanh, Sigmoid and AvgPool2d are replaced. The clip
@@ -97,6 +101,8 @@ def convert(net: nn.Module, policy: str | Policy, *, keep: Collection[str] = ())
             truncate, corrected, least, most, source of a pooling), or None to leave the layer as it is. One object
             returned for two layers is shared by them.
         keep: names of layers, or of parts of the network, to leave as they are, whatever the policy says.
+        data: batches of the training data, which set thresholds, correct biases and renew batch norms, so that the
+            network is sensible without training; see `calibrate`.
 
     Returns:
         The network; a new layer if `net` is itself a layer.
@@ -128,7 +134,10 @@ def convert(net: nn.Module, policy: str | Policy, *, keep: Collection[str] = ())
         for key, child in parent._modules.items():
             if id(child) in fresh:
                 parent._modules[key] = fresh[id(child)]
-    return fresh.get(id(net), net)
+    made = fresh.get(id(net), net)
+    if data is not None:
+        calibrate(made, data)
+    return made
 
 
 def _preset(name: str) -> Policy:

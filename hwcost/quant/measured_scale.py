@@ -211,6 +211,12 @@ class RunningScale(Described):
         self.batches += 1
 
     @torch.no_grad()
+    def set_threshold(self, number: Tensor) -> None:
+        """Set the running mean, as many numbers as it has, above 0; it counts as one batch."""
+        self.running.copy_(number.clamp(min=LEAST).reshape(self.running.shape))
+        self.batches.fill_(1)
+
+    @torch.no_grad()
     def follow(self, before: Tensor, after: Tensor) -> None:
         """Move with weights that change: by the factor by which their statistic grows."""
         self.running.mul_(ratio_of(self.stat, before, after, self.channel_dim).reshape(self.running.shape))

@@ -194,6 +194,19 @@ class LearnedScale(Described):
         self._seen = False
 
     @torch.no_grad()
+    def set_threshold(self, number: Tensor) -> None:
+        """Set the threshold; a power of two in the middle of what rounds up to it, so that it learns either way.
+
+        Args:
+            number: as many as there are, above 0; broadcastable to x where a statistic has yet to tell how many.
+        """
+        bounded = number.to(self.value).clamp(min=LEAST)
+        stored = ceil_log2(bounded) - 0.5 if self.domain is POW2 else self._stored(bounded)
+        waiting = self.stat is not None and stored.numel() != self.value.numel()
+        self.value.data = stored if waiting else stored.reshape(self.value.shape)
+        self._seen = False
+
+    @torch.no_grad()
     def follow(self, before: Tensor, after: Tensor) -> None:
         """Move with weights that change: by the factor by which their statistic grows."""
         if self.started:
