@@ -17,7 +17,7 @@ from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, place
-from hwcost.models.resources import COUNTED
+from hwcost.models.resources import COUNTED, OnPart
 from hwcost.sweep.replay import best, recall
 from hwcost.sweep.trust import finder
 
@@ -72,7 +72,7 @@ def verify_command(
         find = finder(recipe, RECIPES)
         points = {f"trial {number}": recall(study, number, find, data)
                   for number in best(study, top or 1)}  # fmt: skip
-        designs = {name: (point.pipeline, point.model) for name, point in points.items()}
+        designs = {name: (point.pipeline, _folded(name, point.model)) for name, point in points.items()}
         folder = study / "verify" if out is None else out
     else:
         if top is not None or data is not None or recipe is not None:
@@ -90,6 +90,17 @@ def verify_command(
             click.echo(f"-> {written}", err=as_json)
     if as_json:
         click.echo(json.dumps(found, indent=2))
+
+
+def _folded(name: str, model: OnPart) -> Dataflow:
+    """Refuse a design of another architecture, whose parts no bench here builds.
+
+    Raises:
+        BadOption: names its architecture.
+    """
+    if not isinstance(model, Dataflow):
+        raise BadOption(f"{name}: verify synthesizes folded pipelines, and this design is {type(model).__name__}")
+    return model
 
 
 def _measured(pipeline: Pipeline, model: Dataflow, tools: Tools, verbosity: Verbosity) -> pd.DataFrame:

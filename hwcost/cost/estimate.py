@@ -205,7 +205,7 @@ def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHE
         clock_mhz=model.clock_mhz,
         layers=layers,
         total=total,
-        latency_cycles=_latency_cycles(bill, model),
+        latency_cycles=latency_of(bill, model),
         breakdown=breakdown,
         shell=shell,
         shadow_prices=tuple(shadow_prices(model, bill.placed)) if isinstance(model, Dataflow) else (),
@@ -214,8 +214,8 @@ def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHE
     )
 
 
-def _latency_cycles(bill: Bill, model: OnPart) -> int:
-    """The latency as the model tells it; else the sum of all cycles, as FINN has it: no block overlaps the next."""
+def latency_of(bill: Bill, model: OnPart) -> int:
+    """Cycles of one frame as the model tells it; else the sum of all cycles, as FINN has it: no block overlaps."""
     if isinstance(model, Dataflow):
         return latency_cycles(bill.layers, model)
     if isinstance(model, Unrolled):

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import floor, inf
 from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadRecipe
+from hwcost.graph.trace import Pipeline
 from hwcost.models import RESOURCES, Device
 from hwcost.models.device import device
+from hwcost.models.rates import frames_per_second
+from hwcost.models.resources import OnPart
 from hwcost.report.score import Score
 from hwcost.search import Objective, Params
-from hwcost.sweep.recipe import Recipe, ask, finite
+from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough
+from hwcost.sweep.recipe import Recipe, ask, finite, positive
 from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import accelerator
 from hwcost.sweep.warm_start import take_over
@@ -22,11 +27,11 @@ from hwcost.sweep.width_space import fix_widths
 from hwcost.train.data import Data
 from hwcost.train.run import Training
 
-FIGURES = ("interval_cycles", "latency_cycles", "latency_us", "fps")
-"""Objectives besides resources, in a study whose prices are not known before training."""
+SPEED_LIMITS = ("interval_cycles", "latency_cycles", "latency_us")
+"""Limits of a budget that the design of a trial is chosen by, before its widths are driven to the others."""
 
-CHOICES = ("multipliers", "weight_memory", "weight_banks", "thresholds", "flow")
-"""Hardware options of a trial besides its folding; `Dataflow` and `target_fps` share them."""
+FIGURES = (*SPEED_LIMITS, "fps")
+"""Objectives besides resources, where their prices need not be known before training."""
 
 Made = TypeVar("Made", Data, nn.Module, Training)
 
@@ -85,11 +90,12 @@ class Experiment:
         Raises:
             BadRecipe: an objective that no trial has a figure for.
         """
-        known = (*RESOURCES, *(FIGURES if self.settings.bits is None else ()))
+        known = (*RESOURCES, *(FIGURES if self.settings.method != "greybox" else ()))
         for name in self.recipe.objectives:
             if name not in ("accuracy", *known):
+                remedy = "; its price is not known before training: give another --sampler" if name in FIGURES else ""
                 raise BadRecipe(
-                    f"recipe {self.recipe.name}: objective {name!r}; give accuracy and any of {', '.join(known)}"
+                    f"recipe {self.recipe.name}: objective {name!r}; give score and any of {', '.join(known)}{remedy}"
                 )
         ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
         return tuple(Objective(name, ways.get(name, "minimize")) for name in self.recipe.objectives)
@@ -164,25 +170,62 @@ class Experiment:
         where = f"recipe {self.recipe.name}: its budget()"
         limits = _table(where, ask(where, self.recipe.budget, params))
         for name, limit in limits.items():
-            if not (finite(limit) and limit >= 0):
-                raise BadRecipe(f"{where}: {name}: {limit!r}; give a finite amount of at least 0")
+            least = "above 0" if name in SPEED_LIMITS else "of at least 0"
+            if not (finite(limit) and limit >= 0) or (name in SPEED_LIMITS and limit == 0):
+                raise BadRecipe(f"{where}: {name}: {limit!r}; give a finite amount {least}")
+        if "fps" in limits:
+            raise BadRecipe(f"{where}: fps has no upper limit; limit interval_cycles, or give fps in hardware()")
         return limits
 
     def hardware(self, params: Params) -> dict[str, Any]:
-        """Options of `Dataflow` that a trial chooses, and the frame rate of its folding.
+        """Options of the hardware that a trial chooses; architecture, clock and frame rate among them.
 
         Raises:
-            BadRecipe: an option of another name.
+            BadRecipe: an option that the architecture does not have.
         """
         chosen = params if self.settings.bits is None else self._plain
         where = f"recipe {self.recipe.name}: its hardware()"
-        options = dict(_table(where, ask(where, self.recipe.hardware, chosen)))
-        if strange := sorted(options.keys() - {"fps", *CHOICES}):
+        options = dict(self.defaults) | dict(_table(where, ask(where, self.recipe.hardware, chosen)))
+        for name in ("fps", "clock_mhz"):
+            if getattr(self.settings, name) is not None:
+                options[name] = getattr(self.settings, name)
+            if not positive(options[name]):
+                raise BadRecipe(f"{where} chooses {name}={options[name]!r}; give a finite number above 0")
+        kind = options["architecture"]
+        if kind not in ARCHITECTURES and not callable(kind):
+            raise BadRecipe(f"{where} chooses architecture {kind!r}; give {', '.join(ARCHITECTURES)} or a function")
+        if not callable(kind) and (strange := sorted(options.keys() - {*self.defaults, *OPTIONS[kind]})):
             raise BadRecipe(
-                f"recipe {self.recipe.name}: its hardware() chooses {strange[0]!r}; give fps and any of "
-                f"{', '.join(CHOICES)}"
+                f"{where} chooses {strange[0]!r}; give {', '.join(self.defaults)} and any of {', '.join(OPTIONS[kind])}"
             )
-        return options | {"fps": self.fps if self.settings.fps is not None else options.get("fps", self.fps)}
+        return options
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Hardware of a trial that chooses none."""
+        return {"fps": self.fps, "clock_mhz": self.clock_mhz, "architecture": "dataflow"}
+
+    def model(self, pipeline: Pipeline, params: Params) -> OnPart:
+        """The hardware of a trial: the slowest from its frame rate on that keeps the limits on speed.
+
+        Raises:
+            BadFolding: it cannot be that fast. BadRecipe: a function of the recipe failed, or made no such model.
+        """
+        options, limits = self.hardware(params), self.budget(params)
+        kind, clock_mhz, fps = (options.pop(name) for name in ("architecture", "clock_mhz", "fps"))
+        if "interval_cycles" in limits:
+            fps = max(fps, frames_per_second(max(1, floor(limits["interval_cycles"])), clock_mhz))
+        most_cycles = min(limits.get("latency_cycles", inf), limits.get("latency_us", inf) * clock_mhz)
+        make: Callable[..., OnPart] = ARCHITECTURES.get(kind, kind)
+        where = f"recipe {self.recipe.name}: its architecture"
+
+        def made(fps: float) -> OnPart:
+            model = ask(where, make, pipeline, device=self.part, clock_mhz=clock_mhz, fps=fps, **options)
+            if not isinstance(model, OnPart):
+                raise BadRecipe(f"{where} made a {type(model).__name__}; make a hardware model with a part and a clock")
+            return model
+
+        return fast_enough(made, pipeline, fps, clock_mhz, most_cycles)
 
     @property
     def _plain(self) -> Params:

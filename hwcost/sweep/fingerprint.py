@@ -8,10 +8,8 @@ Version 3 adds the code that the user wrote, and the sizes of the weights that a
 import ast
 import inspect
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from enum import Enum
 from hashlib import sha256
 from importlib.metadata import version
 from math import isclose
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 from hwcost.files import code_hash, parse_json
 from hwcost.search import Identity, Prices, StudySpec
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.network_facts import agree, facts, facts_of_text
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.written_code import code_digest
 from hwcost.train.data import Data
@@ -34,8 +33,8 @@ VERSION = 3
 _CODE = "code of "
 """Beginning of the entries with the code of the user."""
 
-Facts = dict[str, dict[str, str]]
-"""Path of a module -> "class", "parameter NAME" or the name of a declared attribute -> text."""
+_LATER = ("budget", "hardware")
+"""Functions whose code joined version 3 later, so that a study from before cannot tell it apart."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +70,20 @@ class Fingerprint:
         if "fingerprint_version" not in stored:
             found["fingerprint_version"] = VERSION
             found["training"] = _training_of_text(str(stored["training"]))
-            if _agree(_facts_of_text(str(stored["network"])), _facts_of_text(self.printed)):
+            if agree(facts_of_text(str(stored["network"])), facts_of_text(self.printed)):
                 found["network"] = self.entries["network"]
             return found | self._written()
         if stored["fingerprint_version"] in (2, VERSION):
             found["training"] = _completed(parse_json(str(stored["training"])))
-            if _agree(parse_json(str(stored["network"])), json.loads(str(self.entries["network"]))):
+            if agree(parse_json(str(stored["network"])), json.loads(str(self.entries["network"]))):
                 found["network"] = self.entries["network"]
         if stored["fingerprint_version"] == 2:
             found["fingerprint_version"] = VERSION
-            found |= self._written()
-        elif _alike(parse_json(str(stored.get("weights", "{}"))), json.loads(str(self.entries["weights"]))):
+            return found | self._written()
+        if _alike(parse_json(str(stored.get("weights", "{}"))), json.loads(str(self.entries["weights"]))):
             found["weights"] = self.entries["weights"]
-        return found
+        later = {f"{_CODE}{name}" for name in _LATER} & self.entries.keys()
+        return {name: self.entries[name] for name in later} | found
 
     def _written(self) -> Identity:
         """Entries that versions before 3 did not record, so that they cannot tell studies apart."""
@@ -102,7 +102,12 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
     recipe, settings = experiment.recipe, experiment.settings
     torch.manual_seed(settings.seed)
     net = experiment.network(experiment.rehearsals[0])
-    hardware = [experiment.hardware(params) for params in experiment.rehearsals]
+    usual = experiment.defaults
+    hardware = [
+        {name: _named(value) for name, value in experiment.hardware(params).items()
+         if name == "fps" or value != usual.get(name)}
+        for params in experiment.rehearsals
+    ]  # fmt: skip
     chooses = any(one != {"fps": experiment.fps} for one in hardware)
     kind = torch.device(settings.accelerator).type  # another one rounds in another order
     entries: dict[str, str | int | float] = {
@@ -155,15 +160,6 @@ def spec_of(experiment: Experiment, fingerprint: Fingerprint, prices: Prices | N
     )
 
 
-def facts(net: nn.Module) -> Facts:
-    """Declare a network: for each module its class, its plain attributes, and the shapes of its tensors.
-
-    Values of parameters are no part of it: they follow from the seed. Modules without any child, parameter or attribute
-    of their own still have a class.
-    """
-    return {name: dict(_facts_of_module(module)) for name, module in net.named_modules()}
-
-
 def _functions(recipe: Recipe) -> dict[str, Callable[..., object]]:
     """Functions of a recipe that the figures of its trials follow from, by what they are called."""
     task = recipe.task
@@ -175,8 +171,15 @@ def _functions(recipe: Recipe) -> dict[str, Callable[..., object]]:
         "judge": task.judge,
         "score": task.score,
         "train": recipe.train,
+        "budget": recipe.budget,
+        "hardware": recipe.hardware,
         **({"training": recipe.training} if callable(recipe.training) else {}),
     }
+
+
+def _named(value: object) -> object:
+    """A value for JSON; of a function its name, since its code has an entry of its own."""
+    return getattr(value, "__qualname__", value)
 
 
 def _sizes(net: nn.Module) -> dict[str, float]:
@@ -194,76 +197,6 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 def _alike(stored: Mapping[str, float], now: Mapping[str, float]) -> bool:
     """Whether two lists of norms are equal but for the rounding of another machine."""
     return stored.keys() == now.keys() and all(isclose(stored[name], now[name], rel_tol=1e-5) for name in now)
-
-
-def _facts_of_module(module: nn.Module) -> Iterator[tuple[str, str]]:
-    yield "class", type(module).__name__
-    for name, value in vars(module).items():
-        text = None if name.startswith("_") or name == "training" else _plain(value)
-        if text is not None:
-            yield name, text
-    for name, parameter in module.named_parameters(recurse=False):
-        yield f"parameter {name}", f"{tuple(parameter.shape)} {parameter.dtype}"
-    for name, buffer in module.named_buffers(recurse=False):
-        yield name, f"{tuple(buffer.shape)} {buffer.dtype}"
-
-
-def _plain(value: object) -> str | None:
-    """Text of a number, a word, or several of them; None for anything else."""
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, bool | int | float | str) or value is None:
-        return str(value)
-    if isinstance(value, tuple | list):
-        texts = [_plain(one) for one in value]
-        return None if None in texts else f"({', '.join(map(str, texts))})"
-    return getattr(value, "__name__", None) if inspect.isfunction(value) else None
-
-
-def _agree(stored: Facts, now: Facts) -> bool:
-    """Whether two declarations mean the same network: modules, classes, parameters, and what both say of them.
-
-    An attribute that one of them lacks was not declared at the time, so it cannot tell them apart.
-    """
-    return stored.keys() == now.keys() and all(
-        all(mine.get(name) == theirs.get(name) for name in mine.keys() | theirs.keys() if _must_be_there(name))
-        and all(mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
-        for mine, theirs in ((stored[path], now[path]) for path in now)
-    )
-
-
-def _must_be_there(name: str) -> bool:
-    return name == "class" or name.startswith("parameter ")
-
-
-_MODULE = re.compile(r"^(?P<indent> *)(?:\((?P<name>[^)]*)\): )?(?P<kind>\w+)\((?P<rest>.*)$")
-
-
-def _facts_of_text(text: str) -> Facts:
-    """Facts in a printed network: classes by path, `name=value` attributes, others by their place."""
-    found: Facts = {}
-    path: list[tuple[int, str]] = []
-    for line in text.splitlines():
-        module = _MODULE.match(line)
-        named = module is not None and (module["name"] is not None or not found)
-        if module is not None and named:
-            indent = len(module["indent"])
-            path = [(at, name) for at, name in path if at < indent] + [(indent, module["name"] or "")]
-            found[".".join(name for _, name in path if name)] = {"class": module["kind"]}
-        said = module["rest"].removesuffix(")") if module is not None and named else line.strip()
-        if path:
-            found[".".join(name for _, name in path if name)] |= _arguments(said)
-    return found
-
-
-def _arguments(text: str) -> dict[str, str]:
-    """`4, kernel_size=(3, 3)` -> {"argument 0": "4", "kernel_size": "(3, 3)"}."""
-    parts = [part.strip() for part in re.split(r",(?![^()\[\]]*[)\]])", text) if part.strip(" )")]
-    split = [part.partition("=") for part in parts]
-    return {
-        name if equals else f"argument {at}": value if equals else name
-        for at, (name, equals, value) in enumerate(split)
-    }
 
 
 def _completed(training: Mapping[str, object]) -> str:

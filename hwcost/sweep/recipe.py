@@ -46,7 +46,7 @@ class Recipe:
         input_step: value of one of these integers, e.g. 1 / 256; None finds it in the data.
         space: name -> Optuna distribution; the parameters of a trial, each read by `network`, `budget` or `hardware`.
         budget: parameters of a trial -> resource -> limit that its training is driven to; without it, cost is but
-            an objective.
+            an objective. `latency_us`, `latency_cycles` and `interval_cycles` are kept by the choice of the hardware.
         task: what it is trained for; its score takes the place of accuracy, under its own name.
         training: settings of every training, its learning rates those of one trial; or a function of the parameters.
         train: (network, run) -> None, which trains the network in the place of `hwcost.fit`; it may return figures by
@@ -56,8 +56,9 @@ class Recipe:
         device: part or board, by name.
         fps: target frame rate that the folding is chosen for, frames per second.
         clock_mhz: of the fabric.
-        hardware: parameters of a trial -> options of `Dataflow` that it chooses (multipliers, weight_memory,
-            weight_banks, thresholds, flow), and "fps" where it searches the folding; `--fps` overrides that one.
+        hardware: parameters of a trial -> what it chooses: "fps" (its folding) and "clock_mhz", which `--fps` and
+            `--clock` override; "architecture" ("dataflow", "unrolled", or a function, see
+            `hwcost.sweep.architecture.Architecture`); options of it, e.g. multipliers or reuse.
         objectives: what the front trades: "score" (or "accuracy"), that of the task; resources, `interval_cycles`,
             `latency_cycles` and `latency_us` (minimized); `fps`.
         anchors: parameter sets to try first, e.g. the widest and the narrowest.

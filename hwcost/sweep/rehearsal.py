@@ -12,12 +12,15 @@ from torch import Tensor
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
+from hwcost.models import RESOURCES
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.recipe import Params, ask
 from hwcost.sweep.trial import budget_of, design
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
 from hwcost.train.loop import train
+
+_OF_EPOCHS = {"accuracy", *RESOURCES}
 
 _DRAWS = 16
 """Random assignments in which a parameter may be read that no first try reads."""
@@ -67,6 +70,11 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     """
     if experiment.settings.ramp is not None and experiment.recipe.train is not train:
         raise BadRecipe(f"recipe {experiment.recipe.name}: its train() knows no ramp; omit --ramp, or train=")
+    priced = {objective.name for objective in experiment.objectives} - _OF_EPOCHS
+    if experiment.settings.ramp is not None and priced:
+        raise BadRecipe(
+            f"recipe {experiment.recipe.name}: objective {min(priced)} is not followed in a ramp; omit --ramp, or it"
+        )
     too_slow: list[BadFolding] = []
     tries = experiment.rehearsals
     float_net = experiment.float_network()

@@ -194,7 +194,7 @@ def read_settings(folder: Path, **given: str | int | None) -> Settings:
     kept = {name: value for name, value in given.items() if value is not None}
     try:
         device: Mapping[str, Any] = record["device"]  # type: ignore[assignment] # of a checked form only after this
-        resolved = {"device": device["name"], "clock": device["clock_mhz"]}
+        resolved = {"device": device["name"]}
         recorded = record["settings"] if "settings" in record else _first_settings(record)
         settings = Settings.from_dict({**resolved, **dict(recorded), **kept, "out": str(folder)})  # type: ignore[call-overload]
     except (BadOption, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -215,6 +215,7 @@ def _first_settings(record: Mapping[str, Any]) -> dict[str, object]:
         "warm": record.get("warm"),
         "ramp": record.get("ramp"),
         "limit": [f"{name}={most!r}" for name, most in limits.items()] or None,
+        "clock": record["device"]["clock_mhz"],
         "fps": record.get("fps", record["target_fps"]),  # None where the recipe, or the trial, chose it
         "accelerator": record.get("accelerator"),
     }

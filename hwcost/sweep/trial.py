@@ -12,9 +12,10 @@ from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadFolding, DivergedTraining, OutOfMemory
 from hwcost.graph.spec import Thresholds
 from hwcost.graph.trace import Pipeline, trace
-from hwcost.models import RESOURCES, Dataflow, target_fps
+from hwcost.models import RESOURCES
+from hwcost.models.resources import OnPart
 from hwcost.search import Outcome, Prices, Suggestion
-from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.experiment import SPEED_LIMITS, Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.own_training import trained, within_memory
@@ -47,7 +48,7 @@ class Design:
 
     net: nn.Module
     pipeline: Pipeline
-    model: Dataflow
+    model: OnPart
 
     def estimate(self) -> Estimate:
         """Price it with its live widths."""
@@ -55,14 +56,11 @@ class Design:
 
 
 def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Design:
-    """Build, trace and fold the network of one trial; the folding is chosen at its starting widths."""
+    """Build, trace and fold the network of one trial; its hardware is chosen at its starting widths."""
     torch.manual_seed(seed)
     net = experiment.network(params)
     pipeline = trace(net, data.train.example, input_range=experiment.recipe.input)
-    options = experiment.hardware(params)
-    folding = target_fps(pipeline, options.pop("fps"), clock_mhz=experiment.clock_mhz, **options)
-    model = Dataflow(device=experiment.part, folding=folding, clock_mhz=experiment.clock_mhz, **options)
-    return Design(net=net, pipeline=pipeline, model=model)
+    return Design(net=net, pipeline=pipeline, model=experiment.model(pipeline, params))
 
 
 def priced_space(experiment: Experiment, data: Data) -> Prices | None:
@@ -91,9 +89,11 @@ def budget_of(
     if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
     settings, limits = experiment.training(params), experiment.budget(params)
+    limits = {
+        name: max(limit, (floor or {}).get(name, limit)) for name, limit in limits.items() if name not in SPEED_LIMITS
+    }
     if not limits:
         return None
-    limits = {name: max(limit, (floor or {}).get(name, limit)) for name, limit in limits.items()}
     steps = data.train.steps(settings.batch)
     if settings.keep == "target":
         return TargetControl(limits, start=settings.budget_strength)
@@ -137,6 +137,7 @@ def run_trial(
         start_from(trial.net, checkpoint(out, parent), known)
     limits = {} if experiment.settings.bits is not None else experiment.budget(suggestion.params)
     floor = cost_at_floors(trial.net, trial.pipeline, trial.model) if limits else {}
+    floor |= {name: _speeds(trial.estimate())[name] for name in limits.keys() & SPEED_LIMITS}
     budget = budget_of(experiment, suggestion.params, data, floor)
     with within_memory(f"trial {suggestion.number}"):
         run = Run(
@@ -152,7 +153,7 @@ def run_trial(
         extra: dict[str, object] = dict(trained(experiment, run))
     extra |= {} if experiment.settings.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
-    if budget is not None:
+    if limits:
         extra["budget_reachable"] = all(floor[name] <= limit for name, limit in limits.items())
     return judged(experiment, data, suggestion, trial, run.epochs, extra), trial
 
@@ -186,24 +187,33 @@ def judged(
         extra: attributes of this trial alone.
     """
     priced, limits = trial.estimate(), experiment.budget(suggestion.params)
+    speeds = _speeds(priced)
     quantizing, task = _activations(trial.pipeline), experiment.recipe.task
     figures: dict[str, Any] = {
         "accuracy": extra["accuracy"] if "accuracy" in extra else evaluate(trial.net, data.validation, task=task),
         **{name: priced.total[name] for name in RESOURCES},
         **extra,
-        "latency_cycles": priced.latency_cycles,
-        "latency_us": priced.latency_us,
-        "fps": priced.fps,
+        **{name: speeds[name] for name in ("latency_cycles", "latency_us", "fps")},
         "fits": priced.fits,
         "budget": dict(limits),
-        "within_budget": all(priced.total[name] <= limit for name, limit in limits.items()),
+        "within_budget": all((priced.total | speeds)[name] <= limit for name, limit in limits.items()),
         "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
         "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
     }
     if not isfinite(figures["accuracy"]):
         raise DivergedTraining(f"the {task.name} is {figures['accuracy']}")
-    values = {**figures, "interval_cycles": priced.total["cycles"]}
+    values = {**figures, **speeds}
     return Outcome(values=tuple(values[name] for name in experiment.recipe.objectives), attributes=figures)
+
+
+def _speeds(priced: Estimate) -> dict[str, float]:
+    """How fast a design is."""
+    return {
+        "interval_cycles": priced.total["cycles"],
+        "latency_cycles": priced.latency_cycles,
+        "latency_us": priced.latency_us,
+        "fps": priced.fps,
+    }
 
 
 def _activations(pipeline: Pipeline) -> frozenset[str]:
@@ -217,8 +227,8 @@ def _layer_record(row: Mapping[str, object], activations: frozenset[str]) -> dic
     keep = ("layer", "kind", "weight_bits", "input_bits", *RESOURCES)
     return {name: _whole(row.get(name)) for name in keep} | {
         "activation_bits": _whole(row["output_bits"]) if row["layer"] in activations else None,
-        "pe": row["PE"],
-        "simd": row["SIMD"],
+        "pe": row.get("PE"),
+        "simd": row.get("SIMD"),
     }
 
 

@@ -43,10 +43,11 @@ def test_objectives_are_the_score_and_figures_that_every_trial_has(tmp_path: Pat
     )  # fmt: skip
     speeds = changed(tmp_path, objectives=("accuracy", "fps", "latency_us"))
     assert [objective.direction for objective in speeds.objectives] == ["maximize", "maximize", "minimize"]
-    with pytest.raises(BadRecipe, match="recipe tiny: objective 'area'; give accuracy and any of LUT"):
+    with pytest.raises(BadRecipe, match="recipe tiny: objective 'area'; give score and any of LUT"):
         _ = changed(tmp_path, objectives=("accuracy", "area")).objectives
-    with pytest.raises(BadRecipe, match="objective 'fps'"):  # with bits, prices are known before training
-        _ = experiment(speeds.recipe, tmp_path, bits=(2, 5)).objectives
+    with pytest.raises(BadRecipe, match=r"objective 'fps'; .*: give another --sampler"):
+        _ = experiment(speeds.recipe, tmp_path, bits=(2, 5)).objectives  # prices are known before training
+    assert len(experiment(speeds.recipe, tmp_path, bits=(2, 5), sampler="tpe").objectives) == 3
 
 
 def test_with_bits_the_plain_network_has_the_widths_of_the_trial(tmp_path: Path) -> None:
@@ -67,9 +68,10 @@ def test_a_training_may_follow_from_the_parameters(tmp_path: Path) -> None:
 
 
 def test_hardware_chosen_by_a_trial(tmp_path: Path) -> None:
-    assert tiny(tmp_path).hardware(PARAMS) == {"fps": tiny_recipe.FPS}
+    usual = {"fps": tiny_recipe.FPS, "clock_mhz": 100.0, "architecture": "dataflow"}
+    assert tiny(tmp_path).hardware(PARAMS) == usual
     sweep = changed(tmp_path, hardware=lambda params: {"multipliers": "dsp", "fps": 10.0})
-    assert sweep.hardware(PARAMS) == {"multipliers": "dsp", "fps": 10.0}
+    assert sweep.hardware(PARAMS) == usual | {"multipliers": "dsp", "fps": 10.0}
     fixed = experiment(sweep.recipe, tmp_path, fps=77.0)
     assert fixed.hardware(PARAMS)["fps"] == 77.0  # what the user gave wins
 
@@ -82,8 +84,14 @@ def test_hardware_chosen_by_a_trial(tmp_path: Path) -> None:
         ({"data": lambda path: [1]}, "load", r"its data\(\) returned list, not a"),
         ({"training": lambda params: 7}, "training", r"its training\(\) returned int, not a Training"),
         ({"budget": lambda params: {"LUT": -1}}, "budget", "LUT: -1; give a finite amount of at least 0"),
+        ({"budget": lambda params: {"latency_us": 0}}, "budget", "latency_us: 0; give a finite amount above 0"),
+        ({"budget": lambda params: {"fps": 3}}, "budget", "fps has no upper limit; limit interval_cycles"),
         ({"budget": lambda params: 5}, "budget", "returned 5; return a dict of names and values"),
-        ({"hardware": lambda params: {"pe": 3}}, "hardware", "chooses 'pe'; give fps and any of multipliers"),
+        (
+            {"hardware": lambda params: {"pe": 3}},
+            "hardware",
+            "chooses 'pe'; give fps, clock_mhz, architecture and any of multipliers",
+        ),
         ({"pretrained": lambda: [1]}, "float_network", "pretrained holds list; give the state_dict"),
         ({"pretrained": lambda: {"x": torch.ones(1)}}, "float_network", "pretrained is no state_dict of the float"),
     ],

@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 import tiny_recipe
-import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from sweeps import experiment, run
 from torch import nn
 
 import hwcost.sweep.fingerprint
 from hwcost.errors import BadStudy
-from hwcost.quant import LearnedBits
-from hwcost.sweep.fingerprint import VERSION, facts, fingerprint_of
+from hwcost.sweep.fingerprint import VERSION, fingerprint_of
 from hwcost.sweep.recipe import Params, Recipe
 from hwcost.sweep.replay import reproduce
 from hwcost.sweep.study_files import read_run, read_trials
@@ -135,22 +133,6 @@ def test_which_changes_are_another_study(
     else:
         with pytest.raises(BadStudy, match=part):
             run(changed, 1)
-
-
-def test_facts_of_a_network_are_its_declared_fields() -> None:
-    found = facts(tiny_recipe.TinyNet(3))
-    assert found["0"]["class"] == "QuantConv2d" and found["0"]["padding"] == "(1, 1)"
-    assert found["0"]["parameter weight"] == "(4, 1, 3, 3) torch.float32"
-    assert found["0.weight_quant.bits"]["base"] == "3"
-    assert found["0.weight_quant.scale"]["stat"] == "abs_max"
-    trained = tiny_recipe.TinyNet(3)
-    with torch.no_grad():
-        for parameter in trained.parameters():
-            parameter.add_(0.5)
-    assert facts(trained) == found  # values follow from the seed
-    other = tiny_recipe.TinyNet(3)
-    next(one for one in other.modules() if isinstance(one, LearnedBits)).most = 8
-    assert facts(other) != found
 
 
 def test_the_settings_of_a_call_or_a_machine_are_no_part_of_it(tmp_path: Path) -> None:
