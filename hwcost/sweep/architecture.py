@@ -45,7 +45,7 @@ def unrolled(pipeline: Pipeline, *, device: Device, clock_mhz: float, fps: float
 
 
 ARCHITECTURES: Mapping[str, Architecture] = immutabledict(dataflow=dataflow, unrolled=unrolled)
-"""Those that a trial, and a user, can name."""
+"""Name of an architecture, as trials and users give it -> what makes its model."""
 
 OPTIONS: Mapping[str, tuple[str, ...]] = immutabledict(
     dataflow=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow"),

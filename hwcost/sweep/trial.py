@@ -207,7 +207,7 @@ def judged(
 
 
 def _speeds(priced: Estimate) -> dict[str, float]:
-    """How fast a design is."""
+    """Interval, latency and frame rate of a design."""
     return {
         "interval_cycles": priced.total["cycles"],
         "latency_cycles": priced.latency_cycles,
