@@ -48,7 +48,8 @@ def codes(value: Tensor, meaning: Any) -> Tensor:
     """The integers behind values that leave."""
     assert not meaning.maps
     step, offset = (
-        x if x.ndim == 0 else x.reshape(1, -1, *[1] * (value.ndim - 2)) for x in (meaning.step, meaning.offset)
+        x if x.ndim == 0 else x.reshape(1, -1, *[1] * (0 if meaning.last else value.ndim - 2))
+        for x in (meaning.step, meaning.offset)
     )
     return torch.round((value.double() - offset) / step).to(torch.int64)
 

@@ -9,10 +9,11 @@ from torch import nn
 
 from hwcost import quant
 from hwcost.errors import UnknownOperation
+from hwcost.export.onnx_order import ORDER_WRITERS
 from hwcost.export.onnx_streams import Place, Stream, Writer, quantized, step_of
 from hwcost.export.onnx_weights import product, scale_bias
 from hwcost.graph.ranges import bits_for, widest
-from hwcost.graph.rules import MAX_POOLS, NORMS, RELUS, RESHAPES, WIRES, Call, RuleKey, max_pool_window
+from hwcost.graph.rules import MAX_POOLS, NORMS, RELUS, WIRES, Call, RuleKey, max_pool_window
 from hwcost.integer.lowering import ACTIVATIONS, PRODUCTS
 
 
@@ -103,12 +104,6 @@ def _hadamard(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     return graph.add("Mul", scores, graph.constant(-layer.scale, f"{name}.factor"), layer=name)
 
 
-def _flat(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
-    if streams[0].signal.shape == place.output.shape:
-        return streams[0].tensor
-    return place.graph.add("Flatten", streams[0].tensor, layer=place.layer, axis=1)
-
-
 def _wire(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     return streams[0].tensor
 
@@ -135,7 +130,7 @@ WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
         quant.HadamardClassifier: _hadamard,
         **dict.fromkeys((quant.QuantAdd, quant.QuantConcat), _merge),
         **dict.fromkeys(WIRES, _wire),
-        **dict.fromkeys(RESHAPES, _flat),
+        **ORDER_WRITERS,
         **dict.fromkeys(NORMS, _norm),
         **dict.fromkeys(RELUS, _relu),
         **dict.fromkeys(MAX_POOLS, _max_pool),

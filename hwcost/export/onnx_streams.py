@@ -81,7 +81,11 @@ def quantized(quantizer: Quantizer, stream: Stream, tensor: str, place: Place) -
     if isinstance(quantizer, TernaryQuantizer) and quantizer.threshold != 0.5:
         raise UnknownOperation(f"a dead band of {quantizer.threshold} scales; a Quant node rounds, use threshold=0.5")
     step = quantizer.step(zeros(*stream.signal.shape)).detach().reshape(-1)
-    step = step[0] if bool((step == step[0]).all()) else along(step, len(stream.signal.shape) + 1)
+    step = (
+        step[0]
+        if bool((step == step[0]).all())
+        else along(step, 2 if stream.signal.channels_last else len(stream.signal.shape) + 1)
+    )
     wire = common_range(quantizer)
     if wire.low.numel() > 1 and (wire.low.amin() != wire.low.amax() or wire.high.amin() != wire.high.amax()):
         raise UnknownOperation("its channels clip at codes of their own; give one width to all channels")

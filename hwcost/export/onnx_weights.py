@@ -72,11 +72,11 @@ def _biased(
     """Add the bias: floats, or multiples of the step of the sum, whose range `products` gives."""
     if layer.bias is None:
         return sums
-    rank = len(place.output.shape) + 1
+    spread = partial(along, rank=2 if place.output.channels_last else len(place.output.shape) + 1)
     bias = layer.bias.detach()
     if layer.bias_quant is None:
         return place.graph.add(
-            "Add", sums, place.graph.constant(along(bias, rank), f"{place.layer}.bias"), layer=place.layer
+            "Add", sums, place.graph.constant(spread(bias), f"{place.layer}.bias"), layer=place.layer
         )
     if layer.input_quant is not None:
         step = layer.input_quant.step(zeros(*stream.signal.shape)).detach().double()
@@ -87,8 +87,8 @@ def _biased(
     entered, _ = entering(stream.signal, layer.input_quant)
     values, wire = layer.bias_quant(bias.double(), total, products(entered)).detach(), products(entered)
     name = f"{place.layer}.bias"
-    constant = place.graph.constant(along(values, rank), name)
-    whole = on_grid(place.graph, constant, name, along(total, rank), layer.bias_quant.range(wire))
+    constant = place.graph.constant(spread(values), name)
+    whole = on_grid(place.graph, constant, name, spread(total), layer.bias_quant.range(wire))
     return place.graph.add("Add", sums, whole, layer=place.layer)
 
 

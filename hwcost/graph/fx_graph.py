@@ -136,6 +136,14 @@ def _user_line(error: Exception) -> str:
     return f"{frame.filename}:{frame.lineno}: `{frame.line}`"
 
 
+SPLITS = (torch.chunk, torch.split, torch.unbind, torch.tensor_split, "chunk", "split", "unbind", "tensor_split")
+
+
+def is_split(node: fx.Node) -> bool:
+    """Whether a node gives the pieces of one stream."""
+    return node.op.startswith("call_") and node.target in SPLITS
+
+
 def leaves_of(node: fx.Node, module: nn.Module | None) -> list[fx.Node]:
     """The nodes that enter, in the order of forward's arguments; one that enters twice stands there twice."""
     arguments: Any = (node.args, node.kwargs)

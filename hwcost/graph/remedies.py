@@ -16,7 +16,6 @@ MEAN = "use QuantAvgPool2d with a window of the map's size"
 NORM = "use nn.BatchNorm1d or nn.BatchNorm2d, which thresholds absorb"
 CURVE = "use QuantReLU, QuantHardTanh, QuantSigmoid or QuantTanh"
 SCORE = "leave it out of the network: the largest score is found without it, and the loss may compute it"
-LARGER = "use QuantConvTranspose2d with a stride"
 
 ADVICE: Mapping[RuleKey, str] = MappingProxyType(
     {
@@ -31,12 +30,11 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
         **dict.fromkeys((nn.AvgPool2d, F.avg_pool2d), "use QuantAvgPool2d"),
         **dict.fromkeys((nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, torch.mean, "mean"), MEAN),
         **dict.fromkeys((nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d), NORM),
-        **dict.fromkeys((nn.SyncBatchNorm, nn.RMSNorm, F.layer_norm, F.batch_norm), NORM),
+        **dict.fromkeys((nn.RMSNorm, F.layer_norm, F.batch_norm), NORM),
         **dict.fromkeys((nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.LeakyReLU, nn.PReLU), CURVE),
         **dict.fromkeys((nn.Hardswish, nn.Hardsigmoid, nn.Softplus, F.gelu, F.silu, F.leaky_relu), CURVE),
         **dict.fromkeys((nn.Softmax, nn.LogSoftmax, F.softmax, F.log_softmax), SCORE),
         **dict.fromkeys((torch.softmax, torch.log_softmax, "softmax", "log_softmax"), SCORE),
-        **dict.fromkeys((nn.Upsample, F.interpolate), LARGER),
         **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), "use QuantConcat, a layer that joins streams"),
     }
 )

@@ -1,10 +1,9 @@
 """Rules for operations that are not quantized layers: wires, pooling, and maps that thresholds absorb."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from importlib import import_module
+from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,142 +11,22 @@ from immutabledict import immutabledict
 from torch import nn
 
 from hwcost.errors import UnknownOperation
+from hwcost.graph.call import Call as Call
+from hwcost.graph.call import Describes as Describes
+from hwcost.graph.call import Rule as Rule
+from hwcost.graph.call import RuleKey as RuleKey
+from hwcost.graph.call import entry as entry
+from hwcost.graph.call import refuse_other_forward as refuse_other_forward
+from hwcost.graph.order import ORDER_RULES
+from hwcost.graph.order import RESHAPES as RESHAPES
 from hwcost.graph.ranges import between, widest
 from hwcost.graph.spec import Form, LabelSelect, LayerSpec, Pool, Signal, Window
-
-RuleKey = type[nn.Module] | Callable[..., Any] | str
-"""A class of modules, a function, or the name of a tensor method."""
-
-Entry = TypeVar("Entry")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A call in the graph, with the values it had on the example.
-
-    Attributes:
-        module: the called module, or None for a function or a tensor method.
-        target: the called function, or the name of the method; None for a module.
-        args, kwargs: as called; tensors are those of the example.
-    """
-
-    module: nn.Module | None
-    target: Callable[..., object] | str | None = None
-    args: tuple[object, ...]
-    kwargs: Mapping[str, object]
-
-    def __getstate__(self) -> dict[str, object]:
-        """Name a function that pickle takes for a local one, as it does PyTorch's own F.max_pool2d."""
-        target = self.target
-        if "<locals>" in getattr(target, "__qualname__", ""):
-            place = (str(target.__module__), str(getattr(target, "__name__", "")))
-            if getattr(import_module(place[0]), place[1], None) is target:
-                return vars(self) | {"target": place}
-        return vars(self)
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        target = state["target"]
-        found = getattr(import_module(target[0]), target[1]) if isinstance(target, tuple) else target
-        vars(self).update(state | {"target": found})
-
-    def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument by position (the tensor is 0) or name; of a module, its attribute."""
-        if self.module is not None:
-            return getattr(self.module, name)
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
-
-
-def entry(table: Mapping[RuleKey, Entry], call: Call) -> Entry | None:
-    """Find the entry for a call: that of its function, or of the class of its module.
-
-    The entry of a class also serves its subclasses, but none that replaces a method of that class: it computes
-    something else.
-
-    Args:
-        table: `RULES`, or another table with the same kind of keys.
-        call: whose target or module is looked up.
-
-    Returns:
-        The entry, or None if there is none.
-
-    Raises:
-        UnknownOperation: the module's class replaces a method of the class that has an entry.
-    """
-    if call.module is None:
-        return None if call.target is None else table.get(call.target)
-    kind = type(call.module)
-    key = next((each for each in kind.__mro__ if each in table), None)
-    if key is None:
-        return None
-    replaced = _replaced(kind, key)
-    if replaced:
-        raise UnknownOperation(
-            f"{kind.__name__} replaces {', '.join(replaced)} of {key.__name__}, so it cannot be treated as one"
-        )
-    return table[key]
-
-
-def _replaced(kind: type[nn.Module], key: type[nn.Module]) -> list[str]:
-    """Methods of `key` that classes between it and `kind` define again; bookkeeping of nn.Module does not count."""
-    between_them = kind.__mro__[: kind.__mro__.index(key)]
-    names = {name for each in between_them for name in vars(each) if hasattr(key, name)}
-    return sorted(
-        name
-        for name in names
-        if name in ("forward", "__call__")
-        or not (name == "describe" or name.startswith("__") or hasattr(nn.Module, name))
-    )
-
-
-@runtime_checkable
-class Describes(Protocol):
-    """A module that can be priced: everything `trace` asks of a layer."""
-
-    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-        """Integer ranges and hardware blocks, from the live bit-widths, without data.
-
-        Args:
-            signals: what enters, in the order of forward's tensor arguments.
-            shape: of one output sample, without the batch.
-        """
-        ...
-
-
-def refuse_other_forward(kind: type[nn.Module]) -> None:
-    """Refuse a class that replaces `forward`, but not the `describe` that it inherits."""
-    for each in kind.__mro__:
-        if "describe" in vars(each):
-            return
-        if "forward" in vars(each) or "__call__" in vars(each):
-            parent = next(base for base in kind.__mro__ if "describe" in vars(base))
-            raise UnknownOperation(
-                f"{kind.__name__} has a forward of its own, but inherits the describe() of {parent.__name__}, which "
-                "says what another forward does; give it a describe() too"
-            )
-
-
-class Rule(Protocol):
-    """Describes one call: ranges and blocks from the signals that enter."""
-
-    def __call__(self, call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec: ...
 
 
 def wire(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
     """Describe a wire: the stream passes unchanged (dropout in eval mode, identity, contiguous)."""
     (signal,) = signals
     return LayerSpec(output=replace(signal, shape=shape))
-
-
-def reshape(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
-    """Describe flattening (or no change): a wire; the next layer's weights are stored in stream order."""
-    (signal,) = signals
-    if shape not in {signal.shape, (prod(signal.shape),)}:
-        raise UnknownOperation(
-            f"reshapes a sample from {signal.shape} to {shape}, which reorders the stream; flatten it, "
-            "or pass trace(..., rules=RULES | {op: rule})"
-        )
-    same = shape == signal.shape
-    return LayerSpec(output=replace(signal, shape=shape, range=signal.range if same else widest(signal.range)))
 
 
 def norm(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
@@ -158,6 +37,11 @@ def norm(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
         raise UnknownOperation(
             "batch norm with track_running_stats=False has no constant factors: hardware would have to measure each "
             "batch; use track_running_stats=True"
+        )
+    if signal.channels_last:
+        raise UnknownOperation(
+            f"{type(module).__name__} has factors for the first dimension of {signal.shape}, and the channels stand "
+            "last; move them first with transpose(1, 2)"
         )
     form = Form.AFFINE if signal.affine is None else max(signal.form, Form.AFFINE)
     return LayerSpec(output=replace(signal, shape=shape, affine=type(module).__name__, form=form))
@@ -185,10 +69,10 @@ def max_pool_window(call: Call, signal: Signal, output: tuple[int, ...]) -> Wind
     Raises:
         UnknownOperation: samples of another rank.
     """
-    image = signal.shape[1:]
+    image = signal.spatial
     flat = isinstance(call.module, nn.MaxPool1d) or call.target in (F.max_pool1d, torch.max_pool1d)
     dimensions = 1 if flat else 2
-    if len(image) != dimensions:
+    if len(image) != dimensions or signal.channels_last:
         raise UnknownOperation(
             f"max pooling over {dimensions} dimension(s) of a sample of shape {signal.shape}; give (channels, length) "
             "to a 1-d pooling, (channels, height, width) to a 2-d one"
@@ -254,16 +138,19 @@ def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec
     return LayerSpec(output=Signal(range=index, shape=()), blocks=(block,))
 
 
-WIRES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, F.dropout, "contiguous")
-RESHAPES = (nn.Flatten, torch.flatten, torch.reshape, "flatten", "view", "reshape")
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-RELUS = (nn.ReLU, F.relu, torch.relu, "relu")
+WIRES = (
+    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
+    *(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, torch.dropout),
+    *("contiguous", "clone", "detach", "float", torch.clone),
+)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+RELUS = (nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
 ARGMAXES = (torch.argmax, "argmax")
 
 _TABLE: dict[RuleKey, Rule] = {
     **dict.fromkeys(WIRES, wire),
-    **dict.fromkeys(RESHAPES, reshape),
+    **ORDER_RULES,
     **dict.fromkeys(NORMS, norm),
     **dict.fromkeys(RELUS, relu),
     **dict.fromkeys(MAX_POOLS, max_pool),

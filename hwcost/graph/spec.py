@@ -2,55 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
-from math import prod
 
 from torch import Tensor
 
 from hwcost.graph.ranges import Range
-
-
-class Form(IntEnum):
-    """Map from the integers of a channel to its values; each form includes those before it.
-
-    SCALE: a step of its own. AFFINE: a step and an offset (batch norm, float bias). MONOTONE: any monotone function.
-    ORDER: one that differs from sample to sample, so that only the largest channel is known.
-    """
-
-    SCALE = 1
-    AFFINE = 2
-    MONOTONE = 3
-    ORDER = 4
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Signal:
-    """A stream between two layers.
-
-    Attributes:
-        range: the integers on the wire.
-        shape: of one sample, without the batch: (features,), (channels, length), (channels, height, width).
-        affine: name of a layer whose map per channel (batch norm, float bias) is still to be absorbed by the
-            thresholds of the next activation; None where one common step turns integers into values.
-        form: kind of that map; without meaning where `affine` is None.
-        grid: what gave the integers their step (a quantizer, or a layer); None where that is not known.
-    """
-
-    range: Range
-    shape: tuple[int, ...]
-    affine: str | None = None
-    form: Form = Form.AFFINE
-    grid: object | None = None
-
-    @property
-    def channels(self) -> int:
-        """Size of the channel (or feature) dimension."""
-        return self.shape[0]
-
-    @property
-    def positions(self) -> int:
-        """Vectors of `channels` elements per sample: 1 after a Linear, height * width after a Conv2d."""
-        return prod(self.shape[1:])
+from hwcost.graph.wire import Form as Form
+from hwcost.graph.wire import Signal as Signal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,15 +1,17 @@
 """Tracing: graph and shapes of a network are found once; its widths are read live at every pass."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import getitem
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, together
-from hwcost.graph.fx_graph import TRACING, Shapes, graph_of, leaves_of, name_of, refuse_wrappers
+from hwcost.graph.fx_graph import TRACING, Shapes, graph_of, is_split, leaves_of, name_of, refuse_wrappers
+from hwcost.graph.order import PERMUTES, piece
 from hwcost.graph.ranges import Range, between, integers, unknown
 from hwcost.graph.remedies import remedy
 from hwcost.graph.rules import RULES, Call, Describes, Rule, RuleKey, entry, refuse_other_forward
@@ -177,17 +179,37 @@ def _assemble(
     for node in graph.graph.nodes:
         if node.op == "placeholder" and isinstance(values[node], Tensor):
             positions[node] = len(inputs)
-            inputs.append(Signal(range=wire, shape=tuple(values[node].shape[1:])))
+            shape = tuple(values[node].shape[1:])
+            last = len(shape) > 1 and _read_last(graph, node, values)
+            inputs.append(Signal(range=wire, shape=shape, channels_last=last, outside=True))
     steps: list[Step] = []
     names: dict[str, int] = {}
     outputs: tuple[int, ...] = ()
     for node in graph.graph.nodes:
         if node.op == "output":
             outputs = tuple(positions[leaf] for leaf in node.all_input_nodes if leaf in positions)
+        elif node.target is getitem and not node.users:
+            continue  # a piece that nobody reads
         elif node.op.startswith("call_") and isinstance(values[node], Tensor):
             steps.append(_step(graph, node, values, positions, rules, names))
             positions[node] = len(inputs) + len(steps) - 1
+        elif is_split(node):
+            positions[node] = positions[node.all_input_nodes[0]]  # its pieces are slices of what is split
     return Pipeline(inputs=tuple(inputs), steps=tuple(steps), outputs=outputs)
+
+
+def _read_last(graph: fx.GraphModule, node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
+    """Whether the first layer that reads a stream takes its channels from the last dimension."""
+    for user in node.users:
+        known = (
+            None if user.op != "call_module" else getattr(graph.get_submodule(str(user.target)), "channels_last", None)
+        )
+        if known is not None:
+            return bool(known)
+        value = values[user]
+        if isinstance(value, Tensor) and value.ndim == values[node].ndim:
+            return _read_last(graph, user, values) != (user.target in PERMUTES)
+    return False
 
 
 def _step(
@@ -210,6 +232,9 @@ def _step(
         args=tuple(fx.node.map_arg(node.args, lambda leaf: values[leaf])),
         kwargs=dict(fx.node.map_arg(node.kwargs, lambda leaf: values[leaf])),
     )
+    if node.all_input_nodes and is_split(node.all_input_nodes[0]):
+        whole = values[node.all_input_nodes[0].all_input_nodes[0]]
+        call = replace(call, args=(whole, piece(whole, call.args[0], int(call.args[1]))))  # type: ignore[call-overload] # an index
     kind = type(module).__name__ if module is not None else str(getattr(node.target, "__name__", node.target))
     describe = _refused_later(call, kind, rules)
     shape = tuple(values[node].shape[1:])

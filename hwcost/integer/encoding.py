@@ -13,7 +13,7 @@ from hwcost.graph.ranges import Range
 from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning, comparators
-from hwcost.integer.operations import Chain, Multiply, Operation
+from hwcost.integer.operations import Chain, ChannelsLast, Multiply, Operation
 from hwcost.quant import QuantScaleBias, StatScale
 from hwcost.quant.layers.product import Product
 from hwcost.quant.quantizers import Quantizer, common_range, common_step
@@ -99,10 +99,11 @@ def grid(stream: Stream, quantizer: Quantizer, function: Callable[[Tensor], Tens
     x = torch.zeros(1, *shape, dtype=_dtype(still))
     own = still.step(x).detach().double()
     common = common_step(still, x).detach().double()
-    step = _along_channels(common, shape)
-    unit = _along_channels(torch.round(own / common), shape)  # of widths that differ per channel
-    made = Meaning(step=step, offset=zero)
-    shifted = None if bool((unit == 1).all()) else Multiply(factor=unit.to(torch.int64), addend=None)
+    last = stream.signal.channels_last
+    step = _along_channels(common, stream.signal)
+    unit = _along_channels(torch.round(own / common), stream.signal)  # of widths that differ per channel
+    made = Meaning(step=step, offset=zero, last=last)
+    shifted = None if bool((unit == 1).all()) else in_place(Multiply(factor=unit.to(torch.int64), addend=None), last)
 
     def codes(x: Tensor) -> Tensor:
         whole: Tensor = twin.integers(x if function is None else function(x))
@@ -115,7 +116,7 @@ def grid(stream: Stream, quantizer: Quantizer, function: Callable[[Tensor], Tens
     if stream.meaning is None:
         wire = quantizer.range() if shifted is None else common_range(quantizer)
         return Encode(encoded, wire, made), made
-    found: Operation = comparators(
+    compared = comparators(
         stream.meaning,
         stream.signal.range,
         codes,
@@ -123,15 +124,22 @@ def grid(stream: Stream, quantizer: Quantizer, function: Callable[[Tensor], Tens
         channels=stream.signal.channels,
         rank=len(shape) + 1,
     )
+    found: Operation = in_place(compared, last)
     return found if shifted is None else Chain((found, shifted)), made
 
 
-def _along_channels(number: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """() or (channels,), of a number that broadcasts against (1, *shape)."""
+def in_place(operation: Operation, last: bool) -> Operation:
+    """The operation where its channels are: last, or in dimension 1."""
+    return ChannelsLast(operation) if last else operation
+
+
+def _along_channels(number: Tensor, signal: Signal) -> Tensor:
+    """() or (channels,), of a number that broadcasts against a batch of a signal."""
     if number.numel() == 1:
         return number.reshape(())
+    shape = signal.shape
     full = (1,) * (1 + len(shape) - number.ndim) + tuple(number.shape)
-    if full[1] != number.numel() or full[1] != shape[0]:
+    if full[-1 if signal.channels_last else 1] != number.numel() or number.numel() != signal.channels:
         raise UnknownPrecision(
             f"its scale has the shape {tuple(number.shape)} for samples of {shape}; give one in all or one per channel"
         )

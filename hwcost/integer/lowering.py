@@ -3,19 +3,34 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from hwcost import quant
+from hwcost.graph.call import Call, Rule, RuleKey, entry
+from hwcost.graph.order import (
+    ORDER_RULES,
+    PERMUTES,
+    PICKS,
+    REPEATS,
+    RESHAPES,
+    applied,
+    factors_of,
+    keeps_vectors,
+    permutation,
+    repeat,
+)
 from hwcost.graph.ranges import widest
-from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, RESHAPES, WIRES, Call, RuleKey, max_pool_window
+from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, WIRES, max_pool_window
 from hwcost.graph.spec import Signal
 from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, grid, meaning_of
 from hwcost.integer.meaning import Meaning, direction
 from hwcost.integer.multiplication import product, scale_bias
-from hwcost.integer.operations import Flat, IndexOfLargest, Largest, Meet, Operation, Sums, Total, Wire
+from hwcost.integer.operations import Flat, IndexOfLargest, Largest, Meet, Operation, Rearranged, Sums, Total, Wire
 
 
 def wire(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -25,11 +40,52 @@ def wire(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 
 
 def flat(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Lower flattening: one number per channel becomes one per feature."""
+    """Lower flattening, where one number per channel becomes one per feature, and other shapes of a sample."""
     (stream,) = streams
-    if output.shape == stream.signal.shape:
-        return Wire(), stream.meaning
-    return Flat(), None if stream.meaning is None else stream.meaning.flattened(stream.signal.shape)
+    signal, meaning = stream.signal, stream.meaning
+    if output.shape == signal.shape:
+        return Wire(), meaning
+    shaped = Rearranged(partial(_shaped, output.shape))
+    if meaning is None:
+        return shaped, None
+    if keeps_vectors(signal, output.shape):
+        return shaped, meaning.reshaped(len(signal.shape) + 1, last=output.channels_last)
+    if len(output.shape) == 1:
+        return Flat(), meaning.flattened(signal.shape)
+    meaning.plain_step()
+    return shaped, replace(meaning, last=False)
+
+
+def _shaped(shape: tuple[int, ...], x: Tensor) -> Tensor:
+    return x.reshape(len(x), *shape)
+
+
+def rearranged(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """Lower what moves, drops, inserts or repeats elements."""
+    (stream,) = streams
+    signal, meaning = stream.signal, stream.meaning
+    function = partial(applied, call)
+    if call.target in PERMUTES:
+        function = partial(_permuted, permutation(call, len(signal.shape)))
+    if (factors := factors_of(signal, output.shape)) is not None and entry(SAME_VECTORS, call) is repeat:
+        function = partial(_repeated, factors)
+    if meaning is None:
+        return Rearranged(function), None
+    rank = len(signal.shape) + 1
+    if output.channels != signal.channels or entry(SAME_VECTORS, call) is None:
+        step = meaning.plain_step()
+        return Rearranged(function), replace(meaning, step=step, last=output.channels_last)
+    return Rearranged(function), meaning.reshaped(rank, last=output.channels_last)
+
+
+def _repeated(factors: tuple[int, ...], x: Tensor) -> Tensor:
+    for dim, factor in enumerate(factors, start=2):
+        x = x.repeat_interleave(factor, dim)
+    return x
+
+
+def _permuted(dims: tuple[int, ...], x: Tensor) -> Tensor:
+    return x.permute(0, *dims)
 
 
 def absorbed(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -115,6 +171,9 @@ ACTIVATIONS = (
     *(quant.QuantSigmoid, quant.QuantTanh, quant.QuantAffine),
 )
 
+SAME_VECTORS: Mapping[RuleKey, Rule] = {key: ORDER_RULES[key] for key in (*PERMUTES, *PICKS, *REPEATS)}
+"""Operations that leave the channels of each pixel together."""
+
 LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
     {
         **dict.fromkeys(PRODUCTS, product),
@@ -125,6 +184,7 @@ LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
         quant.QuantAdd: merge,
         quant.QuantConcat: merge,
         **dict.fromkeys(WIRES, wire),
+        **dict.fromkeys(ORDER_RULES, rearranged),
         **dict.fromkeys(RESHAPES, flat),
         **dict.fromkeys((*NORMS, *RELUS), absorbed),
         **dict.fromkeys(MAX_POOLS, max_pool),

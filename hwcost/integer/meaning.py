@@ -24,16 +24,19 @@ class Meaning:
         step: float64, () or (channels,); offset: likewise.
         maps: monotone maps per channel that nothing has absorbed yet (batch norm, ReLU), in order.
         order: whether the value is this times a positive factor of each sample, which no integer tells.
+        last: whether channels are the last dimension, else they are dimension 1.
     """
 
     step: Tensor
     offset: Tensor
     maps: tuple[Map, ...] = ()
     order: bool = False
+    last: bool = False
 
     def value(self, codes: Tensor) -> Tensor:
-        """(batch, channels, ...) integers -> float64 values."""
-        x = codes.double() * _along(self.step, codes.ndim) + _along(self.offset, codes.ndim)
+        """(batch, channels, ...) integers -> float64 values; (batch, ..., channels) with `last`."""
+        rank = 2 if self.last else codes.ndim
+        x = codes.double() * _along(self.step, rank) + _along(self.offset, rank)
         for each in self.maps:
             x = each(x)
         return x
@@ -63,14 +66,41 @@ class Meaning:
 
     def flattened(self, shape: tuple[int, ...]) -> Meaning:
         """Return the meaning of the features of flattened samples; `shape` is (channels, ...)."""
-        step, offset = (x if x.ndim == 0 else x.repeat_interleave(prod(shape[1:])) for x in (self.step, self.offset))
+
+        def spread(x: Tensor) -> Tensor:
+            if x.ndim == 0:
+                return x
+            return x.repeat(prod(shape[:-1])) if self.last else x.repeat_interleave(prod(shape[1:]))
+
         maps = tuple(_on_features(each, shape) for each in self.maps)
-        return replace(self, step=step, offset=offset, maps=maps)
+        return replace(self, step=spread(self.step), offset=spread(self.offset), maps=maps, last=False)
+
+    def reshaped(self, rank: int, *, last: bool) -> Meaning:
+        """Return the meaning where the channels stay and the other dimensions change.
+
+        Args:
+            rank: of a batch before.
+            last: whether the channels are the last dimension afterwards.
+        """
+        return replace(self, maps=tuple(_in_rank(each, rank, self.last, last) for each in self.maps), last=last)
 
 
 def _on_features(map: Map, shape: tuple[int, ...]) -> Map:
     """Apply a map of samples of this shape to flat samples."""
     return lambda x: map(x.reshape(-1, *shape)).reshape(x.shape)
+
+
+def _in_rank(map: Map, rank: int, before: bool, after: bool) -> Map:
+    """Apply a map of batches of this rank to those of another, whose channels may have moved."""
+
+    def moved(x: Tensor) -> Tensor:
+        first = x.movedim(-1, 1) if after else x
+        inner = first.reshape(*first.shape[:2], *[1] * (rank - 3), *([-1] if rank > 2 else []))
+        y = map(inner.movedim(1, -1)).movedim(-1, 1) if before else map(inner)
+        y = y.reshape(first.shape)
+        return y.movedim(1, -1) if after else y
+
+    return moved
 
 
 def _along(number: Tensor, rank: int) -> Tensor:
@@ -81,9 +111,14 @@ def _per_channel(bound: Tensor, channels: int) -> Tensor:
     return bound.detach().to(torch.int64).reshape(-1).expand(channels).clone()
 
 
+def _one_each(batch: int, channels: int, rank: int, last: bool) -> tuple[int, ...]:
+    """Shape of a batch with a single element per channel."""
+    return (batch, *[1] * (rank - 2), channels) if last else (batch, channels, *[1] * (rank - 2))
+
+
 def direction(meaning: Meaning, wire: Range, channels: int, rank: int) -> Tensor:
     """int64 (channels,): -1 where a larger integer means a smaller value, else 1."""
-    shape = (1, channels, *[1] * (rank - 2))
+    shape = _one_each(1, channels, rank, meaning.last)
     low, high = (meaning.value(_per_channel(bound, channels).reshape(shape)) for bound in (wire.low, wire.high))
     return torch.where(high < low, -1, 1).reshape(-1).expand(channels).clone()
 
@@ -110,7 +145,7 @@ def comparators(
     wanted = low + gap * levels
 
     def codes(x: Tensor) -> Tensor:
-        shape = (len(levels), channels, *[1] * (rank - 2))
+        shape = _one_each(len(levels), channels, rank, meaning.last)
         return quantize(meaning.value((x * sign).reshape(shape))).reshape(x.shape)
 
     below = (least - 1).expand(wanted.shape).clone()  # too small for the level, or outside

@@ -10,7 +10,7 @@ from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.integer.encoding import Lowered, Stream, entering, meaning_of
 from hwcost.integer.meaning import Meaning
-from hwcost.integer.operations import Chain, Multiply, Operation, Register, Sums
+from hwcost.integer.operations import Chain, ChannelsLast, Multiply, Operation, Register, Sums
 from hwcost.quant import Accumulator, BiasQuantizer, QuantScaleBias
 from hwcost.quant.layers.conv import Convolution
 from hwcost.quant.layers.product import Product
@@ -41,7 +41,10 @@ def product(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
         wire = sums if layer.bias_quant is None else add(sums, layer.bias_quant.range(sums))
         register, gain = _register(layer.accumulator, wire)
         parts, total = (*parts, register), total * gain
-    return Chain(parts), Meaning(step=total, offset=offset)
+    last = output.channels_last
+    if last:  # what an input quantizer makes stands in its place already
+        parts = (*before, ChannelsLast(Chain(parts[len(before) :])))
+    return Chain(parts), Meaning(step=total, offset=offset, last=last)
 
 
 def _weight(layer: Product) -> tuple[Tensor, Tensor]:

@@ -198,7 +198,8 @@ def lowering_of(step: Step, lowerings: Mapping[RuleKey, Lowering]) -> tuple[Lowe
 
 
 def _inside(whole: Tensor, step: IntegerStep) -> None:
-    shape = (-1, *[1] * (whole.ndim - 2))
+    last = step.meaning is not None and step.meaning.last
+    shape = (-1, *[1] * (0 if last else whole.ndim - 2))
     low, high = (bound.detach().reshape(shape) for bound in (step.range.low, step.range.high))
     if bool(((whole < low) | (whole > high)).any()):
         raise BrokenRange(

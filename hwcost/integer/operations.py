@@ -1,5 +1,6 @@
 """Operations of the hardware on integers: int64 in, int64 out, no floating point anywhere."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,27 @@ class Flat:
     def __call__(self, *streams: Tensor) -> Tensor:
         (x,) = streams
         return x.flatten(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Rearranged:
+    """Elements moved, left out or repeated by a function of torch that computes nothing."""
+
+    function: Callable[[Tensor], Tensor]
+
+    def __call__(self, *streams: Tensor) -> Tensor:
+        (x,) = streams
+        return self.function(x).contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelsLast:
+    """An operation on samples whose channels stand last."""
+
+    inner: Operation
+
+    def __call__(self, *streams: Tensor) -> Tensor:
+        return self.inner(*(x.movedim(-1, 1) for x in streams)).movedim(1, -1).contiguous()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

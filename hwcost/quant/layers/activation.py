@@ -74,7 +74,7 @@ class QuantIdentity(nn.Module):
         (signal,) = signals
         if self.quant is None:
             raise UnknownPrecision("a float activation has no bit-width; give the layer a quantizer")
-        codes, output = quantized(self.quant, shape)
+        codes, output = quantized(self.quant, signal)
         if not signal.range.known:
             return LayerSpec(output=output)
         return LayerSpec(output=output, blocks=(thresholds(signal, codes),))

@@ -10,7 +10,7 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, widest
 from hwcost.graph.spec import Block, Signal, Window
 from hwcost.quant.layers.product import Geometry, Product, Quantizers
-from hwcost.quant.layers.signals import sample_rank, with_zero
+from hwcost.quant.layers.signals import in_order, sample_rank, with_zero
 
 Size = int | tuple[int, ...]
 """One number, or one per spatial dimension."""
@@ -71,6 +71,7 @@ class Convolution(Product):
     def element(self, signal: Signal) -> Range:
         """The wire, and zeros where there is padding."""
         sample_rank(signal.shape, len(self.kernel_size) + 1, type(self).__name__)
+        in_order(signal, channels_last=False, owner=type(self).__name__)
         return with_zero(widest(signal.range)) if self._pads_any(signal) else widest(signal.range)
 
     def _pads_any(self, signal: Signal) -> bool:

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from hwcost.graph.ranges import Range
 from hwcost.graph.spec import Signal
 from hwcost.quant.layers.product import Geometry, Product, Quantizers
-from hwcost.quant.layers.signals import sample_rank
+from hwcost.quant.layers.signals import in_order
 
 
 class QuantLinear(Product, nn.Linear):
-    """y = Q(x) Q(W)^T + b.
+    """y = Q(x) Q(W)^T + b, of (N, features) or of sequences (N, time, features), one vector after the other.
 
     A float bias is absorbed by the thresholds of the next activation, as dataflow compilers do.
 
@@ -26,6 +26,8 @@ class QuantLinear(Product, nn.Linear):
         accumulator (Accumulator | None): narrower than the worst case; None is as wide as needed, exactly.
         source (Quantizer | None): quantizer of the activation in front, where bias_quant or accumulator need its step.
     """
+
+    channels_last = True
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, **quantizers: Unpack[Quantizers]
@@ -41,7 +43,7 @@ class QuantLinear(Product, nn.Linear):
         return Geometry(rows=self.out_features, cols=self.in_features, terms=self.in_features)
 
     def element(self, signal: Signal) -> Range:
-        sample_rank(signal.shape, 1, type(self).__name__)
+        in_order(signal, channels_last=True, owner=type(self).__name__)
         return super().element(signal)
 
     def channels_first(self, per_channel: Tensor, rank: int) -> Tensor:

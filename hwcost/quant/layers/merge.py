@@ -1,13 +1,14 @@
 """Sums and concatenations of streams, which need one scale and get it from a common quantizer."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import Range, add, join, widest
-from hwcost.graph.spec import Adder, Block, Concat, LayerSpec, Signal
+from hwcost.graph.spec import Adder, Block, Concat, Form, LayerSpec, Signal
 from hwcost.quant.layers.signals import quantized, thresholds
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
@@ -67,7 +68,7 @@ class _Merge(nn.Module):
         wires: list[Range] = []
         blocks: list[Block] = []
         for place, signal in enumerate(signals):
-            codes, stream = quantized(self.quantizer(place, len(signals)), signal.shape)
+            codes, stream = quantized(self.quantizer(place, len(signals)), signal)
             if stream.affine is not None:
                 raise UnknownPrecision(
                     f"{type(self).__name__}: the quantizer of stream {place} has one scale per channel; streams meet "
@@ -128,8 +129,9 @@ class QuantAdd(_Merge):
         left, right = signals
         (a, b), blocks = self._wires((left, right))
         total = add(a, b)
-        adder = Adder(channels=shape[0], vectors=left.positions, left=a, right=b, output=total)
-        return LayerSpec(output=Signal(range=total, shape=shape, grid=self._grid()), blocks=(*blocks, adder))
+        adder = Adder(channels=left.channels, vectors=left.positions, left=a, right=b, output=total)
+        output = replace(left, range=total, affine=None, form=Form.AFFINE, grid=self._grid())
+        return LayerSpec(output=output, blocks=(*blocks, adder))
 
 
 class QuantConcat(_Merge):

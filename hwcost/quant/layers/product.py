@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Required, TypedDict, Unpack
 
 import torch
@@ -54,6 +53,9 @@ class Product(Sourced):
 
     row_dim: ClassVar[int] = 0
     """Dimension of the output channels in the weight."""
+
+    channels_last: ClassVar[bool] = False
+    """Whether samples of several dimensions hold their channels last."""
 
     weight: Tensor
     bias: Any  # a Parameter or None
@@ -169,7 +171,7 @@ class Product(Sourced):
             raise BadOption(f"{type(self).__name__}: an input scale per channel cannot be factored out of the sum")
         if self.bias is not None and self.bias_quant is None:
             raise BadOption(f"{type(self).__name__}: a float bias leaves the integers; give bias_quant=, or bias=False")
-        wire = self.products(Signal(range=x.range, shape=tuple(x.value.shape[1:])))
+        wire = self.products(self._stream(x.range, tuple(x.value.shape[1:])))
         weight = self.quantized_weight()  # before its step is read: a scale may measure what it quantizes
         step = x.scale.reshape(()) * self._weight_step()
         bias = None
@@ -185,6 +187,9 @@ class Product(Sourced):
         """() or (channels,)."""
         assert self.weight_quant is not None
         return per_channel(common_step(self.weight_quant, self.weight))
+
+    def _stream(self, wire: Range, shape: tuple[int, ...]) -> Signal:
+        return Signal(range=wire, shape=shape, channels_last=self.channels_last and len(shape) > 1)
 
     def weight_range(self, *, common: bool = False) -> Range:
         """Integers of the weights: () or (rows,) or (rows, cols), all groups.
@@ -235,6 +240,8 @@ class Product(Sourced):
         if self.input_quant is None:
             self.check_tie(outer)
         geometry, acc = self.geometry(), self.products(signal)
+        affine, form = self._open(signal)
+        output = replace(self._stream(acc, shape), affine=affine, form=form, grid=self)
         bias = None if self.bias_quant is None else self.bias_quant.range(acc)
         if bias is not None:
             acc = add(acc, bias)
@@ -242,7 +249,7 @@ class Product(Sourced):
             rows=geometry.rows,
             cols=geometry.cols,
             groups=geometry.groups,
-            vectors=prod(shape[1:]),
+            vectors=output.positions,
             weight=self.weight_range(),
             input=self.element(signal),
             acc=acc if self.accumulator is None else self.accumulator.register(acc),
@@ -252,11 +259,9 @@ class Product(Sourced):
         blocks: tuple[Block, ...] = (*before, *self.window(signal, shape), unit)
         result = acc
         if self.accumulator is not None:
-            blocks += self.accumulator.blocks(acc, channels=shape[0], vectors=prod(shape[1:]))
+            blocks += self.accumulator.blocks(acc, channels=output.channels, vectors=output.positions)
             result = self.accumulator.range(acc)
-        affine, form = self._open(signal)
-        output = Signal(range=result, shape=shape, affine=affine, form=form, grid=self)
-        return LayerSpec(output=output, blocks=blocks)
+        return LayerSpec(output=replace(output, range=result), blocks=blocks)
 
     def channels_apart(self) -> bool:
         """Whether every sum stays within one input channel and in float, so that channels may have their own scales."""

@@ -13,14 +13,14 @@ from hwcost.quant.measured_scale import StatScale
 from hwcost.quant.quantizers import Quantizer, common_range, per_channel
 
 
-def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Signal]:
+def quantized(quantizer: Quantizer, signal: Signal) -> tuple[Range, Signal]:
     """The codes that a quantizer of a stream makes, and the stream that they become.
 
     Where widths differ from channel to channel, the stream counts in the finest of their steps.
 
     Args:
         quantizer: of the stream.
-        shape: of one sample.
+        signal: the stream in front of it.
 
     Raises:
         UnknownPrecision: a scale that depends on the data, for which no constant thresholds exist.
@@ -32,7 +32,8 @@ def quantized(quantizer: Quantizer, shape: tuple[int, ...]) -> tuple[Range, Sign
         )
     own = quantizer.range()
     counted, codes = common_range(quantizer, own), _per_channel(own)
-    stream = Signal(range=codes if counted is own else _per_channel(counted), shape=shape, grid=quantizer)
+    wire = codes if counted is own else _per_channel(counted)
+    stream = replace(signal, range=wire, affine=None, form=Form.AFFINE, grid=quantizer)
     if _steps_per_channel(quantizer):
         stream = replace(stream, affine="one scale per channel of a quantizer", form=Form.SCALE)
     return codes, stream
@@ -63,7 +64,7 @@ def entering(signal: Signal, input_quant: Quantizer | None, *, apart: bool = Fal
         UnknownPrecision: no width, or a map per channel that nothing has absorbed.
     """
     if input_quant is not None:
-        codes, inner = quantized(input_quant, signal.shape)
+        codes, inner = quantized(input_quant, signal)
         integer(inner, apart=apart)
         if not signal.range.known:  # quantized where the data comes from
             return inner, ()
@@ -129,6 +130,25 @@ def with_zero(wire: Range) -> Range:
         )
     zero = torch.zeros_like(wire.low)
     return replace(wire, low=torch.minimum(wire.low, zero), high=torch.maximum(wire.high, zero))
+
+
+def in_order(signal: Signal, *, channels_last: bool, owner: str) -> None:
+    """Refuse a stream whose vectors hold another dimension than the one that a layer multiplies.
+
+    Args:
+        signal: what enters.
+        channels_last: whether the layer takes channels from the last dimension, else from the first.
+        owner: name of the layer, for the message.
+
+    Raises:
+        BadOption: its hardware would have to transpose whole samples.
+    """
+    if len(signal.shape) > 1 and signal.channels_last != channels_last and not signal.outside:
+        place, other = ("last", "first") if channels_last else ("first", "last")
+        raise BadOption(
+            f"{owner}: a sample of shape {signal.shape} whose channels stand {other}; its hardware takes vectors of "
+            f"the {place} dimension: flatten it, or move the channels there with permute or transpose"
+        )
 
 
 def sample_rank(shape: tuple[int, ...], rank: int, owner: str) -> None:

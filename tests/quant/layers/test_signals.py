@@ -55,11 +55,11 @@ def test_an_order_has_no_thresholds() -> None:
 
 def test_scales_per_channel_stay_with_the_stream() -> None:
     steps = IntQuantizer(bits=4, scale=LearnedScale(torch.full((1, 4, 1, 1), 2.0)))
-    codes, made = quantized(steps, (4, 3, 3))
+    codes, made = quantized(steps, Signal(range=ACC, shape=(4, 3, 3)))
     assert made.form is Form.SCALE and made.affine is not None and codes.bits.max().item() == 4
-    assert quantized(const_input(bits=3), (4,))[1].affine is None
+    assert quantized(const_input(bits=3), Signal(range=ACC, shape=(4,)))[1].affine is None
     with pytest.raises(UnknownPrecision, match="its scale is a statistic of the data"):
-        quantized(IntQuantizer(bits=4, scale=StatScale(abs_max)), (4,))
+        quantized(IntQuantizer(bits=4, scale=StatScale(abs_max)), Signal(range=ACC, shape=(4,)))
 
 
 def test_zeros_of_a_padding() -> None:
