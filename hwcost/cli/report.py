@@ -13,7 +13,7 @@ from hwcost.sweep.study_report import compare, publish
 @click.command("report")
 @click.argument("studies", nargs=-1, required=True, type=PLACE)
 @click.option("--out", type=PLACE, help="With several studies: folder of the page.  [default: comparison]")
-@click.option("--published", type=PLACE, help="With several studies: CSV of published name, accuracy, LUT.")
+@click.option("--published", type=PLACE, help="With several studies: CSV of published name, score, LUT.")
 @click.option("--force", is_flag=True, help="With several studies: compare them even if data or prices differ.")
 @click.option("--figures", is_flag=True, help="Also write every figure to its own file: figures/NAME.svg and .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print the written files as JSON.")

@@ -9,7 +9,7 @@ from hwcost.cli.network import RECIPES
 from hwcost.cli.options import PLACE, TRIAL, Verbosity, of_recipe, with_verbosity
 from hwcost.cli.table import console, table
 from hwcost.errors import BadOption
-from hwcost.report.score import Score
+from hwcost.report.score import Score, published
 from hwcost.sweep.progress import watch
 from hwcost.sweep.replay import reproduce
 from hwcost.sweep.study_files import read_run
@@ -41,7 +41,7 @@ def train_command(
         lambda epochs: watch(1, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=score),
     )
     if as_json:
-        click.echo(json.dumps({"recorded": recorded, "again": again}, indent=2))
+        click.echo(json.dumps({"recorded": published(recorded), "again": published(again)}, indent=2))
     else:
         compared = table("", "recorded", "again")
         for name in recorded:

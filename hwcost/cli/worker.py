@@ -60,7 +60,6 @@ def worker_command(
     Example:
       hwcost worker digits --storage postgresql://me@dbhost/hwcost --artifacts /mnt/weights
     """
-    listener = Trained(quiet=verbosity.quiet, verbose=verbosity.verbose)
     until = time.monotonic() + wait_s
     end = None
     while end is None:
@@ -73,7 +72,7 @@ def worker_command(
                 recipe=recipe,
                 data=data,
                 artifacts=artifacts,
-                listener=listener,
+                listen=lambda sweep: Trained(sweep.score, quiet=verbosity.quiet, verbose=verbosity.verbose),
             )
         except NotBegun:
             if time.monotonic() >= until:

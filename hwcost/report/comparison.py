@@ -15,7 +15,7 @@ from hwcost.report.files import harmless, replace_files
 from hwcost.report.page import rendered
 from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.schema import RunRecord
-from hwcost.report.score import Score
+from hwcost.report.score import PUBLISHED, Score
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
 
@@ -61,7 +61,7 @@ def write_comparison(
     Args:
         folder: created if missing.
         studies: how the user named each -> study.
-        published: a CSV with columns name, accuracy (the score; a ratio may be in percent), and the resource.
+        published: a CSV with columns name, score (or accuracy; a ratio may be in percent), and the resource.
         force: compare what was trained on other data or priced otherwise.
 
     Raises:
@@ -208,13 +208,14 @@ def read_published(path: Path, cost: str, score: Score) -> list[Published]:
     """
     try:
         table = pd.read_csv(path)
-        missing = [name for name in ("name", "accuracy", cost) if name not in table.columns]
+        table = table.rename(columns=PUBLISHED)
+        missing = [name for name in ("name", "score", cost) if name not in table.columns]
         if missing:
-            raise BadStudy(f"--published {path}: no column {', '.join(missing)}; it needs name, accuracy and {cost}")
-        accuracy = pd.to_numeric(table["accuracy"]).to_numpy(dtype=float)
+            raise BadStudy(f"--published {path}: no column {', '.join(missing)}; it needs name, score and {cost}")
+        accuracy = pd.to_numeric(table["score"]).to_numpy(dtype=float)
         costs = pd.to_numeric(table[cost]).to_numpy(dtype=float)
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise BadStudy(f"--published {path}: cannot be read ({error}); give a CSV of name, accuracy, {cost}") from error
+        raise BadStudy(f"--published {path}: cannot be read ({error}); give a CSV of name, score, {cost}") from error
     ratio = score.unit == "%"
     accuracy = accuracy / 100 if ratio and (accuracy > 1).any() else accuracy
     finite = np.isfinite(accuracy).all() and np.isfinite(costs).all()
@@ -287,6 +288,6 @@ def _study_row(name: str, method: str, study: Study, table: Mapping[int, float])
 
 
 def _points(name: str, study: Study, cost: str) -> pd.DataFrame:
-    table = study.front[["number", "accuracy", "test_accuracy", cost]].copy()
+    table = study.front[["number", "accuracy", "test_accuracy", cost]].rename(columns=PUBLISHED)
     table.insert(0, "study", name)
     return table

@@ -19,10 +19,11 @@ from hwcost.report.page import html, markdown
 from hwcost.report.parallel_figure import parallel_figure
 from hwcost.report.progress_figures import hypervolume_course, progress_figures
 from hwcost.report.schema import FrontRecord
+from hwcost.report.score import PUBLISHED, published
 from hwcost.report.study import SPEEDS, Study, read_study
 from hwcost.report.style import Drawing, house_style, picture
 
-FRONT_SCHEMA = "hwcost-front/1"
+FRONT_SCHEMA = "hwcost-front/2"
 """Version of front.json, which front.schema.json describes as JSON Schema."""
 
 _SCALARS = (
@@ -120,7 +121,7 @@ def trials_table(study: Study) -> pd.DataFrame:
             row |= {f"{key}:{e['layer']}": e[key] for e in trial["layers"] if e.get(key) is not None}
         rows.append(row)
     table = pd.DataFrame(rows, columns=None if rows else [*_SCALARS, "on_front", "error"])
-    return table.map(harmless).rename(columns=harmless)
+    return table.rename(columns=PUBLISHED).map(harmless).rename(columns=harmless)
 
 
 def harmless(value: object) -> Any:
@@ -141,13 +142,17 @@ def front_record(study: Study) -> FrontRecord:
     return {
         "study": study.run["study"],
         "score": {"name": study.score.name, "direction": study.score.direction, "unit": study.score.unit},
-        "objectives": [{"name": one["name"], "direction": one["direction"]} for one in study.run["objectives"]],
+        "objectives": [
+            {"name": PUBLISHED.get(one["name"], one["name"]), "direction": one["direction"]}
+            for one in study.run["objectives"]
+        ],
         "finished": len(study.complete),
         "hypervolume": float(course[-1]) if len(course) else None,
         "marks": [{"number": int(numbers[m.row]), "names": list(asdict(m)["names"])} for m in study.marks],
         "points": [
-            {key: trial[key] for key in keys}
-            | ({"repeats": trial["repeats"]} if trial["repeats"] else {})
+            published({key: trial[key] for key in keys})
+            | {"epochs": [published(one) for one in trial["epochs"]]}
+            | ({"repeats": [published(one) for one in trial["repeats"]]} if trial["repeats"] else {})
             | {"command": study.command(int(trial["number"]))}
             for _, trial in study.front.iterrows()
         ],

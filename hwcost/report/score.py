@@ -1,4 +1,4 @@
-"""The score of a study, which files call accuracy: its name, its unit, which way is better, and how it is written."""
+"""The score of a study, `accuracy` in its records: its name, its unit, which way is better, how it is written."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import numpy as np
 
 from hwcost.errors import BadStudy
 from hwcost.report.pareto import Floats
+
+PUBLISHED = {"accuracy": "score", "test_accuracy": "test_score", "refit_accuracy": "refit_score"}
+"""Keys of a study's own records -> those of front.json, trials.csv and frames, which hold any score."""
 
 POINTS = (0.005, 0.01, 0.02)
 SHARES = (0.01, 0.02, 0.05)
@@ -100,6 +103,11 @@ class Score:
         if self.tolerances:
             return [(loss, f"{loss:g} {self.unit}".rstrip()) for loss in self.tolerances]
         return [(share * abs(best), f"{100 * share:g} %") for share in SHARES]
+
+
+def published(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with its scores under the keys of what is published."""
+    return {PUBLISHED.get(name, name): value for name, value in record.items()}
 
 
 _FIELDS = ", ".join(Score.__dataclass_fields__)

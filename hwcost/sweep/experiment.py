@@ -85,7 +85,7 @@ class Experiment:
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """The score of the task, which is called accuracy in files, in its direction; resources down.
+        """The score of the task, `accuracy` in records, in its direction; resources down.
 
         Raises:
             BadRecipe: an objective that no trial has a figure for.

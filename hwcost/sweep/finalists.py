@@ -62,7 +62,7 @@ def _alone(points: Floats, directions: Sequence[str]) -> list[float]:
 
 
 def measure_on_test(experiment: Experiment, data: Data, study: Study) -> None:
-    """Measure the test accuracy of the trials on the front, which validation chose: of each once, of no other trial."""
+    """Measure the test score of the trials on the front, which validation chose: of each once, of no other trial."""
     tested = recorded(experiment.settings.out / TESTED)
     for row in standing(study, experiment).front:
         number = int(row["number"])
@@ -163,7 +163,7 @@ def refit(
         experiment, data: of the trial.
         row: of the trial in the table of its study.
         epochs: at least 1.
-        on_epoch: called with each finished epoch, whose accuracy is on samples that were trained on.
+        on_epoch: called with each finished epoch, whose score is on samples that were trained on.
     """
     net = design(experiment, row["params"], data, int(row["seed"])).net
     restore_net(net, checkpoint(experiment.settings.out, int(row["number"])), text(row, "checkpoint"))

@@ -23,7 +23,7 @@ def trained(experiment: Experiment, run: Run) -> dict[str, float]:
         run: of the network.
 
     Returns:
-        Figures that the function returned, by name; "accuracy" where it returned the score.
+        Figures that the function returned, by name; its score, if any, as "accuracy".
 
     Raises:
         DivergedTraining: a figure is NaN or infinite. BadRecipe: the function failed, or returned something else.
@@ -33,7 +33,8 @@ def trained(experiment: Experiment, run: Run) -> dict[str, float]:
         train(run.net, run)
         return {}
     said = ask(f"recipe {name}: its train()", experiment.recipe.train, run.net, run)
-    found = dict(said) if isinstance(said, Mapping) else {} if said is None else {"accuracy": said}
+    given = said if isinstance(said, Mapping) else {} if said is None else {"score": said}
+    found = {"accuracy" if figure == "score" else figure: value for figure, value in given.items()}
     for figure, value in found.items():
         try:
             found[figure] = float(value)

@@ -90,8 +90,8 @@ class _Lines(_Epochs):
 class Trained(_Epochs):
     """A line for each trial of a worker, which knows neither the front nor how much is left."""
 
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
-        super().__init__(Console(stderr=True), verbose, Score())
+    def __init__(self, score: Score, *, quiet: bool, verbose: bool) -> None:
+        super().__init__(Console(stderr=True), verbose, score)
         self._quiet = quiet
 
     def trained(self, done: int) -> None:

@@ -77,7 +77,7 @@ def ramp(
 
     Args:
         experiment: with its `ramp`, the epochs.
-        data: training data for the steps, validation data for the accuracies.
+        data: training data for the steps, validation data for the scores.
         prices: the widths to learn, within their bounds, and the limits that a point must keep.
         on_epoch: called with each finished epoch.
         until: stop at this epoch, and give its point alone; it comes out as in a whole ramp.

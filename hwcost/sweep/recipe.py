@@ -47,7 +47,7 @@ class Recipe:
         space: name -> Optuna distribution; the parameters of a trial, each read by `network`, `budget` or `hardware`.
         budget: parameters of a trial -> resource -> limit that its training is driven to; without it, cost is but
             an objective. `latency_us`, `latency_cycles` and `interval_cycles` are kept by the choice of the hardware.
-        task: what it is trained for; its score takes the place of accuracy, under its own name.
+        task: what it is trained for, and the score that judges it, under its own name.
         training: settings of every training, its learning rates those of one trial; or a function of the parameters.
         train: (network, run) -> None, which trains the network in the place of `hwcost.fit`; it may return figures by
             name, or its own validation score, a number. See `hwcost.train.run.Run`.
@@ -59,7 +59,7 @@ class Recipe:
         hardware: parameters of a trial -> what it chooses: "fps" (its folding) and "clock_mhz", which `--fps` and
             `--clock` override; "architecture" ("dataflow", "unrolled", or a function, see
             `hwcost.sweep.architecture.Architecture`); options of it, e.g. multipliers or reuse.
-        objectives: what the front trades: "score" (or "accuracy"), that of the task; resources, `interval_cycles`,
+        objectives: what the front trades: "score", that of the task; resources, `interval_cycles`,
             `latency_cycles` and `latency_us` (minimized); `fps`.
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
         plain: parameters of the network in which `--bits` searches every width on its own; None takes the first of
@@ -83,7 +83,7 @@ class Recipe:
     input_step: float | None = None
     clock_mhz: float = 100.0
     hardware: Callable[[Params], Mapping[str, object]] = _no_choice
-    objectives: tuple[str, ...] = ("accuracy", "LUT", "BRAM18")
+    objectives: tuple[str, ...] = ("score", "LUT", "BRAM18")
     anchors: tuple[Params, ...] = ()
     plain: Params | None = None
     example: tuple[int, ...] | None = None

@@ -25,7 +25,7 @@ def join(
     artifacts: str,
     recipe: str | None = None,
     data: Path | None = None,
-    listener: Listener | None = None,
+    listen: Callable[[Experiment], Listener] | None = None,
 ) -> RunEnd:
     """Train planned trials of a shared study until its sweep has as many as it wanted, or has ended.
 
@@ -35,14 +35,14 @@ def join(
         find: reference -> recipe, as the command line does.
         artifacts: folder or bucket of the weights; never one that only the database names.
         recipe, data: as this machine reaches them; None where as the sweep does.
-        listener: hears of epochs and of trained trials.
+        listen: experiment -> what hears of epochs and of trained trials.
 
     Raises:
         BadStudy: the study cannot be reached, or code, data or settings here are not those of the experiment.
     """
-    heard = listener or Listener()
     with one_thread(), join_study(url, name, folder) as joined:
         experiment = Experiment.find(_settings(joined.settings, name, recipe, folder, data), find)
+        heard = Listener() if listen is None else listen(experiment)
         loaded = experiment.load()
         rehearse(experiment, loaded)
         fingerprint = fingerprint_of(experiment, loaded, shared=True)

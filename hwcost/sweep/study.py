@@ -23,6 +23,7 @@ from hwcost.report import Study as StudyTables
 from hwcost.report import read_study
 from hwcost.report.checks import COSTS
 from hwcost.report.front_figures import front_figure
+from hwcost.report.score import PUBLISHED
 from hwcost.report.study import SPEEDS
 from hwcost.report.style import house_style
 from hwcost.sweep.experiment import Experiment
@@ -148,10 +149,9 @@ class Study:
         """
         study = self._read()
         table = study.trials
-        scores = {"accuracy": "score", "test_accuracy": "test_score", "refit_accuracy": "refit_score"}
-        about = table.assign(on_front=table["number"].isin(study.front["number"])).rename(columns=scores)
-        objectives = [name for name, _ in study.objectives if name not in (*scores, *COSTS, *SPEEDS)]
-        rest = [*scores.values(), *COSTS, *SPEEDS, *objectives, *_ABOUT]
+        about = table.assign(on_front=table["number"].isin(study.front["number"])).rename(columns=PUBLISHED)
+        objectives = [name for name, _ in study.objectives if name not in (*PUBLISHED, *COSTS, *SPEEDS)]
+        rest = [*PUBLISHED.values(), *COSTS, *SPEEDS, *objectives, *_ABOUT]
         params = pd.DataFrame(list(table["params"]), index=table.index)
         params = params.rename(columns={name: f"param:{name}" for name in (*rest, "number", "state")})
         return pd.concat([about[["number", "state"]], params, about[rest]], axis=1)

@@ -94,7 +94,7 @@ def compare(folders: Sequence[Path], out: Path, published: Path | None = None, *
     Args:
         folders: of the studies, each once.
         out: folder of the page.
-        published: CSV of name, accuracy and LUT of designs by others.
+        published: CSV of name, score and LUT of designs by others.
         force: compare studies whose data or prices differ, too.
 
     Returns:

@@ -178,7 +178,7 @@ def judged(
     epochs: Sequence[Epoch],
     extra: Mapping[str, object],
 ) -> Outcome:
-    """Judge a trained network: accuracy on the validation split, price, layers, and its epochs.
+    """Judge a trained network: score on the validation split, price, layers, and its epochs.
 
     Args:
         experiment, data, suggestion: where it comes from.

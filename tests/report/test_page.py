@@ -161,7 +161,7 @@ def test_what_was_refit_stands_beside_the_test_accuracy(tmp_path: Path) -> None:
     assert "refit, %" in text and ">98.76<" in text and "test, refit</text>" in text
     assert "| refit, % |" in (tmp_path / "report.md").read_text()
     points = json.loads((tmp_path / "front.json").read_text())["points"]
-    assert {point["number"]: point["refit_accuracy"] for point in points}[number] == 0.9876
+    assert {point["number"]: point["refit_score"] for point in points}[number] == 0.9876
     with house_style():
         (axes,) = front_figure(read_study(trials, made_up_run())).figure.axes
     drawn = [tuple(line.get_ydata()) for line in axes.lines if line.get_marker() == "^"]

@@ -93,5 +93,5 @@ def test_a_terminal_shows_a_bar_and_the_front(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_worker_counts_its_own_trials(capsys: pytest.CaptureFixture[str]) -> None:
     for quiet in (False, True):
-        Trained(quiet=quiet, verbose=False).trained(7)
+        Trained(Score(), quiet=quiet, verbose=False).trained(7)
     assert capsys.readouterr().err == "trained 7\n"
