@@ -44,7 +44,7 @@ def norm(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
             "last; move them first with transpose(1, 2)"
         )
     form = Form.AFFINE if signal.affine is None else max(signal.form, Form.AFFINE)
-    return LayerSpec(output=replace(signal, shape=shape, affine=type(module).__name__, form=form))
+    return LayerSpec(output=replace(signal, shape=shape, affine=type(module).__name__, form=form, shifts=False))
 
 
 def relu(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:

@@ -29,6 +29,8 @@ class MatVec(Block):
         acc: range of the accumulator; () or (rows * groups,).
         integers: the current weights, int64 (rows * groups, cols), or a function of none; None if they may change.
         bias: range of an integer bias that is added, already part of acc; () or (rows * groups,); None without one.
+        columns: range of each input element, (cols,), where they have widths of their own; None where all have that of
+            `input`.
     """
 
     rows: int
@@ -40,6 +42,7 @@ class MatVec(Block):
     acc: Range
     integers: Tensor | Callable[[], Tensor] | None = None
     bias: Range | None = None
+    columns: Range | None = None
 
     def constants(self) -> Tensor | None:
         """The current integer weights, int64 (rows * groups, cols); None if they change at run time."""
@@ -90,12 +93,15 @@ class Thresholds(Block):
         vectors: vectors per inference.
         input: range of what is compared; () or (channels,).
         output: range of the result; () or (channels,).
+        shifted: whether the thresholds of a channel are a power of two of the input's integers apart: an addend, a
+            shift and a clip, and no comparators.
     """
 
     channels: int
     vectors: int
     input: Range
     output: Range
+    shifted: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -36,6 +36,8 @@ class Signal:
             always stand together, vector by vector, so that moving the dimension is no hardware.
         outside: whether no layer has fixed the order yet: who sends the data sends vectors as the first layer reads
             them.
+        shifts: whether the steps of all channels are known to be powers of two, so that a shift, and an addend where
+            there is a bias, takes the integers from one to another.
     """
 
     range: Range
@@ -45,6 +47,7 @@ class Signal:
     grid: object | None = None
     channels_last: bool = False
     outside: bool = False
+    shifts: bool = False
 
     @property
     def channels(self) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, integers
-from hwcost.graph.ste import ceil_ste, transformed
+from hwcost.graph.ste import ceil_ste, transformed, with_gradient_of
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
 from hwcost.quant.kernels import KINDS, SMALLEST, by_numbers, diverged, fake_quant, levels
 from hwcost.quant.quantizers import ScaledQuantizer, real, wide
@@ -157,13 +157,19 @@ class IntQuantizer(ScaledQuantizer):
         return width.amax(summed, keepdim=True) if summed else width
 
     def range(self) -> Range:
-        """See `ranges.integers`; 0 in 0 bits where pruned."""
+        """See `ranges.integers`; 0 in 0 bits where pruned.
+
+        The gradient of the bits passes until the width itself is 0: a price leads all the way to its floor, past the
+        width below which nothing but zero is coded.
+        """
         width = self.width()
         wire = integers(self._coding(width), signed=self.signed, narrow=self.narrow)
         if not self.prune:
             return wire
-        live = (width >= SMALLEST[self.signed]).cpu()
-        return wire.each(lambda bound: torch.where(live, bound, 0.0))
+        own = width.cpu().to(wire.bits)
+        live = own >= SMALLEST[self.signed]
+        low, high, bits = (torch.where(live, bound, 0.0) for bound in (wire.low, wire.high, own))
+        return Range(low, high, with_gradient_of(bits, torch.where(own > 0, own, 0.0)))
 
     def common_range(self, own: Range | None = None) -> Range:
         """`range`, counted in common steps; its bits are still those of the codes."""

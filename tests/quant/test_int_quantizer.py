@@ -173,3 +173,15 @@ def test_hooks_of_other_modules_leave_the_declared_form() -> None:
     layer.register_forward_hook(lambda *_: None)
     y = layer(torch.rand(3, requires_grad=True))
     assert type(y.grad_fn).__name__ == "_ScalarQuantBackward"
+
+
+def test_a_price_leads_through_zero_to_the_floor() -> None:
+    bits = LearnedBits(4, base=0, shape=(1, 4))
+    with torch.no_grad():
+        bits.offset.copy_(torch.tensor([[3.0, 1.0, -1.0, 0.0]]))
+    quantizer = IntQuantizer(bits=bits, scale=StatScale(abs_max, domain=POW2), signed=True, narrow=True)
+    wire = quantizer.range()
+    assert wire.bits.tolist() == [[3, 0, 0, 0]]  # one bit codes nothing but zero
+    wire.bits.sum().backward()
+    assert bits.offset.grad is not None
+    assert bits.offset.grad.tolist() == [[1, 1, -1, 0]]  # at the floor there is nothing left to save

@@ -18,7 +18,7 @@ from hwcost.models.formulas.memory import bank_select, distributed_ram, log_repe
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.formulas.thresholds import ThresholdsFormula
 from hwcost.models.formulas.window import PoolFormula, WindowFormula
-from hwcost.models.resources import COUNTED, Placed
+from hwcost.models.resources import COUNTED
 from hwcost.models.unrolled.blocks import WIRED
 from hwcost.models.unrolled.constant_product import actual_trees
 
@@ -120,7 +120,7 @@ def _constant(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     weight = wire(f"NARROW{largest.bit_length() + 1}")
     acc = dot(inputs, weight, matrix.shape[1])
     block = spec.MatVec(rows=rows, cols=matrix.shape[1], weight=weight, input=inputs, acc=acc, integers=matrix)
-    bits = float(actual_trees([Placed("unit", block)], [block], stage_levels=99).adder_bits)
+    bits = float(actual_trees([matrix], [block], stage_levels=99).adder_bits)
     return {"LUT": setting.constants["constant_adder_bit"] * bits}
 
 

@@ -126,7 +126,7 @@ def _code_bits(block: MatVec) -> Tensor:
     return torch.where((weight.low >= 0) & (weight.high > 0), bits + bits.clamp(max=1), bits)
 
 
-def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_levels: int) -> TreeCost:
+def actual_trees(matrices: Sequence[Tensor], blocks: Sequence[MatVec], stage_levels: int) -> TreeCost:
     """The cost of trees whose integer weights are known.
 
     All digits of an output are ordered by their shift and added pairwise. The range of every partial sum is followed:
@@ -135,22 +135,18 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
     LUT has is a table instead (`small_table`).
 
     Args:
-        placed: the blocks with their layers, for messages.
-        blocks: the same.
+        matrices: integer weights of each block, int64 (outputs, cols).
+        blocks: the products.
         stage_levels: adders between two registers.
 
     Returns:
         TreeCost of float64 (len(blocks),), whole numbers; no gradient.
-
-    Raises:
-        UnknownPrecision: a block without integer weights.
 
     Error: LUT of 40 synthesized products: MAPE 5.3%, worst 23%, median 1.01 (reports/calibration/unrolled.md), of 19
         kept back 4.6%, worst 11% (error.md). The netlists are built as it is counted here; sub-expressions that outputs
         have in common are not shared, but for tables.
     Source: structure, counted bit by bit.
     """
-    matrices = [_known(item, block) for item, block in zip(placed, blocks, strict=True)]
     small = [few_bits(matrix, Bits.of(block.input)) for matrix, block in zip(matrices, blocks, strict=True)]
     parts = [
         _leaves(matrix.where(~few[:, None], 0), block)
@@ -173,8 +169,13 @@ def actual_trees(placed: Sequence[Placed], blocks: Sequence[MatVec], stage_level
     )
 
 
-def _known(item: Placed, block: MatVec) -> Tensor:
-    integers = block.constants()
+def known(item: Placed) -> Tensor:
+    """The integer weights of a product.
+
+    Raises:
+        UnknownPrecision: they may change at run time.
+    """
+    integers = item.block.constants() if isinstance(item.block, MatVec) else None
     if integers is None:
         raise UnknownPrecision(
             f"{item.layer}: its integer weights are not known, so their digits cannot be counted; describe the layer "

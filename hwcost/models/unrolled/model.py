@@ -17,10 +17,13 @@ from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.options import THRESHOLDS, check_layers, choice
 from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
-from hwcost.models.unrolled.blocks import WIRED, WiredLaw
-from hwcost.models.unrolled.constant_product import TreeCost, actual_trees, expected_trees
+from hwcost.models.unrolled.blocks import AFFINE, WIRED, WiredLaw
+from hwcost.models.unrolled.constant_product import TreeCost, actual_trees, expected_trees, known
+from hwcost.models.unrolled.liveness import live, trimmed
+from hwcost.models.unrolled.shared_sums import shared_trees
 
 STREAM = "stream"
+SUMS = ("apart", "shared")
 LEVEL_NS = 1.25
 """One adder with its wires, in ns. Source: the largest JSC network of HGQ (arXiv:2405.00645, table I) takes 30 ns on
 xcvu9p for four dense layers, taken for 24 adders one after the other: coarse, one design, its weights not known."""
@@ -42,8 +45,13 @@ class Unrolled:
         reuse: cycles per inference that every layer keeps to, the initiation interval. A layer of v vectors (pixels)
             is built ceil(v / reuse) times. 1 builds every pixel of a convolution; "stream" builds every layer once.
             For all layers, or per layer. One vector cannot share its constants: that is what `Dataflow` does.
-        value_aware: count the digits of the integer weights now, instead of those to be expected of their widths.
-        thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
+        value_aware: count the digits of the integer weights now, instead of those to be expected of their widths. What
+            is constant, or what nobody uses, is then not built.
+        sums: "apart" (each output is a tree of its own, as `hwcost.synth` writes it) or "shared" (sub-sums of several
+            outputs are built once, as da4ml does); "shared" is value-aware.
+        thresholds: "search" (one comparator per output bit), "parallel" (one per threshold) or "affine" (an addend, a
+            shift and a clip, behind a constant factor of two digits where the steps are no powers of two); None takes
+            "affine" with shared sums, as da4ml builds them, else "search".
         stage_levels: adders between two registers; None fits as many as the clock allows, see LEVEL_NS.
         wired: law per kind of block, other than MatVec.
 
@@ -59,13 +67,18 @@ class Unrolled:
         device: Device | str,
         clock_mhz: float = 200.0,
         reuse: int | str | Mapping[str, int | str] = 1,
-        value_aware: bool = False,
-        thresholds: str = "search",
+        value_aware: bool | None = None,
+        sums: str = "apart",
+        thresholds: str | None = None,
         stage_levels: int | None = None,
         wired: Mapping[type[Block], WiredLaw[Any]] = WIRED,
     ) -> None:
         clock_mhz = clock(clock_mhz)
-        choice("thresholds", thresholds, THRESHOLDS)
+        thresholds = (AFFINE if sums == "shared" else "search") if thresholds is None else thresholds
+        choice("thresholds", thresholds, (*THRESHOLDS, AFFINE))
+        choice("sums", sums, SUMS)
+        if sums == "shared" and value_aware is False:
+            raise BadOption("sums='shared': digits that outputs have in common are counted; omit value_aware=False")
         for factor in reuse.values() if isinstance(reuse, Mapping) else (reuse,):
             if isinstance(factor, str):
                 choice("reuse", factor, (STREAM,))
@@ -74,7 +87,8 @@ class Unrolled:
         if stage_levels is None:
             stage_levels = max(1, int(1e3 / clock_mhz / LEVEL_NS))
         self.device = find_device(device) if isinstance(device, str) else device
-        self.clock_mhz, self.reuse, self.value_aware = clock_mhz, reuse, value_aware
+        self.clock_mhz, self.reuse, self.sums = clock_mhz, reuse, sums
+        self.value_aware = sums == "shared" if value_aware is None else value_aware
         self.stage_levels, self.wired = whole("stage_levels", stage_levels), wired
         self.setting = Setting(self.device.dsp_kind, thresholds, "rtl", "shared")
 
@@ -104,9 +118,17 @@ class Unrolled:
         for index, item in enumerate(placed):
             kinds.setdefault(type(item.block), []).append(index)
         self._check(placed, kinds)
+        codes = self._codes(placed, kinds.get(MatVec, []))
+        built = live(placed, codes)
         bills, order = [], []
         for kind, rows in kinds.items():
-            bills.append(self._priced(kind, [placed[row] for row in rows]))
+            items = [self._trimmed(placed[row], built.channels.get(row)) for row in rows]
+            if kind is MatVec:
+                bills.append(
+                    self._products(items, [codes.get(row) for row in rows], [built.codes.get(row) for row in rows])
+                )
+            else:
+                bills.append(self._wired(kind, items))
             order += rows
         back = torch.tensor(order, dtype=torch.int64).argsort()
         none = torch.zeros(0, dtype=torch.float64)
@@ -152,29 +174,50 @@ class Unrolled:
                     f"(MatVec, {', '.join(sorted(k.__name__ for k in self.wired))})"
                 )
 
-    def _priced(self, kind: type[Block], items: Sequence[Placed]) -> dict[str, Tensor]:
-        if kind is MatVec:
-            return self._products(items)
+    def _codes(self, placed: Sequence[Placed], rows: Sequence[int]) -> dict[int, Tensor]:
+        return {row: known(placed[row]) for row in rows} if self.value_aware else {}
+
+    @staticmethod
+    def _trimmed(item: Placed, channels: Tensor | None) -> Placed:
+        return item if channels is None else Placed(item.layer, trimmed(item.block, channels))
+
+    def _wired(self, kind: type[Block], items: Sequence[Placed]) -> dict[str, Tensor]:
         law = self.wired[kind]
         jobs = [Job(item.layer, item.block, copies=self.copies(item.layer, law.vectors(item.block))) for item in items]
         return law(jobs, self.setting)
 
-    def _products(self, items: Sequence[Placed]) -> dict[str, Tensor]:
+    def _products(
+        self, items: Sequence[Placed], codes: Sequence[Tensor | None], built: Sequence[Tensor | None]
+    ) -> dict[str, Tensor]:
         blocks = [item.block for item in items if isinstance(item.block, MatVec)]
         copies = [self.copies(item.layer, block.vectors) for item, block in zip(items, blocks, strict=True)]
         cycles = [float(ceil(block.vectors / count)) for block, count in zip(blocks, copies, strict=True)]
-        expected = expected_trees(blocks, self.stage_levels)
-        cost = actual_trees(items, blocks, self.stage_levels) if self.value_aware else expected
-        slope = expected_trees(blocks, self.stage_levels, smooth=True)
         times = torch.tensor(copies, dtype=torch.float64)
-        per_bit = self.setting.constants["constant_adder_bit"]
+        if self.sums == "shared":
+            trees = shared_trees(
+                [one for one in codes if one is not None],
+                [one for one in built if one is not None],
+                blocks,
+                self.stage_levels,
+                self.setting.constants,
+            )
+            per_bit = 1.0
+        else:
+            trees = self._apart(blocks, [one for one in built if one is not None])
+            per_bit = self.setting.constants["constant_adder_bit"]
         return {
-            "LUT": _borrowed("adder_bits", cost, expected, slope) * times * per_bit,
-            "FF": _borrowed("register_bits", cost, expected, slope) * times,
+            "LUT": trees.adder_bits * times * per_bit,
+            "FF": trees.register_bits * times,
             **dict.fromkeys(("DSP", "BRAM18", "URAM", "LUTRAM"), torch.zeros_like(times)),
             "cycles": torch.tensor(cycles, dtype=torch.float64),
-            "levels": _borrowed("levels", cost, expected, slope),
+            "levels": trees.levels,
         }
+
+    def _apart(self, blocks: Sequence[MatVec], built: Sequence[Tensor]) -> TreeCost:
+        expected = expected_trees(blocks, self.stage_levels)
+        cost = actual_trees(built, blocks, self.stage_levels) if self.value_aware else expected
+        slope = expected_trees(blocks, self.stage_levels, smooth=True)
+        return TreeCost(*(_borrowed(name, cost, expected, slope) for name in ("adder_bits", "register_bits", "levels")))
 
 
 def _borrowed(name: str, cost: TreeCost, expected: TreeCost, slope: TreeCost) -> Tensor:

@@ -28,17 +28,26 @@ def signed_digits(integers: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(integers < 0, minus, plus), torch.where(integers < 0, plus, minus)
 
 
+@cache
+def _counts() -> Tensor:
+    """Digits of 0, 1, ... 2^TABLE_BITS - 1."""
+    plus, minus = signed_digits(torch.arange(2**TABLE_BITS))
+    rest = plus | minus
+    return torch.stack([rest >> place & 1 for place in range(TABLE_BITS + 1)]).sum(0)
+
+
 def count_digits(integers: Tensor) -> Tensor:
     """Digits that are not zero, int64 like integers: one adder input each.
 
     >>> count_digits(torch.tensor([0, 1, 3, -7, 11])).tolist()
     [0, 1, 2, 2, 3]
     """
-    plus, minus = signed_digits(integers)
-    rest, count = plus | minus, torch.zeros_like(integers)
-    while bool(rest.any()):
-        count, rest = count + (rest & 1), rest >> 1
-    return count
+    size = integers.abs()
+    if not size.numel() or int(size.max()) < 2**TABLE_BITS:
+        return _counts()[size]
+    plus, minus = signed_digits(size)
+    rest = plus | minus
+    return torch.stack([rest >> place & 1 for place in range(63)]).sum(0)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The arithmetic of quantization, in three forms with one meaning: tensors, one scalar step, rows of numbers.
+"""The arithmetic of quantization, in four forms of one meaning: tensors, one scalar step, rows or columns of numbers.
 
 The door: `fake_quant` takes tensors of any kind; `by_numbers` takes what a scale and a width declare of themselves, and
 chooses a form that reads it outside of autograd, in a few kernels where a composition of operations takes dozens.
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as calls
 
+from hwcost.quant.kernels.columns import Columns, column_quant
 from hwcost.quant.kernels.rows import Rows, row_quant
 from hwcost.quant.kernels.scalar import scalar_quant
 from hwcost.quant.kernels.tensor import SMALLEST as SMALLEST
@@ -90,7 +91,7 @@ def by_numbers(x: Tensor, scale: nn.Module, bits: nn.Module, kind: Kind, *, prun
     if isinstance(threshold, Largest):
         per_row, least = threshold
         return row_quant(x, offset, Rows(per_row, least, base, most, kind)) if kind.signed else None
-    if prune or offset.numel() != 1:
-        return None
     value, log, least = threshold
+    if prune or offset.numel() != 1:
+        return column_quant(x, value, offset, Columns(log, least, base, most, kind)) if offset.ndim <= x.ndim else None
     return scalar_quant(x, value, offset, (log, least, base, most, kind))

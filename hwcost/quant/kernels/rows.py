@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hwcost.graph.ste import LN2, Context
-from hwcost.quant.kernels.scalar import d_distance, engine_apply, read_bits, scalar_like
+from hwcost.quant.kernels.scalar import along_offset, d_distance, engine_apply, read_bits, scalar_like
 from hwcost.quant.kernels.tensor import SMALLEST, Kind, diverged, once
 
 Array = Any
@@ -204,6 +204,9 @@ def _d_offset(d_bits: Array, rate: Array, offset: Tensor, x: Tensor, rows: Rows)
     if offset.numel() == 1:
         one = float(np.add.reduce(d_bits, None)) * rate
         return scalar_like(offset, d_distance(one, offset.item(), rows.base, rows.most))
-    summed = torch.from_numpy(d_bits * rate).view(x.shape).sum_to_size(offset.shape)
-    heard = torch.where(offset.abs() > rows.most - rows.base, summed.clamp(min=0), summed)
-    return torch.where(offset < 0, -heard, heard).to(offset.dtype)
+    wider = d_bits * rate
+    if offset.shape == x.shape:
+        wider = wider.reshape(x.shape)
+    else:
+        wider = torch.from_numpy(wider).view(x.shape).sum_to_size(offset.shape).numpy()
+    return along_offset(wider, offset, rows.most - rows.base)

@@ -43,6 +43,13 @@ def d_distance(d_bits: float, distance: float, base: int, most: int) -> float:
     return -d_bits if distance < 0 else d_bits
 
 
+def along_offset(d_bits: Floats, offset: Tensor, room: int) -> Tensor:
+    """Gradient of many offsets, as `ste.whole_bits`; room: bits between the smallest and the largest width."""
+    place = offset.detach().numpy()
+    heard = np.where(np.abs(place) > room, np.maximum(d_bits, 0), d_bits)
+    return torch.from_numpy(np.where(place < 0, -heard, heard).astype(np.float32, copy=False))
+
+
 def scalar_like(tensor: Tensor, number: float) -> Tensor:
     """The number, in the shape and type of a tensor of one element."""
     return torch.full_like(tensor, number)

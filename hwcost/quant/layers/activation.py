@@ -77,7 +77,8 @@ class QuantIdentity(nn.Module):
         codes, output = quantized(self.quant, signal)
         if not signal.range.known:
             return LayerSpec(output=output)
-        return LayerSpec(output=output, blocks=(thresholds(signal, codes),))
+        straight = type(self).function is QuantIdentity.function
+        return LayerSpec(output=output, blocks=(thresholds(signal, codes, shifts=straight and output.shifts),))
 
 
 class QuantReLU(QuantIdentity):

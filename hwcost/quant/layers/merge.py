@@ -130,7 +130,7 @@ class QuantAdd(_Merge):
         (a, b), blocks = self._wires((left, right))
         total = add(a, b)
         adder = Adder(channels=left.channels, vectors=left.positions, left=a, right=b, output=total)
-        output = replace(left, range=total, affine=None, form=Form.AFFINE, grid=self._grid())
+        output = replace(left, range=total, affine=None, form=Form.AFFINE, grid=self._grid(), shifts=False)
         return LayerSpec(output=output, blocks=(*blocks, adder))
 
 

@@ -131,7 +131,7 @@ class QuantAvgPool2d(Sourced):
             output=self._sum(element),
         )
         grid = signal.grid if self.truncate and not self.corrected else self  # whose step the output counts in
-        output = replace(signal, shape=shape, range=self._result(element), grid=grid)
+        output = replace(signal, shape=shape, range=self._result(element), grid=grid, shifts=False)
         return LayerSpec(output=output, blocks=(window, pool))
 
     def extra_repr(self) -> str:

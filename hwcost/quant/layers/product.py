@@ -255,13 +255,22 @@ class Product(Sourced):
             acc=acc if self.accumulator is None else self.accumulator.register(acc),
             integers=self.integers,
             bias=bias,
+            columns=self._columns(signal, geometry),
         )
         blocks: tuple[Block, ...] = (*before, *self.window(signal, shape), unit)
         result = acc
         if self.accumulator is not None:
             blocks += self.accumulator.blocks(acc, channels=output.channels, vectors=output.positions)
             result = self.accumulator.range(acc)
-        return LayerSpec(output=replace(output, range=result), blocks=blocks)
+        shifts = signal.shifts and bool(getattr(self.weight_quant, "power", False)) and self.accumulator is None
+        return LayerSpec(output=replace(output, range=result, shifts=shifts), blocks=blocks)
+
+    def _columns(self, signal: Signal, geometry: Geometry) -> Range | None:
+        """Range of every column's input, where the channels of the stream differ."""
+        wire = signal.range
+        if wire.bits.ndim == 0 or geometry.groups > 1 or self.row_dim:
+            return None
+        return wire.each(lambda bound: bound.repeat_interleave(geometry.cols // len(bound)))
 
     def channels_apart(self) -> bool:
         """Whether every sum stays within one input channel and in float, so that channels may have their own scales."""

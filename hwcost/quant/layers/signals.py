@@ -33,7 +33,8 @@ def quantized(quantizer: Quantizer, signal: Signal) -> tuple[Range, Signal]:
     own = quantizer.range()
     counted, codes = common_range(quantizer, own), _per_channel(own)
     wire = codes if counted is own else _per_channel(counted)
-    stream = replace(signal, range=wire, affine=None, form=Form.AFFINE, grid=quantizer)
+    power = bool(getattr(quantizer, "power", False))
+    stream = replace(signal, range=wire, affine=None, form=Form.AFFINE, grid=quantizer, shifts=power)
     if _steps_per_channel(quantizer):
         stream = replace(stream, affine="one scale per channel of a quantizer", form=Form.SCALE)
     return codes, stream
@@ -68,7 +69,7 @@ def entering(signal: Signal, input_quant: Quantizer | None, *, apart: bool = Fal
         integer(inner, apart=apart)
         if not signal.range.known:  # quantized where the data comes from
             return inner, ()
-        return inner, (thresholds(signal, codes),)
+        return inner, (thresholds(signal, codes, shifts=inner.shifts),)
     if not signal.range.known:
         raise UnknownPrecision(
             f"the input of shape {signal.shape} has no bit-width; give the layer an input_quant=, put a QuantIdentity "
@@ -99,14 +100,25 @@ def integer(signal: Signal, *, apart: bool = False) -> Signal:
     return signal
 
 
-def thresholds(signal: Signal, output: Range) -> Thresholds:
+def thresholds(signal: Signal, output: Range, *, shifts: bool = False) -> Thresholds:
     """The comparators that turn a signal into `output`.
+
+    Args:
+        signal: what is compared.
+        output: the codes.
+        shifts: whether the steps of the codes are powers of two, and nothing but a clip stands in between.
 
     Raises:
         UnknownPrecision: values that differ from sample to sample where the integers are equal.
     """
     _same_in_every_sample(signal)
-    return Thresholds(channels=signal.channels, vectors=signal.positions, input=signal.range, output=output)
+    return Thresholds(
+        channels=signal.channels,
+        vectors=signal.positions,
+        input=signal.range,
+        output=output,
+        shifted=shifts and signal.shifts,
+    )
 
 
 def _same_in_every_sample(signal: Signal) -> None:

@@ -14,7 +14,7 @@ from hwcost.errors import UnknownPrecision
 from hwcost.graph.ranges import Range, bits_for, dot, integers
 from hwcost.graph.spec import MatVec
 from hwcost.models import Placed
-from hwcost.models.unrolled.constant_product import actual_trees, expected_trees
+from hwcost.models.unrolled.constant_product import actual_trees, expected_trees, known
 
 
 def product(weights: list[list[int]], inputs: Range, weight_bits: int = 8) -> MatVec:
@@ -26,7 +26,7 @@ def product(weights: list[list[int]], inputs: Range, weight_bits: int = 8) -> Ma
 
 
 def trees(*blocks: MatVec, stage_levels: int = 2) -> tuple[list[float], list[float], list[float]]:
-    cost = actual_trees([Placed("layer", block) for block in blocks], blocks, stage_levels)
+    cost = actual_trees([known(Placed("layer", block)) for block in blocks], blocks, stage_levels)
     return cost.adder_bits.tolist(), cost.register_bits.tolist(), cost.levels.tolist()
 
 
@@ -196,7 +196,7 @@ def test_expected_is_near_the_mean_of_the_actual(bits: int, inputs: int) -> None
     rng = np.random.default_rng(bits)
     reach = 2 ** (bits - 1) - 1
     unit = product(rng.integers(-reach, reach + 1, (64, 24)).tolist(), integers(inputs, signed=False), bits)
-    expected, actual = expected_trees([unit], 3), actual_trees([Placed("a", unit)], [unit], 3)
+    expected, actual = expected_trees([unit], 3), actual_trees([known(Placed("a", unit))], [unit], 3)
     assert float(expected.adder_bits) == pytest.approx(float(actual.adder_bits), rel=0.12)
     assert float(expected.register_bits) == pytest.approx(float(actual.register_bits), rel=0.35)
     assert abs(float(expected.levels) - float(actual.levels)) <= 1
@@ -206,4 +206,4 @@ def test_unknown_weights_are_refused() -> None:
     unit = product([[1]], integers(4, signed=False))
     changing = MatVec(rows=1, cols=1, weight=unit.weight, input=unit.input, acc=unit.acc)
     with pytest.raises(UnknownPrecision, match="fc1: its integer weights are not known"):
-        actual_trees([Placed("fc1", changing)], [changing], 2)
+        known(Placed("fc1", changing))
