@@ -70,8 +70,8 @@ class _Thresholds(_Lanes[Thresholds]):
     """Comparators with constants: one per threshold, their adder included, or one per output bit.
 
     A stage of a search looks its constant up by the output bits above it: in the LUTs of its comparator up to 5 bits,
-    in a ROM of LUTs beyond. "affine" ones compare nothing: a factor of two signed digits, unless the block is shifted, an
-    addend that rounds, a shift that drops bits, and a clip that keeps the rest in its range.
+    in a ROM of LUTs beyond. "affine" ones compare nothing: a factor of two signed digits, unless the block is shifted,
+    an addend that rounds, a shift that drops bits, and a clip that keeps the rest in its range.
 
     Error: 20 synthesized sets of random thresholds, none of the fit: "parallel" MAPE 8.4%, "search" 8.0%, worst 23%
     both. All activations of a network together, against da4ml 0.6: shifted, 58 networks, MAPE 6.8%, worst 22%; the

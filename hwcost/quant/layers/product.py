@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.graph.ranges import Range, add, between, dot, widest
+from hwcost.graph.ranges import Range, add, dot, widest
 from hwcost.graph.spec import Block, Form, LayerSpec, MatVec, Signal
+from hwcost.quant.bounded import bounded_sum
 from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
-from hwcost.quant.layers.signals import entering
+from hwcost.quant.layers.signals import by_column, entering
 from hwcost.quant.layers.source import Sourced
 from hwcost.quant.quantizers import Quantizer, checked, common_range, common_step, per_channel
 from hwcost.quant.tensor import QuantTensor
@@ -227,7 +228,7 @@ class Product(Sourced):
         weight, element, terms = self.weight_range(common=True), self.element(signal), self.geometry().terms
         acc = dot(element, weight, terms if weight.low.ndim < 2 else weight.low.shape[1])
         bound = getattr(self.weight_quant, "l1_bound", None)
-        return acc if bound is None else _within(acc, element, *bound())
+        return acc if bound is None else bounded_sum(acc, element, *bound())
 
     def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
         """A matrix-vector unit, with what stands in front of it (thresholds, window) and behind (saturation).
@@ -255,22 +256,15 @@ class Product(Sourced):
             acc=acc if self.accumulator is None else self.accumulator.register(acc),
             integers=self.integers,
             bias=bias,
-            columns=self._columns(signal, geometry),
+            columns=None if geometry.groups > 1 or self.row_dim else by_column(signal, geometry.cols),
         )
         blocks: tuple[Block, ...] = (*before, *self.window(signal, shape), unit)
         result = acc
         if self.accumulator is not None:
             blocks += self.accumulator.blocks(acc, channels=output.channels, vectors=output.positions)
             result = self.accumulator.range(acc)
-        shifts = signal.shifts and bool(getattr(self.weight_quant, "power", False)) and self.accumulator is None
+        shifts = signal.shifts and self.accumulator is None and getattr(self.weight_quant, "power", False) is True
         return LayerSpec(output=replace(output, range=result, shifts=shifts), blocks=blocks)
-
-    def _columns(self, signal: Signal, geometry: Geometry) -> Range | None:
-        """Range of every column's input, where the channels of the stream differ."""
-        wire = signal.range
-        if wire.bits.ndim == 0 or geometry.groups > 1 or self.row_dim:
-            return None
-        return wire.each(lambda bound: bound.repeat_interleave(geometry.cols // len(bound)))
 
     def channels_apart(self) -> bool:
         """Whether every sum stays within one input channel and in float, so that channels may have their own scales."""
@@ -293,17 +287,3 @@ class Product(Sourced):
         if self._steps_per_channel():
             return f"one weight scale per channel ({type(self).__name__})", Form.SCALE
         return signal.affine, Form.SCALE
-
-
-def _within(acc: Range, element: Range, positive: int, negative: int, total: int) -> Range:
-    """An accumulator whose weights sum to at most `positive` and `negative`, and their magnitudes to `total`."""
-    up, down = element.high.clamp(min=0), (-element.low).clamp(min=0)
-
-    def largest(first: int, first_reach: Tensor, second: int, second_reach: Tensor) -> Tensor:
-        both = first * first_reach + (total - first) * second_reach
-        other = second * second_reach + (total - second) * first_reach
-        return torch.maximum(both, other)
-
-    high = largest(positive, up, negative, down)
-    low = -largest(negative, up, positive, down)
-    return between(torch.maximum(acc.low, low), torch.minimum(acc.high, high))

@@ -129,6 +129,17 @@ def _same_in_every_sample(signal: Signal) -> None:
         )
 
 
+def by_column(signal: Signal, cols: int) -> Range | None:
+    """Range of the input of every column of a product; None where all channels have the same.
+
+    Args:
+        signal: that enters.
+        cols: inputs of an output, the elements of one channel side by side.
+    """
+    wire = signal.range
+    return wire.each(lambda bound: bound.repeat_interleave(cols // len(bound))) if wire.bits.ndim else None
+
+
 def with_zero(wire: Range) -> Range:
     """The range of a wire that also carries the zeros of padding.
 

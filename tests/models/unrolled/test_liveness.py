@@ -1,5 +1,7 @@
 """Dead code, both ways: what is constant, and what nobody uses."""
 
+from typing import Any
+
 import torch
 
 from hwcost.graph.ranges import Range, integers, unknown
@@ -26,13 +28,13 @@ def weights(*shape: int) -> IntQuantizer:
     return IntQuantizer(bits=bits, scale=StatScale(abs_max, channel_dim=0, domain=POW2), signed=True, narrow=True)
 
 
-def network() -> tuple[torch.nn.Sequential, Pipeline]:
+def network() -> tuple[Any, Pipeline]:
     """Three inputs, two hidden neurons, two outputs; every weight is a code that is not 0."""
     activation = IntQuantizer(
         bits=LearnedBits(2, base=0, shape=(2,)), scale=LearnedScale(1.0, domain=POW2), signed=False
     )
     entering = IntQuantizer(bits=LearnedBits(4, base=0, shape=(3,)), scale=ConstScale(1.0, domain=POW2), signed=False)
-    net = torch.nn.Sequential(
+    net: Any = torch.nn.Sequential(
         QuantIdentity(entering),
         QuantLinear(3, 2, weight_quant=weights(2, 3)),
         QuantReLU(activation),

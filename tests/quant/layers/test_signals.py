@@ -8,8 +8,8 @@ import torch
 from hwcost.errors import BadOption, UnknownPrecision
 from hwcost.graph.ranges import binary, integers, unknown
 from hwcost.graph.spec import Form, Signal
-from hwcost.quant import IntQuantizer, LearnedScale, StatScale, abs_max, const_input
-from hwcost.quant.layers.signals import entering, integer, quantized, sample_rank, thresholds, with_zero
+from hwcost.quant import POW2, ConstScale, IntQuantizer, LearnedScale, StatScale, abs_max, const_input
+from hwcost.quant.layers.signals import by_column, entering, integer, quantized, sample_rank, thresholds, with_zero
 
 ACC = integers(12, signed=True)
 
@@ -73,3 +73,18 @@ def test_samples_of_another_rank() -> None:
     sample_rank((4,), 1, "QuantLinear")
     with pytest.raises(BadOption, match=r"QuantLinear: a sample of shape \(4, 2\); its hardware takes 1 dimension"):
         sample_rank((4, 2), 1, "QuantLinear")
+
+
+def test_every_column_has_the_width_of_its_channel() -> None:
+    assert by_column(Signal(range=ACC, shape=(4,)), 4) is None
+    bits = torch.tensor([3.0, 5.0], dtype=torch.float64)
+    wires = by_column(Signal(range=integers(bits, signed=False), shape=(2, 3, 3)), 4)
+    assert wires is not None and wires.bits.tolist() == [3, 3, 5, 5] and wires.high.tolist() == [7, 7, 31, 31]
+
+
+def test_steps_of_powers_of_two_make_thresholds_a_shift() -> None:
+    power = IntQuantizer(bits=4, scale=ConstScale(2.0, domain=POW2))
+    codes, made = quantized(power, stream())
+    assert made.shifts and not quantized(const_input(bits=4), stream())[1].shifts
+    assert thresholds(made, codes, shifts=True).shifted
+    assert not thresholds(stream(), codes, shifts=True).shifted and not thresholds(made, codes).shifted
