@@ -196,3 +196,17 @@ def clip(wire: Range, to: Range) -> Range:
     low = torch.minimum(torch.maximum(wire.low, to.low), to.high)
     high = torch.maximum(torch.minimum(wire.high, to.high), to.low)
     return Range(low, high, to.bits)
+
+
+def bounded_sum(acc: Range, element: Range, positive: int, negative: int, total: int) -> Range:
+    """An accumulator whose weights sum to at most `positive` and `negative`, and their magnitudes to `total`."""
+    up, down = element.high.clamp(min=0), (-element.low).clamp(min=0)
+
+    def largest(first: int, first_reach: Tensor, second: int, second_reach: Tensor) -> Tensor:
+        both = first * first_reach + (total - first) * second_reach
+        other = second * second_reach + (total - second) * first_reach
+        return torch.maximum(both, other)
+
+    high = largest(positive, up, negative, down)
+    low = -largest(negative, up, positive, down)
+    return between(torch.maximum(acc.low, low), torch.minimum(acc.high, high))

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption
-from hwcost.graph.ranges import Range, between
 from hwcost.graph.ste import trunc_ste
 from hwcost.quant.bits import Bits
 from hwcost.quant.int_quantizer import IntQuantizer
@@ -118,17 +117,3 @@ def _cut(size: Tensor, limit: float) -> Tensor:
     cuts = (ordered.cumsum(1) - limit * (1 - 1e-6)) / count
     kept = (ordered > cuts).sum(1, keepdim=True).clamp(min=1)
     return cuts.gather(1, kept - 1).clamp(min=0)
-
-
-def bounded_sum(acc: Range, element: Range, positive: int, negative: int, total: int) -> Range:
-    """An accumulator whose weights sum to at most `positive` and `negative`, and their magnitudes to `total`."""
-    up, down = element.high.clamp(min=0), (-element.low).clamp(min=0)
-
-    def largest(first: int, first_reach: Tensor, second: int, second_reach: Tensor) -> Tensor:
-        both = first * first_reach + (total - first) * second_reach
-        other = second * second_reach + (total - second) * first_reach
-        return torch.maximum(both, other)
-
-    high = largest(positive, up, negative, down)
-    low = -largest(negative, up, positive, down)
-    return between(torch.maximum(acc.low, low), torch.minimum(acc.high, high))

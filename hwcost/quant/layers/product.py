@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.graph.ranges import Range, add, dot, widest
+from hwcost.graph.ranges import Range, add, bounded_sum, dot, widest
 from hwcost.graph.spec import Block, Form, LayerSpec, MatVec, Signal
-from hwcost.quant.bounded import bounded_sum
 from hwcost.quant.layers.accumulator import Accumulator
 from hwcost.quant.layers.bias import BiasQuantizer
 from hwcost.quant.layers.signals import by_column, entering
