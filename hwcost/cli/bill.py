@@ -1,12 +1,13 @@
 """Estimate as tables."""
 
+import pandas as pd
 from rich.console import Console
 
-from hwcost.cli.table import console, table
+from hwcost.cli.table import print_table, say, say_left_out
 from hwcost.cost.estimate import Estimate
-from hwcost.models.rates import rate_text
+from hwcost.models.rates import duration_text, rate_text
 
-SHORT = {
+PARTS = {
     "multipliers": "mult",
     "adders": "add",
     "accumulators": "acc",
@@ -18,71 +19,105 @@ SHORT = {
 }
 """Parts of a bill, abbreviated so that the table fits a terminal."""
 
+WIDTHS = {
+    "weight_bits": ("W", "weights"),
+    "input_bits": ("A", "inputs"),
+    "acc_bits": ("acc", "the accumulator"),
+    "output_bits": ("out", "the output"),
+}
+"""Columns of widths: heading, and what is so many bits wide."""
 
-def show(result: Estimate, *, explain: bool) -> None:
-    """Print the table of layers, then the totals against the part."""
-    names = {"weight_bits": "W", "input_bits": "A", "acc_bits": "acc", "output_bits": "out", "share": "part"}
+SPARE = ("geometry", "out", "kind", "FF", "acc", "part", "LUTRAM", "URAM", "DSP")
+"""Columns of the layers that a narrow terminal can do without, in this order."""
+
+PART_WIDTH = 8
+"""Characters that a column of the breakdown takes, for the number of those that fit."""
+
+
+def show(result: Estimate, *, explain: bool, folded_for: str = "") -> None:
+    """Print the table of layers, then the totals against the part, and the verdict on a line of its own.
+
+    Args:
+        result: the estimate.
+        explain: whether to print where the LUTs go, and what one bit less would save.
+        folded_for: the frame rate of the folding and how to change it; empty if the user gave it.
+    """
+    _layers(result)
+    if explain:
+        _breakdown(result.breakdown)
+        _shadow_prices(result)
+    _totals(result)
+    for note in (*result.notes, folded_for):
+        if note:
+            say(f"note: {note}")
+    say(
+        f"{rate_text(result.fps)} frames/s at {result.clock_mhz:g} MHz: initiation interval {result.total['cycles']:,.0f} "
+        f"cycles, latency {duration_text(result.latency_us)}"
+    )
+    say(f"verdict: {result.verdict}")
+
+
+def _layers(result: Estimate) -> None:
     columns = [
         name for name in result.layers.columns if name not in ("DSP", "URAM", "LUTRAM") or result.layers[name].any()
     ]
-    layers = table(*(names.get(column, column) for column in columns))
-    for column, header in zip(columns, layers.columns, strict=True):
-        header.justify = "left" if column in ("layer", "kind", "geometry") else "right"
-    for row in result.record()["layers"]:
-        layers.add_row(*(_cell(column, row[column]) for column in columns))
-    out = console()
-    out.print(layers)
-    if explain:
-        _explain(result, out)
-    _totals(result, out)
-    for note in result.notes:
-        out.print(f"note: {note}", highlight=False)
-    out.print(
-        f"{rate_text(result.fps)} frames/s at {result.clock_mhz:g} MHz, initiation interval "
-        f"{result.total['cycles']:,.0f} cycles, latency {result.latency_cycles:,} cycles "
-        f"({result.latency_us:,.1f} us); {result.verdict}"
-    )
+    names = {name: short for name, (short, _) in WIDTHS.items()} | {"share": "part"}
+    headers = [names.get(column, column) for column in columns]
+    rows = [[_cell(column, row[column]) for column in columns] for row in result.record()["layers"]]
+    left_out = print_table(headers, rows, left=("layer", "kind", "geometry"), spare=SPARE)
+    shown = {short: what for short, what in WIDTHS.values() if short in headers and short not in left_out}
+    say(f"{', '.join(shown)}: bits of {', '.join(shown.values())}.")
+    if "geometry" not in left_out:
+        say("geometry: inputs × outputs of a product ·vectors per frame, or the shape of the stream.")
+    say_left_out(left_out, "a wider terminal, --csv and --json show all")
 
 
-def _totals(result: Estimate, out: Console) -> None:
-    part = result.device
-    totals = table("", "used", "error band", f"{part.name} has", "share")
-    for header in totals.columns[1:]:
-        header.justify = "right"
-    for name, limit in result.limits.items():
+def _totals(result: Estimate) -> None:
+    rows, styles = [], {}
+    for number, (name, limit) in enumerate(result.limits.items()):
         used, band = result.total[name], result.bands[name]
         share = f"{used / limit:.1%}" if limit else "-"
         spread = "-" if band is None or not used else f"{band[0]:,.0f} to {band[1]:,.0f}"
-        style = "bold red" if used > limit else None
-        totals.add_row(name, f"{used:,.0f}", spread, f"{limit:,.0f}", share, style=style)
-    out.print(totals)
+        if used > limit:
+            styles[number] = "bold red"
+        rows.append([name, f"{used:,.0f}", spread, f"{limit:,.0f}", share])
+    print_table(["", "used", "error band", f"{result.device.name} has", "share"], rows, left=("",), styles=styles)
     if result.shell.name != "none":
         amounts = ", ".join(f"{getattr(result.shell, name):,} {name}" for name in result.limits)
-        out.print(f"of that the shell {result.shell.name}: {amounts}")
+        say(f"of that the shell {result.shell.name}: {amounts}")
 
 
-def _explain(result: Estimate, out: Console) -> None:
-    """Print where the LUTs go, and the savings of one bit less of each width."""
-    parts = result.breakdown.loc[:, result.breakdown.any()]
-    where = table("LUT of", *(SHORT.get(str(name), str(name)) for name in parts.columns), "sum")
-    for header in where.columns[1:]:
-        header.justify = "right"
-    for layer, row in parts.iterrows():
-        where.add_row(str(layer), *(_cell("", value) if value else "-" for value in row), f"{row.sum():,.0f}")
+def _breakdown(breakdown: pd.DataFrame) -> None:
+    """Print where the LUTs go; where the terminal is narrow, the least parts in one column."""
+    parts = breakdown.loc[:, breakdown.any()]
+    room = max(1, (Console().width - max(map(len, map(str, parts.index)), default=0)) // PART_WIDTH - 2)
+    if len(parts.columns) > room:
+        most = list(parts.sum().sort_values(ascending=False).index[:room])
+        kept = [name for name in parts.columns if name in most]
+        parts = parts[kept].assign(other=parts.drop(columns=kept).sum(axis=1))
     sums = parts.sum()
-    where.add_row("all layers", *(_cell("", value) for value in sums), f"{sums.sum():,.0f}", style="bold")
-    out.print(where)
-    prices = table("one bit less of", "", "bits", "saves LUT", "FF", "BRAM18", "DSP")
-    for header in prices.columns[2:]:
-        header.justify = "right"
-    for price in result.shadow_prices:
-        saves = (price.saves[name] for name in ("LUT", "FF", "BRAM18", "DSP"))
-        prices.add_row(
-            price.layer, price.stream, f"{price.bits} -> {price.bits - 1}", *(f"{amount:,.0f}" for amount in saves)
-        )
-    out.print(prices)
+    rows = [
+        [str(layer), *(_cell("", value) if value else "-" for value in row), f"{row.sum():,.0f}"]
+        for layer, row in parts.iterrows()
+    ]
+    rows.append(["all layers", *(_cell("", value) for value in sums), f"{sums.sum():,.0f}"])
+    headers = ["LUT of", *(PARTS.get(str(name), str(name)) for name in parts.columns), "sum"]
+    print_table(headers, rows, left=("LUT of",), styles={len(rows) - 1: "bold"})
+    legend = [f"{PARTS[str(name)]}: {name}" for name in parts.columns if str(name) in PARTS]
+    if legend:
+        say(f"{', '.join(legend)}.")
+
+
+def _shadow_prices(result: Estimate) -> None:
+    """Print the savings of one bit less of each width."""
+    saved = ("LUT", "FF", "BRAM18", "DSP")
+    rows = [
+        [price.layer, price.stream, f"{price.bits} -> {price.bits - 1}", *(f"{price.saves[n]:,.0f}" for n in saved)]
+        for price in result.shadow_prices
+    ]
+    print_table(["one bit less of", "", "bits", "saves LUT", *saved[1:]], rows, left=("one bit less of", ""))
     if best := max(result.shadow_prices, key=lambda price: price.saves["LUT"], default=None):
-        out.print(
+        say(
             f"the bit that saves most LUTs: {best.layer}, {best.stream}, {best.bits} -> {best.bits - 1}. One bit less "
             "of weights or inputs also narrows the accumulator by one bit: add its row"
         )

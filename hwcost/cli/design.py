@@ -1,7 +1,7 @@
 """Hardware of a network as the command line describes it: folding, styles, shell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ import click
 
 from hwcost.cli.network import Defaults
 from hwcost.cli.options import PLACE, Target, gathered
-from hwcost.errors import BadOption
+from hwcost.errors import BadFolding, BadOption
 from hwcost.files import parse_json
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, Device, Fold, target_fps
-from hwcost.models.device import device
+from hwcost.models.device import USABLE, device
 from hwcost.models.folding.most_fps import Design, least_share, most_fps
 from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS
@@ -42,6 +42,23 @@ class Build:
     flow: str = "rtl"
     writable: bool = False
     shell: str = "none"
+
+    @property
+    def searched(self) -> bool:
+        """Whether the design is chosen by the resources of the part."""
+        return self.folding is None and (self.fastest or "any" in (self.multipliers, self.weight_memory))
+
+    def slowest(self, pipeline: Pipeline, target: Target, defaults: Defaults) -> Dataflow:
+        """Fold for one frame per second, the least that a pipeline can take, in place of a searched design."""
+        plain = {"multipliers": "lut", "weight_memory": "auto"}
+        styles = {name: value for name, value in plain.items() if getattr(self, name) == "any"}
+        return replace(self, fastest=False, **styles).model(pipeline, replace(target, fps=1.0), defaults)
+
+    def default_rate(self, target: Target, defaults: Defaults) -> str:
+        """Say which frame rate the design was folded for, where the user gave none; else empty."""
+        if target.fps is not None or self.folding is not None or self.fastest:
+            return ""
+        return f"folded for {defaults.fps:,g} frames/s, the default; --fps N or --fastest folds for another rate"
 
     def model(self, pipeline: Pipeline, target: Target, defaults: Defaults) -> Dataflow:
         """Fold the pipeline on a part, and leave room for the shell where the part is to be filled.
@@ -92,7 +109,11 @@ class Build:
             "thresholds": self.thresholds,
             "flow": self.flow,
         }
-        return most_fps(pipeline, **options) if fps is None else least_share(pipeline, fps, **options)
+        try:
+            return most_fps(pipeline, **options) if fps is None else least_share(pipeline, fps, **options)
+        except BadFolding as error:
+            fill = ", ".join(f"{share:.0%} of {area}" for area, share in USABLE.items() if area in room)
+            raise BadFolding(f"{error}. Counted as room: what place and route usually fills, {fill}") from None
 
     def _no_choice(self, why: str) -> None:
         for name, value in (("--multipliers", self.multipliers), ("--weight-memory", self.weight_memory)):

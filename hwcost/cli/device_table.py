@@ -4,8 +4,11 @@ import json
 
 import click
 
-from hwcost.cli.table import console, table
+from hwcost.cli.table import print_table, say, say_left_out
 from hwcost.models.device import devices
+
+SPARE = ("also", "slice", "family", "LUTRAM", "URAM", "FF")
+"""Columns that a narrow terminal can do without, in this order."""
 
 
 @click.command("devices")
@@ -23,15 +26,11 @@ def devices_command(as_json: bool) -> None:
         click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in devices()], indent=2))
         return
     amounts = list(resources)
-    listed = table("name", "also", "die", "family", *amounts, "slice")
-    for column in listed.columns:
-        column.min_width = max(len(str(column.header)), 6)
-    for column, width in ((listed.columns[1], 11), (listed.columns[3], 17)):  # longer ones are wrapped
-        column.no_wrap, column.min_width = False, width
-    for column in listed.columns[4 : 4 + len(amounts)]:
-        column.justify = "right"
+    rows = []
     for entry in devices():
-        figures = (f"{getattr(entry, name):,}{'?' if name in entry.unconfirmed else ''}" for name in amounts)
-        listed.add_row(entry.name, ", ".join(entry.aliases), entry.die, entry.family, *figures, entry.dsp_kind)
-    console().print(listed)
-    console().print("?: not checked against a public document; --json gives the source of every row")
+        figures = [f"{getattr(entry, name):,}{'?' if name in entry.unconfirmed else ''}" for name in amounts]
+        rows.append([entry.name, entry.die, entry.family, *figures, entry.dsp_kind, ", ".join(entry.aliases)])
+    words = ("name", "die", "family", "slice", "also")
+    left_out = print_table(["name", "die", "family", *amounts, "slice", "also"], rows, left=words, spare=SPARE)
+    say("?: not checked against a public document; --json gives the source of every row")
+    say_left_out(left_out, "a wider terminal and --json show all")

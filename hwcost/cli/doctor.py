@@ -2,10 +2,12 @@
 
 import json
 import platform
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
@@ -19,6 +21,9 @@ from hwcost.errors import BadOption
 
 TRY_S = 120
 """Time limit of one process of --try, in seconds."""
+
+INDENT = 26
+"""Characters in front of the detail of a finding."""
 
 TRAIN = """
 import os, torch
@@ -110,9 +115,13 @@ def _print(finding: Finding) -> None:
     mark, colour = (
         ("works", "green") if finding.works else ("broken", "red") if finding.needed else ("missing", "yellow")
     )
-    click.echo(f"{click.style(f'{mark:8}', fg=colour)}{finding.name:16}{finding.detail}")
+    width = max(40, shutil.get_terminal_size().columns)
+    lines = textwrap.wrap(finding.detail, width - INDENT, break_long_words=False) or [""]
+    click.echo(f"{click.style(f'{mark:8}', fg=colour)}{finding.name:{INDENT - 8}}{lines[0]}")
+    for line in lines[1:]:
+        click.echo(f"{'':{INDENT}}{line}")
     if finding.remedy:
-        click.echo(f"{'':24}-> {finding.remedy}")
+        click.echo(f"{'':{INDENT}}-> {finding.remedy}")
 
 
 def examine(*, start: bool) -> Iterator[Finding]:

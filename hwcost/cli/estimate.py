@@ -12,7 +12,7 @@ from hwcost.cli.design import Build, with_design
 from hwcost.cli.network import pipeline_of
 from hwcost.cli.options import PLACE, Target, with_target
 from hwcost.cost.estimate import Estimate, estimate
-from hwcost.errors import BadOption
+from hwcost.errors import BadFolding, BadOption
 from hwcost.files import parse_json
 
 
@@ -50,7 +50,13 @@ def estimate_command(
     if as_json and as_csv:
         raise BadOption("--json and --csv both given; give one")
     pipeline, defaults = pipeline_of(network, shape, input_bits)
-    result = estimate(pipeline, design.model(pipeline, target, defaults), shell=design.around())
+    try:
+        model = design.model(pipeline, target, defaults)
+    except BadFolding:
+        if design.searched and not (as_json or as_csv):  # nothing fits: what the slowest pipeline takes, then the error
+            show(estimate(pipeline, design.slowest(pipeline, target, defaults), shell=design.around()), explain=explain)
+        raise
+    result = estimate(pipeline, model, shell=design.around())
     if factors is not None:
         result = _corrected(result, factors)
     if as_json:
@@ -58,7 +64,7 @@ def estimate_command(
     elif as_csv:
         click.echo(result.layers.to_csv(index=False), nl=False)
     else:
-        show(result, explain=explain)
+        show(result, explain=explain, folded_for=design.default_rate(target, defaults))
 
 
 def _corrected(result: Estimate, path: Path) -> Estimate:

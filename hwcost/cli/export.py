@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -22,6 +23,14 @@ HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 """Options that only a folding file has a use for."""
 
 
+def step(text: str) -> float:
+    """Read a number or a fraction."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise click.BadParameter(f"{text} is not a number; give one above 0, e.g. 0.5 or 1/256") from None
+
+
 @click.command("export")
 @click.argument("network", default="lenet")
 @click.option("--to", "form", type=click.Choice(FORMS), default="finn", show_default=True, help="Kind of file.")
@@ -34,9 +43,11 @@ HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @click.option(
     "--input-step",
-    type=float,
+    type=step,
     callback=positive,
-    help="Value of one integer step of the input; not for finn.  [default: 2^-input bits; none for a study]",
+    metavar="NUMBER",
+    help="Value of one integer step of the input, e.g. 0.5 or 1/256; not for finn.  "
+    "[default: 2^-input bits; none for a study]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the written files and their content as JSON.")
 @with_target

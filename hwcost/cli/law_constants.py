@@ -9,7 +9,7 @@ import pandas as pd
 
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
 from hwcost.cli.options import PLACE, SEED, Verbosity, positive, with_verbosity
-from hwcost.cli.table import console, table
+from hwcost.cli.table import print_table
 from hwcost.errors import BadOption
 from hwcost.files import parse_json
 from hwcost.models.calibration.corpus import Measured, read, write
@@ -119,22 +119,19 @@ def _say(constants: dict[str, dict[str, float]], found: pd.DataFrame, as_json: b
         click.echo(json.dumps({"constants": constants, "errors": rows}, indent=2))
         return
     if constants:
-        shown = table("constant", "rtl", "hls")
-        for name, flows in constants.items():
-            shown.add_row(name, *(f"{flows[flow]:.4g}" for flow in ("rtl", "hls")))
-        console().print(shown)
+        fitted = [[name, *(f"{flows[flow]:.4g}" for flow in ("rtl", "hls"))] for name, flows in constants.items()]
+        print_table(["constant", "rtl", "hls"], fitted, left=("constant",))
     _show(found)
 
 
 def _show(found: pd.DataFrame) -> None:
-    shown = table("units", "resource", "number", "median", "MAPE", "worst", "Spearman", "exact")
-    for column in shown.columns[2:]:
-        column.justify = "right"
+    rows = []
     for _, row in found.iterrows():
         cells = [f"{row['median']:.2f}", f"{row['MAPE']:.1%}", f"{row['worst']:.0%}", f"{row['Spearman']:.3f}"]
         cells = ["-" if "nan" in cell else cell for cell in cells]
-        shown.add_row(row["group"], row["resource"], f"{row['units']:.0f}", *cells, f"{row['exact']:.0%}")
-    console().print(shown)
+        rows.append([row["group"], row["resource"], f"{row['units']:.0f}", *cells, f"{row['exact']:.0%}"])
+    headers = ["units", "resource", "number", "median", "MAPE", "worst", "Spearman", "exact"]
+    print_table(headers, rows, left=("units", "resource"), spare=("number", "exact", "worst"))
 
 
 def _write_constants(path: Path, found: dict[str, dict[str, float]]) -> None:

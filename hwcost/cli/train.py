@@ -7,7 +7,7 @@ import click
 
 from hwcost.cli.network import RECIPES
 from hwcost.cli.options import PLACE, TRIAL, Verbosity, of_recipe, with_verbosity
-from hwcost.cli.table import console, table
+from hwcost.cli.table import print_table
 from hwcost.errors import BadOption
 from hwcost.report.score import Score, published
 from hwcost.sweep.progress import watch
@@ -43,10 +43,11 @@ def train_command(
     if as_json:
         click.echo(json.dumps({"recorded": published(recorded), "again": published(again)}, indent=2))
     else:
-        compared = table("", "recorded", "again")
-        for name in recorded:
-            compared.add_row(score.name if name == "accuracy" else name, f"{recorded[name]:.6g}", f"{again[name]:.6g}")
-        console().print(compared)
+        rows = [
+            [score.name if name == "accuracy" else name, f"{recorded[name]:.6g}", f"{again[name]:.6g}"]
+            for name in recorded
+        ]
+        print_table(["", "recorded", "again"], rows, left=("",))
     if recorded != again:
         raise BadOption(
             f"trial {trial}: the figures differ from the record; use the code and the packages that run.json names"

@@ -12,7 +12,7 @@ from hwcost.cli.design import Build
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
 from hwcost.cli.network import RECIPES, pipeline_of
 from hwcost.cli.options import CLOCK, COUNT, DEVICE, FPS, PLACE, Target, Verbosity, gathered, of_recipe, with_verbosity
-from hwcost.cli.table import console, table
+from hwcost.cli.table import print_table, say, say_left_out
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
 from hwcost.graph.trace import Pipeline
@@ -130,22 +130,24 @@ def _imported(pipeline: Pipeline, model: Dataflow, report: Path) -> pd.DataFrame
 
 def _show(name: str, rows: pd.DataFrame) -> None:
     """Print the parts with their residuals, then the totals."""
-    shown = table(name, "block", "part", "LUT est.", "measured", "residual", "BRAM18", "measured", "DSP", "measured")
-    for column in shown.columns[3:]:
-        column.justify = "right"
     known = rows[rows["LUT_measured"].notna()]
-    for _, row in rows.iterrows():
-        shown.add_row(row["layer"], row["block"], row["part"], *_figures(row))
+    counted = [area for area in ("LUT", "BRAM18", "DSP") if rows[[area, f"{area}_measured"]].any(axis=None)]
+    cells = [[row["layer"], row["block"], row["part"], *_figures(row, counted)] for _, row in rows.iterrows()]
     total = known[known.columns[3:]].sum(min_count=1)
-    shown.add_row("total", "", "", *_figures(total), style="bold")
-    console().print(shown)
+    cells.append(["total", "", "", *_figures(total, counted)])
+    headers = [name, "block", "part"]
+    for area in counted:
+        headers += [f"{area} est.", f"{area} meas.", *(["residual"] if area == "LUT" else [])]
+    spare = ("block", "DSP est.", "DSP meas.", "BRAM18 est.", "BRAM18 meas.")
+    left_out = print_table(headers, cells, left=headers[:3], spare=spare, styles={len(cells) - 1: "bold"})
+    say_left_out(left_out, "a wider terminal, --json and verify.csv show all")
     if len(known) < len(rows):
-        console().print(f"{len(rows) - len(known)} blocks have no RTL here and are left out of both totals.")
+        say(f"{len(rows) - len(known)} blocks have no RTL here and are left out of both totals.")
 
 
-def _figures(row: pd.Series[float]) -> list[str]:
+def _figures(row: pd.Series[float], counted: list[str]) -> list[str]:
     cells = []
-    for name in ("LUT", "BRAM18", "DSP"):
+    for name in counted:
         ours, measured = float(row[name]), float(row[f"{name}_measured"])
         cells += [f"{ours:,.0f}", "-" if measured != measured else f"{measured:,.0f}"]
         if name == "LUT":

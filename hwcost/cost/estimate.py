@@ -16,6 +16,7 @@ from hwcost.graph.soundness import check_weights
 from hwcost.graph.spec import Layer, MatVec
 from hwcost.models import Dataflow, Device, Fold, HardwareModel, Refolding, Unrolled
 from hwcost.models.calibration.error_band import BANDS, Band
+from hwcost.models.device import USABLE
 from hwcost.models.explain import ShadowPrice, shadow_prices
 from hwcost.models.latency import latency_cycles
 from hwcost.models.rates import frames_per_second
@@ -125,16 +126,19 @@ class Estimate(PriceTable):
         over = [name for name, limit in self.limits.items() if self.total[name] > limit]
         tight = [name for name in self.limits if self.total[name] > self.device.usable[name]]
         if over:
-            return f"does NOT fit {self.device.name}: too many {', '.join(over)}"
+            return f"does NOT fit {self.device.name}: too many {self._of_limits(over)}"
         if tight:
-            return (
-                f"fits {self.device.name}, but {', '.join(tight)} above the fill that place and route usually manages"
-            )
+            usual = ", ".join(f"{name} {USABLE[name]:.0%}" for name in tight)
+            amounts = self._of_limits(tight)
+            return f"fits {self.device.name}, but tightly: {amounts}; place and route usually fills {usual}"
         most = {name: band[1] for name, band in self.bands.items() if band is not None}
         doubtful = [name for name, limit in self.limits.items() if most.get(name, 0.0) > limit]
         if doubtful:
             return f"fits {self.device.name}, unless {', '.join(doubtful)} comes out at the upper end of the error band"
         return f"fits {self.device.name}"
+
+    def _of_limits(self, names: list[str]) -> str:
+        return ", ".join(f"{name} ({self.total[name]:,.0f} of {self.limits[name]:,.0f})" for name in names)
 
     def record(self) -> dict[str, Any]:
         return super().record() | {

@@ -61,6 +61,18 @@ def interval_cycles(fps: float, clock_mhz: float) -> int:
     return longest
 
 
+def duration_text(microseconds: float) -> str:
+    """Write a duration in the unit that leaves its first digits in front of the point.
+
+    >>> duration_text(1.5), duration_text(20_957), duration_text(3.2e6)
+    ('1.5 us', '20.96 ms', '3.2 s')
+    """
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if microseconds >= size:
+            return f"{microseconds / size:.4g} {unit}"
+    return f"{microseconds:.4g} us"
+
+
 def rate_text(fps: float) -> str:
     """Write a frame rate rounded down, so that a design that reaches it also reaches what is printed.
 

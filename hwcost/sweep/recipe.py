@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
 from math import isfinite
 from numbers import Real
@@ -220,8 +221,11 @@ def load_object(where: str, built_in: Mapping[str, str]) -> Any:
     """The object behind `package.module:name` or `file.py:name`; relative files are found from the working folder."""
     module_name, colon, name = where.rpartition(":")
     if not colon or not module_name or not name:
+        close = get_close_matches(where.casefold(), built_in, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
         raise BadRecipe(
-            f"{where!r}: neither built in ({', '.join(sorted(built_in))}) nor package.module:name nor file.py:name"
+            f"{where!r}: neither built in nor package.module:name nor file.py:name{meant} Built in: "
+            f"{', '.join(sorted(built_in))}"
         )
     try:
         module = _from_file(Path(module_name)) if module_name.endswith(".py") else _by_name(module_name)

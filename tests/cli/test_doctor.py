@@ -24,7 +24,9 @@ def test_it_names_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(one.name in found["packages"]["detail"] for one in needed)
     cli.main(["doctor"], standalone_mode=False)
     shown = capsys.readouterr().out
-    assert all(finding["detail"] in shown for finding in found.values())
+    unwrapped = " ".join(shown.split())
+    assert all(" ".join(finding["detail"].split()) in unwrapped for finding in found.values())
+    assert max(map(len, shown.splitlines())) <= 80, "a pipe is taken for a terminal of 80 characters"
     assert "hwcost doctor --try starts them" in shown
 
 

@@ -122,10 +122,12 @@ def test_it_fits_or_it_says_what_does_not(priced: Estimate) -> None:
     part = device("xc7z020")
     exact = {name: int(priced.total[name]) for name in AREAS}
     full = replace(priced, device=replace(part, **exact))
-    assert full.fits and full.verdict.startswith("fits PYNQ-Z1, but LUT, FF") and "place and route" in full.verdict
+    assert full.fits and full.verdict.startswith("fits PYNQ-Z1, but tightly: LUT (2,390 of 2,390), FF (2,175 of 2,175)")
+    assert full.verdict.endswith("place and route usually fills LUT 70%, FF 50%, BRAM18 80%, LUTRAM 70%")
     for name in ("LUT", "FF", "BRAM18"):
         short = replace(priced, device=replace(part, **{name: exact[name] - 1}))
-        assert not short.fits and short.verdict == f"does NOT fit PYNQ-Z1: too many {name}"
+        assert not short.fits and short.verdict.startswith(f"does NOT fit PYNQ-Z1: too many {name} (")
+        assert short.verdict.endswith(f"{exact[name]:,} of {exact[name] - 1:,})")
         assert short.record()["fits"] is False
 
 
@@ -182,7 +184,7 @@ def test_a_total_near_the_limit_is_called_doubtful(priced: Estimate) -> None:
     if priced.total["BRAM18"] <= 0.8 * roomy["BRAM18"]:
         assert "unless BRAM18 comes out at the upper end" in near.verdict
     else:  # so near that place and route are the worry
-        assert "BRAM18 above the fill" in near.verdict
+        assert "tightly: BRAM18 (" in near.verdict and near.verdict.endswith("usually fills BRAM18 80%")
 
 
 def test_a_shell_comes_on_top() -> None:
