@@ -25,7 +25,7 @@ WIDTHS = {
     "acc_bits": ("acc", "the accumulator"),
     "output_bits": ("out", "the output"),
 }
-"""Columns of widths: heading, and what is so many bits wide."""
+"""Columns of widths: heading, and what has that width."""
 
 SPARE = ("geometry", "out", "kind", "FF", "acc", "part", "LUTRAM", "URAM", "DSP")
 """Columns of the layers that a narrow terminal can do without, in this order."""
@@ -51,8 +51,8 @@ def show(result: Estimate, *, explain: bool, folded_for: str = "") -> None:
         if note:
             say(f"note: {note}")
     say(
-        f"{rate_text(result.fps)} frames/s at {result.clock_mhz:g} MHz: initiation interval {result.total['cycles']:,.0f} "
-        f"cycles, latency {duration_text(result.latency_us)}"
+        f"{rate_text(result.fps)} frames/s at {result.clock_mhz:g} MHz: initiation interval "
+        f"{result.total['cycles']:,.0f} cycles, latency {duration_text(result.latency_us)}"
     )
     say(f"verdict: {result.verdict}")
 

@@ -50,9 +50,10 @@ class Build:
 
     def slowest(self, pipeline: Pipeline, target: Target, defaults: Defaults) -> Dataflow:
         """Fold for one frame per second, the least that a pipeline can take, in place of a searched design."""
-        plain = {"multipliers": "lut", "weight_memory": "auto"}
-        styles = {name: value for name, value in plain.items() if getattr(self, name) == "any"}
-        return replace(self, fastest=False, **styles).model(pipeline, replace(target, fps=1.0), defaults)
+        multipliers = "lut" if self.multipliers == "any" else self.multipliers
+        memory = "auto" if self.weight_memory == "any" else self.weight_memory
+        plain = replace(self, fastest=False, multipliers=multipliers, weight_memory=memory)
+        return plain.model(pipeline, replace(target, fps=1.0), defaults)
 
     def default_rate(self, target: Target, defaults: Defaults) -> str:
         """Say which frame rate the design was folded for, where the user gave none; else empty."""

@@ -89,7 +89,7 @@ def doctor_command(study: Path | None, start: bool, as_json: bool) -> None:
         for finding in found:
             _print(finding)
         if not start:
-            click.echo("training, accelerator and synthesizer were not tried; hwcost doctor --try starts them")
+            click.echo("not tried: training, accelerator, synthesizer; hwcost doctor --try starts them")
     broken = [finding for finding in found if finding.needed and not finding.works]
     if broken:
         raise BadOption(f"{broken[0].name}: {broken[0].detail}; {broken[0].remedy}")
@@ -116,7 +116,7 @@ def _print(finding: Finding) -> None:
         ("works", "green") if finding.works else ("broken", "red") if finding.needed else ("missing", "yellow")
     )
     width = max(40, shutil.get_terminal_size().columns)
-    lines = textwrap.wrap(finding.detail, width - INDENT, break_long_words=False) or [""]
+    lines = textwrap.wrap(finding.detail, width - INDENT, break_long_words=False, break_on_hyphens=False) or [""]
     click.echo(f"{click.style(f'{mark:8}', fg=colour)}{finding.name:{INDENT - 8}}{lines[0]}")
     for line in lines[1:]:
         click.echo(f"{'':{INDENT}}{line}")

@@ -33,7 +33,7 @@ SPARSE = 0.5
 NO_SHELL = shell_of("none")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class PriceTable:
     """A priced pipeline.
 
@@ -51,6 +51,21 @@ class PriceTable:
     total: dict[str, float]
     breakdown: pd.DataFrame
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        amounts = ", ".join(f"{name} {amount:,.0f}" for name, amount in self.total.items())
+        return f"{type(self).__name__}({amounts}; {self.verdict})"
+
+    def __str__(self) -> str:
+        """Return the layers as a table, LUT first, with the totals and the verdict below."""
+        columns = list(dict.fromkeys(["layer", *self.total, *(name for name in self.layers if name in WHOLE)]))
+        rows = [[row[name] for name in columns] for row in self.layers.to_dict("records")]
+        rows.append(["total", *(self.total.get(name, pd.NA) for name in columns[1:])])
+        cells = [
+            [value if isinstance(value, str) else "-" if pd.isna(value) else f"{value:,.0f}" for value in row]
+            for row in rows
+        ]
+        return f"{pd.DataFrame(cells, columns=columns).to_string(index=False)}\n{self.verdict}"
 
     @property
     def verdict(self) -> str:
@@ -70,7 +85,7 @@ class PriceTable:
         }
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Estimate(PriceTable):
     """A priced pipeline on a part.
 

@@ -30,6 +30,13 @@ class Range:
     high: Tensor
     bits: Tensor
 
+    def __repr__(self) -> str:
+        low, high, bits = (
+            f"{float(least):.16g}" if least == most else f"{float(least):.16g}...{float(most):.16g}"
+            for least, most in (number.detach().aminmax() for number in (self.low, self.high, self.bits))
+        )
+        return f"Range({low} to {high}, {bits} bits)" if self.known else "Range(unknown)"
+
     def __getstate__(self) -> dict[str, Tensor]:
         """State for pickle and deepcopy: the numbers without their gradient, which PyTorch refuses to copy."""
         return {name: number.detach() for name, number in vars(self).items()}

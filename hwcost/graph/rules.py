@@ -156,5 +156,14 @@ _TABLE: dict[RuleKey, Rule] = {
     **dict.fromkeys(MAX_POOLS, max_pool),
     **dict.fromkeys(ARGMAXES, argmax),
 }
-RULES: Mapping[RuleKey, Rule] = immutabledict(_TABLE)
+
+
+class _Rules(immutabledict[RuleKey, Rule]):
+    """Rules with a name that fits a signature."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rules>"
+
+
+RULES: Mapping[RuleKey, Rule] = _Rules(_TABLE)
 """Descriptions of foreign modules (by class), functions, and tensor methods (by name) for `trace`."""

@@ -1,7 +1,7 @@
 """Descriptions of layers for hardware models: signals on wires, blocks behind them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -40,7 +40,7 @@ class MatVec(Block):
     weight: Range
     input: Range
     acc: Range
-    integers: Tensor | Callable[[], Tensor] | None = None
+    integers: Tensor | Callable[[], Tensor] | None = field(default=None, repr=False)
     bias: Range | None = None
     columns: Range | None = None
 

@@ -1,7 +1,7 @@
 """Tracing: graph and shapes of a network are found once; its widths are read live at every pass."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import getitem
 from typing import Any
@@ -33,10 +33,10 @@ class Step:
 
     name: str
     kind: str
-    describe: Callable[..., LayerSpec]
+    describe: Callable[..., LayerSpec] = field(repr=False)
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
-    call: Call | None = None
+    call: Call | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,13 @@ class Pipeline:
     inputs: tuple[Signal, ...]
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        shapes = [signal.shape for signal in self.inputs] + [step.shape for step in self.steps]
+        entering = ", ".join(map(str, shapes[: len(self.inputs)]))
+        leaving = ", ".join(str(shapes[position]) for position in self.outputs)
+        layers = ", ".join(step.name for step in self.steps)
+        return f"Pipeline({entering} -> {leaving}, {len(self.steps)} layers: {layers})"
 
     def layers(self) -> tuple[Layer, ...]:
         """Describe every layer with its live bit-widths; no data, no state.

@@ -1,6 +1,6 @@
 """Streams between two layers, and how their integers become values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import prod
 
@@ -44,7 +44,7 @@ class Signal:
     shape: tuple[int, ...]
     affine: str | None = None
     form: Form = Form.AFFINE
-    grid: object | None = None
+    grid: object | None = field(default=None, repr=False)
     channels_last: bool = False
     outside: bool = False
     shifts: bool = False

@@ -63,6 +63,11 @@ class Dataflow:
         self.setting = self.styles.setting(self.device.dsp_kind)
         self._memo = PriceMemo(self.setting)
 
+    def __repr__(self) -> str:
+        return (
+            f"Dataflow({self.device.name}, {self.clock_mhz:g} MHz, folding of {len(self.folding)} units, {self.styles})"
+        )
+
     @property
     def non_decreasing(self) -> bool:
         """Whether no price falls where a width grows: so is every `Formula`; of other functions it is not known."""

@@ -48,6 +48,9 @@ class Generic:
 
     resources: tuple[str, ...] = GENERIC
 
+    def __repr__(self) -> str:
+        return "Generic()"
+
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
         """Counts per block.
 

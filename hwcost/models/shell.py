@@ -1,6 +1,6 @@
 """The shell that a board adds around a pipeline: processor interface, DMA, clocking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hwcost.errors import BadOption
 
@@ -22,7 +22,7 @@ class Shell:
     BRAM18: int
     URAM: int = 0
     LUTRAM: int = 0
-    source: str
+    source: str = field(repr=False)
 
 
 SHELLS = (

@@ -149,7 +149,15 @@ class LearnedBits(Described):
         return state | {f"{prefix}offset": torch.copysign((place - low).clamp(min=0), offset)}
 
     def extra_repr(self) -> str:
-        return f"base={self.base}, most={self.most}, restrict={self.restrict.value}, shape={tuple(self.offset.shape)}"
+        shape = tuple(self.offset.shape)
+        return f"{self._now()}base={self.base}, most={self.most}, restrict={self.restrict.value}, shape={shape}"
+
+    def _now(self) -> str:
+        if self.offset.is_meta or not self.offset.numel():  # no numbers
+            return ""
+        with torch.no_grad():
+            least, most = (float(width) for width in self().aminmax())
+        return f"now {least:g}, " if least == most else f"now {least:g} to {most:g}, "
 
 
 Bits = int | ConstBits | LearnedBits

@@ -118,6 +118,9 @@ class Budget(nn.Module):
             self.multipliers.add_(step).clamp_(min=0)
             self.steps += 1
 
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name} <= {limit:,g}" for name, limit in self.limits.items())
+
     def fits(self, used: Mapping[str, Tensor]) -> bool:
         """Whether every limit is kept."""
         return bool((self._excess(used) <= 0).all())

@@ -48,6 +48,9 @@ class Task:
     format: str = ""
     tolerances: tuple[float, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Task({self.name!r}, {self.direction})"
+
     def __post_init__(self) -> None:
         if self.direction not in ("maximize", "minimize"):
             raise BadOption(f"task {self.name}: direction {self.direction!r}; give 'maximize' or 'minimize'")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from command_line import Hwcost
 
 from hwcost.models import devices
 
 
-def test_devices(hwcost: Hwcost) -> None:
+def test_devices(hwcost: Hwcost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     table = hwcost("devices")
     record = json.loads(hwcost("devices", "--json").out)
     assert table.status == 0
@@ -21,3 +23,10 @@ def test_devices(hwcost: Hwcost) -> None:
         assert entry["unconfirmed"] == list(part.unconfirmed)
         assert all(f"{getattr(part, name):,}?" in table.out for name in part.unconfirmed)
     assert "?: not checked against a public document" in table.out
+
+
+def test_devices_on_a_narrow_terminal(hwcost: Hwcost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = hwcost("devices").out.splitlines()
+    assert max(map(len, shown[:-2])) <= 80 and shown[-1].startswith("Left out at 80 characters: also, slice")
+    assert all(any(part.name in line and f"{part.LUT:,}" in line for line in shown) for part in devices())

@@ -21,7 +21,7 @@ def test_estimate_for_people(hwcost: Hwcost) -> None:
 
 
 def test_estimate_that_does_not_fit(hwcost: Hwcost) -> None:
-    assert "does NOT fit PYNQ-Z1: too many LUT" in hwcost("estimate", "--fps", 90_000).out
+    assert "does NOT fit PYNQ-Z1: too many LUT (" in hwcost("estimate", "--fps", 90_000).out
 
 
 def test_estimate_as_json_and_csv_are_the_same_numbers(hwcost: Hwcost) -> None:
@@ -129,3 +129,35 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
     before = sorted(tmp_path.rglob("*"))
     refused(hwcost(*arguments), *parts)
     assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+@pytest.mark.parametrize("network", ["lenet", "cnv-w1a1", pytest.param("mobilenet-v1", marks=pytest.mark.slow)])
+def test_tables_fit_a_terminal_of_80_columns(network: str, hwcost: Hwcost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = hwcost("estimate", network, "--explain").out
+    tables = [line for line in shown.splitlines() if line.startswith(" ")]
+    assert len(tables) > 30 and max(map(len, tables)) <= 80
+    verdicts = [line for line in shown.splitlines() if line.startswith("verdict: ")]
+    assert len(verdicts) == 1 and shown.splitlines()[-1] == verdicts[0]
+    assert "W, A, acc: bits of weights, inputs, the accumulator." in shown or network == "mobilenet-v1"
+    assert "mult: multipliers" in shown and "; a wider terminal, --csv and --json show all." in shown
+    assert "…" not in shown or network == "mobilenet-v1"
+
+
+def test_the_default_rate_is_stated(hwcost: Hwcost) -> None:
+    assert "folded for 1,000 frames/s, the default; --fps N" in hwcost("estimate").out
+    assert "the default; --fps" not in hwcost("estimate", "--fps", 1000).out
+
+
+def test_what_does_not_fit_is_shown_all_the_same(hwcost: Hwcost) -> None:
+    ended = hwcost("estimate", "--device", "Cora-Z7-07S", "--fastest")
+    assert ended.status == 2 and "verdict: does NOT fit Cora-Z7-07S: too many BRAM18 (146 of 100)" in ended.out
+    assert "needs at least 107 BRAM18 of 80" in ended.err and "what place and route usually fills" in ended.err
+    assert "80% of BRAM18" in ended.err
+    as_json = hwcost("estimate", "--device", "Cora-Z7-07S", "--fastest", "--json")
+    assert as_json.status == 2 and as_json.out == "", "half a JSON document helps nobody"
+
+
+def test_a_misspelt_network_is_recognized(hwcost: Hwcost) -> None:
+    assert "did you mean lenet?" in hwcost("estimate", "lenett").err
+    assert "did you mean" not in hwcost("estimate", "xyzzy").err

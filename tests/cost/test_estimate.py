@@ -313,3 +313,15 @@ def test_a_budget_of_lutram_drives_the_widths() -> None:
     Budget({"LUTRAM": 100.0}).penalty(used).backward()
     (offset,) = [p for name, p in net.named_parameters() if name.endswith("offset")]
     assert offset.grad is not None and float(offset.grad.sum()) > 0
+
+
+def test_an_estimate_prints_as_a_table_with_lut_first(priced: Estimate) -> None:
+    head, *rows, verdict = str(priced).splitlines()
+    assert head.split()[:3] == ["layer", "LUT", "FF"] and verdict == priced.verdict
+    assert [row.split()[0] for row in rows] == [*priced.layers["layer"], "total"]
+    assert rows[-1].split()[1] == f"{priced.total['LUT']:,.0f}"
+    assert repr(priced) == (
+        "Estimate(LUT 2,390, FF 2,175, DSP 0, BRAM18 145, URAM 0, LUTRAM 232, cycles 80,000; fits PYNQ-Z1)"
+    )
+    generic = str(estimate(lenet(), Generic()))
+    assert generic.splitlines()[0].split()[:2] == ["layer", "MACs"], "weight_bits is a width and a total there"

@@ -105,3 +105,10 @@ def test_unknown_is_not_known() -> None:
 def test_a_range_upside_down_is_refused(low: float, high: float) -> None:
     with pytest.raises(BadOption, match="smaller number first"):
         ranges.between(low, high)
+
+
+def test_a_range_prints_its_integers() -> None:
+    assert repr(ranges.integers(8, signed=True, narrow=True)) == "Range(-127 to 127, 8 bits)"
+    low, high, bits = torch.tensor([[-8.0, -2.0], [7.0, 1.0], [4.0, 2.0]], dtype=torch.float64)
+    assert repr(ranges.Range(low, high, bits)) == "Range(-8...-2 to 1...7, 2...4 bits)"
+    assert repr(ranges.unknown()) == "Range(unknown)"

@@ -1,5 +1,7 @@
 """Graph and shapes once; ranges live; every fault at once, each with its place and its remedy."""
 
+import inspect
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -264,3 +266,10 @@ def test_a_network_without_numbers_is_refused() -> None:
         net = nn.Sequential(QuantLinear(4, 2, weight_quant=None))
     with pytest.raises(UntraceableNetwork, match=r"0\.weight is on the meta device and has no numbers"):
         trace(net, torch.zeros(1, 4), input_bits=4)
+
+
+def test_a_pipeline_prints_its_shapes_and_layers() -> None:
+    pipeline = trace(QuantLeNet(), IMAGE, input_bits=8)
+    assert repr(pipeline).startswith("Pipeline((3, 32, 32) -> (10,), 12 layers: conv1, relu1, max_pool2d, conv2, ")
+    assert len(repr(pipeline.steps[0])) < 150 and "tensor(" not in repr(pipeline.layers()[0])
+    assert len(str(inspect.signature(trace))) < 600, "a table of rules is no part of a signature"

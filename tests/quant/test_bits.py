@@ -54,3 +54,13 @@ def test_no_width_freezes_at_its_floor(restrict: Restrict) -> None:
     bits = LearnedBits(2, base=2, restrict=restrict)
     bits().backward()
     assert float(bits.offset.grad) > 0  # type: ignore[arg-type] # it has one
+
+
+def test_a_learned_width_prints_what_it_is_now() -> None:
+    bits = LearnedBits(6, base=2)
+    assert repr(bits).startswith("LearnedBits(now 6, base=2, ")
+    rows = LearnedBits(6, base=2, shape=(2,))
+    with torch.no_grad():
+        rows.offset.copy_(torch.tensor([1.0, 3.0]))
+    assert repr(rows).startswith("LearnedBits(now 3 to 5, ")
+    assert repr(LearnedBits(6).to("meta")).startswith("LearnedBits(base="), "a width without a number"

@@ -156,3 +156,7 @@ def test_a_misspelt_resource_is_named_at_once(name: str, meant: str) -> None:
     with pytest.raises(BadOption, match=f"budget: no model prices '{name}'; do you mean '{meant}'?"):
         Budget({name: 1})
     assert Budget({"power": 1}).limits == {"power": 1}  # of a model of the user's own
+
+
+def test_a_budget_prints_its_limits() -> None:
+    assert repr(Budget({"LUT": 10_000, "BRAM18": 60})) == "Budget(LUT <= 10,000, BRAM18 <= 60)"

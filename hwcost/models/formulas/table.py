@@ -17,7 +17,15 @@ from hwcost.models.formulas.window import PoolFormula, WindowFormula
 BlockPrice: TypeAlias = Callable[[Sequence[Job], Setting], dict[str, Tensor]]
 """(jobs of one kind, what they share) -> every resource of RESOURCES, (len(jobs),) float64."""
 
-FORMULAS: Mapping[type[spec.Block], BlockPrice] = immutabledict(
+
+class _Formulas(immutabledict[type[spec.Block], BlockPrice]):
+    """Formulas with a name that fits a signature."""
+
+    def __repr__(self) -> str:
+        return f"<formulas of {len(self)} kinds of block>"
+
+
+FORMULAS: Mapping[type[spec.Block], BlockPrice] = _Formulas(
     {
         spec.MatVec: MatVecFormula(),
         spec.Window: WindowFormula(),

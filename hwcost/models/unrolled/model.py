@@ -92,6 +92,11 @@ class Unrolled:
         self.stage_levels, self.wired = whole("stage_levels", stage_levels), wired
         self.setting = Setting(self.device.dsp_kind, thresholds, "rtl", "shared")
 
+    def __repr__(self) -> str:
+        return (
+            f"Unrolled({self.device.name}, {self.clock_mhz:g} MHz, reuse={self.reuse}, value_aware={self.value_aware})"
+        )
+
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
         """The cost of every block.
 
