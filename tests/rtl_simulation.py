@@ -255,6 +255,8 @@ BENCHES: Mapping[str, Callable[[Bench], Figures]] = MappingProxyType(
         "copy": stream_benches.copy,
         "concat": stream_benches.concat,
         "label": stream_benches.label,
+        "inverse": stream_benches.inverse,
+        "held": stream_benches.held,
     }
 )
 """Simulation of each kind: (outputs, expected outputs)."""

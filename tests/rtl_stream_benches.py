@@ -3,11 +3,14 @@
 from itertools import product
 from math import prod
 
+import torch
 from amaranth.sim import SimulatorContext
 from rtl_bench import Bench, Figures, stream
 
 from hwcost.models.calibration.corpus import wire
 from hwcost.models.calibration.unit_prices import block_of
+from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
+from hwcost.synth.inverse import inverse_of
 from hwcost.synth.window import walk
 
 
@@ -171,3 +174,62 @@ def label(bench: Bench) -> Figures:
         for start in range(0, channels, unit.pe):
             words.append({f"x{lane}": elements[start + lane] for lane in range(unit.pe)})
     return stream(bench, words, ["label"]), wanted
+
+
+def inverse(bench: Bench) -> Figures:
+    """The ends, powers of two and their neighbours, and random numbers."""
+    found = inverse_of(bench.unit)
+    powers = [2**k + d for k in range(found.high.bit_length()) for d in (-1, 0, 1)]
+    numbers = [z for z in (found.low, found.high, *powers) if found.low <= z <= found.high]
+    numbers += [bench.random.randint(found.low, found.high) for _ in range(32)]
+    return stream(bench, [{"z": z} for z in numbers], ["y"]), found(torch.tensor(numbers)).tolist()
+
+
+def held(bench: Bench) -> Figures:
+    """Matrices arrive while those before are read: every word of every matrix, `vectors` times."""
+    unit, circuit = bench.unit, bench.circuit
+    ((rows, cols, matrices, vectors),) = unit.numbers
+    bits, by_column = int(wire(unit.weight).bits), unit.structure == "cols"
+    banks, lanes = (unit.simd, unit.pe) if by_column else (unit.pe, unit.simd)
+    frames = [
+        [[[bench.random.getrandbits(bits) for _ in range(cols)] for _ in range(rows)] for _ in range(matrices)]
+        for _ in range(3)
+    ]
+    sent, wanted = [], []
+    for frame in frames:
+        for one, matrix in product(range(cols if by_column else rows), frame):
+            codes = [row[one] for row in matrix] if by_column else matrix[one]
+            sent += [
+                sum(code << bits * at for at, code in enumerate(codes[start : start + lanes]))
+                for start in range(0, len(codes), lanes)
+            ]
+        for vector in range(vectors):
+            matrix = frame[vector % matrices]
+            for fold, word in product(range(rows // unit.pe), range(cols // unit.simd)):
+                tile = [row[word * unit.simd :][: unit.simd] for row in matrix[fold * unit.pe :][: unit.pe]]
+                order = zip(*tile, strict=True) if by_column else tile
+                wanted.append(sum(code << bits * at for at, code in enumerate(code for part in order for code in part)))
+    assert banks * lanes == unit.pe * unit.simd
+    seen: list[int] = []
+    late = 2 * matrices * rows * cols // (unit.pe * unit.simd) > AUTO_LUTRAM_DEPTH["rtl"]  # a block RAM has a register
+
+    async def run(context: SimulatorContext) -> None:
+        at, read = 0, False
+        for _ in range(20 * (len(sent) + len(wanted))):
+            offer = at < len(sent) and bench.random.random() < 0.8
+            context.set(circuit.inputs["in_valid"], offer)
+            context.set(circuit.inputs["data"], sent[min(at, len(sent) - 1)])
+            step = bench.random.random() < 0.8
+            context.set(circuit.inputs["step"], step)
+            if late and read:
+                seen.append(context.get(circuit.outputs["weights"]))
+            read = bool(step and context.get(circuit.outputs["out_valid"]))
+            if read and not late:
+                seen.append(context.get(circuit.outputs["weights"]))
+            at += bool(offer and context.get(circuit.outputs["in_ready"]))
+            await context.tick()
+            if len(seen) == len(wanted):
+                return
+
+    bench.run(run)
+    return seen, wanted

@@ -31,6 +31,11 @@ class MatVec(Block):
         bias: range of an integer bias that is added, already part of acc; () or (rows * groups,); None without one.
         columns: range of each input element, (cols,), where they have widths of their own; None where all have that of
             `input`.
+        held: weight matrices that arrive as a stream for every inference (attention); a RAM holds twice as many,
+            because the next ones arrive while these are used. 0: weights that are stored for good.
+        by_column: whether a word of that stream belongs to one column (an input) instead of one row (an output).
+        loop: cycles from the last result of a vector to the first word of the next one, which depends on it (a
+            recurrent layer); 0 where vectors are independent.
     """
 
     rows: int
@@ -43,6 +48,9 @@ class MatVec(Block):
     integers: Tensor | Callable[[], Tensor] | None = field(default=None, repr=False)
     bias: Range | None = None
     columns: Range | None = None
+    held: int = 0
+    by_column: bool = False
+    loop: int = 0
 
     def constants(self) -> Tensor | None:
         """The current integer weights, int64 (rows * groups, cols); None if they change at run time."""

@@ -18,7 +18,7 @@ COUNTS: Mapping[str, int] = immutabledict(
         "matvec": 150, "dsp": 24, "constant": 60, "search": 40, "parallel": 36, "fixed": 60, "serial": 40, "whole": 24,
         "block_ram": 48, "deep_ram": 16, "ultra_ram": 8, "lut_ram": 36, "control": 48, "pool": 40, "adder": 24,
         "saturate": 36, "scale_bias": 20, "binary": 36, "converter": 24, "fifo": 24, "copy": 4, "concat": 16,
-        "label": 20,
+        "label": 20, "inverse": 30, "held": 36,
     }
 )  # fmt: skip
 """Units of each group in the shipped corpus."""
@@ -66,6 +66,8 @@ GROUPS: Mapping[str, Callable[[Random], Unit]] = immutabledict(
         "copy": random_streams.copy,
         "concat": random_streams.concat,
         "label": random_streams.label,
+        "inverse": random_streams.inverse,
+        "held": random_streams.held,
     }
 )
 """Group -> how one of its units is drawn."""

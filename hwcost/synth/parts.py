@@ -8,11 +8,12 @@ import torch
 
 from hwcost.errors import BadOption
 from hwcost.graph import spec
+from hwcost.graph.inverse import Inverse
 from hwcost.graph.ranges import widest
 from hwcost.models import Dataflow
 from hwcost.models.calibration.corpus import Measured, Unit, name_of, wire
 from hwcost.models.formulas.dsp import WIDE_PORT_BITS
-from hwcost.models.formulas.formula import Adapter, Formula, Job, Parts
+from hwcost.models.formulas.formula import Adapter, Fold, Formula, Job, Parts
 from hwcost.models.formulas.memory import FEW_WORDS, STYLES, style_index
 from hwcost.models.formulas.streams import MOST_SRL
 from hwcost.models.resources import COUNTED, Placed
@@ -109,6 +110,7 @@ def _matvec_terms(job: Job, block: spec.MatVec, model: Dataflow) -> dict[str, tu
         arithmetic = _groups(lane, fold.pe, _lanes(lane, model.device.dsp_kind))
     else:
         arithmetic = ((float(fold.pe), lane),)
+    control: list[Term] = []
     depth = block.weights // (fold.pe * fold.simd)
     banks = fold.pe if model.setting.weight_banks == "per_pe" else 1
     word = fold.pe * fold.simd * int(weight.bits.detach().ceil()) // banks
@@ -120,8 +122,10 @@ def _matvec_terms(job: Job, block: spec.MatVec, model: Dataflow) -> dict[str, tu
     small = style_index("auto", words, "rtl") == 0
     replay = ((1.0, _memory("spram" if small else "bram18", words, entry)),) if words > 1 and folds > 1 else ()
     stored = _stored(style, depth, word, banks)
-    control = [(1.0, Unit(kind="control", geometry=f"{words}x{folds}x{depth}"))]
-    if model.setting.writable and stored:
+    if block.held:
+        stored = ((1.0, _held(block, fold)),)
+    control.append((1.0, Unit(kind="control", geometry=f"{words}x{folds}x{depth}")))
+    if model.setting.writable and stored and not block.held:
         control.append((1.0, Unit(kind="control", structure="loader", geometry=f"{depth}x{word}x{banks}")))
     if small:
         return {"arithmetic": arithmetic, "weights": stored, "control": (*control, *replay)}
@@ -145,6 +149,18 @@ def _groups(lane: Unit, pe: int, lanes: int) -> tuple[Term, ...]:
 
 def _memory(structure: str, depth: int, bits: int) -> Unit:
     return Unit(kind="memory", structure=structure, geometry=f"{depth}x{bits}")
+
+
+def _held(block: spec.MatVec, fold: Fold) -> Unit:
+    """The memories of streamed weights, with their control."""
+    return Unit(
+        kind="held",
+        weight=name_of(widest(block.weight)),
+        pe=fold.pe,
+        simd=fold.simd,
+        structure="cols" if block.by_column else "rows",
+        geometry=f"{block.rows}x{block.cols}x{block.held}x{block.vectors}",
+    )
 
 
 def _stored(style: str, depth: int, word: int, banks: int) -> tuple[Term, ...]:
@@ -172,6 +188,10 @@ def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
     if isinstance(block, spec.Concat):
         joined = Unit(kind="concat", input=name_of(widest(block.output)), geometry=str(len(block.streams)))
         return ((1.0, replace(joined, pe=fold.pe)),)
+    if isinstance(block, Inverse):
+        low, high = (int(bound.detach()) for bound in (block.input.low, block.input.high))
+        geometry = f"{low}x{high} {block.index_bits}x{block.bits}"
+        return ((1.0, Unit(kind="inverse", structure=block.kind, geometry=geometry)),)
     if isinstance(block, spec.LabelSelect):
         chosen = Unit(kind="label", input=name_of(widest(block.input)), pe=fold.pe, geometry=str(block.channels))
         return ((1.0, chosen),)

@@ -106,6 +106,27 @@ def scale_bias(random: Random) -> Unit:
     )  # fmt: skip
 
 
+def inverse(random: Random) -> Unit:
+    """A reciprocal, or a reciprocal square root."""
+    low, index, bits = width(random, 1, 4096), random.randint(2, 7), random.randint(4, 12)
+    high = low * width(random, 4, 4096)
+    structure = random.choice(("reciprocal", "rsqrt"))
+    return Unit(kind="inverse", structure=structure, geometry=f"{low}x{high} {index}x{bits}")
+
+
+def held(random: Random) -> Unit:
+    """Weights that arrive as a stream, as keys and values of attention do."""
+    while True:
+        rows, cols = (random.choice((4, 8, 12, 16, 17, 32, 50, 64)) for _ in range(2))
+        pe, simd, held = random.choice((1, 2, 4, 8)), random.choice((1, 2, 4, 8)), random.choice((1, 1, 2, 4))
+        if rows % pe == cols % simd == 0 and pe * simd <= 32:
+            break
+    return Unit(
+        kind="held", weight=f"INT{random.randint(2, 8)}", pe=pe, simd=simd, structure=random.choice(("rows", "cols")),
+        geometry=f"{rows}x{cols}x{held}x{held * random.choice((1, 8, 16, 64))}",
+    )  # fmt: skip
+
+
 def converter(random: Random) -> Unit:
     """A converter of word widths, up or down."""
     words, bits = random.choice((2, 3, 4, 5, 8, 9, 16, 32, 64)), width(random, 1, 64)

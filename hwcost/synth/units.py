@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Unit
-from hwcost.synth import constant, control, links, matvec, memory, streams, thresholds, window
+from hwcost.synth import constant, control, held, inverse, links, matvec, memory, streams, thresholds, window
 from hwcost.synth.circuit import Circuit
 
 BUILDERS: Mapping[str, Callable[[Unit, str], Circuit]] = MappingProxyType(
@@ -25,6 +25,8 @@ BUILDERS: Mapping[str, Callable[[Unit, str], Circuit]] = MappingProxyType(
         "copy": links.copy,
         "concat": links.concat,
         "label": links.label,
+        "inverse": inverse.build,
+        "held": held.build,
     }
 )
 """Kind -> (unit, family) -> circuit."""

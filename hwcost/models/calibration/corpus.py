@@ -9,12 +9,13 @@ Columns, one row per unit; what a kind does not know stays empty:
 - `structure`: matvec "lut" or "dsp"; unit, a whole matrix-vector unit as published, its flow "rtl" or "hls";
   thresholds "parallel" or "search"; memory "rom", "ram" (LUT RAM), "spram" (with one address), "bram18" or "uram"; pool
   "max" or "sum"; window "serial" or "parallel"; scale_bias "scale" or "bias"; converter "up" (narrow words to a wide
-  one) or "down"; fifo "srl" or "bram18".
+  one) or "down"; fifo "srl" or "bram18"; inverse "reciprocal" or
+  "rsqrt"; held, the weights of a matvec that arrive as a stream, "rows" or "cols".
 - `geometry`: unit "cols x rows"; thresholds "channels"; memory "depth x bits"; window "channels height x width kernel
   stride dilation padding", each "a x b"; control "words x folds x depth", of a
   loader "depth x bits x memories"; pool "a x b"; converter "narrow words in
-  a wide one x their bits"; fifo "depth x bits"; copy "readers"; concat "streams"; label "elements". No blanks around
-  an x.
+  a wide one x their bits"; fifo "depth x bits"; copy "readers"; concat "streams"; label "elements"; inverse
+  "lowest x highest index bits x bits of an entry"; held "rows x cols x matrices x vectors". No blanks around an x.
 - `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel.
 - `LUT`, `FF`, `DSP`, `BRAM18`, `URAM`: as counted; empty where the source does not say.
 - `family`: "xcup" (UltraScale+) or "xc7". `source`: the tool and its version, or the publication.
@@ -47,6 +48,8 @@ KINDS = (
     "copy",
     "concat",
     "label",
+    "inverse",
+    "held",
 )
 FAMILIES = ("xcup", "xc7")
 

@@ -66,6 +66,8 @@ STAGES: tuple[Stage, ...] = (
                                                                  "saturate_bit")),
     Stage("rtl", ("converter up", "converter down"), ("converter_control", "converter_counter_bit")),
     Stage("rtl", ("copy",), ("copy_control",)),
+    Stage("rtl", ("inverse reciprocal", "inverse rsqrt"), ("shift_bit", "shift_back_bit", "deep_entry_bit")),
+    Stage("rtl", ("held rows", "held cols"), ("held_control", "held_counter_bit", "held_bank", "held_odd_bit")),
     Stage("rtl", ("fifo srl", "fifo bram18"), ("fifo_control", "fifo_pointer_bit")),
     Stage("rtl", ("label",), ("label_control", "label_bit", "label_lane_bit", "label_index_bit")),
 )  # fmt: skip

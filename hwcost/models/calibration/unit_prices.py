@@ -8,11 +8,14 @@ import torch
 from immutabledict import immutabledict
 
 from hwcost.graph import spec
+from hwcost.graph.inverse import Inverse, InverseTable
 from hwcost.graph.ranges import add, between, dot, integers
 from hwcost.models.calibration.corpus import Unit, wire
-from hwcost.models.formulas.arithmetic import EXACT, Quantity
+from hwcost.models.formulas.arithmetic import EXACT, Geometry, Quantity
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Law, Parts, Setting
+from hwcost.models.formulas.held import held_geometry, held_weights
+from hwcost.models.formulas.inverse import InverseFormula
 from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.formulas.memory import bank_select, distributed_ram, log_repeated, memory, rom
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
@@ -46,7 +49,7 @@ def group_of(unit: Unit) -> str:
         return f"thresholds {unit.structure}{' constant' if unit.matrix else ''}"
     if unit.kind == "matvec":
         return "matvec dsp" if unit.structure == "dsp" else "matvec"
-    if unit.kind in ("window", "memory", "pool", "unit", "converter", "fifo"):
+    if unit.kind in ("window", "memory", "pool", "unit", "converter", "fifo", "held", "inverse"):
         return f"{unit.kind} {unit.structure}"
     return unit.kind
 
@@ -210,6 +213,26 @@ def _label(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     return _areas(_law(LabelSelectFormula(), setting, block, Fold(unit.pe)))
 
 
+def _inverse(unit: Unit, setting: Setting) -> dict[str, Quantity]:
+    (low, high), (index, bits) = unit.numbers
+    table, z = InverseTable(unit.structure, index, bits, low, high), between(low, high)
+    block = Inverse(vectors=1, input=z, output=table.range(z), kind=unit.structure, index_bits=index, bits=bits)
+    return _areas(_law(InverseFormula(), setting, block, Fold()))
+
+
+def _held(unit: Unit, setting: Setting) -> dict[str, Quantity]:
+    """The memories of streamed weights and their control, without the arithmetic behind."""
+    ((rows, cols, held, vectors),) = unit.numbers
+    weight = wire(unit.weight)
+    block = spec.MatVec(
+        rows=rows, cols=cols, vectors=vectors, weight=weight, input=weight, acc=weight, held=held,
+        by_column=unit.structure == "cols",
+    )  # fmt: skip
+    g = Geometry(**held_geometry(block, Fold(unit.pe, unit.simd), setting))
+    luts, _, bram18, control = held_weights(EXACT, int(weight.bits), g, setting)
+    return {"LUT": luts + control, "BRAM18": bram18}
+
+
 def _saturate(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     block = spec.Saturate(channels=unit.pe, vectors=1, input=wire(unit.input), output=wire(unit.output))
     return _areas(_law(SaturateFormula(), setting, block, Fold(unit.pe)))
@@ -246,6 +269,8 @@ PRICES: Mapping[str, Callable[[Unit, Setting], dict[str, Quantity]]] = immutable
         "copy": _copy,
         "concat": _concat,
         "label": _label,
+        "inverse": _inverse,
+        "held": _held,
     }
 )
 """Kind -> its price."""

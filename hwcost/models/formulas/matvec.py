@@ -10,6 +10,7 @@ from hwcost.graph.spec import MatVec
 from hwcost.models.formulas import dsp, lut, memory
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
+from hwcost.models.formulas.held import held_geometry, held_weights
 
 MAX_STREAM_BITS = 8191
 """Widest stream that HLS units accept (ap_int); FINN keeps it for all. Source: finn-hlslib, FINN dev 73ba5ed."""
@@ -77,7 +78,7 @@ class MatVecFormula(Formula[MatVec]):
         return [fold for fold in every if fault(block, fold) is None]
 
     def cycles(self, block: MatVec, fold: Fold) -> int:
-        return block.weights // (fold.pe * fold.simd) * block.vectors
+        return (block.weights // (fold.pe * fold.simd) + block.loop) * block.vectors
 
     def widths(self, block: MatVec) -> tuple[Tensor, ...]:
         return widest(block.weight).bits, widest(block.input).bits, widest(block.acc).bits
@@ -87,7 +88,8 @@ class MatVecFormula(Formula[MatVec]):
         assert isinstance(block, MatVec)
         weight, inputs = widest(block.weight), widest(block.input)
         lanes, words = fold.pe * fold.simd, block.cols // fold.simd
-        depth = block.weights // lanes
+        stored = block.weights // lanes
+        depth = 1 if block.held else stored
         banks = fold.pe if setting.weight_banks == "per_pe" else 1
         style = memory.style_index(job.weight_memory, depth, setting.flow)
         steps = memory.bank_steps(lanes // banks, depth, memory.STYLES[style], setting.dsp_kind)
@@ -102,7 +104,8 @@ class MatVecFormula(Formula[MatVec]):
             "input_lanes": fold.simd * max(1, fold.pe // block.rows),
             "replays": float(block.rows > fold.pe),
             "replay_in_lutram": float(memory.style_index("auto", words, setting.flow) == 0),
-            "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), depth)),
+            "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), stored)),
+            **held_geometry(block, fold, setting),
             "bipolar": float(weight.bipolar),
             "bipolar_input": float(inputs.bipolar),
             "signs": float(weight.signed and not weight.bipolar) + float(inputs.signed and not inputs.bipolar),
@@ -142,6 +145,7 @@ class MatVecFormula(Formula[MatVec]):
         weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
         replay_lut, replay_ram, replay_bram = _replay(ops, word, g, setting)
         port_lut, port_ff = memory.write_port(ops, g.pe / g.banks * g.simd * weight, g.write_address_bits, g.banks)
+        held_lut, held_ram, held_bram, held_control = held_weights(ops, weight, g, setting)
         weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
             c["ff_control"]
@@ -165,16 +169,18 @@ class MatVecFormula(Formula[MatVec]):
                 "accumulators": ops.round(g.pe * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed))),
                 "replay": replay_lut,
                 "inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
-                "weights": g.banks * weight_lut
+                "weights": held_lut
+                + held_control
+                + g.banks * weight_lut
                 + ops.ceil(g.banks * _bank_select(ops, weight, g) + c["weight_stream_bit"] * weight_word),
                 "control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits)
                 + g.written * port_lut,
             },
             FF=ops.ceil(ff),
             DSP=slices * g.in_dsp,
-            BRAM18=g.banks * weight_bram + replay_bram,
+            BRAM18=g.banks * weight_bram + replay_bram + held_bram,
             URAM=g.banks * weight_uram,
-            LUTRAM=g.banks * weight_ram + replay_ram,
+            LUTRAM=g.banks * weight_ram + replay_ram + held_ram,
             cycles=g.cycles,
         )
 

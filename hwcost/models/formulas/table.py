@@ -7,8 +7,10 @@ from immutabledict import immutabledict
 from torch import Tensor
 
 from hwcost.graph import spec
+from hwcost.graph.inverse import Inverse
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
 from hwcost.models.formulas.formula import Job, Setting
+from hwcost.models.formulas.inverse import InverseFormula
 from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.formulas.thresholds import ThresholdsFormula
@@ -37,6 +39,7 @@ FORMULAS: Mapping[type[spec.Block], BlockPrice] = _Formulas(
         spec.Concat: ConcatFormula(),
         spec.LabelSelect: LabelSelectFormula(),
         spec.Link: LinkFormula(),
+        Inverse: InverseFormula(),
     }
 )
 """The formula of each kind of block; pass `FORMULAS | {MyBlock: my_price}` to add one."""

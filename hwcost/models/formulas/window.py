@@ -131,6 +131,8 @@ class WindowFormula(Formula[Window]):
 class PoolFormula(Formula[Pool]):
     """Reduction of a window, one element per channel and cycle; all elements at once above PE = channels.
 
+    Of a single channel (a row of a matrix that is summed up), any part of the elements at once.
+
     Error: LUT of 19 synthesized maxima: MAPE 11.6%, worst 64%; of 23 sums: 2.4%, worst 8%; FF 1.5 and 1.7 times the
     measured (reports/calibration/error.md).
     Source: one compare and select (max), or one adder (sum), per lane.
@@ -138,6 +140,8 @@ class PoolFormula(Formula[Pool]):
 
     def folds(self, block: Pool) -> list[Fold]:
         window = prod(block.kernel)
+        if block.channels == 1:  # rows that are reduced, as those of a matrix
+            return [Fold(simd=simd) for simd in divisors(window)]
         whole = [Fold(pe=block.channels, simd=window)] if window > 1 else []
         return [Fold(pe=pe) for pe in divisors(block.channels)] + whole
 
@@ -156,6 +160,8 @@ class PoolFormula(Formula[Pool]):
             "pe": fold.pe,
             "window": fold.simd,
             "whole": float(fold.simd > 1),
+            "running": float(fold.simd < prod(block.kernel) or fold.simd == 1),
+            "levels": (fold.simd - 1).bit_length(),
             "sums": float(block.kind == "sum"),
             "round_bits": (prod(block.kernel) // fold.simd - 1).bit_length(),
             "cycles": self.cycles(block, fold),
@@ -164,8 +170,9 @@ class PoolFormula(Formula[Pool]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         inputs, outputs = widths
-        added = ops.where(g.whole == 1, c["adder_bit"] * lut.adder_tree(ops, g.window, inputs), c["sum_bit"] * inputs)
-        compared = ops.where(g.whole == 1, c["maximum_bit"] * (g.window - 1), c["running_maximum_bit"]) * inputs
+        tree = g.whole * c["adder_bit"] * lut.adder_tree(ops, g.window, inputs)
+        added = tree + g.running * c["sum_bit"] * (inputs + g.levels)
+        compared = (c["maximum_bit"] * (g.window - 1) + g.running * c["running_maximum_bit"]) * inputs
         lane = ops.where(g.sums == 1, added, compared)
         return Parts(
             LUT={
