@@ -10,9 +10,11 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.importers.qonnx import from_qonnx
-from hwcost.sweep.recipe import Recipe, ask, load_object
+from hwcost.sweep.recipe import Recipe, load_object
 from hwcost.sweep.trust import RECIPES as RECIPES
 from hwcost.sweep.trust import named
+from hwcost.sweep.user_call import ask
+from hwcost.sweep.width_space import hold_widths
 
 MOST_VALUES = 2**26
 """Values of a sample, at most: an image of 4,700 by 4,700 in colour, and no more than memory holds of it."""
@@ -98,6 +100,7 @@ def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tupl
         if found.example is None:
             raise BadOption(f"{network}: the recipe has no example; add example=, the shape of one sample")
         net = ask(f"{network}: its network()", found.network, found.first_tries[0])
+        hold_widths(net, found.fixed)
         return trace(net, torch.zeros(1, *found.example), input_range=found.input), found
     if not callable(found):
         raise BadOption(

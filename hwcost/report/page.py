@@ -12,7 +12,7 @@ import pandas as pd
 
 from hwcost.report.checks import COSTS, RESOURCES
 from hwcost.report.layer_figures import training_trial
-from hwcost.report.schema import RunRecord
+from hwcost.report.schema import ObjectiveRecord, RunRecord
 from hwcost.report.score import Score
 from hwcost.report.study import SPEEDS, Study
 from hwcost.report.style import Drawing, inline_svg
@@ -118,6 +118,9 @@ def _remarks(study: Study) -> list[str]:
         remarks.append("The test samples are those of the validation: the test score is no independent one.")
     if not len(study.complete):
         remarks.append("No trial has finished with numbers in every objective yet, so there is no front to show.")
+    elif not study.complete["on_front"].any():
+        worst = ", ".join(_objective(one, score) for one in study.run["objectives"] if "worst" in one)
+        remarks.append(f"No finished trial is within the worst value that counts, so the front is empty: {worst}.")
     elif study.cost is None:
         remarks.append(f"No cost above 0 was recorded, so {score.name} has nothing to be drawn against.")
     said = [bool(fits) for fits in study.complete["fits"] if fits is not None]
@@ -193,8 +196,15 @@ def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:_FEW])) + more
 
 
+def _objective(one: ObjectiveRecord, score: Score) -> str:
+    """An objective in words; the score under its own name."""
+    of_score = one["name"] == "accuracy"
+    worst = "" if "worst" not in one else f" (worst {score.text(one['worst']) if of_score else one['worst']})"
+    return f"{one['direction']} {score.name if of_score else one['name']}{worst}"
+
+
 def _provenance(run: RunRecord, score: Score) -> list[tuple[str, str]]:
-    data, device, named = run["data"], run["device"], {"accuracy": score.name}
+    data, device = run["data"], run["device"]
     parts = [f"{count(data[k])} {k}" for k in ("train", "validation", "test") if data.get(k) is not None]
     print_of = data.get("fingerprint") or "not recorded"
     clock = f" at {device['clock_mhz']:g} MHz" if isinstance(device.get("clock_mhz"), int | float) else ""
@@ -203,7 +213,7 @@ def _provenance(run: RunRecord, score: Score) -> list[tuple[str, str]]:
         ("Recipe", str(run["recipe"])),
         ("Seed", str(run["seed"])),
         ("Sampler", str(run["sampler"])),
-        ("Objectives", ", ".join(f"{o['direction']} {named.get(o['name'], o['name'])}" for o in run["objectives"])),
+        ("Objectives", ", ".join(_objective(o, score) for o in run["objectives"])),
         (
             "Data",
             f"{data.get('name') or 'unnamed'}: {', '.join(parts)}; fingerprint {print_of}",

@@ -13,10 +13,11 @@ Params = Mapping[str, Any]
 
 
 class ObjectiveRecord(TypedDict):
-    """An objective of the search: a column of the trials, and which way is better."""
+    """An objective of the search: a column of the trials, which way is better, and the worst value that counts."""
 
     name: str
     direction: Literal["maximize", "minimize"]
+    worst: NotRequired[float]
 
 
 class DataRecord(TypedDict, total=False):

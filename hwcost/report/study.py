@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hwcost.errors import BadStudy
 from hwcost.report.checks import COSTS, RESOURCES, check_details, nested
@@ -125,6 +126,10 @@ def _check_run(run: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
             raise BadStudy(f"report: objective {objective['name']!r} has direction {objective['direction']!r}")
         if not isinstance(objective["name"], str) or objective["name"] in dict(objectives):
             raise BadStudy(f"report: objective {objective['name']!r}; each needs a name of its own")
+        if not math.isfinite(_number(worst := objective.get("worst", 0))):
+            raise BadStudy(
+                f"report: objective {objective['name']!r} has the worst value {worst!r}; it must be a number"
+            )
         objectives.append((str(objective["name"]), str(objective["direction"])))
     if not objectives:
         raise BadStudy("report: run['objectives'] is empty; a front needs at least one")
@@ -213,6 +218,15 @@ def _marks(complete: pd.DataFrame, cost: str | None, score: Score, float_score: 
     return tuple(sorted(marks, key=lambda mark: float(complete[cost][mark.row])))
 
 
+def _within(points: Floats, objectives: Iterable[Mapping[str, Any]]) -> NDArray[np.bool_]:
+    """Whether trials are within the worst values that count, (trials,)."""
+    kept = np.ones(len(points), dtype=bool)
+    for column, one in zip(points.T, objectives, strict=True):
+        if (worst := one.get("worst")) is not None:
+            kept &= column <= worst if one["direction"] == "minimize" else column >= worst
+    return kept
+
+
 def _check_ratios(name: str, table: pd.DataFrame, baseline: Mapping[str, object]) -> None:
     """Refuse scores in percent that are no ratios."""
     again = [entry.get(key) for row in table["repeats"] for entry in row for key in ("accuracy", "test_accuracy")]
@@ -248,7 +262,10 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     names = [name for name, _ in objectives]
     finite = np.isfinite(table[names].to_numpy(dtype=float)).all(axis=1)
     complete = table[(table["state"] == "COMPLETE").to_numpy() & finite].reset_index(drop=True)
-    complete["on_front"] = non_dominated(complete[names].to_numpy(dtype=float), [how for _, how in objectives])
+    points = complete[names].to_numpy(dtype=float)
+    counts = _within(points, run["objectives"])
+    complete["on_front"] = False
+    complete.loc[counts, "on_front"] = non_dominated(points[counts], [how for _, how in objectives])
     cost = _main_cost(complete, objectives)
     marks = _marks(complete, cost, score, _number(run["float"].get("validation")))
     return Study(

@@ -9,6 +9,12 @@ from .samplers.choose import NSGA2_POPULATION as NSGA2_POPULATION
 from .samplers.choose import Prices as Prices
 from .samplers.choose import check_limits as check_limits
 from .samplers.greybox import GreyBoxSampler as GreyBoxSampler
+from .samplers.space import Asked as Asked
+from .samplers.space import Excess as Excess
+from .samplers.space import Space as Space
+from .samplers.space import draft as draft
+from .samplers.space import is_all as is_all
+from .samplers.space import lowest as lowest
 from .storage.database import LONGEST_BEAT_S as LONGEST_BEAT_S
 from .storage.database import Share as Share
 from .storage.journal import STUDY_NAME as STUDY_NAME

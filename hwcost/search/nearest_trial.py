@@ -9,22 +9,23 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hwcost.errors import BadOption
 from hwcost.search.protocol import Params
+from hwcost.search.samplers.space import Space
 
 
-def check_ordered(space: Mapping[str, BaseDistribution]) -> None:
+def check_ordered(space: Space) -> None:
     """Warm starts need distances, so every parameter must be a whole number.
 
     Raises:
-        BadOption: one is not.
+        BadOption: one is not, or not every trial has the same.
     """
+    if not isinstance(space, Mapping):
+        raise BadOption("warm starts: the space is a function; give --bits, or leave --warm out")
     for name, choices in space.items():
         if not isinstance(choices, IntDistribution):
             raise BadOption(f"warm starts: parameter {name} is no whole number; give --bits, or leave --warm out")
 
 
-def nearest(
-    params: Params, trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]
-) -> tuple[int | None, float]:
+def nearest(params: Params, trials: Sequence[FrozenTrial], space: Space) -> tuple[int | None, float]:
     """The finished trial whose quantization steps are nearest, all together; of equals the latest.
 
     A step is 2**-bits of the range of its tensor: between two and three bits lies as much as between three and all.
@@ -38,6 +39,7 @@ def nearest(
         Number of a trial, None where the float network is nearer than any; and by how much the steps are coarser than
         there, mean over the widths, those that are finer counted as equal: 0 to 0.5.
     """
+    assert isinstance(space, Mapping)  # by `check_ordered`
     mine = _steps(params, space)
 
     def distance(other: NDArray[np.float64]) -> float:

@@ -21,16 +21,29 @@ class Objective:
     Attributes:
         name: a column of `Study.frame()`; of no other column or objective.
         direction: "minimize" or "maximize".
+        worst: the worst value that counts; None where every value does. Trials beyond it are on no front.
     """
 
     name: str
     direction: Literal["minimize", "maximize"]
+    worst: float | None = None
 
     def __post_init__(self) -> None:
         if self.direction not in ("minimize", "maximize"):
             raise BadOption(f"objective {self.name}: direction {self.direction!r}; use 'minimize' or 'maximize'")
         if not self.name or self.name in COLUMNS:
             raise BadOption(f"objective name {self.name!r}: taken or empty; {', '.join(COLUMNS)} are columns already")
+        if self.worst is not None and not math.isfinite(self.worst):
+            raise BadOption(f"objective {self.name}: worst={self.worst}; give a finite number, or None")
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.name}" + ("" if self.worst is None else f" (worst {self.worst:g})")
+
+    def beyond(self, value: float) -> float:
+        """Excess of a value over the worst that counts; at most 0 where it counts."""
+        if self.worst is None:
+            return 0.0
+        return value - self.worst if self.direction == "minimize" else self.worst - value
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from hwcost.errors import BadOption, BadStudy, DivergedTraining, HwcostError
 from hwcost.search.nearest_trial import nearest
 from hwcost.search.protocol import Crew, Outcome, Params, RunEnd, Suggestion, checked
 from hwcost.search.samplers.choose import make_sampler, seeds_of
+from hwcost.search.samplers.space import asked_by, fill, is_all
 from hwcost.search.study_spec import StudySpec
 from hwcost.search.table import table
-from hwcost.search.trial_plan import RETRIES, Plan, checkpoint_of, draw, interrupted, plan_of
+from hwcost.search.trial_plan import BROKEN, RETRIES, Plan, checkpoint_of, interrupted, plan_of
 
 
 def check_count(trials: int) -> None:
@@ -35,9 +36,7 @@ class Study:
 
     def __init__(self, load: Callable[[], optuna.Study], spec: StudySpec) -> None:
         self._load, self._spec = load, spec
-        self._space = {
-            name: spec.space[name] for name in sorted(spec.space)
-        }  # the order decides who draws which number
+        self._space = spec.space
         self._study = load()
 
     def run(
@@ -114,13 +113,14 @@ class Study:
         record = {"attributes": dict(outcome.attributes), "seconds": seconds}
         values = checked(outcome, self._spec.objectives)
         try:
+            asked = asked_by(self._space, params)
             finished = create_trial(
                 values=values,
-                params={name: params[name] for name in self._space},
-                distributions=self._space,
+                params={name: params[name] for name in asked},
+                distributions=asked,
                 user_attrs=Plan(place, 0, dict(params))._asdict() | {"record": json.dumps(record)} | self._kept(number),
             )
-        except (KeyError, ValueError) as error:
+        except ValueError as error:
             raise BadOption(f"parameters {dict(params)}: not in the space of the study ({error})") from error
         self._study.add_trial(finished)
         return number
@@ -192,7 +192,7 @@ class Study:
         for trial in latest.values():
             if interrupted(trial) and self._deaths(trial) <= RETRIES:
                 plan = plan_of(trial)
-                complete = trial.params.keys() == self._space.keys()  # else: killed while drawing; draw again
+                complete = is_all(self._space, trial.params)  # else: killed while drawing; draw again
                 fixed = dict(trial.params) if complete else plan.fixed
                 return Plan(plan.place, self._deaths(trial), fixed, plan.polish)
         return None
@@ -254,12 +254,12 @@ class Study:
     def _drawn(self, place: int, ask: Callable[[], Trial]) -> tuple[Trial, Suggestion]:
         """The trial of a place, its parameters drawn by the sampler of that place."""
         seed, sampler_seed = seeds_of(self._spec.seed, place)
-        self._study.sampler = make_sampler(self._spec.sampler, sampler_seed, self._space, self._spec.prices)
+        spec = self._spec
+        self._study.sampler = make_sampler(spec.sampler, sampler_seed, spec.space, spec.prices, spec.wishes)
         trial = ask()
-        for name, choices in self._space.items():
-            draw(trial, name, choices)
+        fill(self._space, trial)
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
-        parent, coarser = nearest(trial.params, self._trials(), self._space) if self._spec.warm else (None, 0.0)
+        parent, coarser = nearest(trial.params, self._trials(), spec.space) if spec.warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
         weights = None if parent is None else checkpoint_of(self._trials()[parent])
         return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser, None, weights)
@@ -275,6 +275,8 @@ class Study:
             record["seconds"] = time.perf_counter() - started
             # A JSON string: Optuna copies what it stores again and again, and a string is copied for nothing.
             trial.set_user_attr("record", json.dumps(record))
+            if values is not None and self._spec.limited:
+                trial.set_user_attr(BROKEN, self._spec.beyond(values))
             self._study.tell(trial, values, TrialState.FAIL if values is None else None)
 
         try:

@@ -39,7 +39,7 @@ def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[in
             "seed": seeds_of(spec.seed, plan.place)[0],
             "seconds": record.get("seconds", math.nan),
             "reason": _reason(trial, record, latest[plan.place], given_up=trial.number in lost),
-            "params": {name: trial.params[name] for name in sorted(spec.space) if name in trial.params},
+            "params": {name: trial.params[name] for name in sorted(trial.params)},
             **dict(zip(objectives, values, strict=True)),
         }
         rows.append(row)

@@ -2,16 +2,16 @@
 
 from typing import Any, NamedTuple
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from hwcost.errors import BadOption
 from hwcost.files import parse_json
 from hwcost.search.protocol import Params
 
 RETRIES = 2
 """Repetitions of a trial whose process died, or was stopped, before it is given up."""
 
+BROKEN = "broken"
+"""User attribute of a trial: what `broken` gives."""
 
 Record = dict[str, Any]
 """Record of a trial as it was written: seconds, reason of a failure, attributes of the outcome."""
@@ -78,13 +78,6 @@ def checkpoint_of(trial: FrozenTrial) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def draw(trial: Trial, name: str, choices: BaseDistribution) -> None:
-    """Let the sampler of a trial draw one parameter."""
-    if isinstance(choices, FloatDistribution):
-        trial.suggest_float(name, choices.low, choices.high, step=choices.step, log=choices.log)
-    elif isinstance(choices, IntDistribution):
-        trial.suggest_int(name, choices.low, choices.high, step=choices.step, log=choices.log)
-    elif isinstance(choices, CategoricalDistribution):
-        trial.suggest_categorical(name, choices.choices)
-    else:
-        raise BadOption(f"space {name}: {choices!r}; give Int-, Float- or CategoricalDistribution")
+def broken(trial: FrozenTrial) -> list[float]:
+    """Excess of each objective of a trial over the worst that counts, as noted when it finished."""
+    return list(trial.user_attrs.get(BROKEN, []))

@@ -19,11 +19,12 @@ from hwcost.models.resources import OnPart
 from hwcost.report.score import Score
 from hwcost.search import Objective, Params
 from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough
-from hwcost.sweep.recipe import Recipe, ask, finite, positive
+from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import accelerator
+from hwcost.sweep.user_call import ask, finite, positive
 from hwcost.sweep.warm_start import take_over
-from hwcost.sweep.width_space import fix_widths
+from hwcost.sweep.width_space import fix_widths, hold_widths
 from hwcost.train.data import Data
 from hwcost.train.run import Training
 
@@ -98,7 +99,8 @@ class Experiment:
                     f"recipe {self.recipe.name}: objective {name!r}; give score and any of {', '.join(known)}{remedy}"
                 )
         ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
-        return tuple(Objective(name, ways.get(name, "minimize")) for name in self.recipe.objectives)
+        worst = {"accuracy": self.recipe.worst_score}
+        return tuple(Objective(name, ways.get(name, "minimize"), worst.get(name)) for name in self.recipe.objectives)
 
     @property
     def score(self) -> Score:
@@ -117,6 +119,7 @@ class Experiment:
         net = self._made("network", nn.Module, self.recipe.network, chosen)
         if (given := self.pretrained()) is not None:
             take_over(f"recipe {self.recipe.name}: pretrained", net, given)
+        hold_widths(net, self.recipe.fixed)
         if self.settings.bits is not None:
             fix_widths(net, params)
         return net.to(accelerator(self.settings.accelerator))

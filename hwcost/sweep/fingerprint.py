@@ -129,6 +129,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         },
         **({} if (given := experiment.pretrained()) is None else {"pretrained": _digest(given)}),
         **({} if recipe.task is CLASSIFICATION else {"task": recipe.task.name}),
+        **({"fixed": json.dumps(dict(recipe.fixed))} if recipe.fixed else {}),
         **({"hardware": json.dumps(hardware, default=str)} if chooses else {}),
         **({} if kind == "cpu" else {"accelerator": kind}),
         **({} if (settings.share is None if shared is None else not shared) else {"code": _code(recipe)}),
@@ -151,7 +152,8 @@ def spec_of(experiment: Experiment, fingerprint: Fingerprint, prices: Prices | N
         objectives=experiment.objectives,
         seed=experiment.settings.seed,
         sampler=experiment.settings.method,
-        space=experiment.recipe.space if prices is None else prices.space,
+        space=experiment.recipe.asked if prices is None else prices.space,
+        constraints=None if experiment.recipe.constraints is None else experiment.recipe.excess,
         anchors=experiment.recipe.anchors if prices is None else (),
         prices=prices,
         warm=experiment.settings.warm is not None,
@@ -174,6 +176,8 @@ def _functions(recipe: Recipe) -> dict[str, Callable[..., object]]:
         "budget": recipe.budget,
         "hardware": recipe.hardware,
         **({"training": recipe.training} if callable(recipe.training) else {}),
+        **({"space": recipe.space} if callable(recipe.space) else {}),
+        **({"constraints": recipe.constraints} if recipe.constraints is not None else {}),
     }
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hwcost.errors import BadRecipe, DivergedTraining, OutOfMemory
 from hwcost.models import RESOURCES
 from hwcost.sweep.experiment import FIGURES, Experiment
-from hwcost.sweep.recipe import ask, finite
+from hwcost.sweep.user_call import ask, finite
 from hwcost.train.loop import train
 from hwcost.train.run import Run
 

@@ -14,8 +14,8 @@ import torch
 from hwcost.models import AREAS
 from hwcost.models.calibration.error_band import BANDS
 from hwcost.report import RunRecord
-from hwcost.report.schema import DeviceRecord, FloatRecord
-from hwcost.search import masked_command
+from hwcost.report.schema import DeviceRecord, FloatRecord, ObjectiveRecord
+from hwcost.search import Objective, masked_command
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import Fingerprint
 from hwcost.sweep.settings import Settings
@@ -91,7 +91,7 @@ def provenance(
             unconfirmed=list(part.unconfirmed),
         ),
         "float": baseline,
-        "objectives": [{"name": entry.name, "direction": entry.direction} for entry in experiment.objectives],
+        "objectives": [_objective(entry) for entry in experiment.objectives],
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
@@ -105,6 +105,13 @@ def provenance(
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
         + _accelerator(settings.accelerator),
     }
+
+
+def _objective(entry: Objective) -> ObjectiveRecord:
+    found = ObjectiveRecord(name=entry.name, direction=entry.direction)
+    if entry.worst is not None:
+        found["worst"] = entry.worst
+    return found
 
 
 def _accelerator(name: str) -> str:

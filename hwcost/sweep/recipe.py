@@ -3,31 +3,28 @@
 import importlib
 import importlib.util
 import sys
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
-from math import isfinite
-from numbers import Real
+from itertools import islice
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, ParamSpec, TypeGuard, TypeVar
+from typing import Any
 
-import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
-from hwcost.errors import BadRecipe, HwcostError
+from hwcost.errors import BadRecipe
 from hwcost.graph.ranges import Range
 from hwcost.search import Params as Params
+from hwcost.search import Space, is_all
+from hwcost.sweep.tries import kept_tries
+from hwcost.sweep.user_call import ask, finite, positive, told
 from hwcost.train.data import Data
 from hwcost.train.loop import train
 from hwcost.train.run import Run, Training
 from hwcost.train.task import CLASSIFICATION, Task
-
-_Given = ParamSpec("_Given")
-_Got = TypeVar("_Got")
 
 
 def _no_choice(params: Params) -> Mapping[str, float]:
@@ -45,7 +42,14 @@ class Recipe:
         data: path or None -> the data set; None only where the data ships with a dependency.
         input: the integers that enter the network, e.g. `ranges.integers(8, signed=False)`.
         input_step: value of one of these integers, e.g. 1 / 256; None finds it in the data.
-        space: name -> Optuna distribution; the parameters of a trial, each read by `network`, `budget` or `hardware`.
+        space: name -> Optuna distribution, the parameters of a trial, each read by `network`, `budget`, `hardware` or
+            `training`; or a function of an Optuna trial that asks it for them, for parameters that not every trial has.
+        constraints: parameters of a trial -> amounts, one or several, each at most 0 where it is kept; no trial that
+            breaks one is trained. With `--bits` it is given the widths.
+        fixed: name of a width or of a layer, with * and ? as in file names -> bits that the learned widths of that name
+            keep, whatever is searched; the last pattern that a name matches counts.
+        worst_score: the worst score that is of use, in its own direction: what is beyond it is on no front, and the
+            sampler looks elsewhere.
         budget: parameters of a trial -> resource -> limit that its training is driven to; without it, cost is but
             an objective. `latency_us`, `latency_cycles` and `interval_cycles` are kept by the choice of the hardware.
         task: what it is trained for, and the score that judges it, under its own name.
@@ -73,10 +77,13 @@ class Recipe:
     float_network: Callable[[], nn.Module]
     data: Callable[[Path | None], Data]
     input: Range
-    space: Mapping[str, BaseDistribution]
+    space: Space
     device: str
     fps: float
     task: Task = CLASSIFICATION
+    constraints: Callable[[Params], float | Sequence[float] | Mapping[str, float]] | None = None
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    worst_score: float | None = None
     budget: Callable[[Params], Mapping[str, float]] = _no_choice
     training: Training | Callable[[Params], Training] = field(default_factory=Training)
     train: Callable[[nn.Module, Run], float | Mapping[str, float] | None] = train
@@ -97,10 +104,9 @@ class Recipe:
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise BadRecipe(f"recipe {self.name}: objectives {self.objectives}; name score and each resource once")
         for anchor in (*self.anchors, *([] if self.plain is None else [self.plain])):
-            if set(anchor) != set(self.space):
-                raise BadRecipe(
-                    f"recipe {self.name}: anchor {dict(anchor)}; give a value for each of {set(self.space)}"
-                )
+            if not is_all(self.asked, anchor):
+                missing = set(self.space) if isinstance(self.space, Mapping) else "those that space() asks for"
+                raise BadRecipe(f"recipe {self.name}: anchor {dict(anchor)}; give a value for each of {missing}")
 
     def _check_types(self) -> None:
         """Refuse what would fail in the middle of a sweep: recipes are plain Python, which no checker has seen."""
@@ -117,19 +123,57 @@ class Recipe:
             "pretrained": not (self.pretrained is None or isinstance(self.pretrained, Path | str))
             and not callable(self.pretrained),
             "objectives": not isinstance(self.objectives, tuple | list),
-            "space": not isinstance(self.space, Mapping),
+            "space": not (isinstance(self.space, Mapping) or callable(self.space)),
+            "constraints": self.constraints is not None and not callable(self.constraints),
+            "fixed": not isinstance(self.fixed, Mapping)
+            or not all(isinstance(name, str) and type(bits) is int for name, bits in self.fixed.items()),
+            "worst_score": self.worst_score is not None and not finite(self.worst_score),
             "example": self.example is not None and not all(type(side) is int and side > 0 for side in sides),
         }
         for name in (name for name, is_wrong in wrong.items() if is_wrong):
             raise BadRecipe(f"recipe {self.name}: {name}={getattr(self, name)!r}; give {_KINDS[name]}")
+        for name, choices in self.space.items() if isinstance(self.space, Mapping) else ():
+            if not isinstance(choices, BaseDistribution):
+                raise BadRecipe(f"recipe {self.name}: space {name}: {choices!r} is no Optuna distribution")
         for name in ("data", "network", "float_network", "budget", "hardware", "train"):
             if not callable(getattr(self, name)):
                 raise BadRecipe(f"recipe {self.name}: {name}={getattr(self, name)!r}; give a function")
 
     @property
+    def asked(self) -> Space:
+        """The space; a function of it fails by name."""
+        space = self.space
+        return space if isinstance(space, Mapping) else lambda trial: ask(self._its("space"), space, trial)
+
+    def excess(self, params: Params) -> float:
+        """Amount by which parameters break the worst of the constraints; at most 0 where all are kept.
+
+        Raises:
+            BadRecipe: the function failed, or returned something else than numbers.
+        """
+        if self.constraints is None:
+            return 0.0
+        found: Any = ask(where := self._its("constraints"), self.constraints, params)
+        amounts = list(
+            found.values() if isinstance(found, Mapping) else found if isinstance(found, Sequence) else [found]
+        )
+        if not all(finite(amount) for amount in amounts):
+            raise BadRecipe(
+                f"{where} returned {found!r}; return numbers, at most 0 where kept, e.g. params['a'] - params['b'] for "
+                "a <= b"
+            )
+        return max(map(float, amounts), default=0.0)
+
+    def _its(self, name: str) -> str:
+        return f"recipe {self.name}: its {name}()"
+
+    @property
     def first_tries(self) -> tuple[Params, ...]:
-        """The anchors; without any, the corner of the space where each parameter has its lowest or first value."""
-        return self.anchors or ({name: _lowest(name, choices) for name, choices in self.space.items()},)
+        """The anchors; without any, the corner of the space where each parameter has its lowest or first value.
+
+        Where that breaks a constraint, a random point that keeps them.
+        """
+        return self.anchors or tuple(islice(kept_tries(self.asked, self.excess), 1))
 
 
 _KINDS = {
@@ -143,62 +187,12 @@ _KINDS = {
     "training": "a Training, or a function of the parameters that returns one",
     "pretrained": "the path of a state_dict, or a function that returns one",
     "objectives": "a tuple of names",
-    "space": "name -> Optuna distribution",
+    "space": "name -> Optuna distribution, or a function of a trial",
+    "constraints": "a function of the parameters, or None",
+    "fixed": "name of a width or layer -> bits",
+    "worst_score": "a finite number, or None",
     "example": "the shape of one sample, whole numbers above 0",
 }
-
-
-def finite(value: object) -> TypeGuard[float]:
-    """Whether a value is a number that a float can hold; True is none."""
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
-    except OverflowError:
-        return False
-
-
-def positive(value: object) -> bool:
-    """Whether a value is a finite number above 0."""
-    return finite(value) and value > 0
-
-
-def _lowest(name: str, choices: BaseDistribution) -> object:
-    if isinstance(choices, IntDistribution | FloatDistribution):
-        return choices.low
-    if isinstance(choices, CategoricalDistribution):
-        return choices.choices[0]
-    raise BadRecipe(
-        f"space {name}: {choices!r} is no Optuna distribution; give Int-, Float- or CategoricalDistribution"
-    )
-
-
-def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwargs: _Given.kwargs) -> _Got:
-    """Call a function of the user, and return its result.
-
-    Args:
-        what: its name, for the message.
-        function, args, kwargs: the call.
-
-    Raises:
-        BadRecipe: it failed in a way that is not hwcost's own; the message gives the cause and the user's line.
-    """
-    try:
-        return function(*args, **kwargs)
-    except HwcostError:
-        raise
-    except (Exception, SystemExit) as error:  # a user's function may fail in any way at all
-        raise BadRecipe(f"{what} failed: {_told(error)}") from error
-
-
-def _told(error: BaseException) -> str:
-    """Text of an error with the innermost line of the user's own code."""
-    libraries = (Path(torch.__file__).parent, Path(__file__).parents[1], Path(importlib.__file__).parent)
-    lines = [
-        f" ({frame.filename}:{frame.lineno})"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<")
-        and not any(Path(frame.filename).is_relative_to(library) for library in libraries)
-    ]
-    return f"{type(error).__name__}: {error}" + "".join(lines[-1:])
 
 
 def load_recipe(where: str, built_in: Mapping[str, str]) -> Recipe:
@@ -232,7 +226,7 @@ def load_object(where: str, built_in: Mapping[str, str]) -> Any:
     except BadRecipe:
         raise
     except (Exception, SystemExit) as error:  # a user's file may fail in any way at all
-        raise BadRecipe(f"{where}: importing {module_name} failed: {_told(error)}") from error
+        raise BadRecipe(f"{where}: importing {module_name} failed: {told(error)}") from error
     if not hasattr(module, name):
         raise BadRecipe(f"{where}: {module_name} has no {name!r}")
     return getattr(module, name)

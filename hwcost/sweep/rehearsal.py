@@ -1,12 +1,10 @@
 """Rehearsal of a recipe: every fault that shows without training is met before anything is trained or written."""
 
-from collections.abc import Iterator
-from itertools import chain
-from random import Random
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import Tensor
 
 from hwcost.cost.hardware_cost import hardware_cost
@@ -14,8 +12,10 @@ from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.models import RESOURCES
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.recipe import Params, ask
+from hwcost.sweep.recipe import Params
 from hwcost.sweep.trial import budget_of, design
+from hwcost.sweep.tries import kept_tries
+from hwcost.sweep.user_call import ask
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
 from hwcost.train.loop import train
@@ -132,27 +132,19 @@ def _check_read(experiment: Experiment) -> None:
     recipe = experiment.recipe
     if experiment.settings.bits is not None or recipe.train is not train:  # a training of its own may read them
         return
-    left = set(recipe.space)
-    source = Random(0)
-    drawn = ({name: _drawn_from(choices, source) for name, choices in recipe.space.items()} for _ in range(_DRAWS))
-    for params in chain(recipe.first_tries, drawn):
+    left: set[str] = set()
+    read: set[str] = set()
+    for params in chain(recipe.first_tries, islice(kept_tries(recipe.asked, recipe.excess), _DRAWS)):
         noted = _Noted(params)
         for function in (experiment.network, experiment.budget, experiment.hardware, experiment.training):
             function(noted)
-        left -= noted.read
-        if not left:
+        read |= noted.read
+        left = (left | params.keys()) - read
+        if not left and isinstance(recipe.space, Mapping):
             return
+    if not left:
+        return
     raise BadRecipe(
         f"recipe {recipe.name}: space has {', '.join(sorted(left))}, which network(), budget(), hardware() and "
         "training() never read; read it there, or remove it from the space"
     )
-
-
-def _drawn_from(choices: BaseDistribution, source: Random) -> Any:
-    """A random value of a distribution, whatever its steps and logarithms."""
-    if isinstance(choices, CategoricalDistribution):
-        return source.choice(choices.choices)
-    assert isinstance(choices, IntDistribution | FloatDistribution)  # `_lowest` refuses others
-    if isinstance(choices, FloatDistribution):
-        return source.uniform(choices.low, choices.high)
-    return source.randrange(choices.low, choices.high + 1, choices.step)

@@ -106,7 +106,7 @@ def session(experiment: Experiment, listener: Listener | None, crew: Crew | None
         rehearse(experiment, data)
         prices = priced_space(experiment, data)
         if prices is not None and experiment.settings.method == "greybox":
-            check_limits(prices)
+            check_limits(prices, None if recipe.constraints is None else recipe.excess)
         fingerprint = fingerprint_of(experiment, data)
         with _open(experiment, spec_of(experiment, fingerprint, prices)) as study:
             _check_published(experiment.settings.out, study)

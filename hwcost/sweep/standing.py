@@ -30,13 +30,17 @@ class Standing:
 
 
 def standing(study: Study, experiment: Experiment) -> Standing:
-    """Choose the front of a study by the objectives on validation data."""
+    """Choose the front of a study by the objectives on validation data, among the trials within the worst score."""
     ended = [named(row) for row in study.frame().to_dict("records") if row["state"] != "RUNNING"]
     rows = [row for row in ended if row["state"] == "COMPLETE"]
     if not rows:
         return Standing(0, [], ended)
+    finished = len(rows)
+    rows = [row for row in rows if all(one.beyond(row[one.name]) <= 0 for one in experiment.objectives)]
+    if not rows:
+        return Standing(finished, [], ended)
     keep = non_dominated(points(rows, experiment), [objective.direction for objective in experiment.objectives])
-    return Standing(len(rows), [row for row, kept in zip(rows, keep, strict=True) if kept], ended)
+    return Standing(finished, [row for row, kept in zip(rows, keep, strict=True) if kept], ended)
 
 
 def points(rows: list[Row], experiment: Experiment) -> Floats:

@@ -68,7 +68,8 @@ def priced_space(experiment: Experiment, data: Data) -> Prices | None:
     if experiment.settings.bits is None:
         return None
     trial = design(experiment, {}, data, experiment.settings.seed)
-    widths = WidthSpace(trial.net, trial.pipeline, trial.model, experiment.settings.bits)
+    fixed = experiment.recipe.fixed
+    widths = WidthSpace(trial.net, trial.pipeline, trial.model, experiment.settings.bits, fixed)
     costs = {at: objective.name for at, objective in enumerate(experiment.objectives) if objective.name != "accuracy"}
     limits = {
         name: min(amount, experiment.settings.limits.get(name, amount))

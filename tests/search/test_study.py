@@ -15,16 +15,18 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import IntDistribution
 from optuna_study import OBJECTIVES, SPACE, judge, kept, opened, uninterrupted
 
 from hwcost.errors import BadOption, BadStudy, DivergedTraining, UnknownDevice
-from hwcost.search import JOURNAL, Outcome, Suggestion
+from hwcost.search import JOURNAL, Objective, Outcome, Suggestion
 
 # A child that stops inside trial `hang` and says so; argv: folder, trials, hang, sampler.
 CHILD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[5])
+from optuna.distributions import IntDistribution
 from optuna_study import judge, opened
 
 folder, trials, hang = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -362,3 +364,78 @@ def test_optuna_is_left_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[s
     uninterrupted(tmp_path, 2)
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
     assert capfd.readouterr().err == ""
+
+
+def _deep(trial: Any) -> None:
+    """A second width where there is a second layer."""
+    if trial.suggest_int("depth", 1, 3) > 1:
+        trial.suggest_int("second", 8, 32)
+    trial.suggest_float("lr", 1e-3, 1e-1, log=True)
+
+
+def _judge_deep(suggestion: Suggestion) -> Outcome:
+    params = suggestion.params
+    return Outcome((params["lr"] + suggestion.seed % 97, float(params.get("second", 1) * params["depth"])))
+
+
+def test_a_space_that_is_a_function_repeats_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted in a training, and between two questions of the space."""
+    deep: dict[str, Any] = {"space": _deep, "anchors": [{"depth": 1, "lr": 0.01}, {"depth": 3, "second": 9, "lr": 0.1}]}
+    with opened(tmp_path / "whole", **deep) as study:
+        study.run(_judge_deep, trials=16)
+        whole = study.frame()
+    assert list(whole["params"][:2]) == deep["anchors"]
+    assert {len(params) for params in whole["params"]} == {2, 3}
+
+    def interrupted_at(number: int) -> Callable[[Suggestion], Outcome]:
+        def judge(suggestion: Suggestion) -> Outcome:
+            if suggestion.number == number:
+                raise KeyboardInterrupt
+            return _judge_deep(suggestion)
+
+        return judge
+
+    with opened(tmp_path / "parts", **deep) as study:
+        assert study.run(interrupted_at(5), trials=16).interrupted
+    with monkeypatch.context() as patched, opened(tmp_path / "parts", **deep) as study:
+        suggest = optuna.Trial.suggest_float
+
+        def struck(trial: Any, name: str, *args: Any, **kwargs: Any) -> float:
+            if trial.number == 9:
+                raise KeyboardInterrupt
+            return suggest(trial, name, *args, **kwargs)
+
+        patched.setattr(optuna.Trial, "suggest_float", struck)
+        assert study.run(_judge_deep, trials=11).interrupted
+        assert "lr" not in study.frame()["params"].iloc[9]
+    with opened(tmp_path / "parts", **deep) as study:
+        study.run(_judge_deep, trials=16 - int((study.frame()["state"] == "COMPLETE").sum()))
+        parts = study.frame()
+    finished = parts[parts["state"] == "COMPLETE"]
+    assert list(finished["params"]) == list(whole["params"]) and list(finished["seed"]) == list(whole["seed"])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials"),
+    [("tpe", 60), pytest.param("nsga2", 120, marks=pytest.mark.slow), pytest.param("gp", 24, marks=pytest.mark.slow)],
+)
+def test_a_sampler_is_told_of_what_does_not_count(tmp_path: Path, sampler: str, trials: int) -> None:
+    """Of 81 points that are all on the front 9 count."""
+    space = {"a": IntDistribution(0, 8), "b": IntDistribution(0, 8)}
+
+    def judge(suggestion: Suggestion) -> Outcome:
+        total = float(sum(suggestion.params.values()))
+        return Outcome((total, total))
+
+    counting = {}
+    for worst in (None, 12.5):
+        objectives = (Objective("accuracy", "maximize", worst), Objective("LUT", "minimize"))
+        settings: dict[str, Any] = {"space": space, "objectives": objectives, "sampler": sampler}
+        with opened(tmp_path / f"{worst}", **settings) as study:
+            study.run(judge, trials=trials)
+            counting[worst] = int((study.frame()["accuracy"][2 * trials // 3 :] > 12.5).sum())
+    assert counting[12.5] > 2 * counting[None]
+    other = settings | {"objectives": OBJECTIVES}
+    refused = pytest.raises(BadStudy, match=r"objectives was 'maximize accuracy \(worst 12.5\), .*', now 'max")
+    with refused, opened(tmp_path / "12.5", **other):
+        pass

@@ -23,11 +23,11 @@ from tiny_recipe import recipe as tiny
 from hwcost.cli.network import RECIPES
 from hwcost.cost.estimate import estimate
 from hwcost.cost.hardware_cost import hardware_cost
-from hwcost.errors import BadOption, BadRecipe
+from hwcost.errors import BadRecipe
 from hwcost.graph.trace import trace
 from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.quant import LearnedBits
-from hwcost.sweep.recipe import Recipe, ask, load_object, load_recipe
+from hwcost.sweep.recipe import Recipe, load_object, load_recipe
 from hwcost.sweep.trial import design
 from hwcost.sweep.width_space import WidthSpace, fix_widths
 from hwcost.train.budget import Budget
@@ -154,30 +154,6 @@ def test_a_mistyped_field_is_refused() -> None:
         Recipe(**{**vars(tiny), "objectivs": ()})
 
 
-def test_asking_a_function_of_the_user() -> None:
-    assert ask("f", divmod, 7, 2) == (3, 1)
-    assert ask("f", int, "ff", base=16) == 255
-    line = _fails.__code__.co_firstlineno + 1
-    with pytest.raises(BadRecipe, match=rf"^mine: its data\(\) failed: KeyError: 'no' \(.*test_recipe.py:{line}\)$"):
-        ask("mine: its data()", _fails)
-    with pytest.raises(BadOption, match=r"^our own$"):
-        ask("f", _refuses)
-    with pytest.raises(KeyboardInterrupt):
-        ask("f", _interrupted)
-
-
-def _fails() -> None:
-    raise KeyError("no")
-
-
-def _refuses() -> None:
-    raise BadOption("our own")
-
-
-def _interrupted() -> None:
-    raise KeyboardInterrupt
-
-
 def test_a_trial_chooses_its_hardware(tmp_path: Path) -> None:
     recipe = replace(tiny, hardware=lambda params: {"multipliers": "dsp", "fps": FPS / 4})
     data = made(None)
@@ -199,6 +175,7 @@ def test_a_trial_chooses_its_hardware(tmp_path: Path) -> None:
     [
         {"fps": "fast"}, {"fps": float("nan")}, {"fps": 0}, {"fps": True}, {"device": 7}, {"clock_mhz": -1.0},
         {"clock_mhz": None}, {"example": (0, 4, 4)}, {"example": (1.5, 4)}, {"example": 16}, {"objectives": 3},
+        {"constraints": 3}, {"fixed": {"0": 2.5}}, {"fixed": [8]}, {"worst_score": "good"},
         {"space": [1]}, {"budget": None}, {"data": "made"}, {"network": TINY}, {"hardware": {}}, {"name": 3},
     ],
     ids=str,
@@ -207,11 +184,6 @@ def test_nonsense_in_a_recipe_is_named_before_anything_runs(change: dict[str, An
     with pytest.raises(BadRecipe, match=next(iter(change))) as raised:
         replace(tiny, **change)
     assert "\n" not in str(raised.value)
-
-
-def test_a_factory_that_exits_is_an_error_of_the_recipe() -> None:
-    with pytest.raises(BadRecipe, match="its network\\(\\) failed: SystemExit: 3"):
-        ask("recipe x: its network()", lambda: sys.exit(3))
 
 
 def test_a_cached_compilation_beside_a_file_is_not_run(tmp_path: Path) -> None:

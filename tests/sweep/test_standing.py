@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 import tiny_recipe
 from sweeps import experiment
 
 from hwcost.sweep.standing import Standing, named, points, standing
+from hwcost.train.task import CLASSIFICATION
 
 
 class Frame:
@@ -50,3 +53,16 @@ def test_points_are_in_the_order_of_the_objectives(tmp_path: Path) -> None:
     rows = [{"BRAM18": 2, "LUT": 900, "accuracy": 0.9}]
     assert points(rows, experiment(tiny_recipe.recipe, tmp_path)).tolist() == [[0.9, 900.0, 2.0]]
     assert named({"a": 1, 2: "b"}) == {"a": 1, "2": "b"}
+
+
+@pytest.mark.parametrize(("direction", "worst", "front"), [("maximize", 0.8, [0, 2]), ("minimize", 0.8, [2])])
+def test_beyond_the_worst_score_there_is_no_front(tmp_path: Path, direction: Any, worst: float, front: Any) -> None:
+    task = replace(CLASSIFICATION, direction=direction)
+    recipe = replace(tiny_recipe.recipe, worst_score=worst, task=task)
+    rows = [("COMPLETE", 0.9, 900, 2), ("COMPLETE", 0.7, 200, 2), ("COMPLETE", 0.8, 100, 2)]
+    rows = rows if direction == "maximize" else [rows[0], ("COMPLETE", 0.85, 50, 2), rows[2]]
+    found = standing(Frame(*rows), experiment(recipe, tmp_path))  # type: ignore[arg-type] # its table is all
+    assert (found.finished, [row["number"] for row in found.front]) == (3, front)
+    none = replace(recipe, worst_score=2.0 if direction == "maximize" else -1.0)
+    found = standing(Frame(*rows), experiment(none, tmp_path))  # type: ignore[arg-type] # its table is all
+    assert (found.finished, found.front) == (3, [])

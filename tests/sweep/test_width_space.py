@@ -22,7 +22,7 @@ from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.replay import reproduce
 from hwcost.sweep.trial import priced_space
-from hwcost.sweep.width_space import fix_widths
+from hwcost.sweep.width_space import fix_widths, hold_widths
 
 FOUR = IntQuantizer(bits=4, scale=StatScale(abs_max))
 PLAIN = tiny_recipe.roomy
@@ -140,3 +140,47 @@ def test_a_network_of_constant_widths_has_nothing_to_search(tmp_path: Path) -> N
 def test_the_command_refuses_what_it_cannot_read(arguments: list[str], part: str) -> None:
     result = CliRunner().invoke(cli, ["sweep", "digits", *arguments])
     assert result.exit_code == 2 and part in result.output
+
+
+FIRST_AND_LAST = {"0": 6, "5.weight_quant": 5}
+
+
+def test_a_fixed_part_keeps_its_widths_whatever_is_searched(tmp_path: Path) -> None:
+    recipe = replace(PLAIN, fixed=FIRST_AND_LAST)
+    run(tiny(tmp_path / "bits", recipe), 3)
+    run(experiment(recipe, tmp_path / "budgets"), 2)
+    for folder in ("bits", "budgets"):
+        found = rows(tmp_path / folder)
+        assert all(row["params"].keys() <= {"2.quant.bits", "base", "lut_budget"} for row in found)
+        for row in found:
+            widths = {layer["layer"]: layer["weight_bits"] for layer in row["layers"] if layer["weight_bits"]}
+            assert widths == {"0": 6, "5": 5}
+    assert {row["params"]["2.quant.bits"] for row in rows(tmp_path / "bits")} > {2}
+    with pytest.raises(BadStudy, match="fixed was"):
+        run(tiny(tmp_path / "bits", PLAIN), 1)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "part"),
+    [({"conv*": 8}, r"fixed 'conv\*': no learned width of that name; there are 0.weight_quant.bits, 2"),
+     ({"*": 17}, "fixed 0.weight_quant.bits: 17 bits; it can be 2 to 16"), ({"0": 1}, "it can be 2 to 16")],
+)  # fmt: skip
+def test_a_fixed_part_that_cannot_be(fixed: dict[str, int], part: str) -> None:
+    with pytest.raises(BadOption, match=part):
+        hold_widths(tiny_recipe.TinyNet(2), fixed)
+
+
+def test_the_last_pattern_that_a_width_matches_counts() -> None:
+    net = tiny_recipe.TinyNet(2)
+    hold_widths(net, {"*": 4, "0": 8, "2.qu?nt": 3})
+    assert [int(one()) for one in net.modules() if isinstance(one, LearnedBits)] == [8, 3, 4]
+    assert not any(one.offset.requires_grad for one in net.modules() if isinstance(one, LearnedBits))
+
+
+def test_constraints_between_widths_are_kept_before_training(tmp_path: Path) -> None:
+    first, last = "0.weight_quant.bits", "5.weight_quant.bits"
+    recipe = replace(PLAIN, constraints=lambda widths: {"last": widths[first] - widths[last] + 2})
+    run(tiny(tmp_path, recipe), 4)
+    assert all(row["params"][first] + 2 <= row["params"][last] for row in rows(tmp_path))
+    with pytest.raises(BadOption, match="no candidate found that keeps"):
+        run(tiny(tmp_path / "none", replace(PLAIN, constraints=lambda widths: 1)), 1)

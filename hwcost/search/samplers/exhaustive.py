@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from hwcost.errors import BadOption
 from hwcost.search.samplers.grid import MOST_POINTS, Grid, Levels
+from hwcost.search.samplers.space import Excess
 from hwcost.search.samplers.turns import in_turn, params_of
 
 _GOLDEN = 0.6180339887498949
@@ -26,18 +27,24 @@ class EverySampler(BaseSampler):
 
     Args:
         space: name -> Optuna distribution; a range of floats is cut into 65 steps.
+        excess: of constraints between parameters; combinations that break one are left out.
 
     Raises:
-        BadOption: an empty space, or one of more than 100,000 combinations.
+        BadOption: an empty space, one of more than 100,000 combinations, or none that keeps the constraints.
     """
 
-    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+    def __init__(self, space: Mapping[str, BaseDistribution], excess: Excess | None = None) -> None:
         self._grid = Grid(space)
         if self._grid.count > MOST_POINTS:
             raise BadOption(
                 f"sampler 'grid': {self._grid.count:.3g} combinations of {len(self._grid.names)} parameters; at most "
                 f"{MOST_POINTS:,} make a grid, take another sampler, or a smaller space"
             )
+        self._order = self._rows(np.arange(self._grid.count))
+        if excess is not None:
+            self._order = self._order[[excess(self._grid.params(row)) <= 0 for row in self._order]]
+        if not len(self._order):
+            raise BadOption("sampler 'grid': no combination keeps the constraints; widen the space, or mend them")
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The whole space."""
@@ -57,7 +64,7 @@ class EverySampler(BaseSampler):
 
     def _next(self, others: Sequence[FrozenTrial]) -> dict[str, object]:
         taken = [params for other in others if (params := params_of(other, self._grid.space)) is not None]
-        rows = self._rows(np.arange(self._grid.count))
+        rows = self._order
         if not taken:
             return self._grid.params(rows[0])
         times = np.bincount(self._indices(self._grid.levels(taken)), minlength=self._grid.count)

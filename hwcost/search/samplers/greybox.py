@@ -60,6 +60,7 @@ class GreyBoxSampler(BaseSampler):
         costs: index of an objective -> the figure that is its value, to be minimized; all objectives but one. None
             of them in a study of one objective, where only `limits` tie the search.
         limits: figure -> the largest amount allowed; beyond it nothing is proposed.
+        worst: of the objective that is modelled, the worst value that counts: hypervolume is that within it.
         seed: of all random numbers; None for a different search each time.
 
     Raises:
@@ -91,10 +92,12 @@ class GreyBoxSampler(BaseSampler):
         costs: Mapping[int, str],
         *,
         limits: Mapping[str, float] | None = None,
+        worst: float | None = None,
         seed: int | None = None,
     ) -> None:
         self._grid = Grid(space)
         self._price, self._costs, self._limits = price, dict(costs), dict(limits or {})
+        self._worst = worst
         if not self._costs and not self._limits:
             raise BadOption("grey-box sampler: no costs and no limits; give at least one figure of price")
         self._random = np.random.default_rng(seed)
@@ -130,9 +133,12 @@ class GreyBoxSampler(BaseSampler):
         if not search_space:
             return {}
         learned, sign = self._learned(study)
+        worst = np.inf if self._worst is None else sign * self._worst
 
         def draw(others: Sequence[FrozenTrial]) -> dict[str, Any]:
-            history = read_history(self._grid, others, learned=learned, sign=sign, costs=tuple(self._costs))
+            history = read_history(
+                self._grid, others, learned=learned, sign=sign, costs=tuple(self._costs), worst=worst
+            )
             choose = self._first if len(history.losses) < FIRST else self._most_promising
             return self._grid.params(choose(Breeder(self._grid, self._random), history))
 
@@ -259,7 +265,7 @@ class GreyBoxSampler(BaseSampler):
         soft = max(model.noise, SOFTEST * float(np.ptp(history.losses)), 1e-300)
         scales = Scales(floor=model.floor, soft=soft, low=reach.min(0), high=reach.max(0))
         expected = model.predict(known)[0]
-        gain = Gain(scales, expected, costs, float(history.losses.max()))
+        gain = Gain(scales, expected, costs, min(float(history.losses.max()), history.worst))
         promised = expected[kept.sum() :]
 
         def order(levels: Levels) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ class History:
         levels, losses, costs: of the finished trials, (trials, parameters), (trials,), (trials, costs).
         running: levels of the trials that run elsewhere, or will, (trials, parameters).
         tried: rows of levels of all trials, as bytes; of failed ones too, for they would fail again.
+        worst: loss beyond which nothing counts; infinite where everything does.
     """
 
     levels: Levels
@@ -29,6 +30,7 @@ class History:
     costs: Floats
     running: Levels
     tried: frozenset[bytes]
+    worst: float = np.inf
 
     def untried(self, levels: Levels) -> NDArray[np.bool_]:
         """Mask of the rows that no trial has, (candidates,)."""
@@ -62,7 +64,13 @@ def least_at(costs: Floats, known: Floats, losses: Floats) -> Floats:
 
 
 def read_history(
-    grid: Grid, trials: Sequence[FrozenTrial], *, learned: int, sign: float, costs: Sequence[int]
+    grid: Grid,
+    trials: Sequence[FrozenTrial],
+    *,
+    learned: int,
+    sign: float,
+    costs: Sequence[int],
+    worst: float = np.inf,
 ) -> History:
     """The trials of exactly the grid's space; of others nothing is known.
 
@@ -71,6 +79,7 @@ def read_history(
         trials: of a study, in any state.
         learned: the objective that is modelled; `sign` makes it a loss.
         costs: the other objectives.
+        worst: as of the history.
     """
     ours = [(trial, params) for trial in trials if (params := params_of(trial, grid.space)) is not None]
     done = [pair for pair in ours if pair[0].state == TrialState.COMPLETE and np.isfinite(pair[0].values).all()]
@@ -81,4 +90,5 @@ def read_history(
         costs=values[:, list(costs)],
         running=grid.levels([params for trial, params in ours if not trial.state.is_finished()]),
         tried=frozenset(row.tobytes() for row in grid.levels([params for _, params in ours])),
+        worst=worst,
     )
