@@ -78,7 +78,7 @@ class StudySpec:
 
     @property
     def wishes(self) -> Wishes:
-        """Wishes that a sampler is told besides the objectives."""
+        """Wishes that a sampler knows besides the objectives."""
         worst = [objective.worst for objective in self.objectives]
         known = set() if self.prices is None else set(self.prices.costs)
         learned = [worst[at] for at in range(len(worst)) if at not in known]
