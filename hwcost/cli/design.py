@@ -17,6 +17,7 @@ from hwcost.models.device import USABLE, device
 from hwcost.models.folding.most_fps import Design, least_share, most_fps
 from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS
+from hwcost.models.rates import rate_text
 from hwcost.models.shell import SHELLS, Shell, shell
 
 SHELL_NAMES = [one.name for one in SHELLS]
@@ -59,7 +60,9 @@ class Build:
         """Say which frame rate the design was folded for, where the user gave none; else empty."""
         if target.fps is not None or self.folding is not None or self.fastest:
             return ""
-        return f"folded for {defaults.fps:,g} frames/s, the default; --fps N or --fastest folds for another rate"
+        return (
+            f"folded for {rate_text(defaults.fps)} frames/s, the default; --fps N or --fastest folds for another rate"
+        )
 
     def model(self, pipeline: Pipeline, target: Target, defaults: Defaults) -> Dataflow:
         """Fold the pipeline on a part, and leave room for the shell where the part is to be filled.

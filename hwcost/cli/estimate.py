@@ -56,7 +56,7 @@ def estimate_command(
         if design.searched and not (as_json or as_csv):  # nothing fits: what the slowest pipeline takes, then the error
             show(estimate(pipeline, design.slowest(pipeline, target, defaults), shell=design.around()), explain=explain)
         raise
-    result = estimate(pipeline, model, shell=design.around())
+    result = estimate(pipeline, model, shell=design.around(), trained=network.endswith(".onnx"))
     if factors is not None:
         result = _corrected(result, factors)
     if as_json:

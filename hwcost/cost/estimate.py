@@ -176,20 +176,23 @@ class Estimate(PriceTable):
 
 
 @overload
-def estimate(pipeline: HasLayers, model: OnPart, *, shell: Shell = NO_SHELL) -> Estimate: ...
+def estimate(pipeline: HasLayers, model: OnPart, *, shell: Shell = NO_SHELL, trained: bool = True) -> Estimate: ...
 
 
 @overload
-def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHELL) -> PriceTable: ...
+def estimate(
+    pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHELL, trained: bool = True
+) -> PriceTable: ...
 
 
-def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHELL) -> PriceTable:
+def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHELL, trained: bool = True) -> PriceTable:
     """Price a pipeline for people: a table per layer and totals; on a part also frames per second, and whether it fits.
 
     Args:
         pipeline: from `trace`; read with its live widths.
         model: any hardware model. `Dataflow`, `Finn`, `Unrolled` and `Refolding` have a part and a clock.
         shell: what the board adds around it; nothing if left out.
+        trained: whether the values of the weights mean anything yet; if not, no note speaks of those that are zero.
 
     Returns:
         An Estimate if the model has a part, else a PriceTable. Totals without the shell equal `hardware_cost` to the
@@ -214,7 +217,7 @@ def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHE
     layers = layers.astype(dict.fromkeys(columns, "Int64"))
     total = {name: float(amount) + getattr(shell, name, 0) for name, amount in bill.total().items()}
     breakdown = _breakdown(bill, model) if isinstance(model, Dataflow) else pd.DataFrame(index=layers["layer"])
-    notes = tuple(_notes(bill)) if folds else ()
+    notes = tuple(_notes(bill, trained)) if folds else ()
     if not isinstance(model, OnPart):
         if shell.name != NO_SHELL.name:
             raise BadOption(f"estimate: {type(model).__name__} has no part, so shell={shell.name!r} surrounds nothing")
@@ -242,7 +245,7 @@ def latency_of(bill: Bill, model: OnPart) -> int:
     return ceil(float(bill.amounts["cycles"].sum()))
 
 
-def _notes(bill: Bill) -> Iterator[str]:
+def _notes(bill: Bill, trained: bool) -> Iterator[str]:
     """List what saves nothing in a folded unit."""
     for placed in bill.placed:
         if not isinstance(block := placed.block, MatVec):
@@ -254,7 +257,7 @@ def _notes(bill: Bill) -> Iterator[str]:
                 f"{placed.layer}: weights of {least:g} to {most:g} bits share a stream, so all cost {most:g}; an "
                 "unrolled unit pays each its own"
             )
-        weights = block.constants()
+        weights = block.constants() if trained else None
         if weights is not None and (zeros := float((weights == 0).float().mean())) >= SPARSE:
             yield f"{placed.layer}: {zeros:.0%} of its weights are zero; that saves nothing in a folded unit"
 

@@ -161,3 +161,7 @@ def test_what_does_not_fit_is_shown_all_the_same(hwcost: Hwcost) -> None:
 def test_a_misspelt_network_is_recognized(hwcost: Hwcost) -> None:
     assert "did you mean lenet?" in hwcost("estimate", "lenett").err
     assert "did you mean" not in hwcost("estimate", "xyzzy").err
+
+
+def test_an_untrained_network_is_not_scolded_for_its_zeros(hwcost: Hwcost) -> None:
+    assert "weights are zero" not in hwcost("estimate", "cnv-w2a2").out
