@@ -59,6 +59,10 @@ class OutOfMemory(HwcostError):
     """A training ran out of memory."""
 
 
+class HopelessTrial(HwcostError):
+    """A training that was stopped, because most finished trials that cost no more were ahead of it."""
+
+
 class DivergedTraining(HwcostError):
     """A training whose loss, or a network whose weights became NaN or infinite."""
 

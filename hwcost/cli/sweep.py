@@ -75,6 +75,7 @@ HEARTBEAT = click.option(
 @with_verbosity("epoch")
 @click.option("--clock", "clock_mhz", cls=Setting, hidden=True, type=float, callback=positive)
 @click.option("--accelerator", cls=Setting, hidden=True, default="cpu", envvar="HWCOST_ACCELERATOR")
+@click.option("--prune", cls=Setting, hidden=True, is_flag=True)
 @click.option("--watch", cls=Setting, hidden=True, is_flag=True)
 @STORAGE
 @ARTIFACTS
@@ -101,9 +102,10 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     from its record.
 
     Settings without a flag belong into the table [sweep] of a file for --config: clock (MHz), accelerator (cpu, cuda,
-    cuda:1, mps), watch (a page while it runs), storage (URL of a database that `hwcost worker` can
-    join), artifacts (folder or s3://BUCKET for its weights) and heartbeat (seconds between two signs of life; a process
-    counts as dead after four). HWCOST_ACCELERATOR, HWCOST_STORAGE, HWCOST_ARTIFACTS and HWCOST_HEARTBEAT give them too.
+    cuda:1, mps), prune (end trainings that most cheaper ones were ahead of), watch (a page while it runs), storage (URL
+    of a database that `hwcost worker` can join), artifacts (folder or s3://BUCKET for its weights) and heartbeat
+    (seconds between two signs of life; a process counts as dead after four). HWCOST_ACCELERATOR, HWCOST_STORAGE,
+    HWCOST_ARTIFACTS and HWCOST_HEARTBEAT give them too.
 
     \b
     Example:

@@ -19,7 +19,7 @@ from hwcost.report.style import Drawing, inline_svg
 
 _LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
 _FEW = 8  # numbers of trials in a list
-_STATES = {"COMPLETE": "complete", "FAIL": "failed", "RUNNING": "running"}
+_STATES = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned", "RUNNING": "running"}
 
 
 HEADINGS = {

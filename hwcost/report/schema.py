@@ -131,7 +131,7 @@ class TrialRecord(TypedDict):
     """A row of trials.json; objectives of other names and the attributes of a trial are further keys."""
 
     number: int
-    state: Literal["COMPLETE", "FAIL", "RUNNING"]
+    state: Literal["COMPLETE", "FAIL", "PRUNED", "RUNNING"]
     seed: NotRequired[int]
     seconds: NotRequired[float | None]
     params: NotRequired[Params]

@@ -18,7 +18,7 @@ from hwcost.report.schema import RunRecord
 from hwcost.report.score import Score
 
 SPEEDS = ("latency_cycles", "latency_us", "fps")
-STATES = ("COMPLETE", "FAIL", "RUNNING")
+STATES = ("COMPLETE", "FAIL", "PRUNED", "RUNNING")
 
 _NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, *SPEEDS, "LUT_measured")
 _YES_OR_NO = ("fits", "within_budget", "budget_reachable")
@@ -240,9 +240,9 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     """Check trials and run, and compute the front and its marks.
 
     Args:
-        trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL or RUNNING); and,
-            missing or NaN where unknown: accuracy (the validation score), seed, seconds, params, test_accuracy,
-            refit_accuracy, LUT, FF, DSP, BRAM18, URAM, LUTRAM, cycles, fps, fits, layers, epochs, error,
+        trials: one row per trial; the index is ignored. Columns: number, state (COMPLETE, FAIL, PRUNED or RUNNING);
+            and, missing or NaN where unknown: accuracy (the validation score), seed, seconds, params,
+            test_accuracy, refit_accuracy, LUT, FF, DSP, BRAM18, URAM, LUTRAM, cycles, fps, fits, layers, epochs, error,
             LUT_measured (by synthesis). A column `on_front` is ignored.
         run: hwcost, study, recipe, command, seed, versions, device, float, objectives, data, sampler, started,
             machine; optional target_fps, trial_command (with {number} in it), and error_band (resource -> smallest and

@@ -3,6 +3,7 @@ from .protocol import Crew as Crew
 from .protocol import Objective as Objective
 from .protocol import Outcome as Outcome
 from .protocol import Params as Params
+from .protocol import Rival as Rival
 from .protocol import RunEnd as RunEnd
 from .protocol import Suggestion as Suggestion
 from .samplers.choose import NSGA2_POPULATION as NSGA2_POPULATION

@@ -46,6 +46,10 @@ class Objective:
         return value - self.worst if self.direction == "minimize" else self.worst - value
 
 
+Rival = tuple[tuple[float, ...], tuple[float, ...]]
+"""A finished trial as a later one sees it: values of the objectives, and its curve."""
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """A trial to evaluate.
@@ -59,6 +63,7 @@ class Suggestion:
         coarser: by how much its quantization steps are larger than those of its start (`hwcost.search.nearest_trial`).
         epochs: of its training, where it repeats one; None where they follow from the others.
         parent_checkpoint: hash of the weights of `parent`, where its record has one.
+        rivals: in a study that prunes, the trials that were finished when it was drawn.
     """
 
     number: int
@@ -69,6 +74,7 @@ class Suggestion:
     coarser: float = 0.0
     epochs: int | None = None
     parent_checkpoint: str | None = None
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from hwcost.errors import BadOption, BadStudy, DivergedTraining, HwcostError
+from hwcost.errors import BadOption, BadStudy, DivergedTraining, HopelessTrial, HwcostError
 from hwcost.search.nearest_trial import nearest
 from hwcost.search.protocol import Crew, Outcome, Params, RunEnd, Suggestion, checked
 from hwcost.search.samplers.choose import make_sampler, seeds_of
@@ -162,9 +162,8 @@ class Study:
         Args:
             by_user: whether Ctrl-C stopped it, which is no sign of a deadly trial.
         """
-        self._study.sampler = RandomSampler(
-            seed=0
-        )  # `tell` notifies it of the failure; `_drawn` draws from samplers of its own
+        # `tell` notifies it of the failure; `_drawn` draws from samplers of its own
+        self._study.sampler = RandomSampler(seed=0)
         for trial in self._trials():
             if trial.state != TrialState.RUNNING:
                 continue
@@ -261,8 +260,8 @@ class Study:
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent, coarser = nearest(trial.params, self._trials(), spec.space) if spec.warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
-        weights = None if parent is None else checkpoint_of(self._trials()[parent])
-        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser, None, weights)
+        weights, rivals = None if parent is None else checkpoint_of(self._trials()[parent]), spec.rivals(self._trials())
+        return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser, None, weights, rivals)
 
     def _settle(
         self, trial: Trial, started: float, result: Outcome | Exception, failures: tuple[type[HwcostError], ...]
@@ -270,6 +269,7 @@ class Study:
         """Record what came of a trial; an error that is no failure of it is raised, one of the disk unrecorded."""
         if isinstance(result, BadStudy):
             raise result
+        ended = TrialState.PRUNED if isinstance(result, HopelessTrial) else TrialState.FAIL
 
         def settle(values: Sequence[float] | None, **record: object) -> None:
             record["seconds"] = time.perf_counter() - started
@@ -277,7 +277,7 @@ class Study:
             trial.set_user_attr("record", json.dumps(record))
             if values is not None and self._spec.limited:
                 trial.set_user_attr(BROKEN, self._spec.beyond(values))
-            self._study.tell(trial, values, TrialState.FAIL if values is None else None)
+            self._study.tell(trial, values, ended if values is None else None)
 
         try:
             if isinstance(result, Exception):

@@ -4,16 +4,17 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hwcost.errors import BadOption
 from hwcost.search.nearest_trial import check_ordered
-from hwcost.search.protocol import Objective, Params
+from hwcost.search.protocol import Objective, Params, Rival
 from hwcost.search.samplers.choose import Prices, Wishes, make_sampler
 from hwcost.search.samplers.space import Excess, Space, draft, lowest
-from hwcost.search.trial_plan import broken
+from hwcost.search.trial_plan import broken, record_of
 
 Identity = dict[str, str | int | float]
 """Flat record of a specification, stored with the study: name of an entry -> text or number."""
@@ -39,6 +40,8 @@ class StudySpec:
         prices: costs that are known before training. What they follow from belongs in the fingerprint.
         warm: whether suggestions name the nearest finished trial; for a space of whole numbers only. It belongs in the
             fingerprint too.
+        curve: attributes of a finished trial -> its score by epoch, for `Suggestion.rivals`; None where nothing is
+            pruned. It belongs in the fingerprint.
         fingerprint: what the outcomes follow from (recipe, data, device...); a study is resumed only with the same.
         upgrade: turns the stored identity of a study into the spelling of this version, so that an older study opens.
 
@@ -54,6 +57,7 @@ class StudySpec:
     anchors: Sequence[Params] = ()
     prices: Prices | None = None
     warm: bool = False
+    curve: Callable[[Mapping[str, Any]], Sequence[float]] | None = None
     fingerprint: Mapping[str, str | int | float] = field(default_factory=dict)
     upgrade: Callable[[Identity], Identity] = _unchanged
 
@@ -83,6 +87,13 @@ class StudySpec:
         known = set() if self.prices is None else set(self.prices.costs)
         learned = [worst[at] for at in range(len(worst)) if at not in known]
         return Wishes(self.constraints, learned[0] if len(learned) == 1 else None, broken if self.limited else None)
+
+    def rivals(self, trials: Sequence[FrozenTrial]) -> tuple[Rival, ...]:
+        """Values and curves of the finished trials; none where nothing is pruned."""
+        if self.curve is None:
+            return ()
+        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        return tuple((tuple(one.values), tuple(self.curve(record_of(one)["attributes"]))) for one in done)
 
     @property
     def limited(self) -> bool:

@@ -21,8 +21,8 @@ def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[in
         lost: numbers of the trials that are given up because their process died too often.
 
     Returns:
-        One row per trial: number, state ("COMPLETE", "FAIL", "RUNNING"), seed, seconds, reason (of a failure),
-        params (a dict), one column per objective, one per attribute (nested lists and dicts stay whole).
+        One row per trial: number, state ("COMPLETE", "FAIL", "PRUNED", "RUNNING"), seed, seconds, reason (why it
+        ended early), params (a dict), one column per objective, one per attribute (nested lists and dicts stay whole).
     """
     objectives = [objective.name for objective in spec.objectives]
     latest = {plan_of(trial).place: trial.number for trial in trials}

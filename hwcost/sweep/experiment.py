@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor, inf
 from typing import Any, Literal, TypeVar
 
@@ -117,7 +118,7 @@ class Experiment:
         """Build the network of a trial; seeded by the caller, drawn on the CPU."""
         chosen = params if self.settings.bits is None else self._plain
         net = self._made("network", nn.Module, self.recipe.network, chosen)
-        if (given := self.pretrained()) is not None:
+        if (given := self.pretrained) is not None:
             take_over(f"recipe {self.recipe.name}: pretrained", net, given)
         hold_widths(net, self.recipe.fixed)
         if self.settings.bits is not None:
@@ -127,7 +128,7 @@ class Experiment:
     def float_network(self) -> nn.Module:
         """Build the network without quantizers; seeded by the caller, drawn on the CPU."""
         built = self._made("float_network", nn.Module, self.recipe.float_network)
-        if (given := self.pretrained()) is not None:
+        if (given := self.pretrained) is not None:
             try:
                 built.load_state_dict(dict(given))
             except (RuntimeError, TypeError) as error:
@@ -137,8 +138,9 @@ class Experiment:
                 ) from error
         return built.to(accelerator(self.settings.accelerator))
 
+    @cached_property
     def pretrained(self) -> Mapping[str, Tensor] | None:
-        """The weights that the float network comes with; None where it is trained here."""
+        """The weights that the float network comes with, asked for once; None where it is trained here."""
         source, where = self.recipe.pretrained, f"recipe {self.recipe.name}: pretrained"
         if source is None:
             return None

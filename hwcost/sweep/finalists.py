@@ -173,7 +173,8 @@ def refit(
         freeze_widths(net)
         everything, seed, task = data.all_but_test(), int(row["seed"]), experiment.recipe.task
         run = Run(net=net, data=everything, training=settings, seed=seed, task=task, on_epoch=on_epoch)
-        trained(experiment, replace(run, params=row["params"]))
+        parent = {name: one.detach().cpu().clone() for name, one in net.state_dict().items()}
+        trained(experiment, replace(run, params=row["params"], parent=parent))
     return net
 
 

@@ -22,6 +22,7 @@ from hwcost.files import code_hash, parse_json
 from hwcost.search import Identity, Prices, StudySpec
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.network_facts import agree, facts, facts_of_text
+from hwcost.sweep.pruning import curve_of
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.written_code import code_digest
 from hwcost.train.data import Data
@@ -127,7 +128,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         **{
             f"{_CODE}{name}": code for name, one in _functions(recipe).items() if (code := code_digest(one)) is not None
         },
-        **({} if (given := experiment.pretrained()) is None else {"pretrained": _digest(given)}),
+        **({} if (given := experiment.pretrained) is None else {"pretrained": _digest(given)}),
         **({} if recipe.task is CLASSIFICATION else {"task": recipe.task.name}),
         **({"fixed": json.dumps(dict(recipe.fixed))} if recipe.fixed else {}),
         **({"hardware": json.dumps(hardware, default=str)} if chooses else {}),
@@ -157,6 +158,7 @@ def spec_of(experiment: Experiment, fingerprint: Fingerprint, prices: Prices | N
         anchors=experiment.recipe.anchors if prices is None else (),
         prices=prices,
         warm=experiment.settings.warm is not None,
+        curve=curve_of if experiment.settings.prune else None,
         fingerprint=fingerprint.entries,
         upgrade=fingerprint.upgrade,
     )

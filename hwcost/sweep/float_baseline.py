@@ -1,6 +1,7 @@
 """The float network of a study: the score to hold on to, trained once and measured on test data once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import torch
 from hwcost.errors import BadRecipe, BadStudy
 from hwcost.report.schema import FloatRecord
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.own_training import trained
-from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, write_json
+from hwcost.sweep.own_training import removed_at_the_end, trained
+from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, unfinished, write_json
 from hwcost.train.data import Data
 from hwcost.train.run import Epoch, Run, evaluate
 
@@ -28,9 +29,10 @@ def float_baseline(experiment: Experiment, data: Data, on_epoch: Callable[[Epoch
     figures: FloatRecord = {}
     if experiment.recipe.pretrained is None:
         seed = experiment.settings.seed
-        trained(
-            experiment, Run(net=net, data=data, training=experiment.training(), seed=seed, task=task, on_epoch=on_epoch)
-        )
+        kept = unfinished(experiment.settings.out, None)
+        run = Run(net=net, data=data, training=experiment.training(), seed=seed, task=task, on_epoch=on_epoch)
+        with removed_at_the_end(kept):
+            trained(experiment, replace(run, checkpoint=kept))
     else:
         figures["given"] = True
     figures["validation"] = evaluate(net, data.validation, task=task)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
 
-from hwcost.errors import BadRecipe, DivergedTraining, OutOfMemory
+from hwcost.errors import BadRecipe, DivergedTraining, HwcostError, OutOfMemory
 from hwcost.models import RESOURCES
 from hwcost.sweep.experiment import FIGURES, Experiment
 from hwcost.sweep.user_call import ask, finite
@@ -48,6 +50,24 @@ def trained(experiment: Experiment, run: Run) -> dict[str, float]:
         if not finite(found[figure]):
             raise DivergedTraining(f"its train() returned {figure}={value}")
     return found
+
+
+@contextmanager
+def removed_at_the_end(path: Path) -> Iterator[None]:
+    """Remove what a training kept to go on with, if it ends here and is no longer retried."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except HwcostError:
+        _remove(path)
+        raise
+    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():  # as some trainers write them
+        rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 @contextmanager

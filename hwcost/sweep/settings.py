@@ -99,6 +99,8 @@ class Settings:
         storage: URL of the database of a shared study; None keeps the study in `out`.
         artifacts: with `storage`, a folder that every machine can reach, or s3://BUCKET, for the weights.
         heartbeat_s: with `storage`, seconds between two signs of life of a process, at least 1.
+        prune: whether a training ends where most finished trials that cost no more were ahead of it, see
+            `hwcost.sweep.pruning`.
         watch: draw the page while trials are still to come (`hwcost.sweep.live_page`); it reloads on its own.
     """
 
@@ -112,6 +114,7 @@ class Settings:
     warm: Annotated[int | None, Role.STUDY] = None
     ramp: Annotated[int | None, Role.STUDY] = None
     limits: Annotated[Mapping[str, float], Role.RESOLVED, Flag("limit")] = field(default_factory=dict)
+    prune: Annotated[bool, Role.STUDY] = False
     device: Annotated[str | None, Role.RESOLVED] = None
     fps: Annotated[float | None, Role.RESOLVED] = None
     clock_mhz: Annotated[float | None, Role.RESOLVED, Flag("clock")] = None

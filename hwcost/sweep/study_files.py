@@ -26,6 +26,11 @@ def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path
     return folder / "checkpoints" / f"{name}{'-refit' * refit}.pt"
 
 
+def unfinished(folder: Path, seed: int | None) -> Path:
+    """Path of what a training keeps to go on after a kill; a retry has the seed of what it repeats."""
+    return folder / "checkpoints" / f"unfinished-{'float' if seed is None else seed}"
+
+
 def save_net(net: nn.Module, path: Path) -> str:
     """Write the weights of a network.
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from hwcost.cost.estimate import Estimate, estimate
-from hwcost.errors import BadFolding, DivergedTraining, OutOfMemory
+from hwcost.errors import BadFolding, DivergedTraining, HopelessTrial, OutOfMemory
 from hwcost.graph.spec import Thresholds
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import RESOURCES
@@ -18,9 +19,10 @@ from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import SPEED_LIMITS, Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
-from hwcost.sweep.own_training import trained, within_memory
+from hwcost.sweep.own_training import removed_at_the_end, trained, within_memory
+from hwcost.sweep.pruning import Pruning
 from hwcost.sweep.recipe import Params
-from hwcost.sweep.study_files import checkpoint, save_net
+from hwcost.sweep.study_files import checkpoint, save_net, unfinished
 from hwcost.sweep.warm_start import start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget
@@ -38,7 +40,7 @@ POLISHING = 0.3
 improves."""
 
 
-FAILURES = (DivergedTraining, BadFolding, OutOfMemory)
+FAILURES = (DivergedTraining, BadFolding, OutOfMemory, HopelessTrial)
 """Errors that a study records for a trial and survives."""
 
 
@@ -119,27 +121,46 @@ def epochs_of(experiment: Experiment, suggestion: Suggestion) -> int:
 
 
 def run_trial(
-    experiment: Experiment, data: Data, suggestion: Suggestion, on_epoch: Callable[[Epoch], None] | None = None
+    experiment: Experiment,
+    data: Data,
+    suggestion: Suggestion,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    kept: Path | None = None,
 ) -> tuple[Outcome, Design]:
     """Train one suggestion inside its budget.
 
     Its figures follow from (recipe, data, parameters, seed) alone; after a warm start, from its parent's weights too.
     A limit below the cost with every learned width at its floor is out of reach before training. Such a trial is
     trained to that cost instead, since its network may still lie on the front, and its `budget_reachable` is False.
+
+    Args:
+        experiment, data, suggestion: of the trial.
+        on_epoch: called with each finished epoch.
+        kept: as `Run.checkpoint`.
+
+    Raises:
+        HopelessTrial: in a study that prunes. HwcostError: as the parts do.
     """
     trial = design(experiment, suggestion.params, data, suggestion.seed)
-    settings = experiment.training(suggestion.params)
+    settings, parent_state = experiment.training(suggestion.params), experiment.pretrained
     if experiment.settings.warm is not None:
         settings = replace(settings, epochs=epochs_of(experiment, suggestion))
         if suggestion.polish:
             settings = replace(settings, lr=POLISHING * settings.lr)
         out, parent = experiment.settings.out, suggestion.parent
         known = float_checkpoint(out) if parent is None else suggestion.parent_checkpoint
-        start_from(trial.net, checkpoint(out, parent), known)
+        parent_state = start_from(trial.net, checkpoint(out, parent), known)
     limits = {} if experiment.settings.bits is not None else experiment.budget(suggestion.params)
     floor = cost_at_floors(trial.net, trial.pipeline, trial.model) if limits else {}
     floor |= {name: _speeds(trial.estimate())[name] for name in limits.keys() & SPEED_LIMITS}
     budget = budget_of(experiment, suggestion.params, data, floor)
+    pruning = Pruning(experiment.objectives, suggestion.rivals, lambda epoch: epoch.cost | _speeds(trial.estimate()))
+
+    def heard(epoch: Epoch) -> None:
+        if on_epoch is not None:
+            on_epoch(epoch)
+        pruning(epoch)
+
     with within_memory(f"trial {suggestion.number}"):
         run = Run(
             net=trial.net,
@@ -149,7 +170,9 @@ def run_trial(
             hardware=Hardware(trial.pipeline, trial.model, budget),
             task=experiment.recipe.task,
             params=suggestion.params,
-            on_epoch=on_epoch,
+            parent=parent_state,
+            checkpoint=kept,
+            on_epoch=heard,
         )
         extra: dict[str, object] = dict(trained(experiment, run))
     extra |= {} if experiment.settings.warm is None else {"parent": suggestion.parent}
@@ -166,7 +189,9 @@ def evaluated(experiment: Experiment, data: Data, suggestion: Suggestion, listen
         OutOfMemory: its training asked for more memory than there is. HwcostError: as `run_trial`.
     """
     listener.trial_started(suggestion.number)
-    outcome, trial = run_trial(experiment, data, suggestion, listener.epoch_done)
+    kept = unfinished(experiment.settings.out, suggestion.seed)
+    with removed_at_the_end(kept):
+        outcome, trial = run_trial(experiment, data, suggestion, listener.epoch_done, kept)
     saved = save_net(trial.net, checkpoint(experiment.settings.out, suggestion.number))
     return replace(outcome, attributes={**outcome.attributes, "checkpoint": saved})
 

@@ -33,7 +33,7 @@ def _weights(net: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(one.shape) for name, one in net.named_parameters() if name.rpartition(".")[2] in plain}
 
 
-def start_from(net: nn.Module, path: Path, recorded: str | None) -> None:
+def start_from(net: nn.Module, path: Path, recorded: str | None) -> dict[str, Tensor]:
     """Take over weights, scales and statistics of a checkpoint, and leave the widths.
 
     The checkpoint of a float network knows no scales: those of weights start at the statistic of their new weights,
@@ -44,10 +44,15 @@ def start_from(net: nn.Module, path: Path, recorded: str | None) -> None:
         path: of a checkpoint of a network with the same layers, quantized or float.
         recorded: its hash, as for `hwcost.sweep.study_files.read_net`.
 
+    Returns:
+        What the checkpoint holds.
+
     Raises:
         BadStudy: the file is missing or broken, or of another network.
     """
-    take_over(str(path), net, read_net(path, recorded))
+    state = read_net(path, recorded)
+    take_over(str(path), net, state)
+    return state
 
 
 def take_over(where: str, net: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from hwcost.cost.bill import layer_bits, price
 from hwcost.cost.cached import LiveCost
+from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
 from hwcost.models.resources import HardwareModel
@@ -98,6 +100,7 @@ class Epoch:
         accuracy: the score of the task on the validation split.
         cost: resource -> amount at the end of the epoch; empty without a hardware model.
         widths: layer -> {"weight_bits": ..., "output_bits": ...} at the end of the epoch.
+        settled: whether the widths stand still from now on, and with them the cost.
     """
 
     epoch: int
@@ -105,6 +108,7 @@ class Epoch:
     accuracy: float
     cost: dict[str, float]
     widths: dict[str, dict[str, int]]
+    settled: bool = False
 
     def record(self) -> dict[str, object]:
         """The record as plain data, for JSON."""
@@ -156,6 +160,10 @@ class Run:
         hardware: that prices the network; None for a float network.
         task: loss and score.
         params: parameters of the trial; empty for the float network.
+        parent: the weights that `net` starts from, of a finished trial, of the float network or as `pretrained` gives
+            them: name -> tensor. None where it starts from scratch.
+        checkpoint: the path of a file, or folder, of this training alone, for what it needs to go on after a kill: the
+            retry of the trial finds it there, and it is removed when the training ends. None where nothing is retried.
         on_epoch: called with each epoch that is reported.
         epochs: that were reported.
         settled: whether the widths have landed.
@@ -168,12 +176,15 @@ class Run:
     hardware: Hardware | None = None
     task: Task = CLASSIFICATION
     params: Mapping[str, Any] = field(default_factory=dict)
+    parent: Mapping[str, Tensor] | None = None
+    checkpoint: Path | None = None
     on_epoch: Callable[[Epoch], None] | None = None
     epochs: list[Epoch] = field(default_factory=list)
     settled: bool = False
 
     def __post_init__(self) -> None:
         self._live: LiveCost | None = None
+        self._priced: LiveCost | None = None
         self._landing: Landing | None = None
         self._used: dict[str, Tensor] = {}
         budget, hardware = self.budget, self.hardware
@@ -193,14 +204,18 @@ class Run:
         return next(self.net.parameters()).device
 
     def cost(self) -> dict[str, Tensor]:
-        """Resources of the budget -> amounts at the live widths, with gradients to them; empty without a budget."""
-        return {} if self._live is None else self._live()
+        """Resource -> amount at the live widths, with gradients to them; empty for a float network."""
+        if self.hardware is None:
+            return {}
+        if self._priced is None:
+            self._priced = LiveCost(self.net, self.hardware.pipeline, self.hardware.model)
+        return self._priced()
 
     def penalty(self) -> Tensor:
         """The budget's term of the loss, (); 0 without a budget, and once the widths have landed."""
-        if self.budget is None or self.settled:
+        if self.budget is None or self._live is None or self.settled:
             return torch.zeros((), device=self.device)
-        self._used = self.cost()
+        self._used = self._live()
         return self.budget.penalty(self._used).to(torch.get_default_dtype())
 
     def update(self) -> None:
@@ -221,11 +236,14 @@ class Run:
         self.settled = True
 
     def report(self, loss: float, score: float | None = None) -> Epoch:
-        """Record an epoch: validation score, cost and widths; progress and curves show it.
+        """Record an epoch: validation score, cost and widths; progress and curves show it, and pruning sees it.
 
         Args:
             loss: mean training loss.
             score: on validation data; None evaluates the network by the task.
+
+        Raises:
+            HopelessTrial: in a study that prunes; let it pass.
         """
         bill = None
         if self.hardware is not None:
@@ -238,6 +256,7 @@ class Run:
             accuracy=found,
             cost={} if bill is None else {name: float(amount) for name, amount in bill.total().items()},
             widths={} if bill is None else {layer.name: layer_bits(layer) for layer in bill.layers if layer.blocks},
+            settled=self.settled or not any(width.offset.requires_grad for width in learned_widths(self.net).values()),
         )
         self.epochs.append(epoch)
         if self.on_epoch is not None:

@@ -15,12 +15,14 @@ from tiny_recipe import made, recipe
 from torch import Tensor, nn
 
 from hwcost.cost.width_proxy import learned_widths
-from hwcost.errors import BadRecipe, BadStudy, OutOfMemory
+from hwcost.errors import BadRecipe, BadStudy, HopelessTrial, OutOfMemory
+from hwcost.models import RESOURCES
 from hwcost.quant import parameter_groups
 from hwcost.search import Suggestion
 from hwcost.sweep.fingerprint import fingerprint_of
 from hwcost.sweep.rehearsal import rehearse
 from hwcost.sweep.replay import recall, reproduce
+from hwcost.sweep.study import open_study
 from hwcost.sweep.study_files import read_json, read_run, read_trials
 from hwcost.sweep.trial import run_trial
 from hwcost.train.loop import fit, train
@@ -80,7 +82,7 @@ def test_it_trains_float_network_trials_and_refit_and_comes_out_again(tmp_path: 
     run(experiment(OWN, tmp_path), 2, refit=2)
     float_run, trial, *_, last = SEEN
     assert float_run.hardware is None and not float_run.cost() and float_run.device.type == "cpu"
-    assert set(trial.params) == {"base", "lut_budget"} and {*trial.cost()} == {"LUT"}
+    assert set(trial.params) == {"base", "lut_budget"} and trial.cost().keys() == {*RESOURCES}
     assert last.training.epochs == 2 and len(last.data.train) == len(made(None).train) + len(made(None).validation)
     recorded, again = reproduce(tmp_path, 1, lambda _: OWN, None)
     assert recorded == again
@@ -187,3 +189,103 @@ def test_pretrained_weights_of_another_network_are_refused(tmp_path: Path) -> No
         with pytest.raises((BadRecipe, BadStudy), match=part):
             rehearse(experiment(replace(recipe, pretrained=source), tmp_path), made(None))  # type: ignore[arg-type]
     assert "pretrained" not in fingerprint_of(experiment(recipe, tmp_path), made(None)).entries
+
+
+def test_the_live_cost_needs_no_budget(tmp_path: Path) -> None:
+    """A penalty of one's own: every width learns from the price of all resources."""
+
+    def train(net: nn.Module, run: Run) -> None:
+        cost = run.cost()
+        assert run.budget is None and float(run.penalty()) == 0 and cost.keys() == {*RESOURCES}
+        cost["LUT"].log().backward()
+        gradients = [float(width.offset.grad) for width in learned_widths(net).values()]  # type: ignore[arg-type]
+        assert len(gradients) == 3 and all(gradient > 0 for gradient in gradients)
+
+    no_budget = type(recipe).__dataclass_fields__["budget"].default
+    told = _first(replace(recipe, train=train, budget=no_budget), tmp_path)
+    assert told["LUT"] > 0
+
+
+def test_the_weights_that_a_training_starts_from(tmp_path: Path) -> None:
+    """None from scratch; the float network or the nearest trial with warm starts; else those that were given."""
+    SEEN.clear()
+    state = _given()
+    run(experiment(replace(OWN, pretrained=lambda: state), tmp_path / "given"), 1)
+    assert SEEN[-1].parent is state
+    SEEN.clear()
+    run(experiment(OWN, tmp_path / "scratch"), 1, refit=1)
+    assert SEEN[0].parent is None and SEEN[1].parent is None
+    start = SEEN[2].parent
+    assert start is not None and "0.weight_quant.bits.offset" in start  # a refit starts from the trial itself
+    SEEN.clear()
+    warm = replace(OWN, plain=recipe.anchors[1])
+    run(experiment(warm, tmp_path / "warm", bits=(2, 5), warm=2), 2)
+    for parent in (one.parent for one in SEEN[1:]):
+        assert parent is not None and parent["0.weight"].shape == (4, 1, 3, 3)
+    kept = torch.load(tmp_path / "warm" / "checkpoints" / "float.pt", weights_only=True)
+    assert torch.equal(SEEN[1].parent["0.weight"], kept["0.weight"])  # type: ignore[index]
+
+
+STRUCK = [True]
+
+
+def _goes_on(net: nn.Module, run: Run) -> None:
+    """Keep a step of three in a file; Ctrl-C strikes in the second trial."""
+    path = run.checkpoint
+    assert path is not None
+    done = int(path.read_text()) if path.exists() else 0
+    for step in range(done, 3):
+        if step == 2 and run.params.get("base") == 2 and STRUCK[0]:
+            STRUCK[0] = False
+            raise KeyboardInterrupt
+        path.write_text(f"{step + 1}")
+        run.report(float(step))
+
+
+def test_a_training_goes_on_after_an_interruption(tmp_path: Path) -> None:
+    STRUCK[0] = True
+    goes_on = replace(recipe, train=_goes_on)
+    assert run(experiment(goes_on, tmp_path), 2).interrupted
+    left = list((tmp_path / "checkpoints").glob("unfinished-*"))
+    assert [path.read_text() for path in left] == ["2"]
+    assert run(experiment(goes_on, tmp_path), 1).finished == 2
+    assert not list((tmp_path / "checkpoints").glob("unfinished-*"))
+    epochs = [[epoch["loss"] for epoch in row["epochs"]] for row in read_trials(tmp_path).to_dict("records")
+              if row["state"] == "COMPLETE"]  # fmt: skip
+    assert epochs == [[0.0, 1.0, 2.0], [2.0]]  # the retry made the last step alone
+
+
+def test_a_failed_training_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
+    def fails(net: nn.Module, run: Run) -> None:
+        assert run.checkpoint is not None
+        run.checkpoint.mkdir()
+        (run.checkpoint / "state").write_text("half")
+        raise HopelessTrial("of its own") if run.params else ValueError("float")
+
+    with pytest.raises(BadRecipe, match="ValueError: float"):
+        run(experiment(replace(recipe, train=fails), tmp_path), 1)
+    assert not list((tmp_path / "checkpoints").glob("unfinished-*"))
+
+
+def _scored(net: nn.Module, run: Run) -> float:
+    """The tighter the budget, the better: all but the tightest are hopeless, once their widths have landed."""
+    run.land()
+    score = 1 - run.params["lut_budget"] / 1e4 if run.params else 0.9
+    for epoch in range(1, 5):
+        run.report(0.0, score=epoch / 4 * score)
+    return score
+
+
+@pytest.mark.slow
+def test_hopeless_trials_are_pruned_and_the_front_is_that_of_all(tmp_path: Path) -> None:
+    scored = replace(recipe, train=_scored)
+    for prune in (False, True):
+        assert run(experiment(scored, tmp_path / f"{prune}", prune=prune, sampler="random", seed=2), 14).finished > 5
+    whole, pruned = (read_trials(tmp_path / f"{prune}") for prune in (False, True))
+    assert list(whole["params"]) == list(pruned["params"]) and set(whole["state"]) == {"COMPLETE"}
+    ended = pruned[pruned["state"] == "PRUNED"]
+    assert len(ended) >= 3 and ended["error"].str.contains("behind .*, the median of").all()
+    front = [set(open_study(tmp_path / f"{prune}", scored).front()["number"]) for prune in (False, True)]
+    assert front[0] == front[1] and not front[1] & set(ended["number"])
+    with pytest.raises(BadStudy, match="prune was 'True', now absent"):
+        run(experiment(scored, tmp_path / "True", sampler="random", seed=2), 1)

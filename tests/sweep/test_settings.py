@@ -36,6 +36,7 @@ FULL = Settings(
     artifacts="s3://bucket",
     heartbeat_s=5,
     watch=True,
+    prune=True,
 )
 
 
@@ -57,9 +58,9 @@ def test_defaults_are_the_defaults() -> None:
 def test_a_role_selects_what_a_worker_needs_and_what_the_fingerprint_holds() -> None:
     sent = FULL.to_dict(Role.STUDY, Role.RESOLVED)
     assert sent.keys() == {
-        "seed", "sampler", "bits", "warm", "ramp", "limit", "device", "fps", "clock", "accelerator"
+        "seed", "sampler", "bits", "warm", "ramp", "limit", "prune", "device", "fps", "clock", "accelerator"
     }  # fmt: skip
-    assert FULL.chosen() == {"bits": "2:8", "warm": "4", "ramp": "12"}
+    assert FULL.chosen() == {"bits": "2:8", "warm": "4", "ramp": "12", "prune": "True"}
     assert Settings(out=Path("x")).chosen() == {}
 
 
