@@ -54,7 +54,7 @@ def trained(experiment: Experiment, run: Run) -> dict[str, float]:
 
 @contextmanager
 def removed_at_the_end(path: Path) -> Iterator[None]:
-    """Remove what a training kept to go on with, if it ends here and is no longer retried."""
+    """Remove what a training kept to resume from, if it ends here and is no longer retried."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield

@@ -28,7 +28,7 @@ class Pruning:
     """Judges a training by its epochs.
 
     It waits until the widths stand still, for until then the cost may still fall. A trial that costs less than most
-    others, or that is ahead of the median of those that cost no more, goes on.
+    others, or that is ahead of the median of those that cost no more, continues.
 
     Args:
         objectives: of the study.
@@ -46,7 +46,7 @@ class Pruning:
         self._best = -inf
 
     def __call__(self, epoch: Epoch) -> None:
-        """Go on, or not.
+        """Take note of an epoch, and continue or not.
 
         Raises:
             HopelessTrial: names the epoch and both scores.

@@ -27,7 +27,7 @@ def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path
 
 
 def unfinished(folder: Path, seed: int | None) -> Path:
-    """Path of what a training keeps to go on after a kill; a retry has the seed of what it repeats."""
+    """Path of what a training keeps to resume after a kill; a retry has the seed of what it repeats."""
     return folder / "checkpoints" / f"unfinished-{'float' if seed is None else seed}"
 
 

@@ -162,7 +162,7 @@ class Run:
         params: parameters of the trial; empty for the float network.
         parent: the weights that `net` starts from, of a finished trial, of the float network or as `pretrained` gives
             them: name -> tensor. None where it starts from scratch.
-        checkpoint: the path of a file, or folder, of this training alone, for what it needs to go on after a kill: the
+        checkpoint: the path of a file, or folder, of this training alone, for what it needs to resume after a kill: the
             retry of the trial finds it there, and it is removed when the training ends. None where nothing is retried.
         on_epoch: called with each epoch that is reported.
         epochs: that were reported.
