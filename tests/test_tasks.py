@@ -22,7 +22,7 @@ NEEDS = {"lightning_trainer.py": "lightning"}
 BETTER_THAN = {
     "regression.py": 35.0, "segmentation.py": 0.5, "multilabel.py": 0.6, "trigger.py": 0.3, "two_heads.py": 0.4,
     "anomaly.py": 0.8, "tabular.py": 0.7, "on_disk.py": 0.7, "lightning_trainer.py": 0.6, "pretrained.py": 0.8,
-    "latency.py": 0.6,
+    "latency.py": 0.6, "cosine.py": 0.6, "distillation.py": 0.6,
 }  # fmt: skip
 """Validation score of the best of two trials: what a network that learned nothing does not reach."""
 
@@ -90,3 +90,13 @@ def test_from_sweep_to_export(name: str, tmp_path: Path) -> None:
         from hwcost.export.qonnx import qonnx
 
         assert len(qonnx(design.pipeline, input_step=study.input_step).graph.node) > 3
+
+
+@pytest.mark.slow
+def test_every_trial_of_the_conditional_space_keeps_its_latency(tmp_path: Path) -> None:
+    recipe = load_recipe(f"{TASKS / 'latency.py'}:recipe", {})
+    frame = hwcost.run_sweep(recipe, trials=6, out=tmp_path / "study", quiet=True).frame()
+    assert (frame["latency_us"] <= 2.0).all() and frame["within_budget"].all()
+    assert (frame["second"].isna() == (frame["depth"] == 1)).all() and set(frame["depth"]) == {1, 2}
+    assert not (frame["second"] > frame["first"]).any() and frame["clock_mhz"].nunique() > 1
+    assert not (frame["on_front"] & (frame["score"] < 0.5)).any()

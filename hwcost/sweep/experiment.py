@@ -144,7 +144,8 @@ class Experiment:
         source, where = self.recipe.pretrained, f"recipe {self.recipe.name}: pretrained"
         if source is None:
             return None
-        found = ask(where, source) if callable(source) else ask(where, torch.load, source, "cpu", weights_only=True)
+        with torch.random.fork_rng(devices=[]):  # the first call must leave a trial as the others do
+            found = ask(where, source) if callable(source) else ask(where, torch.load, source, "cpu", weights_only=True)
         if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
             raise BadRecipe(f"{where} holds {type(found).__name__}; give the state_dict of the float network")
         return found

@@ -100,3 +100,21 @@ def test_what_a_recipe_may_not_return(tmp_path: Path, changes: dict[str, Any], c
     function = getattr(changed(tmp_path, **changes), call)
     with pytest.raises(BadRecipe, match=f"recipe tiny: .*{message}"):
         function(PARAMS) if call in ("network", "budget", "hardware") else function()
+
+
+def test_given_weights_are_asked_for_once_and_draw_nothing(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def given() -> dict[str, torch.Tensor]:
+        calls.append(len(calls))
+        torch.manual_seed(7)
+        return dict(tiny_recipe.TinyNet(None).state_dict())
+
+    sweep = changed(tmp_path, pretrained=given)
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        sweep.network(PARAMS)
+        sweep.float_network()
+        drawn.append(float(torch.rand(())))
+    assert calls == [0] and drawn[0] == drawn[1]
