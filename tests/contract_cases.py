@@ -19,22 +19,30 @@ from hwcost.quant import (
     BoundedQuantizer,
     ConstBits,
     ConstScale,
+    Exp,
     HadamardClassifier,
     IntQuantizer,
     LearnedBits,
     LearnedScale,
     LearnedSigma,
     NarrowedBits,
+    QuantActivation,
+    QuantAdaptiveAvgPool,
     QuantAdd,
     QuantAffine,
+    QuantAvgPool1d,
     QuantAvgPool2d,
     QuantConcat,
     QuantConv1d,
     QuantConv2d,
+    QuantConv3d,
+    QuantConvTranspose1d,
     QuantConvTranspose2d,
     QuantHardTanh,
     QuantIdentity,
     QuantLinear,
+    QuantMean,
+    QuantMul,
     QuantReLU,
     QuantScaleBias,
     QuantSigmoid,
@@ -242,10 +250,12 @@ def _transposed(*shape: Any, **options: Any) -> Callable[[], nn.Module]:
 SIGNED = integers(4, signed=True)
 BOUND = "the weights stay within their bound, and rounding towards zero within that"
 MODULAR = "a wrapped sum can be any code"
+CURVED = "the function does not reach every code"
 OFFSET = "the bias is as wide as the sum, at full scale"
 
 LAYERS: dict[str, LayerCase] = {
     "linear": LayerCase(_linear(_weight), (7,)),
+    "sequence": LayerCase(_linear(_weight), (3, 7)),
     "linear signed": LayerCase(_linear(_weight), (7,), wire=SIGNED),
     "linear bipolar": LayerCase(_linear(_weight), (7,), wire=binary()),
     "linear one scale": LayerCase(_linear(lambda: _weight(per_channel=False)), (7,)),
@@ -281,9 +291,13 @@ LAYERS: dict[str, LayerCase] = {
     "conv dilated": LayerCase(_conv(3, 4, 3, dilation=2, padding=2), (3, 7, 7), wire=SIGNED),
     "conv grouped": LayerCase(_conv(4, 6, 3, groups=2), (4, 6, 6)),
     "conv depthwise": LayerCase(_conv(4, 4, 3, padding=1, groups=4), (4, 6, 6)),
+    "conv3d": LayerCase(lambda: QuantConv3d(2, 3, 3, padding=1, bias=False, weight_quant=_weight()), (2, 4, 4, 5)),
     "conv pointwise": LayerCase(_conv(4, 6, 1), (4, 5, 5)),
     "transposed": LayerCase(
         lambda: QuantConvTranspose2d(3, 4, 3, 2, 1, 1, bias=False, weight_quant=_weight(channel_dim=1)), (3, 5, 5)
+    ),
+    "transposed 1d": LayerCase(
+        lambda: QuantConvTranspose1d(3, 4, 4, 2, 1, bias=False, weight_quant=_weight(channel_dim=1)), (3, 7)
     ),
     "transposed grouped": LayerCase(_transposed(4, 6, 4, 2, groups=2), (4, 5, 5)),
     "transposed dilated": LayerCase(_transposed(3, 2, 3, 2, dilation=2), (3, 5, 5)),
@@ -302,6 +316,21 @@ LAYERS: dict[str, LayerCase] = {
     "average 7x7": LayerCase(lambda: QuantAvgPool2d(7, most=4), (4, 7, 7)),
     "add": LayerCase(lambda: QuantAdd(_act(signed=True)), (4, 5, 5), streams=2),
     "concat": LayerCase(lambda: QuantConcat(_act(signed=True)), (4, 5, 5), streams=3),
+    "average 1d": LayerCase(lambda: QuantAvgPool1d(3, 2), (4, 9), wire=SIGNED),
+    "average of a strip": LayerCase(lambda: QuantAvgPool2d((1, 3), truncate=False), (4, 4, 6)),
+    "mean": LayerCase(lambda: QuantMean((2, 3)), (4, 5, 3), wire=SIGNED),
+    "mean, dimensions kept": LayerCase(lambda: QuantMean((-2, -1), keepdim=True), (4, 5, 3)),
+    "mean to a size": LayerCase(lambda: QuantAdaptiveAvgPool((2, 1)), (4, 6, 3)),
+    "product": LayerCase(QuantMul, (4, 5, 5), streams=2, wire=SIGNED),
+    "product, quantized": LayerCase(lambda: QuantMul(_act(signed=True), _act()), (4, 5, 5), streams=2),
+    "gelu": LayerCase(lambda: QuantActivation(nn.GELU(), _act(signed=True)), (4, 5, 5), wire=SIGNED, loose=CURVED),
+    "gelu, input quantizer": LayerCase(
+        lambda: QuantActivation(nn.GELU(), _act(signed=True), input_quant=_act(signed=True)), (4, 5), loose=CURVED
+    ),
+    "hardswish": LayerCase(lambda: QuantActivation(nn.Hardswish(), _act(signed=True)), (4, 5), loose=CURVED),
+    "leaky relu": LayerCase(lambda: QuantActivation(nn.LeakyReLU(0.5), _act(signed=True)), (4, 5)),
+    "prelu": LayerCase(lambda: QuantActivation(nn.PReLU(4), _act(signed=True)), (4, 5)),
+    "exponential": LayerCase(lambda: QuantActivation(Exp(), _act()), (4, 5), wire=SIGNED, loose=CURVED),
     "scale and bias": LayerCase(
         lambda: QuantScaleBias(4, weight_quant=_weight(per_channel=False), bias_quant=BiasQuantizer(bits=6)), (4, 5, 5)
     ),

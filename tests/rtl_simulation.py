@@ -5,6 +5,7 @@ from itertools import product
 from random import Random
 from types import MappingProxyType
 
+import rtl_element_benches as element_benches
 import rtl_stream_benches as stream_benches
 from amaranth.sim import SimulatorContext
 from rtl_bench import Bench, Figures
@@ -257,6 +258,11 @@ BENCHES: Mapping[str, Callable[[Bench], Figures]] = MappingProxyType(
         "label": stream_benches.label,
         "inverse": stream_benches.inverse,
         "held": stream_benches.held,
+        "multiplier": element_benches.multiplier,
+        "table": element_benches.table,
+        "channel_sum": element_benches.channel_sum,
+        "reorder": element_benches.reorder,
+        "pad": element_benches.pad,
     }
 )
 """Simulation of each kind: (outputs, expected outputs)."""

@@ -76,16 +76,23 @@ def window(bench: Bench) -> Figures:
     bits = unit.simd * int(wire(unit.input).bits)
     images = [[bench.random.getrandbits(bits) for _ in range(path.words)] for _ in range(2)]
     fold = block.channels // unit.simd
-    (k_h, k_w), (s_h, s_w), (d_h, d_w) = block.kernel, block.stride, block.dilation
-    width = block.image[1] + 2 * block.padding[1][0]
+    padded = [size + 2 * ends[0] for size, ends in zip(block.image, block.padding, strict=True)]
+
+    def word(place: tuple[int, ...]) -> int:
+        found = 0
+        for at, size in zip(place, padded, strict=True):
+            found = found * size + at
+        return found * fold
+
     wanted = []
     for image in images:
-        for oy, ox in product(*(range(size) for size in block.output)):
-            places = [
-                [((oy * s_h + ky * d_h) * width + ox * s_w + kx * d_w) * fold + f for f in range(fold)]
-                for ky in range(k_h)
-                for kx in range(k_w)
-            ]
+        for corner in product(*(range(size) for size in block.output)):
+            starts = [at * step for at, step in zip(corner, block.stride, strict=True)]
+            taps = product(
+                *(range(0, size * apart, apart) for size, apart in zip(block.kernel, block.dilation, strict=True))
+            )
+            firsts = [word(tuple(a + b for a, b in zip(starts, tap, strict=True))) for tap in taps]
+            places = [[first + f for f in range(fold)] for first in firsts]
             if unit.structure == "parallel":
                 for f in range(fold):
                     wanted.append(sum(image[place[f]] << (bits * i) for i, place in enumerate(places)))

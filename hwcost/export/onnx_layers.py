@@ -9,12 +9,14 @@ from torch import nn
 
 from hwcost import quant
 from hwcost.errors import UnknownOperation
+from hwcost.export.onnx_elements import ELEMENT_WRITERS
 from hwcost.export.onnx_order import ORDER_WRITERS
 from hwcost.export.onnx_streams import Place, Stream, Writer, quantized, step_of
 from hwcost.export.onnx_weights import product, scale_bias
 from hwcost.graph.ranges import bits_for, widest
 from hwcost.graph.rules import MAX_POOLS, NORMS, RELUS, WIRES, Call, RuleKey, max_pool_window
 from hwcost.integer.lowering import ACTIVATIONS, PRODUCTS
+from hwcost.quant.layers.pool import AveragePool
 
 
 def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
@@ -39,23 +41,27 @@ def _affine(layer: quant.QuantAffine, tensor: str, place: Place) -> str:
 
 def _average(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     (stream,) = streams
-    layer = cast("quant.QuantAvgPool2d", call.module)
-    graph, size = place.graph, layer.kernel_size
+    layer = cast("AveragePool", call.module)
+    graph, area = place.graph, layer.area
     mean = graph.add(
-        "AveragePool", stream.tensor, layer=place.layer, kernel_shape=[size, size], strides=[layer.stride] * 2
+        "AveragePool",
+        stream.tensor,
+        layer=place.layer,
+        kernel_shape=list(layer.kernel),
+        strides=list(layer.strides),
     )
     if not layer.truncate:
         return mean
     step = step_of(layer, stream)
     element = widest(stream.signal.range)
     shift = layer.shift(element)
-    low, high = element.low * size**2, element.high * size**2
+    low, high = element.low * area, element.high * area
     width = int(bits_for(low.detach(), high.detach()))
-    total = graph.add("Mul", mean, graph.constant(float(size**2), f"{place.layer}.area"), layer=place.layer)
+    total = graph.add("Mul", mean, graph.constant(float(area), f"{place.layer}.area"), layer=place.layer)
     cut = graph.trunc(total, layer=place.layer, step=step, bits=width, shift=shift)
     if not layer.corrected:
         return cut
-    gain = graph.constant(2.0**shift / size**2, f"{place.layer}.gain")
+    gain = graph.constant(2.0**shift / area, f"{place.layer}.gain")
     return graph.add("Mul", cut, gain, layer=place.layer)
 
 
@@ -125,12 +131,13 @@ WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
     {
         **dict.fromkeys(PRODUCTS, product),
         **dict.fromkeys(ACTIVATIONS, _activation),
-        quant.QuantAvgPool2d: _average,
+        **dict.fromkeys((quant.QuantAvgPool1d, quant.QuantAvgPool2d), _average),
         quant.QuantScaleBias: scale_bias,
         quant.HadamardClassifier: _hadamard,
         **dict.fromkeys((quant.QuantAdd, quant.QuantConcat), _merge),
         **dict.fromkeys(WIRES, _wire),
         **ORDER_WRITERS,
+        **ELEMENT_WRITERS,
         **dict.fromkeys(NORMS, _norm),
         **dict.fromkeys(RELUS, _relu),
         **dict.fromkeys(MAX_POOLS, _max_pool),

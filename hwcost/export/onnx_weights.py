@@ -16,6 +16,7 @@ from hwcost.quant import BinaryQuantizer, QuantScaleBias
 from hwcost.quant.layers.conv import Convolution
 from hwcost.quant.layers.product import Product
 from hwcost.quant.layers.signals import entering
+from hwcost.quant.layers.transposed import Transposed
 from hwcost.quant.quantizers import common_range, common_step, per_channel
 
 
@@ -51,7 +52,7 @@ def product(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
 
 def _convolved(layer: Convolution, place: Place, stream: Stream, x: str, weight: str) -> str:
     add, pads = partial(place.graph.add, "Conv"), layer.pads(stream.signal.shape[1:])
-    if isinstance(layer, nn.ConvTranspose2d):
+    if isinstance(layer, Transposed):
         add = partial(place.graph.add, "ConvTranspose", output_padding=list(layer.output_padding))
         pads = tuple((pad, pad) for pad in layer.padding)
     return add(

@@ -39,6 +39,21 @@ class Multiplier(Block):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class ChannelSum(Block):
+    """Sum of all pixels of each channel: an adder, and a memory of a sum for each channel.
+
+    Attributes:
+        channels, vectors: geometry of the stream that enters.
+        input, output: ranges of an element and of a sum; ().
+    """
+
+    channels: int
+    vectors: int
+    input: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Repeat(Block):
     """Nearest-neighbour upsampling: every pixel again `factors` times along each dimension, from a buffer of a line.
 

@@ -1,10 +1,14 @@
 """The graph of a network as torch.fx finds it, and every value in it on an example."""
 
+import dis
 import inspect
+import operator
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -17,13 +21,115 @@ TRACING = threading.RLock()
 """One trace at a time: torch.fx patches nn.Module for the whole process while it traces."""
 
 
-class Tracer(fx.Tracer):
-    """Layers that can describe themselves, or that have a rule, are leaves; other threads are left alone."""
+SEEN = "seen on the example"
+"""Key of a node's value, while it is traced."""
 
-    def __init__(self, rules: Mapping[RuleKey, Rule]) -> None:
+
+class Proxy(fx.Proxy):
+    """A value of the graph: what Python asks of its shape is answered by the example, and assertions hold."""
+
+    def _seen(self) -> object:
+        return self.node.meta.get(SEEN)
+
+    def __bool__(self) -> bool:
+        seen = self._seen()
+        if isinstance(seen, bool | int | float):
+            return bool(seen)
+        frame = inspect.currentframe()
+        if frame is not None and frame.f_back is not None and _asserts(frame.f_back):
+            return True
+        return bool(super().__bool__())
+
+    def __len__(self) -> int:
+        seen: Any = self._seen()
+        return len(seen) if isinstance(seen, tuple | list | Tensor) else int(super().__len__())
+
+    def __index__(self) -> int:
+        seen = self._seen()
+        if not isinstance(seen, int):
+            raise fx.proxy.TraceError("a size that depends on the input is used as a number of Python")
+        return seen
+
+    __int__ = __index__
+
+    def __iter__(self) -> Any:
+        seen = self._seen()
+        return iter([self[at] for at in range(len(self))])  # type: ignore[index] # of fx, by magic if isinstance(seen, tuple | list) else super().__iter__()
+
+
+def _asserts(frame: FrameType) -> bool:
+    """Whether the value that a frame asks for only decides on an AssertionError."""
+    code = {one.offset: one.opname for one in dis.get_instructions(frame.f_code)}
+    jump = next(
+        (one for one in dis.get_instructions(frame.f_code) if one.offset >= frame.f_lasti and "JUMP" in one.opname),
+        None,
+    )
+    if jump is None:
+        return False
+    behind = next((name for offset, name in code.items() if offset > jump.offset), "")
+    return "LOAD_ASSERTION_ERROR" in (behind, code.get(int(jump.argval or 0)))  # one by one, or joined by `and`
+
+
+class Tracer(fx.Tracer):
+    """Layers that can describe themselves, or that have a rule, are leaves; other threads are left alone.
+
+    Args:
+        rules: operations that have one.
+        example: inputs that every node is computed on while the graph is found, for Python that asks for shapes.
+        count: inputs of the network; other arguments keep their defaults.
+    """
+
+    def __init__(
+        self, rules: Mapping[RuleKey, Rule], example: tuple[Tensor, ...] | None = None, count: int = 1
+    ) -> None:
         super().__init__()
         self._ruled = tuple(key for key in rules if isinstance(key, type))
         self._thread = threading.get_ident()
+        self._inputs = None if example is None else list(example)
+        self._running = False
+        self._count = count
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Any, list[Any]]:
+        """Proxies of the inputs; what has a default beyond them is no input of hardware, and keeps it."""
+        function, given = super().create_args_for_root(root_fn, is_module, concrete_args)
+        for place, parameter in enumerate(inspect.signature(root_fn).parameters.values()):
+            fixed = place > self._count and parameter.default is not inspect.Parameter.empty
+            if fixed and place < len(given) and isinstance(given[place], fx.Proxy):
+                self.graph.erase_node(given[place].node)
+                given[place] = parameter.default
+        return function, given
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return Proxy(node, self)
+
+    def create_node(self, kind: str, target: Any, args: Any, kwargs: Any, *more: Any, **named: Any) -> fx.Node:
+        node = super().create_node(kind, target, args, kwargs, *more, **named)
+        if self._inputs is not None:
+            self._running = True
+            try:
+                with torch.no_grad():
+                    node.meta[SEEN] = self._value(node)
+            finally:
+                self._running = False
+        return node
+
+    def _value(self, node: fx.Node) -> object:
+        assert self._inputs is not None
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda leaf: leaf.meta.get(SEEN))
+        if node.op == "placeholder":
+            return self._inputs.pop(0) if self._inputs else (args[0] if args else None)
+        if node.op == "get_attr":
+            found: object = self.root
+            for name in str(node.target).split("."):
+                found = getattr(found, name)
+            return found
+        if node.op == "call_module":
+            return self.root.get_submodule(str(node.target))(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        return node.target(*args, **kwargs) if callable(node.target) else None
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return (
@@ -33,12 +139,12 @@ class Tracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
     ) -> Any:
-        if threading.get_ident() != self._thread:
+        if self._running or threading.get_ident() != self._thread:
             return forward(*args, **kwargs)
         return super().call_module(m, forward, args, kwargs)
 
     def getattr(self, attr: str, attr_val: object, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
-        if threading.get_ident() != self._thread:
+        if self._running or threading.get_ident() != self._thread:
             return attr_val
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
@@ -101,25 +207,63 @@ def refuse_wrappers(model: nn.Module) -> None:
         raise together(faults)
 
 
-def graph_of(model: nn.Module, rules: Mapping[RuleKey, Rule]) -> fx.GraphModule:
+def graph_of(
+    model: nn.Module, rules: Mapping[RuleKey, Rule], example: tuple[Tensor, ...] | None = None
+) -> fx.GraphModule:
     """The graph of a network.
+
+    Args:
+        model: whose modules stay those of the graph.
+        rules: operations that have one.
+        example: inputs, for a `forward` whose Python asks for their shapes; None refuses it.
 
     Raises:
         UntraceableNetwork: torch.fx cannot follow it; the message gives the line.
     """
     if isinstance(model, (Describes, *(key for key in rules if isinstance(key, type)))):
         model = nn.Sequential(model)  # a single layer is a network too
-    tracer = Tracer(rules)
+    count = 1 if example is None else len(example)
     try:
-        return fx.GraphModule(tracer.root if hasattr(tracer, "root") else model, tracer.trace(model))
+        return _traced(model, rules, None, count)
     except HwcostError:
         raise
     except Exception as error:
+        if example is not None:
+            with suppress(Exception):  # what cannot be followed with shapes either has the first reason
+                return _traced(model, rules, example, count)
         reason = next(iter(str(error).splitlines()), repr(error))
         raise UntraceableNetwork(
             f"{_user_line(error)}: torch.fx cannot follow this: {reason}; "
             "put the part into one module with a describe() method, or build the hwcost.Pipeline by hand"
         ) from error
+
+
+def _traced(
+    model: nn.Module, rules: Mapping[RuleKey, Rule], example: tuple[Tensor, ...] | None, count: int
+) -> fx.GraphModule:
+    graph = Tracer(rules, example, count).trace(model)
+    found = fx.GraphModule(model, graph)
+    for node in graph.nodes:
+        node.meta.pop(SEEN, None)
+        if _in_place(node, found) and isinstance(node.args[0], fx.Node):
+            changed = list(graph.nodes)[list(graph.nodes).index(node) + 1 :]
+            for later in changed:
+                later.replace_input_with(node.args[0], node)
+    found.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output", "call_module"))  # sizes, mostly
+    found.recompile()
+    return found
+
+
+def _in_place(node: fx.Node, graph: fx.GraphModule) -> bool:
+    """Whether a node also changes its first argument, so that who reads that later reads the result."""
+    name = str(node.target if node.op == "call_method" else getattr(node.target, "__name__", ""))
+    if node.op == "call_module":
+        return bool(getattr(graph.get_submodule(str(node.target)), "inplace", False))
+    written = name.endswith("_") and not name.endswith("__")
+    return bool(node.args) and (written or node.target in IN_PLACE or bool(node.kwargs.get("inplace", False)))
+
+
+IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 
 
 def _user_line(error: Exception) -> str:

@@ -133,7 +133,7 @@ def trace(
         modes = {module: module.training for module in model.modules()}
         model.eval()
         try:
-            graph = graph_of(model, rules)
+            graph = graph_of(model, rules, examples)
             values = _run(graph, examples, rules)
         finally:
             for module, mode in modes.items():

@@ -141,7 +141,7 @@ def _with_constant(reader: Reader, node: onnx.NodeProto) -> None:
         return
     if number.numel() != 1 or node.op_type == "Pow":
         raise UnknownOperation("several constants meet a stream; fold them into the layer in front, or QuantScaleBias")
-    if node.op_type == "Mul" and isinstance(layer, quant.QuantAvgPool2d) and float(number) == layer.kernel_size**2:
+    if node.op_type == "Mul" and isinstance(layer, quant.QuantAvgPool2d) and float(number) == layer.area:
         reader.same[node.output[0]] = reader.alias(stream)  # the sum, which Trunc takes
         return
     affine = reader.affine.get(stream, Affine(reader.alias(stream)))

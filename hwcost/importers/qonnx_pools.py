@@ -74,7 +74,7 @@ def _truncating(
     if len(numbers) == 4:
         return QuantAvgPool2d(pool.kernel_size, pool.stride, source=source), round(numbers[2] - numbers[3])
     step, _, _, after, bits = numbers
-    if not isclose(step * pool.kernel_size**2, float(source.step().reshape(-1)[0]), rel_tol=1e-5):
+    if not isclose(step * pool.area, float(source.step().reshape(-1)[0]), rel_tol=1e-5):
         raise UnknownOperation(f"its step {step:g} is not that of a mean of {pool.kernel_size} x {pool.kernel_size}")
     width = int(bits)
     made = QuantAvgPool2d(pool.kernel_size, pool.stride, corrected=True, least=width, most=width, source=source)

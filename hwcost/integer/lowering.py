@@ -3,89 +3,29 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import cast
 
 import torch
-from torch import Tensor
 
 from hwcost import quant
-from hwcost.graph.call import Call, Rule, RuleKey, entry
-from hwcost.graph.order import (
-    ORDER_RULES,
-    PERMUTES,
-    PICKS,
-    REPEATS,
-    RESHAPES,
-    applied,
-    factors_of,
-    keeps_vectors,
-    permutation,
-    repeat,
-)
+from hwcost.graph.call import Call, RuleKey
+from hwcost.graph.order import ORDER_RULES, RESHAPES
 from hwcost.graph.ranges import widest
 from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, WIRES, max_pool_window
 from hwcost.graph.spec import Signal
+from hwcost.integer.elements import adaptive, curve, flat, mean, multiplied, rearranged
 from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, grid, meaning_of
 from hwcost.integer.meaning import Meaning, direction
 from hwcost.integer.multiplication import product, scale_bias
-from hwcost.integer.operations import Flat, IndexOfLargest, Largest, Meet, Operation, Rearranged, Sums, Total, Wire
+from hwcost.integer.operations import IndexOfLargest, Largest, Meet, Operation, Sums, Total, Wire
+from hwcost.quant.layers.pool import AveragePool
 
 
 def wire(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower a wire: nothing is built."""
     (stream,) = streams
     return Wire(), stream.meaning
-
-
-def flat(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Lower flattening, where one number per channel becomes one per feature, and other shapes of a sample."""
-    (stream,) = streams
-    signal, meaning = stream.signal, stream.meaning
-    if output.shape == signal.shape:
-        return Wire(), meaning
-    shaped = Rearranged(partial(_shaped, output.shape))
-    if meaning is None:
-        return shaped, None
-    if keeps_vectors(signal, output.shape):
-        return shaped, meaning.reshaped(len(signal.shape) + 1, last=output.channels_last)
-    if len(output.shape) == 1:
-        return Flat(), meaning.flattened(signal.shape)
-    meaning.plain_step()
-    return shaped, replace(meaning, last=False)
-
-
-def _shaped(shape: tuple[int, ...], x: Tensor) -> Tensor:
-    return x.reshape(len(x), *shape)
-
-
-def rearranged(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
-    """Lower what moves, drops, inserts or repeats elements."""
-    (stream,) = streams
-    signal, meaning = stream.signal, stream.meaning
-    function = partial(applied, call)
-    if call.target in PERMUTES:
-        function = partial(_permuted, permutation(call, len(signal.shape)))
-    if (factors := factors_of(signal, output.shape)) is not None and entry(SAME_VECTORS, call) is repeat:
-        function = partial(_repeated, factors)
-    if meaning is None:
-        return Rearranged(function), None
-    rank = len(signal.shape) + 1
-    if output.channels != signal.channels or entry(SAME_VECTORS, call) is None:
-        step = meaning.plain_step()
-        return Rearranged(function), replace(meaning, step=step, last=output.channels_last)
-    return Rearranged(function), meaning.reshaped(rank, last=output.channels_last)
-
-
-def _repeated(factors: tuple[int, ...], x: Tensor) -> Tensor:
-    for dim, factor in enumerate(factors, start=2):
-        x = x.repeat_interleave(factor, dim)
-    return x
-
-
-def _permuted(dims: tuple[int, ...], x: Tensor) -> Tensor:
-    return x.permute(0, *dims)
 
 
 def absorbed(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -124,13 +64,13 @@ def activation(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
 def average(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower average pooling to the sum of a window, shifted right."""
     (stream,) = streams
-    layer = cast("quant.QuantAvgPool2d", call.module)
+    layer = cast("AveragePool", call.module)
     meaning, element = meaning_of(stream), widest(stream.signal.range)
-    shift, area = layer.shift(element), layer.kernel_size**2
+    shift, area = layer.shift(element), layer.area
     gain = 2.0**shift / area if layer.corrected or not layer.truncate else 1.0
     if layer.truncate:
         meaning.plain_step()
-    pool = Total(kernel=(layer.kernel_size,) * 2, stride=(layer.stride,) * 2, shift=shift)
+    pool = Total(kernel=layer.kernel, stride=layer.strides, shift=shift)
     return pool, replace(meaning, step=meaning.step * gain)
 
 
@@ -165,20 +105,24 @@ def hadamard(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     return Sums(weight=layer.integers(), bias=None), Meaning(step=step, offset=torch.zeros_like(step), order=True)
 
 
-PRODUCTS = (quant.QuantLinear, quant.QuantConv1d, quant.QuantConv2d, quant.QuantConvTranspose2d)
+PRODUCTS = (
+    *(quant.QuantLinear, quant.QuantConv1d, quant.QuantConv2d, quant.QuantConv3d),
+    *(quant.QuantConvTranspose1d, quant.QuantConvTranspose2d),
+)
 ACTIVATIONS = (
     *(quant.QuantIdentity, quant.QuantReLU, quant.QuantHardTanh),
     *(quant.QuantSigmoid, quant.QuantTanh, quant.QuantAffine),
 )
 
-SAME_VECTORS: Mapping[RuleKey, Rule] = {key: ORDER_RULES[key] for key in (*PERMUTES, *PICKS, *REPEATS)}
-"""Operations that leave the channels of each pixel together."""
-
 LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
     {
         **dict.fromkeys(PRODUCTS, product),
         **dict.fromkeys(ACTIVATIONS, activation),
-        quant.QuantAvgPool2d: average,
+        **dict.fromkeys((quant.QuantAvgPool1d, quant.QuantAvgPool2d), average),
+        quant.QuantMean: mean,
+        quant.QuantAdaptiveAvgPool: adaptive,
+        quant.QuantMul: multiplied,
+        quant.QuantActivation: curve,
         quant.QuantScaleBias: scale_bias,
         quant.HadamardClassifier: hadamard,
         quant.QuantAdd: merge,

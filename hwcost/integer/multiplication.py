@@ -14,6 +14,7 @@ from hwcost.integer.operations import Chain, ChannelsLast, Multiply, Operation, 
 from hwcost.quant import Accumulator, BiasQuantizer, QuantScaleBias
 from hwcost.quant.layers.conv import Convolution
 from hwcost.quant.layers.product import Product
+from hwcost.quant.layers.transposed import Transposed
 from hwcost.quant.quantizers import common_step, per_channel
 
 
@@ -78,7 +79,7 @@ def _sums(layer: Product, weight: Tensor, bias: Tensor | None, signal: Signal) -
     conv = cast("Convolution", layer)
     pads = conv.pads(signal.shape[1:])
     stride, spread = conv.stride, (1,) * len(pads)
-    if isinstance(conv, nn.ConvTranspose2d):
+    if isinstance(conv, Transposed):
         # a plain convolution with the kernel turned around, over the image with zeros between its pixels
         kernel = conv.matrix(weight).reshape(-1, conv.in_channels // conv.groups, *conv.kernel_size)
         weight = kernel.flip(tuple(range(2, kernel.ndim)))

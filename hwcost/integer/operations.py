@@ -1,6 +1,5 @@
 """Operations of the hardware on integers: int64 in, int64 out, no floating point anywhere."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,17 +31,6 @@ class Flat:
     def __call__(self, *streams: Tensor) -> Tensor:
         (x,) = streams
         return x.flatten(1)
-
-
-@dataclass(frozen=True, eq=False)
-class Rearranged:
-    """Elements moved, left out or repeated by a function of torch that computes nothing."""
-
-    function: Callable[[Tensor], Tensor]
-
-    def __call__(self, *streams: Tensor) -> Tensor:
-        (x,) = streams
-        return self.function(x).contiguous()
 
 
 @dataclass(frozen=True, eq=False)

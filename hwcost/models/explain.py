@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hwcost.graph.blocks import Reorder, Repeat
 from hwcost.graph.ranges import Range, widest
 from hwcost.graph.spec import Adder, Block, Concat, Link, MatVec, Pool, Saturate, Thresholds, Window
 from hwcost.models.dataflow import Dataflow
@@ -105,7 +106,7 @@ def _entering(index: int, block: Block) -> list[Field]:
 def _leaving(
     index: int, block: Block, blocks: Sequence[Block], made: dict[int, list[Field]], at: dict[int, int]
 ) -> list[Field]:
-    passes = isinstance(block, Window) or (isinstance(block, Pool) and block.kind == "max")
+    passes = isinstance(block, Window | Repeat | Reorder) or (isinstance(block, Pool) and block.kind == "max")
     if passes:  # what comes out is what went in
         sources = [at.get(id(link.source), -1) for link in blocks if isinstance(link, Link) and link.sink is block]
         if len(sources) == 1:

@@ -6,6 +6,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from hwcost.graph.blocks import Multiplier
 from hwcost.graph.ranges import Range, widest
 from hwcost.graph.spec import Adder, Block, MatVec, Pool, ScaleBias, Thresholds
 from hwcost.models.resources import Placed
@@ -99,7 +100,21 @@ def _counts(block: Block) -> dict[str, Tensor]:
             "EBOPs": ADDER_SHARE * narrower * elements,
             "arithmetic_pJ": ADD_PJ * widest(block.output).bits * elements,
         }
+    if isinstance(block, Multiplier):
+        return _multiplied(block)
     return _scale(block) if isinstance(block, ScaleBias) else {}
+
+
+def _multiplied(block: Multiplier) -> dict[str, Tensor]:
+    elements = block.channels * block.vectors
+    left, right = widest(block.left), widest(block.right)
+    per_product, per_bit = MULTIPLY_PJ
+    energy = per_product * left.bits * right.bits + per_bit * torch.maximum(left.bits, right.bits)
+    return {
+        "BOPs": left.bits * right.bits * elements,
+        "EBOPs": effective_bits(left) * effective_bits(right) * elements,
+        "arithmetic_pJ": energy * elements,
+    }
 
 
 def _product(block: MatVec) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hwcost.graph.blocks import Repeat
 from hwcost.graph.ranges import Range
 from hwcost.graph.spec import Block, Layer, Link, MatVec, Signal, Thresholds, Window
 from hwcost.models.resources import Placed
@@ -48,8 +49,8 @@ def _ends(signal: Signal, made: dict[int, tuple[_End, ...]], entering: set[int])
 
 
 def _read(block: Block, ends: Sequence[_End], streams: int) -> list[_End]:
-    """Open ends that a block reads: all, except that thresholds in front of a merge read only their own stream."""
-    if streams > 1 and isinstance(block, Thresholds):
+    """Open ends that a block reads: all, except that what prepares a stream for a merge reads only that one."""
+    if streams > 1 and isinstance(block, Thresholds | Repeat):
         return [end for end in ends if end.wire is block.input] or list(ends)
     return list(ends)
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TypedDict
 
 from hwcost.errors import BadOption
+from hwcost.graph.blocks import Multiplier
 from hwcost.graph.spec import Link, MatVec, ScaleBias
 from hwcost.models.device import Device
 from hwcost.models.formulas.coefficients import FLOWS
@@ -146,7 +147,7 @@ class Styles:
         Raises:
             BadOption: a choice per layer that does not name this one.
         """
-        multiplies = isinstance(item.block, MatVec | ScaleBias)
+        multiplies = isinstance(item.block, MatVec | ScaleBias | Multiplier)
         return Job(
             layer=item.layer,
             block=item.block,

@@ -11,14 +11,15 @@ from random import Random
 from immutabledict import immutabledict
 
 from hwcost.models.calibration.corpus import Unit, distinct
-from hwcost.synth import random_products, random_streams
+from hwcost.synth import random_elements, random_products, random_streams
 
 COUNTS: Mapping[str, int] = immutabledict(
     {
         "matvec": 150, "dsp": 24, "constant": 60, "search": 40, "parallel": 36, "fixed": 60, "serial": 40, "whole": 24,
         "block_ram": 48, "deep_ram": 16, "ultra_ram": 8, "lut_ram": 36, "control": 48, "pool": 40, "adder": 24,
         "saturate": 36, "scale_bias": 20, "binary": 36, "converter": 24, "fifo": 24, "copy": 4, "concat": 16,
-        "label": 20, "inverse": 30, "held": 36,
+        "label": 20, "inverse": 30, "held": 36, "multiplier": 24,
+        "table": 36, "channel_sum": 20, "reorder": 24, "pad": 24,
     }
 )  # fmt: skip
 """Units of each group in the shipped corpus."""
@@ -68,6 +69,11 @@ GROUPS: Mapping[str, Callable[[Random], Unit]] = immutabledict(
         "label": random_streams.label,
         "inverse": random_streams.inverse,
         "held": random_streams.held,
+        "multiplier": random_elements.multiplier,
+        "table": random_elements.table,
+        "channel_sum": random_elements.channel_sum,
+        "reorder": random_elements.reorder,
+        "pad": random_elements.pad,
     }
 )
 """Group -> how one of its units is drawn."""

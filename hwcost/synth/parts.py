@@ -8,6 +8,7 @@ import torch
 
 from hwcost.errors import BadOption
 from hwcost.graph import spec
+from hwcost.graph.blocks import Pad, Reorder, Repeat
 from hwcost.graph.inverse import Inverse
 from hwcost.graph.ranges import widest
 from hwcost.models import Dataflow
@@ -17,6 +18,7 @@ from hwcost.models.formulas.formula import Adapter, Fold, Formula, Job, Parts
 from hwcost.models.formulas.memory import FEW_WORDS, STYLES, style_index
 from hwcost.models.formulas.streams import MOST_SRL
 from hwcost.models.resources import COUNTED, Placed
+from hwcost.synth.element_units import element, ordered
 
 SLICE_BITS = 32
 """Tables in LUTs take a LUT for each bit, so a wide one is measured by a slice."""
@@ -195,10 +197,10 @@ def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
     if isinstance(block, spec.LabelSelect):
         chosen = Unit(kind="label", input=name_of(widest(block.input)), pe=fold.pe, geometry=str(block.channels))
         return ((1.0, chosen),)
-    one = _element(job, block, model)
-    if one is None:
-        return None
-    return _line(one, fold.pe)
+    if isinstance(block, Repeat | Reorder | Pad):
+        return ((1.0, ordered(block, fold.pe)),)
+    one = _element(job, block, model) or element(block, fold.pe)
+    return None if one is None else _line(one, fold.pe)
 
 
 def _line(one: Unit, pe: int) -> tuple[Term, ...]:
@@ -272,10 +274,10 @@ def _element(job: Job, block: spec.Block, model: Dataflow) -> Unit | None:
 
 def _window(block: spec.Window, simd: int, *, parallel: bool) -> Unit:
     def pair(sizes: Sequence[int], alone: int) -> str:
-        return "x".join(map(str, sizes if len(sizes) == 2 else (alone, *sizes)))
+        return "x".join(map(str, sizes if len(sizes) > 1 else (alone, *sizes)))
 
     padded = [size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True)]
     groups = (pair(sizes, 1) for sizes in (padded, block.kernel, block.stride, block.dilation))
-    geometry = " ".join((str(block.channels), *groups, "0x0"))
+    geometry = " ".join((str(block.channels), *groups, pair([0] * len(padded), 0)))
     structure = "parallel" if parallel else "serial"
     return Unit(kind="window", input=name_of(block.input), simd=simd, structure=structure, geometry=geometry)

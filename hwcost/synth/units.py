@@ -5,7 +5,20 @@ from types import MappingProxyType
 
 from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Unit
-from hwcost.synth import constant, control, held, inverse, links, matvec, memory, streams, thresholds, window
+from hwcost.synth import (
+    constant,
+    control,
+    elements,
+    held,
+    inverse,
+    links,
+    matvec,
+    memory,
+    order,
+    streams,
+    thresholds,
+    window,
+)
 from hwcost.synth.circuit import Circuit
 
 BUILDERS: Mapping[str, Callable[[Unit, str], Circuit]] = MappingProxyType(
@@ -27,6 +40,11 @@ BUILDERS: Mapping[str, Callable[[Unit, str], Circuit]] = MappingProxyType(
         "label": links.label,
         "inverse": inverse.build,
         "held": held.build,
+        "multiplier": elements.multiplier,
+        "table": elements.table,
+        "channel_sum": elements.channel_sum,
+        "reorder": order.build,
+        "pad": order.pad,
     }
 )
 """Kind -> (unit, family) -> circuit."""

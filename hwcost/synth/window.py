@@ -22,8 +22,8 @@ class Walk:
     """The order in which the windows of an image are read, word by word.
 
     Attributes:
-        sizes: steps of the loops, the innermost first: words of a pixel, kernel columns, kernel rows, output columns,
-            output rows.
+        sizes: steps of the loops, the innermost first: words of a pixel, kernel columns, kernel rows..., output
+            columns, output rows...
         jumps: how far the next word lies ahead when the loops inside each one have come round.
         words: of a padded image.
     """
@@ -36,17 +36,21 @@ class Walk:
 def walk(unit: Unit) -> Walk:
     """The loops of a window."""
     block = block_of(unit)
-    (k_h, k_w), (s_h, s_w), (d_h, d_w) = block.kernel, block.stride, block.dilation
-    height, width = (size + 2 * pad[0] for size, pad in zip(block.image, block.padding, strict=True))
     fold = block.channels // unit.simd
-    sizes = (fold, k_w, k_h, block.output[1], block.output[0])
-    # where each loop starts again, counted from its own start
-    ways = (1, d_w * fold, d_h * width * fold, s_w * fold, s_h * width * fold)
+    sizes, ways = [fold], [1]
+    inner = []  # words from one pixel to the next along each dimension, the innermost first
+    whole = fold
+    for size, (before, after) in zip(reversed(block.image), reversed(block.padding), strict=True):
+        inner.append(whole)
+        whole *= size + before + after
+    for steps, apart in ((block.kernel, block.dilation), (block.output, block.stride)):
+        sizes += reversed(steps)
+        ways += [one * way for one, way in zip(reversed(apart), inner, strict=True)]
     jumps = []
     for level, way in enumerate(ways):
         inside = sum((sizes[below] - 1) * ways[below] for below in range(level))
         jumps.append(way - inside)
-    return Walk(sizes, tuple(jumps), height * width * fold)
+    return Walk(tuple(sizes), tuple(jumps), whole)
 
 
 def _serial(unit: Unit) -> Circuit:
@@ -75,7 +79,7 @@ def _serial(unit: Unit) -> Circuit:
     wraps, jump, done = _loops(circuit, path, step)
     with module.If(step):
         module.d.sync += [current.eq(current + jump), out.eq(_around(out + jump, depth))]
-        with module.If(wraps[2]):
+        with module.If(wraps[len(block_of(unit).kernel)]):
             module.d.sync += start.eq((current + jump)[: reach.width])
         with module.If(done):
             module.d.sync += finished.eq(1)

@@ -22,15 +22,22 @@ from hwcost.quant import (
     IntQuantizer,
     LearnedBits,
     LearnedScale,
+    QuantActivation,
+    QuantAdaptiveAvgPool,
     QuantAffine,
+    QuantAvgPool1d,
     QuantAvgPool2d,
     QuantConcat,
     QuantConv1d,
     QuantConv2d,
+    QuantConv3d,
+    QuantConvTranspose1d,
     QuantConvTranspose2d,
     QuantHardTanh,
     QuantIdentity,
     QuantLinear,
+    QuantMean,
+    QuantMul,
     QuantReLU,
     QuantScaleBias,
     QuantSigmoid,
@@ -152,6 +159,45 @@ def _relu(source: IntQuantizer) -> nn.Module:
     return QuantReLU(act())
 
 
+def _curved(function: nn.Module) -> nn.Module:
+    return QuantActivation(function, act(6, signed=True), input_quant=act(5, signed=True))
+
+
+def _slopes() -> nn.Module:
+    function = nn.PReLU(4)
+    function.weight.data = torch.tensor([0.3, 0.05, 0.9, -0.2])
+    return function
+
+
+class Curved(nn.Module):
+    """A table where floats enter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.fc = _curved(nn.Hardswish()), QuantLinear(6, 3, weight_quant=weight())
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.fc(self.first(x))
+        return y
+
+
+class Gated(nn.Module):
+    """Squeeze and excitation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front, _ = front()
+        self.conv, self.relu = QuantConv2d(2, 4, 3, padding=1, weight_quant=weight()), QuantReLU(act())
+        self.mean, self.squeeze = QuantMean((2, 3), keepdim=True), QuantConv2d(4, 4, 1, weight_quant=weight())
+        self.gate = QuantActivation(nn.Hardsigmoid(), const_input(bits=4))
+        self.mul, self.out = QuantMul(), QuantConv2d(4, 3, 1, weight_quant=weight())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.conv(self.front(x)))
+        y: Tensor = self.out(self.mul(x, self.gate(self.squeeze(self.mean(x)))))
+        return y
+
+
 def _saturating() -> Accumulator:
     return Accumulator(bits=6, mode="saturate")
 
@@ -203,6 +249,48 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "average corrected": (
         sequence(lambda source: QuantAvgPool2d(3, 1, corrected=True, source=source), _relu, signed=False),
         (2, 6, 6),
+    ),
+    "average 1d": (
+        sequence(
+            always(lambda: QuantConv1d(2, 4, 3, weight_quant=weight())),
+            _relu,
+            always(lambda: QuantAvgPool1d(3, 2, truncate=False)),
+            always(lambda: QuantConv1d(4, 2, 2, weight_quant=weight())),
+        ),
+        (2, 11),
+    ),
+    "transposed 1d": (
+        sequence(always(lambda: QuantConvTranspose1d(2, 4, 4, 2, 1, weight_quant=weight(channel_dim=1))), _relu),
+        (2, 7),
+    ),
+    "3d": (sequence(always(lambda: QuantConv3d(2, 3, 3, 2, 1, weight_quant=weight())), _relu), (2, 5, 4, 6)),
+    "mean": (sequence(_conv(2, 4, 3), _relu, always(QuantMean), linear(4, 3)), (2, 6, 5)),
+    "mean of a batch norm": (
+        sequence(_conv(2, 4, 3), always(lambda: _turned(4)), always(QuantMean), _relu, linear(4, 3)),
+        (2, 6, 5),
+    ),
+    "mean to a size": (
+        sequence(_conv(2, 4, 1), _relu, always(lambda: QuantAdaptiveAvgPool((2, 3))), _conv(4, 2, 1)),
+        (2, 6, 6),
+    ),
+    "mean of a sequence": (
+        sequence(linear(5, 4), _relu, always(lambda: QuantMean(1)), linear(4, 3)),
+        (6, 5),
+    ),
+    "gate": (Gated, (2, 5, 4)),
+    "gelu": (sequence(linear(6, 5), always(lambda: _curved(nn.GELU())), linear(5, 3)), (6,)),
+    "gelu of integers": (
+        sequence(always(lambda: QuantActivation(nn.SiLU(), act(signed=True))), linear(6, 3), signed=True),
+        (6,),
+    ),
+    "hardswish at the input": (Curved, (6,)),
+    "leaky": (
+        sequence(linear(6, 5), always(lambda: QuantActivation(nn.LeakyReLU(0.3), act(6, signed=True))), linear(5, 3)),
+        (6,),
+    ),
+    "slopes": (
+        sequence(_conv(2, 4, 3), always(lambda: QuantActivation(_slopes(), act(6, signed=True))), _conv(4, 2, 1)),
+        (2, 5, 5),
     ),
     "scale and bias": (
         sequence(

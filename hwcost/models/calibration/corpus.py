@@ -4,7 +4,7 @@ Columns, one row per unit; what a kind does not know stays empty:
 
 - `kind`: see KINDS.
 - `weight`, `input`, `output`: wires, see `wire`. `output` is the accumulator of a matvec, the right
-  operand of an adder.
+  operand of an adder; `weight` the right one of a multiplier.
 - `pe`, `simd`: parallelism.
 - `structure`: matvec "lut" or "dsp"; unit, a whole matrix-vector unit as published, its flow "rtl" or "hls";
   thresholds "parallel" or "search"; memory "rom", "ram" (LUT RAM), "spram" (with one address), "bram18" or "uram"; pool
@@ -15,8 +15,11 @@ Columns, one row per unit; what a kind does not know stays empty:
   stride dilation padding", each "a x b"; control "words x folds x depth", of a
   loader "depth x bits x memories"; pool "a x b"; converter "narrow words in
   a wide one x their bits"; fifo "depth x bits"; copy "readers"; concat "streams"; label "elements"; inverse
-  "lowest x highest index bits x bits of an entry"; held "rows x cols x matrices x vectors". No blanks around an x.
-- `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel.
+  "lowest x highest index bits x bits of an entry"; held "rows x cols x matrices x vectors"; channel_sum "words of a
+  pixel x pixels"; reorder "sizes ways" of the loops that read a buffer, the innermost first; pad "sizes before after"
+  in words, the innermost side first, below 0 where they are left out. No blanks around an x.
+- `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel, words
+  of a table in the order of their codes (random ones without it).
 - `LUT`, `FF`, `DSP`, `BRAM18`, `URAM`: as counted; empty where the source does not say.
 - `family`: "xcup" (UltraScale+) or "xc7". `source`: the tool and its version, or the publication.
 """
@@ -50,6 +53,11 @@ KINDS = (
     "label",
     "inverse",
     "held",
+    "multiplier",
+    "table",
+    "channel_sum",
+    "reorder",
+    "pad",
 )
 FAMILIES = ("xcup", "xc7")
 

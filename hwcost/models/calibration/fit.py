@@ -69,6 +69,9 @@ STAGES: tuple[Stage, ...] = (
     Stage("rtl", ("inverse reciprocal", "inverse rsqrt"), ("shift_bit", "shift_back_bit", "deep_entry_bit")),
     Stage("rtl", ("held rows", "held cols"), ("held_control", "held_counter_bit", "held_bank", "held_odd_bit")),
     Stage("rtl", ("fifo srl", "fifo bram18"), ("fifo_control", "fifo_pointer_bit")),
+    Stage("rtl", ("channel_sum",), ("sum_control", "sum_counter_bit")),
+    Stage("rtl", ("reorder",), ("reorder_control", "reorder_counter_bit")),
+    Stage("rtl", ("pad",), ("pad_control", "pad_counter_bit", "pad_end")),
     Stage("rtl", ("label",), ("label_control", "label_bit", "label_lane_bit", "label_index_bit")),
 )  # fmt: skip
 """Stages in order: a later one holds the constants found earlier. A flow "hls" takes the arithmetic of "rtl"."""

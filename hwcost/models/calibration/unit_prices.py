@@ -11,6 +11,7 @@ from hwcost.graph import spec
 from hwcost.graph.inverse import Inverse, InverseTable
 from hwcost.graph.ranges import add, between, dot, integers
 from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.calibration.element_prices import ELEMENT_BLOCKS
 from hwcost.models.formulas.arithmetic import EXACT, Geometry, Quantity
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Law, Parts, Setting
@@ -251,6 +252,11 @@ def _scale_bias(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     return _areas(_law(ScaleBiasFormula(), setting, block, Fold(unit.pe)))
 
 
+def _on_its_own(unit: Unit, setting: Setting) -> dict[str, Quantity]:
+    formula, block = ELEMENT_BLOCKS[unit.kind](unit)
+    return _areas(_law(formula, setting, block, Fold(unit.pe)))
+
+
 PRICES: Mapping[str, Callable[[Unit, Setting], dict[str, Quantity]]] = immutabledict(
     {
         "matvec": _matvec,
@@ -271,6 +277,7 @@ PRICES: Mapping[str, Callable[[Unit, Setting], dict[str, Quantity]]] = immutable
         "label": _label,
         "inverse": _inverse,
         "held": _held,
+        **dict.fromkeys(ELEMENT_BLOCKS, _on_its_own),
     }
 )
 """Kind -> its price."""

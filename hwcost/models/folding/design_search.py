@@ -11,6 +11,7 @@ from immutabledict import immutabledict
 from numpy.typing import NDArray
 
 from hwcost.errors import BadFolding, BadOption
+from hwcost.graph.blocks import Multiplier
 from hwcost.graph.spec import Link, MatVec, ScaleBias, Window
 from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.folds import Folding, keep_up, unit_names
@@ -218,7 +219,7 @@ class DesignSearch:
             ways[self._units[index].layer], memories[self._units[index].layer] = way, memory
 
         def make(item: Placed, fold: Fold | None) -> Job:
-            multiplies = isinstance(item.block, MatVec | ScaleBias)
+            multiplies = isinstance(item.block, MatVec | ScaleBias | Multiplier)
             style = (ways[item.layer], memories[item.layer]) if multiplies else ("lut", "auto")
             return Job(item.layer, item.block, fold, *style)
 

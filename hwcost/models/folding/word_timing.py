@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from hwcost.graph.blocks import ChannelSum, Reorder, Repeat
 from hwcost.graph.spec import MatVec, Pool, Window
 from hwcost.models.formulas.formula import Job
 
@@ -79,6 +80,12 @@ def _work(stream: Stream, job: Job, busy: int, stages: int) -> tuple[float, int,
     if isinstance(block, Pool):
         window = max(1, prod(block.kernel) // fold.simd)
         return stream.first + max(window - 1, spread / block.vectors), 0, stages
+    if isinstance(block, Repeat | Reorder):
+        held = block.held * (block.channels if isinstance(block, Repeat) else 1)
+        share = min(1.0, held / max(1, block.channels * block.vectors))
+        return stream.first + share * max(spread, 1), 0, stages
+    if isinstance(block, ChannelSum):
+        return stream.last, 0, stages
     return stream.first, 0, stages
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from hwcost.graph.blocks import ChannelSum, Multiplier, Table
 from hwcost.graph.inverse import Inverse
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Adder, Concat, LabelSelect, Saturate, ScaleBias, Thresholds
@@ -14,7 +15,10 @@ from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import memory, style_index
 
-Lanes = TypeVar("Lanes", bound=Adder | Concat | Inverse | LabelSelect | Saturate | ScaleBias | Thresholds)
+Lanes = TypeVar(
+    "Lanes",
+    bound=Adder | ChannelSum | Concat | Inverse | LabelSelect | Multiplier | Saturate | ScaleBias | Table | Thresholds,
+)
 
 
 class LaneFormula(Formula[Lanes]):

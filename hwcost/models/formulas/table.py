@@ -6,12 +6,14 @@ from typing import TypeAlias
 from immutabledict import immutabledict
 from torch import Tensor
 
-from hwcost.graph import spec
+from hwcost.graph import blocks, spec
 from hwcost.graph.inverse import Inverse
+from hwcost.models.formulas.elements import ChannelSumFormula, MultiplierFormula, TableFormula
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
 from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.formulas.inverse import InverseFormula
 from hwcost.models.formulas.matvec import MatVecFormula
+from hwcost.models.formulas.order import BufferFormula, PadFormula
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.formulas.thresholds import ThresholdsFormula
 from hwcost.models.formulas.window import PoolFormula, WindowFormula
@@ -40,6 +42,12 @@ FORMULAS: Mapping[type[spec.Block], BlockPrice] = _Formulas(
         spec.LabelSelect: LabelSelectFormula(),
         spec.Link: LinkFormula(),
         Inverse: InverseFormula(),
+        blocks.Multiplier: MultiplierFormula(),
+        blocks.Table: TableFormula(),
+        blocks.ChannelSum: ChannelSumFormula(),
+        blocks.Repeat: BufferFormula(),
+        blocks.Reorder: BufferFormula(),
+        blocks.Pad: PadFormula(),
     }
 )
 """The formula of each kind of block; pass `FORMULAS | {MyBlock: my_price}` to add one."""

@@ -1,7 +1,7 @@
-"""Quantized convolutions: 1-D and 2-D, also depthwise and grouped."""
+"""Quantized convolutions: 1-D, 2-D and 3-D, also depthwise and grouped."""
 
 from math import prod
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,6 +32,9 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 class Convolution(Product):
     """Base of convolutions of any rank: padding, and the sliding window in front."""
 
+    rank: ClassVar[int]
+    """Spatial dimensions."""
+
     in_channels: int
     out_channels: int
     kernel_size: tuple[int, ...]
@@ -43,11 +46,10 @@ class Convolution(Product):
 
     def check_sizes(self) -> None:
         """Refuse sizes of another number of dimensions, of which torch takes some."""
-        rank = 1 if isinstance(self, nn.Conv1d) else 2
         for name in ("kernel_size", "stride", "padding", "dilation", "output_padding"):
             size = getattr(self, name)
-            if len(size) != rank:
-                raise BadOption(f"{type(self).__name__}: {name}={size}; give one number, or {rank} in a tuple")
+            if len(size) != self.rank:
+                raise BadOption(f"{type(self).__name__}: {name}={size}; give one number, or {self.rank} in a tuple")
 
     def pads(self, image: tuple[int, ...]) -> Pads:
         """Zeros around an image of this shape."""
@@ -145,6 +147,8 @@ class QuantConv2d(PlainConvolution, nn.Conv2d):
         source (Quantizer | None): quantizer of the activation in front, where bias_quant or accumulator need its step.
     """
 
+    rank = 2
+
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
@@ -152,5 +156,16 @@ class QuantConv2d(PlainConvolution, nn.Conv2d):
 class QuantConv1d(PlainConvolution, nn.Conv1d):
     """1-D convolution with quantized weights; arguments as `QuantConv2d`, on (N, channels, length)."""
 
+    rank = 1
+
     def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv1d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class QuantConv3d(PlainConvolution, nn.Conv3d):
+    """3-D convolution with quantized weights; arguments as `QuantConv2d`, on (N, channels, depth, height, width)."""
+
+    rank = 3
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv3d(self.padded(x), weight, bias, self.stride, self.padding, self.dilation, self.groups)

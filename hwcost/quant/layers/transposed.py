@@ -1,27 +1,27 @@
-"""Quantized transposed convolution: in hardware, zeros between the pixels and then a plain convolution."""
+"""Quantized transposed convolutions: in hardware, zeros between the pixels and then a plain convolution."""
 
 from collections import Counter
 from math import prod
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.graph.spec import Block, Signal
-from hwcost.quant.layers.conv import Convolution, Pads
+from hwcost.quant.layers.conv import Convolution, Pads, Size
 from hwcost.quant.layers.product import Geometry, Quantizers
 
 
-class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
-    """Transposed 2-D convolution with quantized weights.
+class Transposed(Convolution):
+    """Transposed convolution of any rank with quantized weights.
 
     In hardware: zeros between the pixels, then a plain convolution. A sum holds ceil(kernel / stride) taps per
     dimension that are not zero, and its width counts only those.
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation: as
-            nn.ConvTranspose2d.
+            nn.ConvTranspose1d and nn.ConvTranspose2d.
 
     Keyword Args:
         weight_quant (Quantizer | None): of the weights, (in, out / groups, k, k): the output channel is dimension 1.
@@ -38,18 +38,17 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        output_padding: int | tuple[int, int] = 0,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
         groups: int = 1,
         bias: bool = True,
-        dilation: int | tuple[int, int] = 1,
+        dilation: Size = 1,
         **quantizers: Unpack[Quantizers],
     ) -> None:
-        nn.ConvTranspose2d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
-        )
+        sizes: Any = (kernel_size, stride, padding, output_padding, groups, bias, dilation)
+        super().__init__(in_channels, out_channels, *sizes)
         self.same = False
         self.check_sizes()
         self.adopt(**quantizers)
@@ -58,15 +57,12 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         """Take the quantizers; a weight scale per channel must lie along dimension 1."""
         scale = getattr(quantizers.get("weight_quant"), "scale", None)
         if self.groups > 1 and scale is not None and scale.channel_dim is not None:
-            raise BadOption("QuantConvTranspose2d: groups share the weight's channels; use one scale per tensor")
+            raise BadOption(f"{type(self).__name__}: groups share the weight's channels; use one scale per tensor")
         if scale is not None and scale.channel_dim not in (None, 1):
-            raise BadOption(f"QuantConvTranspose2d: channel_dim={scale.channel_dim}; its output channel is dimension 1")
+            raise BadOption(
+                f"{type(self).__name__}: channel_dim={scale.channel_dim}; its output channel is dimension 1"
+            )
         super().adopt(**quantizers)
-
-    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.conv_transpose2d(
-            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
 
     def geometry(self) -> Geometry:
         """Shape as a plain convolution over the image with zeros in it."""
@@ -99,6 +95,28 @@ class QuantConvTranspose2d(Convolution, nn.ConvTranspose2d):
         """A sliding window of stride 1 over the image with zeros between its pixels."""
         spread = tuple((size - 1) * stride + 1 for size, stride in zip(signal.shape[1:], self.stride, strict=True))
         return (self._sliding(signal, shape, spread, (1,) * len(spread)),)
+
+
+class QuantConvTranspose2d(Transposed, nn.ConvTranspose2d):
+    """Transposed 2-D convolution with quantized weights; see `Transposed`."""
+
+    rank = 2
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv_transpose2d(
+            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
+
+
+class QuantConvTranspose1d(Transposed, nn.ConvTranspose1d):
+    """Transposed 1-D convolution with quantized weights, on (N, channels, length); see `Transposed`."""
+
+    rank = 1
+
+    def product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv_transpose1d(
+            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
 
 
 def _taps(kernel: int, stride: int, dilation: int) -> int:

@@ -54,9 +54,12 @@ def test_cycles_of_a_window() -> None:
     assert sum(fold.parallel_window for fold in deep) == 4
 
 
-def test_more_than_two_dimensions_are_refused() -> None:
-    with pytest.raises(BadOption, match="a sliding window of 3 spatial dimensions has no formula"):
-        buffer_words(window((4, 4, 4), (2, 2, 2), (1, 1, 1)), simd=1)
+def test_a_window_of_volumes_buffers_planes_and_is_read_pixel_by_pixel() -> None:
+    block, law = window((4, 5, 6), (2, 2, 2), (1, 1, 1)), WindowFormula()
+    assert buffer_words(block, simd=1) == (1 * 30 + 1 * 6 + 1 + 1) * 6
+    assert not any(fold.parallel_window for fold in law.folds(block))
+    plane = max(4 * max(5 * 8, 6), 30)
+    assert law.cycles(block, Fold(simd=6)) == 38 + 3 * plane
 
 
 def pool(kind: str) -> Pool:

@@ -16,6 +16,7 @@ from hwcost.quant import (
     Accumulator,
     HadamardClassifier,
     LearnedBits,
+    QuantActivation,
     QuantAdd,
     QuantConcat,
     QuantIdentity,
@@ -40,7 +41,12 @@ def codes(case: LayerCase, kind: str) -> Tensor:
 
 def entering(layer: nn.Module, case: LayerCase, whole: Tensor) -> Tensor:
     """Values of these integers; of an activation or a merge, values far beyond its bounds."""
-    if isinstance(layer, QuantIdentity | QuantAdd | QuantConcat) or getattr(layer, "input_quant", None) is not None:
+    if isinstance(layer, QuantActivation) and layer.input_quant is None and not layer.rises:
+        return whole.double() * STEP
+    if (
+        isinstance(layer, QuantIdentity | QuantAdd | QuantConcat)
+        or getattr(layer, "input_quant", getattr(layer, "left_quant", None)) is not None
+    ):
         return (whole.double() - (float(case.wire.low) + float(case.wire.high)) / 2) * 100.0
     return whole.double() * STEP
 
@@ -70,7 +76,9 @@ def described(layer: Any, case: LayerCase) -> LayerSpec:
         else:
             whole = QuantTensor(blank, torch.tensor(STEP, dtype=dtype), case.wire)
             shape = tuple(layer(*(whole,) * case.streams).value.shape[1:])
-    spec: LayerSpec = layer.describe(*(Signal(range=case.wire, shape=case.shape),) * case.streams, shape=shape)
+    last = len(case.shape) > 1 and getattr(layer, "channels_last", False)
+    signal = Signal(range=case.wire, shape=case.shape, channels_last=last)
+    spec: LayerSpec = layer.describe(*(signal,) * case.streams, shape=shape)
     return spec
 
 
@@ -85,9 +93,9 @@ def extremes(layer: nn.Module) -> Iterator[None]:
             yield
 
 
-def channels(wire: Range, like: Tensor) -> tuple[Tensor, Tensor]:
+def channels(wire: Range, like: Tensor, last: bool) -> tuple[Tensor, Tensor]:
     """Bounds that broadcast against a batch: one each, or one per channel."""
-    shape = (1, -1, *[1] * (like.ndim - 2))
+    shape = (1, -1, *[1] * (0 if last else like.ndim - 2))
     return tuple(b.detach() if b.numel() == 1 else b.detach().reshape(shape) for b in (wire.low, wire.high))  # type: ignore[return-value] # two
 
 
@@ -105,18 +113,19 @@ def smallest_width(low: int, high: int) -> int:
 def test_no_integer_leaves_its_described_range_and_both_ends_are_reached(name: str) -> None:
     case = LAYERS[name]
     layer: Any = case.build().double()
-    output = described(layer, case).output.range
+    signal = described(layer, case).output
+    output = signal.range
     seen_low, seen_high = [], []
 
     def look(kinds: tuple[str, ...]) -> None:
         whole, carried = result(layer, case, kinds)
-        low, high = channels(output, whole)
+        low, high = channels(output, whole, signal.channels_last)
         assert bool(((whole >= low) & (whole <= high)).all()), kinds
         if carried is not None:
             assert torch.equal(carried.low.flatten(), output.low.flatten())
             assert torch.equal(carried.high.flatten(), output.high.flatten())
             assert torch.equal(carried.bits.flatten(), output.bits.flatten())
-        rows = whole.movedim(1, 0).flatten(1)
+        rows = whole.movedim(-1 if signal.channels_last else 1, 0).flatten(1)
         seen_low.append(rows.amin(1))
         seen_high.append(rows.amax(1))
 
