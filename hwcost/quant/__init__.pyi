@@ -24,6 +24,8 @@ from .layers.activation import QuantIdentity as QuantIdentity
 from .layers.activation import QuantReLU as QuantReLU
 from .layers.activation import QuantSigmoid as QuantSigmoid
 from .layers.activation import QuantTanh as QuantTanh
+from .layers.average import QuantAdaptiveAvgPool as QuantAdaptiveAvgPool
+from .layers.average import QuantMean as QuantMean
 from .layers.bias import BiasQuantizer as BiasQuantizer
 from .layers.conv import QuantConv1d as QuantConv1d
 from .layers.conv import QuantConv2d as QuantConv2d
@@ -33,8 +35,6 @@ from .layers.curve import Exp as Exp
 from .layers.curve import QuantActivation as QuantActivation
 from .layers.hadamard import HadamardClassifier as HadamardClassifier
 from .layers.linear import QuantLinear as QuantLinear
-from .layers.mean import QuantAdaptiveAvgPool as QuantAdaptiveAvgPool
-from .layers.mean import QuantMean as QuantMean
 from .layers.merge import QuantAdd as QuantAdd
 from .layers.merge import QuantConcat as QuantConcat
 from .layers.multiply import QuantMul as QuantMul
