@@ -53,8 +53,10 @@ class Proxy(fx.Proxy):
     __int__ = __index__
 
     def __iter__(self) -> Any:
-        seen = self._seen()
-        return iter([self[at] for at in range(len(self))])  # type: ignore[index] # of fx, by magic if isinstance(seen, tuple | list) else super().__iter__()
+        whole: Any = self
+        if isinstance(self._seen(), tuple | list):
+            return iter([whole[at] for at in range(len(self))])
+        return super().__iter__()
 
 
 def _asserts(frame: FrameType) -> bool:
