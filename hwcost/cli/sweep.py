@@ -59,9 +59,15 @@ HEARTBEAT = click.option(
     "--ramp",
     type=COUNT,
     metavar="EPOCHS",
-    help="With --bits: before the trials, train once for EPOCHS epochs while the cost weight rises; its best "
-    "epochs seed the front.",
+    help="With --bits or unrolled: before the trials, train once for EPOCHS epochs while the cost weight rises; its "
+    "best epochs seed the front.",
 )
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    help="dataflow (folded units) or unrolled (weights as constants).  [default: the recipe's]",
+)
+@click.option("--widths", metavar="NAME", help="Unrolled: a width per weight (default), channel or layer.")
 @click.option(
     "--limit",
     multiple=True,
@@ -97,6 +103,9 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
 
     With --ramp, all widths learn in one training while the weight of their cost rises. Its non-dominated epochs join
     the study as finished trials: the sampler learns from them, and --warm trials start from them.
+
+    With --architecture unrolled, weights are constants in LUTs, each with a width of its own, 0 bits among them. The
+    epochs of its --ramp are all trials; without one, each trial trains a network of the recipe's own space.
 
     With --jobs, the order in which trials end decides which trial is proposed next; each can still be trained again
     from its record.

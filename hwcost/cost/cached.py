@@ -1,7 +1,9 @@
 """The cost of a network in training: every piece of it is priced once per combination of its own widths."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +16,30 @@ from hwcost.errors import BadOption
 from hwcost.graph.ste import whole_bits
 from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel
+from hwcost.models.amounts import whole
+from hwcost.models.resources import ReadsWeights
+
+
+class _Kept(NamedTuple):
+    """Amounts, (resources,), of parameters, and their derivatives by each of these, (resources, *shape)."""
+
+    amounts: Tensor
+    leaves: list[Tensor]
+    slopes: list[Tensor]
+
+
+class _Reused(torch.autograd.Function):
+    """The amounts, with the derivatives that were kept."""
+
+    @staticmethod
+    def forward(ctx: Any, kept: _Kept, *leaves: Tensor) -> Tensor:
+        ctx.slopes = kept.slopes
+        return kept.amounts.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        weights = grads[0]
+        return None, *(torch.tensordot(weights.to(slope), slope, 1) for slope in ctx.slopes)
 
 
 class LiveCost:
@@ -24,20 +50,29 @@ class LiveCost:
     only reads the widths. It remembers a pure function of the widths, so nothing it holds can be out of date; but it
     holds the network of its construction: build another after exchanging a quantizer or the folding.
 
-    Where the cost depends on more than whole learned widths, the network is priced in full at every call; with a model
-    that cannot price blocks apart (no `plan` and `price_jobs`), at every new combination of all widths.
+    Where the cost depends on more than whole learned widths (a model that reads the weights, say), the network is
+    priced in full at every call, or at every few; with a model that cannot price blocks apart (no `plan` and
+    `price_jobs`), at every new combination of all widths.
 
     Args:
         net: the network behind the pipeline.
         pipeline, model: as for `hardware_cost`.
         resources: those wanted, all if None; fewer are faster where a width has changed.
+        every: calls that share one price in full and its gradient, at least 1: the widths behind them are then a few
+            training steps old.
 
     Raises:
-        BadOption: a resource that the model does not price.
+        BadOption: a resource that the model does not price, or an `every` below 1.
     """
 
     def __init__(
-        self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, resources: Collection[str] | None = None
+        self,
+        net: nn.Module,
+        pipeline: Pipeline,
+        model: HardwareModel,
+        resources: Collection[str] | None = None,
+        *,
+        every: int = 1,
     ) -> None:
         self._pipeline, self._model = pipeline, model
         self._resources = tuple(model.resources if resources is None else resources)
@@ -46,11 +81,15 @@ class LiveCost:
                 raise BadOption(
                     f"LiveCost: resource {name!r} is not priced; this model prices {', '.join(model.resources)}"
                 )
+        self._every, self._calls = whole("LiveCost: every", every), 0
+        self._net, self._kept = net, _Kept(torch.zeros(0), [], [])
+        # not their offsets, which load_state_dict(assign=True) replaces
+        self._bits = list(learned_widths(net).values())
+        self._apart = False
+        if isinstance(model, ReadsWeights) and model.reads_weights:
+            return
         self._pieces = Pieces(net, pipeline, model, self._resources)
         self._apart = self._pieces.complete
-        self._bits = list(
-            learned_widths(net).values()
-        )  # not their offsets, which load_state_dict(assign=True) replaces
         self._base, self._most = torch.tensor(self._pieces.bounds, dtype=torch.float64).reshape(-1, 2).T
         self._levels: list[float] = []
         self._value = self._slope = torch.zeros(0)
@@ -75,8 +114,31 @@ class LiveCost:
         return dict(zip(self._resources, (self._value + self._slope @ moved).unbind(), strict=True))
 
     def _in_full(self) -> dict[str, Tensor]:
+        if self._every == 1 or not torch.is_grad_enabled():
+            used = hardware_cost(self._pipeline, self._model)
+            return {name: used[name] for name in self._resources}
+        if self._calls % self._every == 0:
+            self._kept = self._differentiated()
+        self._calls += 1
+        found: Tensor = _Reused.apply(self._kept, *self._kept.leaves)  # type: ignore[no-untyped-call] # torch leaves it untyped
+        return dict(zip(self._resources, found.unbind(), strict=True))
+
+    def _differentiated(self) -> _Kept:
         used = hardware_cost(self._pipeline, self._model)
-        return {name: used[name] for name in self._resources}
+        amounts = torch.stack([used[name] for name in self._resources])
+        leaves = [one for one in self._net.parameters() if one.requires_grad]
+        slopes = [
+            torch.autograd.grad(amount, leaves, retain_graph=True, allow_unused=True)
+            if amount.requires_grad
+            else (None,) * len(leaves)
+            for amount in amounts.unbind()
+        ]
+        heard = [at for at in range(len(leaves)) if any(slope[at] is not None for slope in slopes)]
+        stacks = [
+            torch.stack([torch.zeros_like(leaves[at]) if (one := slope[at]) is None else one for slope in slopes])
+            for at in heard
+        ]
+        return _Kept(amounts.detach(), [leaves[at] for at in heard], stacks)
 
     def _priced(self, levels: list[float]) -> tuple[Tensor, Tensor]:
         """(resources,) and (resources, widths)."""

@@ -11,7 +11,7 @@ from hwcost.cost.per_layer import Piece, Pieces, Table
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel
-from hwcost.models.resources import NonDecreasing
+from hwcost.models.resources import NonDecreasing, ReadsWeights
 
 Prices: TypeAlias = Callable[[Piece, NDArray[np.int64]], Table]
 """(piece, assignments) -> (assignments, resources)."""
@@ -50,6 +50,11 @@ class WidthPrices:
                 raise BadOption(
                     f"WidthPrices: resource {name!r} is not priced; this model prices {', '.join(model.resources)}"
                 )
+        if isinstance(model, ReadsWeights) and model.reads_weights:
+            raise BadOption(
+                "WidthPrices: this model reads the weights, so a price is none of widths alone; take one that does not "
+                "(Unrolled(value_aware=False)), or price each assignment with hardware_cost"
+            )
         self._pieces = Pieces(net, pipeline, model, resources)
         if not self._pieces.complete:
             raise BadOption(

@@ -111,6 +111,16 @@ class NonDecreasing(Protocol):
 
 
 @runtime_checkable
+class ReadsWeights(Protocol):
+    """A hardware model that says whether its prices depend on the integer weights, beyond their widths."""
+
+    @property
+    def reads_weights(self) -> bool:
+        """Whether a block may cost something else at the same widths."""
+        ...
+
+
+@runtime_checkable
 class OnPart(HardwareModel, Protocol):
     """A hardware model with a part and a clock, so that a price has a limit and an interval a frame rate."""
 

@@ -49,7 +49,7 @@ ARCHITECTURES: Mapping[str, Architecture] = immutabledict(dataflow=dataflow, unr
 
 OPTIONS: Mapping[str, tuple[str, ...]] = immutabledict(
     dataflow=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow"),
-    unrolled=("reuse", "value_aware", "thresholds", "stage_levels"),
+    unrolled=("reuse", "value_aware", "sums", "thresholds", "stage_levels"),
 )
 """Architecture -> what a trial may choose of it besides part, clock and frame rate."""
 

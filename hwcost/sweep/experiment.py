@@ -9,6 +9,7 @@ from math import floor, inf
 from typing import Any, Literal, TypeVar
 
 import torch
+from optuna.distributions import BaseDistribution, IntDistribution
 from torch import Tensor, nn
 
 from hwcost.errors import BadRecipe
@@ -34,6 +35,9 @@ SPEED_LIMITS = ("interval_cycles", "latency_cycles", "latency_us")
 
 FIGURES = (*SPEED_LIMITS, "fps")
 """Objectives besides resources, where their prices need not be known before training."""
+
+RAMP_EPOCH = "ramp_epoch"
+"""Parameter of the trials of a study that is one ramp."""
 
 Made = TypeVar("Made", Data, nn.Module, Training)
 
@@ -116,7 +120,7 @@ class Experiment:
 
     def network(self, params: Params) -> nn.Module:
         """Build the network of a trial; seeded by the caller, drawn on the CPU."""
-        chosen = params if self.settings.bits is None else self._plain
+        chosen = self._plain if self._by_widths else params
         net = self._made("network", nn.Module, self.recipe.network, chosen)
         if (given := self.pretrained) is not None:
             take_over(f"recipe {self.recipe.name}: pretrained", net, given)
@@ -155,9 +159,7 @@ class Experiment:
         given = self.recipe.training
         if isinstance(given, Training):
             return given
-        plain = (
-            self._plain if self.settings.bits is not None else self.recipe.first_tries[0] if params is None else params
-        )
+        plain = self._plain if self._by_widths else self.recipe.first_tries[0] if params is None else params
         return self._made("training", Training, given, plain)
 
     def _made(self, name: str, kind: type[Made], function: Callable[..., object], *args: object) -> Made:
@@ -171,7 +173,7 @@ class Experiment:
 
     def budget(self, params: Params) -> Mapping[str, float]:
         """Resource -> the limit that a trial is driven to."""
-        if self.settings.bits is not None:
+        if self._by_widths:
             return self.settings.limits
         where = f"recipe {self.recipe.name}: its budget()"
         limits = _table(where, ask(where, self.recipe.budget, params))
@@ -189,7 +191,7 @@ class Experiment:
         Raises:
             BadRecipe: an option that the architecture does not have.
         """
-        chosen = params if self.settings.bits is None else self._plain
+        chosen = self._plain if self._by_widths else params
         where = f"recipe {self.recipe.name}: its hardware()"
         options = dict(self.defaults) | dict(_table(where, ask(where, self.recipe.hardware, chosen)))
         for name in ("fps", "clock_mhz"):
@@ -197,6 +199,12 @@ class Experiment:
                 options[name] = getattr(self.settings, name)
             if not positive(options[name]):
                 raise BadRecipe(f"{where} chooses {name}={options[name]!r}; give a finite number above 0")
+        if self.settings.architecture is not None:
+            known = {*self.defaults, *OPTIONS[self.settings.architecture]}
+            options = {name: value for name, value in options.items() if name in known}
+            options["architecture"] = self.settings.architecture
+            if self.settings.granularity is not None and "value_aware" not in options:
+                options.setdefault("sums", "shared")
         kind = options["architecture"]
         if kind not in ARCHITECTURES and not callable(kind):
             raise BadRecipe(f"{where} chooses architecture {kind!r}; give {', '.join(ARCHITECTURES)} or a function")
@@ -234,6 +242,18 @@ class Experiment:
         return fast_enough(made, pipeline, fps, clock_mhz, most_cycles)
 
     @property
+    def space(self) -> Mapping[str, BaseDistribution]:
+        """Parameters of a trial, where they are not widths: those of the recipe, or the epoch of the ramp."""
+        if self.settings.ramp_alone and self.settings.ramp is not None:
+            return {RAMP_EPOCH: IntDistribution(1, self.settings.ramp)}
+        return self.recipe.asked
+
+    @property
+    def _by_widths(self) -> bool:
+        """Whether the parameters of a trial say which widths its network has, and the recipe's are plain."""
+        return self.settings.bits is not None or self.settings.ramp_alone
+
+    @property
     def _plain(self) -> Params:
         """Parameters of the network in which `bits` searches every width."""
         return self.recipe.plain or self.recipe.first_tries[0]
@@ -241,4 +261,4 @@ class Experiment:
     @property
     def rehearsals(self) -> tuple[Params, ...]:
         """Parameters to try a recipe with before anything is trained; with `bits`, the widths as they are built."""
-        return self.recipe.first_tries if self.settings.bits is None else ({},)
+        return ({},) if self._by_widths else self.recipe.first_tries

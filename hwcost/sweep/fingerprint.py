@@ -153,9 +153,11 @@ def spec_of(experiment: Experiment, fingerprint: Fingerprint, prices: Prices | N
         objectives=experiment.objectives,
         seed=experiment.settings.seed,
         sampler=experiment.settings.method,
-        space=experiment.recipe.asked if prices is None else prices.space,
-        constraints=None if experiment.recipe.constraints is None else experiment.recipe.excess,
-        anchors=experiment.recipe.anchors if prices is None else (),
+        space=experiment.space if prices is None else prices.space,
+        constraints=None
+        if experiment.recipe.constraints is None or experiment.settings.ramp_alone
+        else experiment.recipe.excess,
+        anchors=() if prices is not None or experiment.settings.ramp_alone else experiment.recipe.anchors,
         prices=prices,
         warm=experiment.settings.warm is not None,
         curve=curve_of if experiment.settings.prune else None,

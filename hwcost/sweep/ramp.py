@@ -13,15 +13,15 @@ from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadStudy
 from hwcost.report.pareto import non_dominated
 from hwcost.search import Outcome, Prices, Suggestion
-from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.experiment import RAMP_EPOCH, Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.own_training import within_memory
 from hwcost.sweep.study_files import checkpoint, read_json, save_net, write_json
 from hwcost.sweep.trial import Design, design, judged
-from hwcost.sweep.warm_start import put_weights, start_from
+from hwcost.sweep.warm_start import put_weights, start_folded, start_from
 from hwcost.sweep.width_space import confine_widths
 from hwcost.train.data import Data
-from hwcost.train.loop import Epoch, Hardware, fit
+from hwcost.train.loop import Epoch, Hardware, Training, fit
 from hwcost.train.penalties import Ramp, WeightedCost
 
 RECORD = "ramp.json"
@@ -29,6 +29,13 @@ RECORD = "ramp.json"
 
 FIRST, LAST = 0.3, 10.0
 """Weight of the cost in the loss at the beginning and at the end, per resource, in units of the task's loss."""
+
+FIRST_LINEAR, LAST_LINEAR = 0.1, 60.0
+"""The same for a ramp of constants in the fabric, whose price goes to a hundredth of its start."""
+
+BATCH, DECAY, FASTER, REUSED = 256, 1e-2, 2.5, 8
+"""Settings of a ramp of constants in the fabric: least batch; weight decay, without which pruned weights wander off,
+and with them the steps of their rows; rate of the widths over that of the weights; steps that share a price."""
 
 GENTLER = 0.5
 """Factor on the recipe's learning rate: the weights come from the float network and follow the widths."""
@@ -68,7 +75,7 @@ class _Reached(Exception):
 def ramp(
     experiment: Experiment,
     data: Data,
-    prices: Prices,
+    prices: Prices | None,
     on_epoch: Callable[[Epoch], None] | None = None,
     *,
     until: int | None = None,
@@ -78,7 +85,8 @@ def ramp(
     Args:
         experiment: with its `ramp`, the epochs.
         data: training data for the steps, validation data for the scores.
-        prices: the widths to learn, within their bounds, and the limits that a point must keep.
+        prices: the widths to learn, within their bounds, and the limits that a point must keep; None lets all of a
+            refined network learn, and the part is the limit.
         on_epoch: called with each finished epoch.
         until: stop at this epoch, and give its point alone; it comes out as in a whole ramp.
 
@@ -90,29 +98,26 @@ def ramp(
     """
     assert experiment.settings.ramp is not None
     trial = design(experiment, {}, data, experiment.settings.seed)
-    out = experiment.settings.out
-    start_from(trial.net, checkpoint(out, None), float_checkpoint(out))
-    confine_widths(trial.net, prices.space)
+    _start(experiment, data, trial, prices)
     full = trial.estimate().total
-    settings = replace(
-        experiment.training(),
-        epochs=experiment.settings.ramp,
-        lr=GENTLER * experiment.training().lr,
-        settle=0.0,
-        land=False,
-    )
+    settings = _settings(experiment)
     steps = experiment.settings.ramp * data.train.steps(settings.batch)
-    costs = {name: full[name] for name in prices.costs.values() if full[name] > 0}
-    keeper = WeightedCost(costs, Ramp(FIRST, LAST, steps))
+    names = [one.name for one in experiment.objectives if one.name != "accuracy"]
+    first, last = (FIRST, LAST) if prices is not None else (FIRST_LINEAR, LAST_LINEAR)
+    # of constants in the fabric a LUT weighs the same from a whole network to a pruned one
+    keeper = WeightedCost(
+        {name: full[name] for name in names if full[name] > 0}, Ramp(first, last, steps), log=prices is not None
+    )
+    limits = experiment.part.capacity if prices is None else prices.limits
     epochs: list[Epoch] = []
     archive: dict[int, _Passed] = {}
 
     def offer(epoch: Epoch) -> None:
         """Keep the weights of the unbeaten epochs, and drop the others."""
         epochs.append(epoch)
-        archive[epoch.epoch] = _passed(trial, prices)
+        archive[epoch.epoch] = _passed(trial, prices, epoch)
         kept = (
-            {epoch.epoch} if until is not None else {epochs[at].epoch for at in _unbeaten(experiment, prices, epochs)}
+            {epoch.epoch} if until is not None else {epochs[at].epoch for at in _unbeaten(experiment, limits, epochs)}
         )
         for number in archive.keys() - kept:
             del archive[number]
@@ -143,7 +148,7 @@ def ramp(
 
 
 def stored(
-    experiment: Experiment, data: Data, prices: Prices, on_epoch: Callable[[Epoch], None] | None = None
+    experiment: Experiment, data: Data, prices: Prices | None, on_epoch: Callable[[Epoch], None] | None = None
 ) -> list[tuple[Mapping[str, int], Outcome, float]]:
     """Widths, outcome and seconds of each point of a study's ramp, which is trained at the first call and then on disk.
 
@@ -169,7 +174,11 @@ def stored(
 
 
 def again(
-    experiment: Experiment, data: Data, prices: Prices, epoch: int, on_epoch: Callable[[Epoch], None] | None = None
+    experiment: Experiment,
+    data: Data,
+    prices: Prices | None,
+    epoch: int,
+    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Point:
     """Train the point of an epoch again.
 
@@ -181,11 +190,9 @@ def again(
     return ramp(experiment, data, prices, on_epoch, until=epoch)[0]
 
 
-def _unbeaten(experiment: Experiment, prices: Prices, epochs: list[Epoch]) -> list[int]:
+def _unbeaten(experiment: Experiment, limits: Mapping[str, float], epochs: list[Epoch]) -> list[int]:
     """Places of the epochs on the front of those that keep the limits."""
-    fitting = [
-        at for at, epoch in enumerate(epochs) if all(epoch.cost[name] <= most for name, most in prices.limits.items())
-    ]
+    fitting = [at for at, epoch in enumerate(epochs) if all(epoch.cost[name] <= most for name, most in limits.items())]
     figures = [
         tuple({"accuracy": epochs[at].accuracy, **epochs[at].cost}[entry.name] for entry in experiment.objectives)
         for at in fitting
@@ -197,10 +204,39 @@ def _unbeaten(experiment: Experiment, prices: Prices, epochs: list[Epoch]) -> li
     return sorted(latest.values())
 
 
-def _passed(trial: Design, prices: Prices) -> _Passed:
+def _start(experiment: Experiment, data: Data, trial: Design, prices: Prices | None) -> None:
+    """Give the network the weights of the float network, and its widths their start."""
+    out = experiment.settings.out
+    path, known = checkpoint(out, None), float_checkpoint(out)
+    if prices is not None:
+        start_from(trial.net, path, known)
+        confine_widths(trial.net, prices.space)
+    else:
+        start_folded(trial.net, experiment.float_network(), data.train.example, path, known)
+
+
+def _settings(experiment: Experiment) -> Training:
+    """The settings of the recipe for one ramp."""
+    own = experiment.training()
+    common = replace(own, epochs=experiment.settings.ramp or 1, lr=GENTLER * own.lr, settle=0.0, land=False)
+    if experiment.settings.granularity is None:
+        return common
+    return replace(
+        common,
+        batch=max(own.batch, BATCH),
+        lr=own.lr,
+        weight_decay=DECAY,
+        width_lr=FASTER * own.lr,
+        width_rule="adam",
+        schedule="cosine",
+        price_every=REUSED,
+    )
+
+
+def _passed(trial: Design, prices: Prices | None, epoch: Epoch) -> _Passed:
     widths = learned_widths(trial.net)
     return _Passed(
-        {name: int(widths[name]().item()) for name in prices.space},
+        {RAMP_EPOCH: epoch.epoch} if prices is None else {name: int(widths[name]().item()) for name in prices.space},
         {name: tensor.detach().clone() for name, tensor in trial.net.state_dict().items()},
         time.perf_counter(),
     )
@@ -210,7 +246,10 @@ def _point(experiment: Experiment, data: Data, epochs: list[Epoch], passed: _Pas
     """Build the point like any other trial of these widths, so that it can be tested, verified and trained further."""
     trial = design(experiment, passed.params, data, experiment.settings.seed)
     with torch.no_grad():
-        put_weights(trial.net, passed.state)
+        if experiment.settings.granularity is None:
+            put_weights(trial.net, passed.state)
+        else:
+            trial.net.load_state_dict(passed.state)
     extra: dict[str, object] = {"ramp_epoch": epochs[-1].epoch} | (
         {} if experiment.settings.warm is None else {"parent": None}
     )

@@ -130,7 +130,9 @@ def _check_read(experiment: Experiment) -> None:
         BadRecipe: names them.
     """
     recipe = experiment.recipe
-    if experiment.settings.bits is not None or recipe.train is not train:  # a training of its own may read them
+    if (
+        experiment.settings.bits is not None or experiment.settings.ramp_alone or recipe.train is not train
+    ):  # a training of its own may read them
         return
     left: set[str] = set()
     read: set[str] = set()

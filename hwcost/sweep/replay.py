@@ -57,10 +57,9 @@ def _again(
     experiment: Experiment, data: Data, suggestion: Suggestion, epoch: int | None, listener: Listener
 ) -> Outcome:
     """Outcome of a trial, or of the epoch of a ramp that joined as one."""
-    prices = None if epoch is None else priced_space(experiment, data)
-    if epoch is None or prices is None:
+    if epoch is None:
         return run_trial(experiment, data, suggestion, listener.epoch_done)[0]
-    return ramp.again(experiment, data, prices, epoch, listener.epoch_done).outcome
+    return ramp.again(experiment, data, priced_space(experiment, data), epoch, listener.epoch_done).outcome
 
 
 def recall(

@@ -6,7 +6,7 @@ from pathlib import Path
 import tomli_w
 
 from hwcost.errors import BadStudy
-from hwcost.search import Crew
+from hwcost.search import Crew, RunEnd
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, measure_on_test
 from hwcost.sweep.float_baseline import FLOAT, float_baseline, measure_baseline_on_test
@@ -69,7 +69,7 @@ def run(
         _adopt_ramp(opened)
         if settings.watch:
             opened.report(running=True)
-        end = opened.train(settings.trials)
+        end = RunEnd(0) if settings.ramp_alone else opened.train(settings.trials)
         measure_on_test(experiment, data, study)
         record["float"] = measure_baseline_on_test(experiment, data)
         write_json(out / "run.json", record)
@@ -84,7 +84,7 @@ def result_of(opened: Session, *, interrupted: bool) -> Result:
 
 def _adopt_ramp(opened: Session) -> None:
     """Let the points of the ramp join the study as its first trials, where the settings ask for one."""
-    if opened.experiment.settings.ramp is None or opened.prices is None:
+    if opened.experiment.settings.ramp is None:
         return
     opened.listener.phase_started("ramp")
     found = stored(opened.experiment, opened.data, opened.prices, opened.listener.epoch_done)

@@ -11,8 +11,10 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from hwcost.errors import BadOption
 from hwcost.models import RESOURCES
+from hwcost.quant.granularity import PER
 from hwcost.search import LONGEST_BEAT_S, Share, masked
 from hwcost.search.storage.masking import masked_if_url
+from hwcost.sweep.architecture import ARCHITECTURES
 
 
 class Role(Enum):
@@ -66,7 +68,7 @@ def parse_limits(texts: Collection[str]) -> dict[str, float]:
 MOST = 1_000_000
 """The largest count that is no slip of the hand: of trials, epochs, processes."""
 
-NEEDS = {"warm": "bits", "ramp": "bits", "limits": "bits", "storage": "artifacts", "artifacts": "storage"}
+NEEDS = {"warm": "bits", "limits": "bits", "storage": "artifacts", "artifacts": "storage"}
 """Setting -> the setting without which it has no meaning."""
 
 
@@ -89,8 +91,12 @@ class Settings:
         warm: with `bits`, epochs of a trial that starts from the weights of the nearest finished trial, or of the float
             network; more where it is coarser than these (`hwcost.sweep.trial.STRETCH`). None trains every trial
             from scratch.
+        architecture: "dataflow" or "unrolled", in the place of the recipe's choice.
+        widths: with "unrolled" and without `bits`, what has a width of its own, 0 bits among them: each "weight"
+            (the default), each output "channel", or each "layer".
         ramp: with `bits`, epochs of one training before the trials, in which all widths learn while the weight of
-            their cost rises (`hwcost.sweep.ramp`); its best epochs join the study as finished trials.
+            their cost rises (`hwcost.sweep.ramp`); its best epochs join the study as finished trials. Unrolled without
+            `bits`, these are the trials, and no others follow.
         limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: a candidate that
             exceeds it, or does not fit the part, is never trained.
         device, fps, clock_mhz: replace those of the recipe; None keeps the recipe's.
@@ -113,6 +119,8 @@ class Settings:
     bits: Annotated[tuple[int, int] | None, Role.STUDY] = None
     warm: Annotated[int | None, Role.STUDY] = None
     ramp: Annotated[int | None, Role.STUDY] = None
+    architecture: Annotated[str | None, Role.STUDY] = None
+    widths: Annotated[str | None, Role.STUDY] = None
     limits: Annotated[Mapping[str, float], Role.RESOLVED, Flag("limit")] = field(default_factory=dict)
     prune: Annotated[bool, Role.STUDY] = False
     device: Annotated[str | None, Role.RESOLVED] = None
@@ -143,6 +151,7 @@ class Settings:
             if getattr(self, name) and not getattr(self, needed):
                 flag = _DECLARED[name].flag
                 raise BadOption(f"{flag} needs {needed}, which is not given; add {needed}, or omit {flag}")
+        self._check_architecture()
         if self.limits and self.method != "greybox":
             raise BadOption(
                 f"limits {dict(self.limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
@@ -151,6 +160,27 @@ class Settings:
         for name, limit in self.limits.items():
             if name not in RESOURCES or not (isfinite(limit) and limit >= 0):
                 raise BadOption(f"limit {name}={limit:g}: give a finite amount of any of {', '.join(RESOURCES)}")
+
+    def _check_architecture(self) -> None:
+        for name, allowed in (("architecture", ARCHITECTURES), ("widths", PER)):
+            if (value := getattr(self, name)) is not None and value not in allowed:
+                raise BadOption(f"{name} {value!r}: give one of {', '.join(allowed)}")
+        if self.ramp is not None and self.bits is None and self.architecture != "unrolled":
+            raise BadOption("ramp needs bits, or architecture unrolled; add one of them, or omit ramp")
+        if self.widths is not None and (self.architecture != "unrolled" or self.bits is not None):
+            raise BadOption(
+                f"widths {self.widths!r} needs architecture unrolled, without bits; add the one, omit the other"
+            )
+
+    @property
+    def granularity(self) -> str | None:
+        """What has a width of its own, where networks are refined for constants in the fabric; else None."""
+        return (self.widths or PER[0]) if self.architecture == "unrolled" and self.bits is None else None
+
+    @property
+    def ramp_alone(self) -> bool:
+        """Whether the points of a ramp are all trials of the study."""
+        return self.granularity is not None and self.ramp is not None
 
     @property
     def method(self) -> str:

@@ -15,6 +15,7 @@ from hwcost.graph.spec import Thresholds
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import RESOURCES
 from hwcost.models.resources import OnPart
+from hwcost.quant.granularity import fold_norms, refine_widths
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import SPEED_LIMITS, Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
@@ -61,6 +62,9 @@ def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Des
     """Build, trace and fold the network of one trial; its hardware is chosen at its starting widths."""
     torch.manual_seed(seed)
     net = experiment.network(params)
+    if (per := experiment.settings.granularity) is not None:
+        fold_norms(net, data.train.example)
+        refine_widths(net, data.train.example, per=per)
     pipeline = trace(net, data.train.example, input_range=experiment.recipe.input)
     return Design(net=net, pipeline=pipeline, model=experiment.model(pipeline, params))
 

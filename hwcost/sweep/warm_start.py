@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadRecipe, BadStudy
 from hwcost.quant import LearnedBits
+from hwcost.quant.granularity import fold_norms
 from hwcost.quant.quantizers import ScaledQuantizer
 from hwcost.sweep.study_files import read_net
 
@@ -53,6 +54,20 @@ def start_from(net: nn.Module, path: Path, recorded: str | None) -> dict[str, Te
     state = read_net(path, recorded)
     take_over(str(path), net, state)
     return state
+
+
+def start_folded(net: nn.Module, start: nn.Module, example: Tensor, path: Path, recorded: str | None) -> None:
+    """Take over a float network whose batch norms are moved into the weights first, as those of `net` are.
+
+    Args:
+        net: in place.
+        start: the float network; it takes the checkpoint, and its norms are folded.
+        example: a batch that it accepts.
+        path, recorded: as for `start_from`.
+    """
+    start.load_state_dict(dict(read_net(path, recorded)))
+    fold_norms(start, example)
+    take_over(str(path), net, start.state_dict())
 
 
 def take_over(where: str, net: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
+from math import cos, isfinite, pi
 from typing import Any
 
 import torch
@@ -83,10 +83,8 @@ class _Loop:
         self.order = torch.Generator().manual_seed(run.seed)
         groups = parameter_groups(net, lr=settings.lr, width_lr=settings.width_lr, weight_decay=settings.weight_decay)
         self.weights = torch.optim.AdamW([groups.weights, groups.rest])
-        self.widths = torch.optim.SGD([groups.widths])
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.weights, max_lr=settings.lr, total_steps=settings.epochs * run.data.train.steps(settings.batch)
-        )
+        self.widths = (torch.optim.SGD if settings.width_rule == "sgd" else torch.optim.Adam)([groups.widths])
+        self.schedule = _schedule(self.weights, settings, settings.epochs * run.data.train.steps(settings.batch))
 
     def epoch(self, number: int) -> float:
         """Mean loss over the batches of one epoch."""
@@ -110,3 +108,19 @@ class _Loop:
             self.widths.step()
         self.run.update()
         return float(loss.detach())
+
+
+RISE, LEAST_RATE = 200, 0.1
+"""Steps over which the cosine schedule rises, at most a tenth of all, and the share of the rate that it falls to."""
+
+
+def _schedule(optimizer: torch.optim.Optimizer, settings: Training, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    if settings.schedule == "cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=settings.lr, total_steps=steps)
+    rise = max(1, min(RISE, steps // 10))
+
+    def share(step: int) -> float:
+        fallen = LEAST_RATE + (1 - LEAST_RATE) * (1 + cos(pi * min(1.0, step / steps))) / 2
+        return min(1.0, (step + 1) / rise) * fallen
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)

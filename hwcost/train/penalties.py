@@ -59,7 +59,7 @@ class Ramp:
 
 
 class WeightedCost(nn.Module):
-    """A weight times the sum of log(used / limit): pushes always, whether the limits are kept or not.
+    """A weight times the sum of log(used / limit), or of used / limit: pushes always, whether limits are kept or not.
 
     One training with a ramp passes through a whole front, from accurate to cheap. The step is a buffer: a checkpoint
     resumes where it stopped.
@@ -67,19 +67,23 @@ class WeightedCost(nn.Module):
     Args:
         limits: resource -> amount above 0 that counts as 1; to `log_ratio`.
         weight: in units of the loss, constant and above 0, or a ramp.
+        log: whether a percent of a resource weighs the same however much is used; without it, a LUT does.
     """
 
     steps: Tensor
 
-    def __init__(self, limits: Mapping[str, float], weight: float | Ramp) -> None:
+    def __init__(self, limits: Mapping[str, float], weight: float | Ramp, *, log: bool = True) -> None:
         super().__init__()
-        self.limits = _checked(limits)
+        self.limits, self.log = _checked(limits), log
         self.ramp = weight if isinstance(weight, Ramp) else Ramp(weight, weight, 1)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def penalty(self, used: Mapping[str, Tensor]) -> Tensor:
-        """() float64. Gradient: weight / (1 + used) per resource."""
-        return self.ramp(int(self.steps)) * log_excess("weighted cost", used, self.limits).sum()
+        """() float64. Gradient: weight / (1 + used) per resource; without `log`, weight / limit."""
+        excess = log_excess("weighted cost", used, self.limits)
+        if not self.log:
+            excess = torch.stack([used[name] / limit for name, limit in self.limits.items()])
+        return self.ramp(int(self.steps)) * excess.sum()
 
     def update(self, used: Mapping[str, Tensor]) -> None:
         """Count the step."""

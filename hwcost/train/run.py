@@ -34,7 +34,12 @@ class Training:
         batch: samples per step, a whole number, at least 1.
         lr: peak learning rate of weights and scales (AdamW, one cycle), above 0.
         weight_decay: of weights only; scales, widths, biases and norms never decay, at least 0.
-        width_lr: step size of the learned bit-widths (plain SGD: a layer that costs more moves more), at least 0.
+        width_lr: step size of the learned bit-widths, at least 0.
+        width_rule: "sgd" (a layer that costs more moves more) or "adam" (a width moves by about `width_lr` bits a step
+            whatever its gradient: for widths per channel or per weight, two to three times `lr`).
+        schedule: of lr: "cycle" (one cycle, to nearly 0) or "cosine" (a short rise, then down to a tenth, so that
+            weights still follow widths that fall to the end).
+        price_every: steps that share one price of a network whose cost depends on more than whole widths.
         settle: share of the epochs, at the end, in which widths are frozen and the weights settle; 0 to 1, and always
             at least the last epoch.
         land: whether the widths that training found are moved by whole bits into the budget, before they settle;
@@ -52,6 +57,9 @@ class Training:
     lr: float = 4e-3
     weight_decay: float = 1e-4
     width_lr: float = 0.3
+    width_rule: Literal["sgd", "adam"] = "sgd"
+    schedule: Literal["cycle", "cosine"] = "cycle"
+    price_every: int = 1
     settle: float = 0.35
     land: bool = True
     keep: Literal["lagrangian", "target", "weighted"] = "lagrangian"
@@ -68,9 +76,10 @@ class Training:
             ("width_lr", 0),
             ("warmup", 0),
             ("ramp", 1),
+            ("price_every", 1),
         ):
             value = getattr(self, name)
-            whole = name in ("epochs", "batch")
+            whole = name in ("epochs", "batch", "price_every")
             if (
                 not isfinite(value)
                 or value < least
@@ -79,8 +88,13 @@ class Training:
                 raise BadOption(f"training: {name}={value}; give a {'whole ' * whole}number of at least {least}")
         if not isfinite(self.lr) or self.lr <= 0:
             raise BadOption(f"training: lr={self.lr}; give a finite number above 0")
-        if self.keep not in ("lagrangian", "target", "weighted"):
-            raise BadOption(f"training: keep={self.keep!r}; give 'lagrangian', 'target' or 'weighted'")
+        for name, known in (
+            ("keep", ("lagrangian", "target", "weighted")),
+            ("width_rule", ("sgd", "adam")),
+            ("schedule", ("cycle", "cosine")),
+        ):
+            if getattr(self, name) not in known:
+                raise BadOption(f"training: {name}={getattr(self, name)!r}; give one of {', '.join(known)}")
         if not 0 <= self.settle <= 1 or self.warmup > 1:
             raise BadOption(f"training: settle={self.settle}, warmup={self.warmup}; give shares of 1")
 
@@ -189,7 +203,9 @@ class Run:
         self._used: dict[str, Tensor] = {}
         budget, hardware = self.budget, self.hardware
         if hardware is not None and budget is not None:
-            self._live = LiveCost(self.net, hardware.pipeline, hardware.model, budget.limits)
+            self._live = LiveCost(
+                self.net, hardware.pipeline, hardware.model, budget.limits, every=self.training.price_every
+            )
             if self.training.land and self.training.width_lr > 0:
                 self._landing = Landing(self.net, hardware.pipeline, hardware.model, budget.limits)
 

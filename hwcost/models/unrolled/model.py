@@ -139,6 +139,11 @@ class Unrolled:
         none = torch.zeros(0, dtype=torch.float64)
         return {name: torch.cat([none, *(bill[name] for bill in bills)])[back] for name in self.resources}
 
+    @property
+    def reads_weights(self) -> bool:
+        """Whether digits of the integer weights are counted."""
+        return self.value_aware
+
     def check_names(self, layers: Collection[str], placed: Sequence[Placed]) -> None:
         """Refuse a reuse factor for a layer that the network does not have."""
         check_layers("reuse", self.reuse, layers)
