@@ -9,8 +9,8 @@ from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadOption
 from hwcost.graph.spec import LayerSpec, Signal
 from hwcost.graph.trace import Pipeline, trace
-from hwcost.models import Dataflow, HardwareModel, target_fps
-from hwcost.quant import LearnedBits, QuantReLU
+from hwcost.models import Dataflow, HardwareModel, Unrolled, target_fps
+from hwcost.quant import POW2, IntQuantizer, LearnedBits, QuantLinear, QuantReLU, StatScale, abs_max
 from hwcost.zoo.lenet import QuantLeNet
 
 
@@ -141,3 +141,42 @@ def test_a_loaded_checkpoint_is_priced_and_its_widths_get_the_gradient(assign: b
     compared(net, pipeline, model, live)
     live()["LUT"].backward()
     assert all(offset.grad is not None and offset.grad.abs().sum() > 0 for offset in widths(net))
+
+
+def of_weights() -> tuple[nn.Module, Pipeline, Unrolled]:
+    torch.manual_seed(0)
+    bits = LearnedBits(4, base=0, shape=(3, 5))
+    quantizer = IntQuantizer(bits=bits, scale=StatScale(abs_max, channel_dim=0, domain=POW2), narrow=True)
+    net = nn.Sequential(QuantLinear(5, 3, bias=False, weight_quant=quantizer))
+    return net, trace(net, torch.zeros(1, 5), input_bits=4), Unrolled(device="xczu3eg", sums="shared")
+
+
+def test_a_price_that_reads_weights_is_never_remembered() -> None:
+    net, pipeline, model = of_weights()
+    live = LiveCost(net, pipeline, model, ["LUT"])
+    before = live()["LUT"].item()
+    with torch.no_grad():
+        net[0].weight[:, :3] = 0  # type: ignore[index]
+    assert live()["LUT"].item() == hardware_cost(pipeline, model)["LUT"].item() < before
+
+
+def test_a_price_that_steps_share_keeps_value_and_gradient() -> None:
+    net, pipeline, model = of_weights()
+    live = LiveCost(net, pipeline, model, ["FF", "LUT"], every=3)
+    offset = net[0].weight_quant.bits.offset  # type: ignore[index, union-attr]
+    first = hardware_cost(pipeline, model)
+    expected = torch.autograd.grad(2 * first["LUT"] + first["FF"], offset)[0]
+    found = []
+    for _ in range(4):
+        used = live()
+        found.append(used["LUT"].item())
+        (slope,) = torch.autograd.grad(2 * used["LUT"] + used["FF"], offset)
+        if len(found) < 4:
+            torch.testing.assert_close(slope, expected)
+        with torch.no_grad():
+            net[0].weight[:, len(found)] = 0  # type: ignore[index]
+    assert found[0] == found[1] == found[2] == first["LUT"].item() > found[3]
+    with torch.no_grad():
+        assert live()["LUT"].item() == hardware_cost(pipeline, model)["LUT"].item()
+    with pytest.raises(BadOption, match="every"):
+        LiveCost(net, pipeline, model, every=0)

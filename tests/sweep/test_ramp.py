@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import tiny_recipe
 from sweeps import experiment, run
+from torch import nn
 
 from hwcost.errors import BadOption, BadStudy, OutOfMemory
+from hwcost.models import Unrolled
 from hwcost.report.pareto import non_dominated
 from hwcost.search import Outcome, Study
 from hwcost.sweep import ramp
@@ -123,3 +125,24 @@ def test_a_ramp_is_for_bits_and_a_broken_record_is_one_line(tmp_path: Path) -> N
     (tmp_path / "study" / RECORD).write_text('{"points": [1]}')
     with pytest.raises(BadStudy, match=r"ramp\.json: garbled"):
         run(sweep(tmp_path / "study"), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("widths", [None, "layer"])
+def test_of_constants_it_is_the_whole_study(tmp_path: Path, widths: str | None) -> None:
+    def settings() -> Experiment:
+        return sweep(tmp_path, bits=None, warm=None, ramp=150, architecture="unrolled", widths=widths)
+
+    run(settings(), 3)
+    run(settings(), 3)  # nothing is left to do
+    rows = read_trials(tmp_path)
+    assert (rows["ramp_epoch"] == rows["params"].map(lambda params: params["ramp_epoch"])).all()
+    assert rows["LUT"].min() < 0.7 * rows["LUT"].max() and (rows["DSP"] == 0).all()
+    number = int(rows["number"].max())
+    trial = recall(tmp_path, number, lambda _: RECIPE, None)
+    assert isinstance(trial.model, Unrolled) and trial.model.sums == "shared"
+    assert trial.estimate().total["LUT"] == rows["LUT"].iloc[-1]
+    assert evaluate(trial.net, tiny_recipe.made(None).validation) == rows["accuracy"].iloc[-1]
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in trial.net.modules())
+    recorded, anew = again(tmp_path, number)
+    assert recorded == anew

@@ -26,6 +26,7 @@ FULL = Settings(
     bits=(2, 8),
     warm=4,
     ramp=12,
+    architecture="unrolled",
     limits={"LUT": 8000.0, "BRAM18": 12.5},
     device="PYNQ-Z1",
     fps=1e5,
@@ -38,14 +39,22 @@ FULL = Settings(
     watch=True,
     prune=True,
 )
+ALONE = replace(FULL, bits=None, warm=None, limits={}, prune=False, sampler="tpe", widths="channel")
+"""The settings that do not go together with those of FULL."""
 
 
 def test_every_setting_comes_back_from_toml_but_the_password() -> None:
-    assert all(getattr(FULL, field.name) != field.default for field in fields(FULL) if field.name != "recipe")
-    text = tomli_w.dumps(FULL.to_dict())
-    assert "secret" not in text
-    back = Settings.from_dict(tomllib.loads(text))
-    assert back == replace(FULL, storage="postgresql://me:***@host/db")
+    named = [field for field in fields(FULL) if field.name != "recipe"]
+    assert all(
+        field.default not in (getattr(FULL, field.name), getattr(ALONE, field.name))
+        or field.name in ("bits", "warm", "limits", "prune", "widths")
+        for field in named
+    )
+    for full in (FULL, ALONE):
+        text = tomli_w.dumps(full.to_dict())
+        assert "secret" not in text
+        back = Settings.from_dict(tomllib.loads(text))
+        assert back == replace(full, storage="postgresql://me:***@host/db")
 
 
 def test_defaults_are_the_defaults() -> None:
@@ -58,15 +67,17 @@ def test_defaults_are_the_defaults() -> None:
 def test_a_role_selects_what_a_worker_needs_and_what_the_fingerprint_holds() -> None:
     sent = FULL.to_dict(Role.STUDY, Role.RESOLVED)
     assert sent.keys() == {
-        "seed", "sampler", "bits", "warm", "ramp", "limit", "prune", "device", "fps", "clock", "accelerator"
+        "seed", "sampler", "bits", "warm", "ramp", "architecture", "limit", "prune", "device", "fps", "clock", "accelerator"
     }  # fmt: skip
-    assert FULL.chosen() == {"bits": "2:8", "warm": "4", "ramp": "12", "prune": "True"}
+    assert FULL.chosen() == {"bits": "2:8", "warm": "4", "ramp": "12", "architecture": "unrolled", "prune": "True"}
+    assert ALONE.chosen() == {"ramp": "12", "architecture": "unrolled", "widths": "channel"}
+    assert (FULL.granularity, ALONE.granularity, FULL.ramp_alone, ALONE.ramp_alone) == (None, "channel", False, True)
     assert Settings(out=Path("x")).chosen() == {}
 
 
 def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> None:
     flags = keys(sweep_command).keys()
-    settings = FULL.to_dict().keys()
+    settings = FULL.to_dict().keys() | ALONE.to_dict().keys()
     assert settings <= flags
     assert flags - settings <= {"polish", "repeat", "refit", "json", "quiet", "verbose"}
 
@@ -81,6 +92,12 @@ def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> No
         ({"seed": 2**32}, "from 0 to 4294967295"),
         ({"fps": float("inf")}, "fps=inf"),
         ({"clock_mhz": 0.0}, "clock=0"),
+        ({"ramp": 3}, "ramp needs bits, or architecture unrolled; add one of them, or omit ramp"),
+        ({"ramp": 3, "architecture": "dataflow"}, "ramp needs bits, or architecture unrolled"),
+        ({"architecture": "folded"}, "architecture 'folded': give one of dataflow, unrolled"),
+        ({"widths": "weight"}, "widths 'weight' needs architecture unrolled, without bits"),
+        ({"architecture": "unrolled", "widths": "row"}, "widths 'row': give one of weight, channel, layer"),
+        ({"architecture": "unrolled", "widths": "layer", "bits": (2, 8)}, "widths 'layer' needs architecture unrolled"),
         ({"warm": 3}, "warm needs bits, which is not given; add bits, or omit warm"),
         ({"bits": (2, 8), "ramp": 0}, "ramp=0"),
         ({"storage": "sqlite:///x"}, "storage needs artifacts, which is not given"),

@@ -86,6 +86,14 @@ def test_a_checkpoint_resumes(make: Callable[[], nn.Module]) -> None:
     assert not torch.equal(first.penalty(used(150.0, 8.0)), make().penalty(used(150.0, 8.0)))  # type: ignore[operator]
 
 
+def test_a_plain_weighted_cost_weighs_every_unit_the_same() -> None:
+    plain = WeightedCost({"LUT": 100.0, "BRAM18": 4.0}, 0.5, log=False)
+    lut = torch.tensor(150.0, dtype=torch.float64, requires_grad=True)
+    term = plain.penalty({"LUT": lut, "BRAM18": torch.tensor(8.0, dtype=torch.float64)})
+    term.backward()  # type: ignore[no-untyped-call]
+    assert float(term.detach()) == 0.5 * (1.5 + 2) and lut.grad is not None and float(lut.grad) == 0.5 / 100
+
+
 @pytest.mark.parametrize(
     ("make", "part"),
     [
