@@ -45,9 +45,7 @@ HEARTBEAT = click.option(
     show_default=True,
     help="Seed of the search and of every training.",
 )
-@click.option(
-    "--sampler", help="greybox (with --bits), tpe, nsga2, gp, random or grid.  [default: greybox with --bits, else tpe]"
-)
+@click.option("--sampler", hidden=True)
 @click.option("--bits", metavar="LOW:HIGH", help="Search every width on its own, e.g. 2:8.")
 @click.option(
     "--warm",
@@ -67,7 +65,7 @@ HEARTBEAT = click.option(
     metavar="NAME",
     help="dataflow (folded units) or unrolled (weights as constants).  [default: the recipe's]",
 )
-@click.option("--widths", metavar="NAME", help="Unrolled: a width per weight (default), channel or layer.")
+@click.option("--widths", hidden=True)
 @click.option(
     "--limit",
     multiple=True,
@@ -104,8 +102,11 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     With --ramp, all widths learn in one training while the weight of their cost rises. Its non-dominated epochs join
     the study as finished trials: the sampler learns from them, and --warm trials start from them.
 
-    With --architecture unrolled, weights are constants in LUTs, each with a width of its own, 0 bits among them. The
-    epochs of its --ramp are all trials; without one, each trial trains a network of the recipe's own space.
+    With --architecture unrolled, weights are constants in LUTs, each with a width of its own, 0 bits among them; or,
+    with --widths channel or layer, each channel or layer. The epochs of its --ramp are all trials; without one, each
+    trial trains a network of the recipe's own space.
+
+    --sampler gives another sampler than greybox (with --bits) or tpe: nsga2, gp, random or grid.
 
     With --jobs, the order in which trials end decides which trial is proposed next; each can still be trained again
     from its record.

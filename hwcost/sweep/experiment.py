@@ -9,7 +9,7 @@ from math import floor, inf
 from typing import Any, Literal, TypeVar
 
 import torch
-from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.distributions import IntDistribution
 from torch import Tensor, nn
 
 from hwcost.errors import BadRecipe
@@ -19,7 +19,7 @@ from hwcost.models.device import device
 from hwcost.models.rates import frames_per_second
 from hwcost.models.resources import OnPart
 from hwcost.report.score import Score
-from hwcost.search import Objective, Params
+from hwcost.search import Objective, Params, Space
 from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.settings import Settings
@@ -242,7 +242,7 @@ class Experiment:
         return fast_enough(made, pipeline, fps, clock_mhz, most_cycles)
 
     @property
-    def space(self) -> Mapping[str, BaseDistribution]:
+    def space(self) -> Space:
         """Parameters of a trial, where they are not widths: those of the recipe, or the epoch of the ramp."""
         if self.settings.ramp_alone and self.settings.ramp is not None:
             return {RAMP_EPOCH: IntDistribution(1, self.settings.ramp)}
