@@ -174,7 +174,7 @@ class Settings:
 
     @property
     def granularity(self) -> str | None:
-        """Owner of a width, where networks are refined for constants in the fabric: weight, channel or layer; else None."""
+        """Owner of a width, where networks are refined for constants in the fabric: a name of `PER`; else None."""
         return (self.widths or PER[0]) if self.architecture == "unrolled" and self.bits is None else None
 
     @property

@@ -107,13 +107,19 @@ dry_bean = Recipe(
     **floors(_dry_bean_network, (1_800, 9_000)),
 )
 
+
+def _letter_network(precision: Precision | None) -> MLP:
+    features = None if precision is None else const_input(bits=4, max_val=15 / 16)
+    return MLP((16, *TRIGGER, 26), precision, input_quant=features)
+
+
 letter = Recipe(
     name="letter",
     data=from_path("letter", "an npz file of 16 whole features below 16 and 26 classes, as UCI's letter", table),
-    input=integers(4, signed=False),
+    input=unknown(),  # sixteenths, which the network takes as they are: widths of single features can be learned
     example=(16,),
     training=Training(epochs=12, batch=128, lr=8e-3),
     device="PYNQ-Z1",
     fps=1_000_000,
-    **floors(lambda precision: MLP((16, *TRIGGER, 26), precision), (2_000, 12_000)),
+    **floors(_letter_network, (2_000, 12_000)),
 )
