@@ -67,7 +67,8 @@ def test_defaults_are_the_defaults() -> None:
 def test_a_role_selects_what_a_worker_needs_and_what_the_fingerprint_holds() -> None:
     sent = FULL.to_dict(Role.STUDY, Role.RESOLVED)
     assert sent.keys() == {
-        "seed", "sampler", "bits", "warm", "ramp", "architecture", "limit", "prune", "device", "fps", "clock", "accelerator"
+        "seed", "sampler", "bits", "warm", "ramp", "architecture", "limit", "prune", "device", "fps", "clock",
+        "accelerator",
     }  # fmt: skip
     assert FULL.chosen() == {"bits": "2:8", "warm": "4", "ramp": "12", "architecture": "unrolled", "prune": "True"}
     assert ALONE.chosen() == {"ramp": "12", "architecture": "unrolled", "widths": "channel"}
