@@ -1,8 +1,9 @@
 """Networks that a command can name: built-in networks, recipes, and factories of the user."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -101,7 +102,7 @@ def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tupl
             raise BadOption(f"{network}: the recipe has no example; add example=, the shape of one sample")
         net = ask(f"{network}: its network()", found.network, found.first_tries[0])
         hold_widths(net, found.fixed)
-        return trace(net, torch.zeros(1, *found.example), input_range=found.input), found
+        return trace(net, _zeros(network, found.example), input_range=found.input), found
     if not callable(found):
         raise BadOption(
             f"{network}: a {type(found).__name__}, not a function that returns a network; name such a function"
@@ -122,6 +123,14 @@ def _from_file(file: str, shape: str | None, input_bits: int | None) -> Pipeline
         raise BadOption(f"{file}: the file defines its own input; omit --input and --input-bits")
     net = from_qonnx(file)
     return trace(net, _example(file, net.shape))
+
+
+def _zeros(network: str, example: Any) -> Any:
+    """The sample of a recipe: of its one input, or of several."""
+    if isinstance(example, Mapping):
+        return {name: _example(network, shape) for name, shape in example.items()}
+    several = any(isinstance(one, tuple) for one in example)
+    return tuple(_example(network, shape) for shape in example) if several else _example(network, example)
 
 
 def _example(network: str, shape: tuple[int, ...]) -> torch.Tensor:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from inspect import signature
 from operator import getitem
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, together
+from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, UntraceableNetwork, together
 from hwcost.graph.fx_graph import TRACING, Shapes, graph_of, is_split, leaves_of, name_of, refuse_wrappers
 from hwcost.graph.order import PERMUTES, piece
 from hwcost.graph.ranges import Range, between, integers, unknown
@@ -100,7 +101,7 @@ def _describe(step: Step, signals: Sequence[Signal]) -> LayerSpec:
 
 def trace(
     model: nn.Module,
-    example: Tensor | tuple[Tensor, ...],
+    example: Tensor | tuple[Tensor, ...] | Mapping[str, Tensor],
     *,
     input_bits: int | None = None,
     input_range: Range | None = None,
@@ -112,10 +113,11 @@ def trace(
 
     Args:
         model: a network whose layers have `describe`, or a rule.
-        example: input tensor(s) with a batch dimension; the batch size does not matter.
+        example: input tensor(s) with a batch dimension; the batch size does not matter. Several are a tuple, or a dict
+            by the names of the arguments of `forward`; the inputs of the pipeline are in the order of these.
         input_bits: width of unsigned input codes (pixels: 8), at least 1.
-        input_range: instead of input_bits: the integers that enter, e.g. `ranges.integers(8, signed=True)`.
-            With neither, the network must begin with a quantizer.
+        input_range: instead of input_bits: the integers that enter, e.g. `ranges.integers(8, signed=True)`, at each
+            input. With neither, the network must begin with a quantizer.
         rules: how to describe foreign modules, functions and methods; extend with `RULES | {op: rule}`.
 
     Returns:
@@ -127,7 +129,7 @@ def trace(
         UnknownOperation, UnknownPrecision: what cannot be described, all at once.
     """
     wire = _input_range(input_bits, input_range)
-    examples = example if isinstance(example, tuple) else (example,)
+    examples = _in_order(model, example)
     refuse_wrappers(model)
     with TRACING:
         modes = {module: module.training for module in model.modules()}
@@ -141,6 +143,23 @@ def trace(
     pipeline = _assemble(graph, values, wire, rules)
     pipeline.layers()  # refuse now, not at the first training step
     return pipeline
+
+
+def _in_order(model: nn.Module, example: Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    if not isinstance(example, Mapping):
+        return example if isinstance(example, tuple) else (example,)
+    try:
+        bound = signature(model.forward).bind(**example)
+    except TypeError as error:
+        raise UntraceableNetwork(
+            f"{type(model).__name__}: inputs {', '.join(map(repr, example))}: {error}; name the arguments of forward()"
+        ) from error
+    if bound.kwargs:
+        raise UntraceableNetwork(
+            f"{type(model).__name__}: forward() takes {', '.join(bound.kwargs)} by keyword alone, or behind a default "
+            "that was left out; let it take its inputs by place, those that are given first"
+        )
+    return bound.args
 
 
 def _run(graph: fx.GraphModule, examples: tuple[Tensor, ...], rules: Mapping[RuleKey, Rule]) -> dict[fx.Node, Any]:

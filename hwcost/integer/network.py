@@ -110,11 +110,12 @@ class IntegerNetwork:
             raise together(faults)
         return cls(inputs=entered, steps=tuple(steps), outputs=pipeline.outputs)
 
-    def codes(self, x: Tensor) -> Tensor:
+    def codes(self, x: Tensor, place: int = 0) -> Tensor:
         """Convert values to the integers that enter.
 
         Args:
-            x: values, (batch, ...), of a network with one input range.
+            x: values, (batch, ...).
+            place: of the input that they enter by, where the network has several.
 
         Returns:
             int64, like x.
@@ -123,7 +124,7 @@ class IntegerNetwork:
             BadOption: a value that is off the grid by more than the rounding of its own type, or out of range; names
                 the worst one.
         """
-        (stream,) = self.inputs
+        stream = self.inputs[place]
         if stream.meaning is None:
             raise BadOption("IntegerNetwork.codes: floats enter this network, and its first layer quantizes them")
         step, wire = stream.meaning.step, stream.signal.range

@@ -1,64 +1,84 @@
 """Values that enter a network, held against the integers that its recipe promises."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hwcost.errors import BadData
 from hwcost.graph.ranges import Range
-from hwcost.train.data import Data
-from hwcost.train.split import CHUNK, Split
+from hwcost.train.data import SPLITS, Data
+from hwcost.train.split import CHUNK, Split, leaves, naming
 
 _MOST_PARTS = 16
 """Parts of the smallest difference between two values that are tried as the step."""
 
 
 def check_input(where: str, data: Data, wire: Range, step: float | None) -> float | None:
-    """Hold every input of a data set against the range that enters the hardware.
+    """Hold every input of a data set against the range that enters the hardware, and every target against its kind.
 
     Args:
         where: the recipe, for messages.
         data: all three splits are read.
-        wire: of the recipe's `input`.
+        wire: of the recipe's `input`; of each input, where there are several.
         step: value of one integer, as the recipe gives it; None finds it in the training split.
 
     Returns:
         The value of one integer; None where the network quantizes what enters.
 
     Raises:
-        BadData: a value that is not finite, off the grid or out of range; names split, sample, value and remedy.
+        BadData: a value that is not finite, off the grid or out of range, a label of no class, or samples that cannot
+            be read; names split, sample, value and remedy.
     """
-    splits = {name: getattr(data, name) for name in ("train", "validation", "test")}
-    for name, split in splits.items():
-        for start, x in _chunks(split):
-            if not bool(torch.isfinite(x).all()):
-                at, value = _worst(x, ~torch.isfinite(x))
-                raise BadData(f"{where}: {name} sample {start + at} holds {value}; remove it, or fill it in")
+    for name in SPLITS:
+        for start, x, y in _chunks(where, data, name):
+            for what, one in (*_inputs(x), *_named(" as target", y)):
+                if not bool(torch.isfinite(one).all()):
+                    at, value = _worst(one, ~torch.isfinite(one))
+                    raise BadData(f"{where}: {name} sample {start + at} holds {value}{what}; remove it, or fill it in")
+            data.check_labels(name, y, start)
     if not wire.known:
         return None
-    found = _step(splits["train"], wire) if step is None else step
-    for name, split in splits.items():
-        for start, x in _chunks(split):
-            stray = torch.ones_like(x, dtype=torch.bool) if found is None else ~_fits(x, wire, found)
-            if bool(stray.any()):
-                at, value = _worst(x, stray)
-                steps = "any step" if found is None else f"the step {found:.9g}"
-                raise BadData(
-                    f"{where}: {name} sample {start + at} holds {value:.9g}, which no integer from "
-                    f"{float(wire.low.min()):g} to {float(wire.high.max()):g} (input=) gives with {steps}; quantize in "
-                    "front (QuantIdentity, input=unknown()), or give the range with its input_step="
-                )
+    found = _step(data.train, wire) if step is None else step
+    for name in SPLITS:
+        for start, tree, _ in _chunks(where, data, name):
+            for what, x in _inputs(tree):
+                stray = torch.ones_like(x, dtype=torch.bool) if found is None else ~_fits(x, wire, found)
+                if bool(stray.any()):
+                    at, value = _worst(x, stray)
+                    steps = "any step" if found is None else f"the step {found:.9g}"
+                    raise BadData(
+                        f"{where}: {name} sample {start + at} holds {value:.9g}{what}, which no integer from "
+                        f"{float(wire.low.min()):g} to {float(wire.high.max()):g} (input=) gives with {steps}; "
+                        "quantize in front (QuantIdentity, input=unknown()), or give the range with its input_step="
+                    )
     return found
 
 
-def _chunks(split: Split) -> Iterator[tuple[int, Tensor]]:
-    return ((at * CHUNK, x) for at, (x, _) in enumerate(split.batches(CHUNK)))
+def _chunks(where: str, data: Data, name: str) -> Iterator[tuple[int, Any, Any]]:
+    """Number of the first sample, inputs and targets of each chunk of a split."""
+    with naming(f"{where}: {name}"):
+        for at, (x, y) in enumerate(getattr(data, name).batches(CHUNK)):
+            yield at * CHUNK, x, y
+
+
+def _inputs(x: Any) -> Iterator[tuple[str, Tensor]]:
+    return _named("" if isinstance(x, Tensor) else " as input", x)
+
+
+def _named(where: str, tree: Any) -> Iterator[tuple[str, Tensor]]:
+    """Each tensor of a tree, with the words for its place."""
+    if isinstance(tree, Tensor):
+        yield where, tree
+        return
+    for name, one in tree.items() if isinstance(tree, Mapping) else enumerate(tree):
+        yield from _named(f"{where} {name!r}", one)
 
 
 def _worst(x: Tensor, stray: Tensor) -> tuple[int, float]:
     """The first sample with a stray value, and its value that is farthest from 0."""
-    at = int(torch.nonzero(stray.flatten(1).any(1))[0])
+    at = int(torch.nonzero(stray.reshape(len(x), -1).any(1))[0])
     values = x[at][stray[at]]
     return at, float(values[values.abs().nan_to_num(torch.inf).argmax()])
 
@@ -78,8 +98,8 @@ def _per_channel(bound: Tensor, x: Tensor) -> Tensor:
 
 def _step(split: Split, wire: Range) -> float | None:
     """The value of one integer: 2^-bits or 1, as of pixels, else the largest that fits the first samples."""
-    x = split.take(slice(0, CHUNK))[0]
-    values = torch.unique(x.double()).cpu()
+    inputs = leaves(split.take(slice(0, CHUNK))[0])
+    values = torch.unique(torch.cat([x.double().flatten() for x in inputs])).cpu()
     differences = torch.cat([values.diff(), values[values != 0].abs()])
     differences = differences[differences > 1e-6 * values.abs().max()]
     whole = 2.0 ** -float(wire.bits.max())
@@ -87,7 +107,7 @@ def _step(split: Split, wire: Range) -> float | None:
     if len(differences):
         least = float(differences.min())
         tried += [_refined(values, least / parts) for parts in range(1, _MOST_PARTS + 1)]
-    return next((step for step in tried if step > 0 and bool(_fits(x, wire, step).all())), None)
+    return next((step for step in tried if step > 0 and all(bool(_fits(x, wire, step).all()) for x in inputs)), None)
 
 
 def _refined(values: Tensor, step: float) -> float:

@@ -69,7 +69,8 @@ class Recipe:
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
         plain: parameters of the network in which `--bits` searches every width on its own; None takes the first of
             `first_tries`. Low bases leave the search room.
-        example: shape of one sample, so that `hwcost estimate` needs no data.
+        example: shape of one sample, so that `hwcost estimate` needs no data; of several inputs a tuple, or a dict by
+            name.
     """
 
     name: str
@@ -94,7 +95,7 @@ class Recipe:
     objectives: tuple[str, ...] = ("score", "LUT", "BRAM18")
     anchors: tuple[Params, ...] = ()
     plain: Params | None = None
-    example: tuple[int, ...] | None = None
+    example: tuple[int, ...] | tuple[tuple[int, ...], ...] | Mapping[str, tuple[int, ...]] | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -110,7 +111,6 @@ class Recipe:
 
     def _check_types(self) -> None:
         """Refuse what would fail in the middle of a sweep: recipes are plain Python, which no checker has seen."""
-        sides = self.example if isinstance(self.example, tuple) else (0,)
         wrong = {
             "name": not isinstance(self.name, str),
             "device": not isinstance(self.device, str),
@@ -128,7 +128,7 @@ class Recipe:
             "fixed": not isinstance(self.fixed, Mapping)
             or not all(isinstance(name, str) and type(bits) is int for name, bits in self.fixed.items()),
             "worst_score": self.worst_score is not None and not finite(self.worst_score),
-            "example": self.example is not None and not all(type(side) is int and side > 0 for side in sides),
+            "example": self.example is not None and not _shaped(self.example),
         }
         for name in (name for name, is_wrong in wrong.items() if is_wrong):
             raise BadRecipe(f"recipe {self.name}: {name}={getattr(self, name)!r}; give {_KINDS[name]}")
@@ -191,8 +191,17 @@ _KINDS = {
     "constraints": "a function of the parameters, or None",
     "fixed": "name of a width or layer -> bits",
     "worst_score": "a finite number, or None",
-    "example": "the shape of one sample, whole numbers above 0",
+    "example": "the shape of one sample, whole numbers above 0, or a tuple or a dict of shapes",
 }
+
+
+def _shaped(example: object) -> bool:
+    """Whether it is the shape of a sample, or several of them."""
+    if isinstance(example, Mapping):
+        return len(example) > 0 and all(isinstance(one, tuple) and _shaped(one) for one in example.values())
+    if not isinstance(example, tuple):
+        return False
+    return all(type(side) is int and side > 0 for side in example) or all(map(_shaped, example))
 
 
 def load_recipe(where: str, built_in: Mapping[str, str]) -> Recipe:

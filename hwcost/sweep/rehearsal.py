@@ -19,6 +19,7 @@ from hwcost.sweep.user_call import ask
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
 from hwcost.train.loop import train
+from hwcost.train.split import called
 
 _OF_EPOCHS = {"accuracy", *RESOURCES}
 
@@ -94,7 +95,7 @@ def rehearse(experiment: Experiment, data: Data) -> None:
         raise too_slow[0]
     where = f"recipe {experiment.recipe.name}: its float_network()"
     with torch.no_grad():
-        scores = ask(where, float_net.eval(), data.train.example)
+        scores = ask(where, called, float_net.eval(), data.train.example)
     needed = None if experiment.recipe.task.outputs is None else experiment.recipe.task.outputs(data)
     shape = tuple(scores.shape[1:]) if isinstance(scores, Tensor) and needed is not None else needed
     if shape != needed or not any(one.requires_grad for one in float_net.parameters()):

@@ -7,20 +7,29 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset
 
 from hwcost.errors import BadData
-from hwcost.train.frame import split_frame
-from hwcost.train.split import Asked, joined
+from hwcost.train.frame import parts_of, split_frame
+from hwcost.train.split import CHUNK, Asked, joined, leaves, naming, shapes
 from hwcost.train.split import Split as Split
+
+SPLITS = ("train", "validation", "test")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two trees hold the same values."""
+    pairs = zip(leaves(one), leaves(other), strict=False)
+    return shapes(one) == shapes(other) and all(torch.equal(mine, theirs) for mine, theirs in pairs)
 
 
 def _alike(one: Split, other: Split) -> bool:
     """Whether two splits hold the same samples."""
-    if len(one) != len(other) or not torch.equal(one.example, other.example):
+    if len(one) != len(other) or not _same(one.example, other.example):
         return False
     return one is other or one.digest() == other.digest()
 
@@ -35,8 +44,8 @@ class Data:
             whose Dataset is taken.
         classes: number of labels, where the targets are labels; None where they are something else.
         fingerprint: short hash of all samples; a study refuses to resume with other data. Left out, it is computed.
-        augment: inputs of a training batch -> inputs to train on; validation and test never see it. It draws from
-            PyTorch's own generator, which each trial seeds.
+        augment: inputs of a training batch -> inputs of the same shapes to train on; validation and test never see it.
+            It draws from PyTorch's own generator, which each trial seeds.
         weights: (training samples,), above 0: how often each is drawn into a pass, in proportion; None takes each once.
         validation_is_test: whether the test samples are those of the validation, so that the test score tells nothing
             new; found here.
@@ -48,21 +57,26 @@ class Data:
     test: Split
     classes: int | None = None
     fingerprint: str = ""
-    augment: Callable[[Tensor], Tensor] | None = None
+    augment: Callable[[Any], Any] | None = None
     weights: Tensor | None = None
     validation_is_test: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        for name in ("train", "validation", "test"):
-            try:
-                object.__setattr__(self, name, Split.of(getattr(self, name)))
-            except BadData as error:
-                raise BadData(f"{self.name}: {name}: {error}") from error
-            self._check_labels(name, getattr(self, name))
-        splits = self.train, self.validation, self.test
-        shapes = {tuple(split.x.shape[1:]) for split in splits if not isinstance(split, Asked)}
-        if len(shapes) > 1:
-            raise BadData(f"{self.name}: samples of {' and '.join(map(str, sorted(shapes)))}; give all the same shape")
+        for name in SPLITS:
+            with naming(f"{self.name}: {name}"):
+                split = Split.of(getattr(self, name))
+                object.__setattr__(self, name, split)
+            if not isinstance(split, Asked):
+                self.check_labels(name, split.y)
+        examples = {}
+        for name in SPLITS:
+            with naming(f"{self.name}: {name}"):
+                examples[name] = shapes(getattr(self, name).example)
+        if other := next((name for name in SPLITS if examples[name] != examples["train"]), None):
+            raise BadData(
+                f"{self.name}: a {other} sample is {examples[other]}, a training sample {examples['train']}; give all "
+                "the same shape"
+            )
         object.__setattr__(self, "validation_is_test", _alike(self.validation, self.test))
         if self.weights is not None:
             given = torch.as_tensor(self.weights, dtype=torch.float64)
@@ -73,7 +87,7 @@ class Data:
             object.__setattr__(self, "weights", given)
         if not self.fingerprint:
             self._check_repeatable()
-            digests = " ".join(getattr(self, name).digest() for name in ("train", "validation", "test"))
+            digests = " ".join(self._digest(name) for name in SPLITS)
             digests += "" if self.weights is None else f" {self.weights.tolist()}"
             object.__setattr__(self, "fingerprint", sha256(digests.encode()).hexdigest()[:16])
 
@@ -108,39 +122,107 @@ class Data:
         train, validation, test = (Split(*part) for part in parts)
         return Data(name=name, train=train, validation=validation, test=test, classes=classes)
 
+    @staticmethod
+    def from_samples(
+        samples: Any,
+        *,
+        name: str,
+        classes: int | None = None,
+        groups: Any = None,
+        share: float = 0.2,
+        seed: int = 0,
+    ) -> Data:
+        """Split samples into training, validation and test; what is on disk, or in a Dataset, stays there.
+
+        Args:
+            samples: all of them, in any form of a split.
+            name: for reports.
+            classes: number of labels, which are stratified where no groups are given; None where targets are no labels.
+            groups: (samples,), numbers or texts: what belongs together, e.g. a patient or a machine, stays together.
+            share: of the samples for validation, and again for the test; above 0, below 0.5.
+            seed: of the split, at least 0.
+
+        Raises:
+            BadData: samples that are none, groups of another number, or too few samples or groups.
+        """
+        with naming(name):
+            whole = Split.of(samples)
+            if groups is not None and len(groups) != len(whole):
+                raise BadData(f"{len(whole)} samples, but {len(groups)} groups; give one for each sample")
+        labels = None
+        if classes is not None and groups is None:
+            with naming(name):
+                labels = torch.cat([y for _, y in whole.batches(CHUNK)]).numpy()
+        known = None if groups is None else pd.Series(np.asarray(groups))
+        rows = parts_of(name, labels, known, len(whole), (share, seed))
+        train, validation, test = (whole.some(torch.from_numpy(part)) for part in rows)
+        return Data(name=name, train=train, validation=validation, test=test, classes=classes)
+
+    def _digest(self, name: str) -> str:
+        with naming(f"{self.name}: {name}"):
+            found: str = getattr(self, name).digest()
+        return found
+
     def _check_repeatable(self) -> None:
         """Refuse to hash samples that differ from reading to reading, such as those of a Dataset that augments."""
-        for name in ("train", "validation", "test"):
+        for name in SPLITS:
             samples = getattr(self, name)
-            if isinstance(samples, Asked) and not torch.equal(samples.example, samples.example):
+            if isinstance(samples, Asked) and not _same(samples.example, samples.example):
                 raise BadData(
                     f"{self.name}: {name}: sample 0 differs between two readings; move what is random into augment=, "
                     "or give a fingerprint="
                 )
 
-    def _check_labels(self, name: str, samples: Split) -> None:
-        if self.classes is None or isinstance(samples, Asked) or not isinstance(samples.y, Tensor):
+    def check_labels(self, name: str, targets: Any, start: int = 0) -> None:
+        """Hold targets against the number of classes.
+
+        Args:
+            name: of their split.
+            targets: of some of its samples.
+            start: number of the first of these.
+
+        Raises:
+            BadData: a label that is no whole number, or of no class; names its sample.
+        """
+        if self.classes is None or not isinstance(targets, Tensor):
             return
-        labels = samples.y
-        if labels.is_floating_point() or int(labels.min()) < 0 or int(labels.max()) >= self.classes:
+        values = targets.double()
+        stray = ((values < 0) | (values >= self.classes) | (values != values.round())).reshape(len(values), -1).any(1)
+        if targets.is_floating_point() or bool(stray.any()):
+            at = int(stray.int().argmax())
             raise BadData(
-                f"{self.name}: {name} has labels {labels.min():g} to {labels.max():g} ({labels.dtype}); give "
-                f"whole numbers from 0 to {self.classes - 1}, one for each of {self.classes} classes, or leave out "
-                "classes= where the targets are no labels"
+                f"{self.name}: {name} has labels {values.min():g} to {values.max():g} ({targets.dtype}), sample "
+                f"{start + at} {values[at].max():g}; give whole numbers from 0 to {self.classes - 1}, one for each of "
+                f"{self.classes} classes, or leave out classes= where the targets are no labels"
             )
 
-    def batches(self, batch: int, *, shuffle: torch.Generator) -> Iterator[tuple[Tensor, Any]]:
+    def batches(self, batch: int, *, shuffle: torch.Generator) -> Iterator[tuple[Any, Any]]:
         """One pass over the training samples, shuffled, weighted and augmented.
 
         Args:
             batch: samples in a step.
             shuffle: draws their order.
         """
-        order = (
-            None if self.weights is None else torch.multinomial(self.weights, len(self.train), True, generator=shuffle)
-        )
+        order = None
+        if self.weights is not None:  # multinomial() takes no more than 2^24
+            ends = self.weights.cumsum(0)
+            drawn = torch.rand(len(ends), dtype=torch.float64, generator=shuffle) * ends[-1]
+            order = torch.searchsorted(ends, drawn, right=True).clamp(max=len(ends) - 1)
         for x, y in self.train.batches(batch, shuffle=shuffle, order=order):
-            yield x if self.augment is None else self.augment(x), y
+            yield x if self.augment is None else self._augmented(x), y
+
+    def _augmented(self, x: Any) -> Any:
+        assert self.augment is not None
+        seen = shapes(x), len(leaves(x)[0])
+        changed = self.augment(x)
+        if (
+            not all(isinstance(one, Tensor) for one in leaves(changed))
+            or (shapes(changed), len(leaves(changed)[0])) != seen
+        ):
+            raise BadData(
+                f"{self.name}: augment= gave {shapes(changed)} for inputs of {seen[0]}; give as many of the same shape"
+            )
+        return changed
 
     def all_but_test(self) -> Data:
         """The same with the validation samples among those to train on, for a network that is chosen already.
@@ -156,7 +238,7 @@ class Data:
 
     def _with_validation(self) -> Data:
         first, second = self.train, self.validation
-        if isinstance(first, Asked) or isinstance(second, Asked):
+        if any(isinstance(one, Asked) or one.mapped for one in (first, second)):
             return replace(
                 self, weights=None, train=Asked(ConcatDataset([cast("Dataset[Any]", one) for one in (first, second)]))
             )

@@ -28,6 +28,8 @@ def split_frame(
     lacking = [column for column in (label, groups) if column is not None and column not in frame.columns]
     if lacking:
         raise BadData(f"{name}: no column {lacking[0]!r}; it has {', '.join(map(str, frame.columns))}")
+    if not frame.columns.is_unique:
+        raise BadData(f"{name}: column {frame.columns[frame.columns.duplicated()][0]!r} occurs twice; rename one")
     features = frame.drop(columns=[label, *([] if groups is None else [groups])])
     for column in features:
         if not pd.api.types.is_numeric_dtype(features[column]):
@@ -41,17 +43,28 @@ def split_frame(
     else:
         y, values = pd.factorize(targets, sort=True)
         classes = len(values)
-    parts = _parts(name, y if classes else None, None if groups is None else frame[groups], len(frame), (share, seed))
+    parts = parts_of(name, y if classes else None, None if groups is None else frame[groups], len(frame), (share, seed))
     x = features.to_numpy(dtype=np.float64)
     mean, deviation = x[parts[0]].mean(0), x[parts[0]].std(0)
     x = ((x - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
     return [(torch.from_numpy(x[rows]), torch.from_numpy(y[rows])) for rows in parts], classes
 
 
-def _parts(
+def parts_of(
     name: str, labels: Rows | None, groups: pd.Series[Any] | None, count: int, how: tuple[float, int]
 ) -> tuple[Rows, Rows, Rows]:
-    """Rows of training, validation and test."""
+    """Draw the rows of training, validation and test.
+
+    Args:
+        name: of the data, for messages.
+        labels: (count,), to be stratified; None where there are none.
+        groups: (count,), which stay whole; None draws row by row.
+        count: of all rows.
+        how: share of validation, and of test; seed.
+
+    Raises:
+        BadData: a share that leaves nothing to train on, too few rows or groups.
+    """
     from sklearn.model_selection import GroupShuffleSplit, train_test_split  # takes seconds to import
 
     share, seed = how

@@ -7,7 +7,7 @@ from math import cos, isfinite, pi
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hwcost.errors import DivergedTraining
 from hwcost.quant import parameter_groups
@@ -17,6 +17,7 @@ from hwcost.train.run import Hardware as Hardware
 from hwcost.train.run import Run
 from hwcost.train.run import Training as Training
 from hwcost.train.run import evaluate as evaluate
+from hwcost.train.split import called
 from hwcost.train.task import CLASSIFICATION, Task
 
 
@@ -96,8 +97,8 @@ class _Loop:
                 raise DivergedTraining(f"epoch {number}: the loss is {losses[-1]}; lower the learning rate")
         return sum(losses) / len(losses)
 
-    def _step(self, x: Tensor, y: Any) -> float:
-        loss = self.run.task.loss(self.net(x), x, y)
+    def _step(self, x: Any, y: Any) -> float:
+        loss = self.run.task.loss(called(self.net, x), x, y)
         if not self.run.settled and self.run.budget is not None:
             loss = loss + self.run.penalty().to(loss.dtype)
         self.net.zero_grad(set_to_none=True)

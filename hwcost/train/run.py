@@ -20,7 +20,7 @@ from hwcost.models.resources import HardwareModel
 from hwcost.quant import freeze_widths
 from hwcost.train.data import Data
 from hwcost.train.penalties import Keeper
-from hwcost.train.split import Split, joined
+from hwcost.train.split import Split, called, joined
 from hwcost.train.task import CLASSIFICATION, Task
 from hwcost.train.width_repair import Landing
 
@@ -137,7 +137,7 @@ def evaluate(net: nn.Module, split: Split, *, batch: int = 1024, task: Task = CL
     try:
         with torch.no_grad():
             for x, y in split.batches(batch):
-                figures.append(task.judge(net(x), x, y))
+                figures.append(task.judge(called(net, x), x, y))
                 targets.append(y)
     finally:
         for module, mode in modes.items():

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from torch import Tensor, nn
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    default_collate,
+    default_convert,
+)
 
-from hwcost.errors import BadData
+from hwcost.errors import BadData, HwcostError
 
 CHUNK = 1024
 """Samples that are read at once where a whole split is looked at."""
@@ -35,11 +45,32 @@ def leaves(tree: Any) -> list[Tensor]:
     return found
 
 
+def called(net: nn.Module, x: Any) -> Any:
+    """Outputs of a network for a batch: inputs of a tuple by place, those of a dict by the names of `forward`."""
+    if isinstance(x, Mapping):
+        return net(**x)
+    return net(*x) if isinstance(x, tuple) else net(x)
+
+
+def shapes(tree: Any) -> Any:
+    """Shape of a sample: of its tensor, or of each in a tuple or a dict."""
+    return each(lambda one: tuple(one.shape[1:]), tree)
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Put the place of samples in front of what is wrong with them."""
+    try:
+        yield
+    except BadData as error:
+        raise BadData(f"{where}: {error}") from error
+
+
 def joined(parts: list[Any]) -> Any:
     """Concatenate trees of one form, sample after sample."""
     if isinstance(parts[0], Mapping):
         return {name: joined([part[name] for part in parts]) for name in parts[0]}
-    if isinstance(parts[0], tuple):
+    if isinstance(parts[0], tuple | list):
         return tuple(joined(list(several)) for several in zip(*parts, strict=True))
     return torch.cat(parts)
 
@@ -51,8 +82,15 @@ def _tensor(given: Any) -> Tensor:
     array = np.asanyarray(given)
     if array.dtype.kind not in "biuf":
         raise BadData(f"a split holds {array.dtype} values; give numbers")
-    if array.dtype.kind == "u" and array.dtype.itemsize > 1:  # PyTorch computes little with these
+    if isinstance(array, np.memmap):
+        if not array.dtype.isnative:
+            raise BadData(f"a file holds {array.dtype.str} values, in the byte order of other machines; write it anew")
+    elif array.dtype.kind == "u" and array.dtype.itemsize > 1:  # PyTorch computes little with these
         array = array.astype(np.int64)
+    elif not array.dtype.isnative or array.dtype.itemsize > 8:
+        array = array.astype(np.float64 if array.dtype.kind == "f" else array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = array.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an array that must not be written; nothing of ours does
         return torch.from_numpy(array)
@@ -63,21 +101,26 @@ class Split:
     """Samples and their targets as tensors, or as NumPy arrays; `numpy.memmap` stays on disk and is read in batches.
 
     Attributes:
-        x: (samples, channels, height, width) or (samples, features), of any type of number; read as float32.
+        x: (samples, channels, height, width) or (samples, features), of any type of number; read as float32. A network
+            of several inputs gets a tuple of such, by place, or a dict, by the names of its `forward`.
         y: (samples, ...), or a tuple or a dict of such; class labels are whole numbers from 0. Floats are read as
             float32.
+        mapped: whether some of it is on disk alone; found here.
     """
 
-    x: Tensor
+    x: Any
     y: Any
+    mapped: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "x", _tensor(self.x))
-        object.__setattr__(self, "y", each(_tensor, self.y))
-        targets = {len(one) if one.ndim else 0 for one in leaves(self.y)}
-        if targets != {len(self.x)} or not len(self.x):
-            counts = " and ".join(map(str, sorted(targets)))
-            raise BadData(f"a split of {len(self.x)} samples and {counts} labels; give as many of both, at least 1")
+        given: list[Any] = leaves((self.x, self.y))
+        object.__setattr__(self, "mapped", any(isinstance(one, np.memmap) for one in given))
+        for name in ("x", "y"):
+            object.__setattr__(self, name, each(_tensor, getattr(self, name)))
+        inputs, targets = ({len(one) if one.ndim else 0 for one in leaves(tree)} for tree in (self.x, self.y))
+        if targets != inputs or len(inputs) != 1 or not len(self):
+            samples, labels = (" and ".join(map(str, sorted(counts))) for counts in (inputs, targets))
+            raise BadData(f"a split of {samples} samples and {labels} labels; give as many of each, at least 1")
 
     @staticmethod
     def of(given: Any) -> Split:
@@ -87,7 +130,7 @@ class Split:
             BadData: anything else, or without samples.
         """
         if isinstance(given, DataLoader):
-            given = given.dataset
+            given = _dataset(given)
         if isinstance(given, Split):
             return given
         if isinstance(given, tuple) and len(given) == 2:
@@ -97,24 +140,30 @@ class Split:
         raise BadData(f"{type(given).__name__}; give a hwcost.Split, a pair of arrays, a Dataset or a DataLoader")
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(leaves(self.x)[0])
 
-    def __getitem__(self, at: int) -> tuple[Tensor, Any]:
+    def __getitem__(self, at: int) -> tuple[Any, Any]:
         x, y = self.take(slice(at, at + 1))
-        return x[0], each(lambda one: one[0], y)
+        return each(lambda one: one[0], x), each(lambda one: one[0], y)
 
-    def take(self, rows: Tensor | slice) -> tuple[Tensor, Any]:
-        """Inputs (float32) and targets of some samples."""
-        return self.x[rows].float(), each(lambda one: _single(one[rows]), self.y)
+    def take(self, rows: Tensor | slice) -> tuple[Any, Any]:
+        """Inputs (float32) and targets of some samples, in the form of the split."""
+        return each(lambda one: one[rows].float(), self.x), each(lambda one: _single(one[rows]), self.y)
+
+    def some(self, rows: Tensor) -> Split:
+        """A split of these samples; what is not in memory stays where it is."""
+        if isinstance(self, Asked) or self.mapped:
+            return Asked(Subset(self, rows.tolist()))  # type: ignore[arg-type] # it has what a Dataset has
+        return Split(*(each(lambda one: one[rows], tree) for tree in (self.x, self.y)))
 
     @property
-    def example(self) -> Tensor:
+    def example(self) -> Any:
         """The first input, a batch of one."""
         return self.take(slice(0, 1))[0]
 
     def to(self, device: torch.device) -> Split:
         """Copy the split to a device."""
-        return Split(self.x.to(device), each(lambda one: one.to(device), self.y))
+        return Split(*(each(lambda one: one.to(device), tree) for tree in (self.x, self.y)))
 
     def steps(self, batch: int) -> int:
         """Batches in one pass; the last may be smaller, or one larger: see `batches`."""
@@ -122,7 +171,7 @@ class Split:
 
     def batches(
         self, batch: int, *, shuffle: torch.Generator | None = None, order: Tensor | None = None
-    ) -> Iterator[tuple[Tensor, Any]]:
+    ) -> Iterator[tuple[Any, Any]]:
         """One pass over the samples, as they come, shuffled, or in an order.
 
         A lone last sample joins the batch before it: batch norm cannot train on one sample.
@@ -141,13 +190,37 @@ class Split:
         """Hash of every value, 64 hexadecimal digits."""
         content = sha256()
         for x, y in self.batches(CHUNK):
-            for one in (x, *leaves(y)):
+            for one in leaves((x, y)):
                 content.update(f"{one.dtype} {tuple(one.shape)}".encode() + one.cpu().contiguous().numpy().tobytes())
         return content.hexdigest()
 
 
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
+
+
 def _single(target: Tensor) -> Tensor:
+    if target.dtype in _UNSIGNED:
+        return target.long()
     return target.float() if target.dtype == torch.float64 else target
+
+
+def _dataset(loader: DataLoader[Any]) -> Any:
+    """The samples of a DataLoader that changes nothing but their order.
+
+    Raises:
+        BadData: what else it does would be lost.
+    """
+    plain = isinstance(loader.dataset, IterableDataset) or type(loader.sampler) in (SequentialSampler, RandomSampler)
+    if not plain:
+        raise BadData(
+            f"the {type(loader.sampler).__name__} of a DataLoader would be lost; give its Dataset, with Data(weights=) "
+            "for how often a sample is drawn, or torch.utils.data.Subset for some of them"
+        )
+    if loader.collate_fn not in (default_collate, default_convert):
+        raise BadData(
+            "the collate_fn of a DataLoader would be lost; give a Dataset whose samples are as the network takes them"
+        )
+    return loader.dataset
 
 
 class Asked(Split):
@@ -169,18 +242,55 @@ class Asked(Split):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, at: int) -> tuple[Tensor, Any]:
-        x, y = self.dataset[at]
+    def __getitem__(self, at: int) -> tuple[Any, Any]:
+        """A sample as the Dataset gives it.
+
+        Raises:
+            BadData: it cannot be read.
+        """
+        try:
+            x, y = self.dataset[at]
+        except HwcostError:
+            raise
+        except Exception as error:  # a user's Dataset may fail in any way at all
+            raise BadData(
+                f"sample {at} cannot be read ({type(error).__name__}: {error}); mend it, or leave it out"
+            ) from error
         return x, y
 
-    def take(self, rows: Tensor | slice) -> tuple[Tensor, Any]:
-        asked = range(len(self))[rows] if isinstance(rows, slice) else rows.tolist()
-        x, y = default_collate([tuple(self.dataset[at]) for at in asked])
-        y = each(_single, y)
-        return (x.float(), y) if self.device is None else (x.float().to(self.device), each(self._moved, y))
+    def take(self, rows: Tensor | slice) -> tuple[Any, Any]:
+        asked = list(range(len(self))[rows]) if isinstance(rows, slice) else rows.tolist()
+        samples = [self[at] for at in asked]
+        try:
+            x, y = default_collate(samples)
+        except (RuntimeError, TypeError, KeyError, ValueError) as error:
+            raise _unlike(asked, samples, error) from error
+        x, y = each(Tensor.float, x), each(_single, y)
+        return (x, y) if self.device is None else (each(self._moved, x), each(self._moved, y))
 
-    def _moved(self, target: Tensor) -> Tensor:
-        return target.to(self.device)
+    def _moved(self, one: Tensor) -> Tensor:
+        return one.to(self.device)
 
     def to(self, device: torch.device) -> Split:
         return Asked(self.dataset, device)
+
+
+def _unlike(asked: list[int], samples: list[Any], error: Exception) -> BadData:
+    """The error of samples that make no batch: the first that differs from the one in front of all."""
+    for at, sample in zip(asked, samples, strict=True):
+        try:
+            default_collate([samples[0], sample])
+        except (RuntimeError, TypeError, KeyError, ValueError):
+            break
+    if at == asked[0]:
+        return BadData(f"sample {at} is {_form(sample)}, which is no batch ({error}); give numbers or arrays")
+    return BadData(f"sample {at} is {_form(sample)}, sample {asked[0]} {_form(samples[0])}; give all the same form")
+
+
+def _form(sample: Any) -> str:
+    """Shapes and kinds in a sample."""
+    if isinstance(sample, Mapping):
+        return f"{{{', '.join(f'{name}: {_form(one)}' for name, one in sample.items())}}}"
+    if isinstance(sample, tuple | list):
+        return f"({', '.join(map(_form, sample))})"
+    return str(tuple(sample.shape)) if hasattr(sample, "shape") else type(sample).__name__

@@ -122,6 +122,7 @@ def _share_right(right: Tensor, y: Tensor) -> float:
 
 
 def _one_per_class(data: Data) -> tuple[int, ...]:
+    _target_shape(data)
     return (_classes(data),)
 
 
@@ -145,8 +146,18 @@ def _separated(errors: Tensor, y: Tensor) -> float:
     return separation(errors[y == 1], errors[y == 0])
 
 
+def _only(data: Data, what: str, tree: object) -> Tensor:
+    """The tensor of inputs or targets that a ready task compares with an output."""
+    if not isinstance(tree, Tensor):
+        raise BadOption(
+            f"{data.name}: {what} are a {type(tree).__name__}; this task compares one tensor with one output: give a "
+            "hwcost.Task with a loss and a score of your own"
+        )
+    return tree
+
+
 def _one_per_input(data: Data) -> tuple[int, ...]:
-    return tuple(data.train.example.shape[1:])
+    return tuple(_only(data, "its inputs", data.train.example).shape[1:])
 
 
 RECONSTRUCTION = Task(
@@ -167,7 +178,7 @@ def _per_sample(values: Tensor) -> Tensor:
 
 
 def _target_shape(data: Data) -> tuple[int, ...]:
-    return tuple(data.train.take(slice(0, 1))[1].shape[1:]) or (1,)
+    return tuple(_only(data, "its targets", data.train.take(slice(0, 1))[1]).shape[1:]) or (1,)
 
 
 def _distance(out: Tensor, x: Tensor, y: Tensor, *, power: int) -> Tensor:

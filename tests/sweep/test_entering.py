@@ -10,6 +10,7 @@ import torch
 from sweeps import experiment, run
 from tiny_recipe import made, recipe
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from hwcost.errors import BadData, BadRecipe
 from hwcost.graph.ranges import Range, between, binary, integers, unknown
@@ -94,3 +95,19 @@ def test_the_step_is_recorded(tmp_path: Path, undrawn: None) -> None:
 def test_a_step_that_is_none(step: object) -> None:
     with pytest.raises(BadRecipe, match="input_step"):
         replace(recipe, input_step=step)  # type: ignore[arg-type]
+
+
+def test_targets_are_read_too_and_named_by_their_sample() -> None:
+    x, y = torch.rand(1100, 2), torch.arange(1100) % 3
+    numbers = torch.rand(1100)
+    numbers[1050] = torch.nan
+    for targets, what in ((numbers, "as target"), ({"place": numbers, "kind": y}, "as target 'place'")):
+        split = Split(x, targets)
+        bad = Data(name="d", train=Split(x, y), validation=split, test=split)
+        with pytest.raises(BadData, match=f"r: validation sample 1050 holds nan {what}; remove it, or fill it in"):
+            check_input("r", bad, unknown(), None)
+    labels = y.clone()
+    labels[1030] = 7
+    data = Data(name="d", train=TensorDataset(x, labels), validation=(x, y), test=(x, y), classes=3)  # type: ignore[arg-type]
+    with pytest.raises(BadData, match=r"d: train has labels 0 to 7 \(torch.int64\), sample 1030 7; give whole numbers"):
+        check_input("r", data, unknown(), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from hwcost.errors import BadData
 from hwcost.train.data import Data, Split
+from hwcost.train.split import Asked
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -126,3 +128,76 @@ def test_weights_join_fingerprint_and_refit() -> None:
     for wrong in (torch.ones(11), torch.zeros(12), torch.full((12,), torch.nan)):
         with pytest.raises(BadData, match="n: weights: give 12 finite numbers above 0"):
             Data(**given, weights=wrong)
+
+
+def _all(count: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.arange(float(count))[:, None], (torch.arange(count) % 10 < 3).long()
+
+
+class _Listed(Dataset[Any]):
+    def __init__(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, at: int) -> Any:
+        return self.x[at], self.y[at]
+
+
+@pytest.mark.parametrize("form", ["tensors", "dataset", "file"])
+def test_samples_are_split_by_label_or_by_group(form: str, tmp_path: Path) -> None:
+    x, y = _all()
+    samples: Any = (x, y) if form == "tensors" else _Listed(x, y)
+    if form == "file":
+        np.save(tmp_path / "x.npy", x.numpy())
+        samples = (np.load(tmp_path / "x.npy", mmap_mode="r"), y)
+    data = Data.from_samples(samples, name="s", classes=2)
+    splits = data.train, data.validation, data.test
+    assert [len(split) for split in splits] == [120, 40, 40]
+    assert (
+        sorted(torch.cat([split.take(slice(None))[0] for split in splits]).flatten().tolist()) == x.flatten().tolist()
+    )
+    for split in splits:  # 30 % of the labels are 1, in each
+        assert split.take(slice(None))[1].double().mean() == pytest.approx(0.3)
+    assert isinstance(data.train, Asked) == (form != "tensors")
+    groups = (torch.arange(200) // 10).tolist()
+    for given in (groups, torch.tensor(groups), [f"machine {group}" for group in groups]):
+        grouped = Data.from_samples(samples, name="s", groups=given, seed=3)
+        parts = [
+            set((split.take(slice(None))[0].flatten().long() // 10).tolist())
+            for split in (grouped.train, grouped.validation, grouped.test)
+        ]
+        assert sum(map(len, parts)) == 20 and all(parts)
+    with pytest.raises(BadData, match="s: 200 samples, but 20 groups; give one for each sample"):
+        Data.from_samples(samples, name="s", groups=range(20))
+    with pytest.raises(BadData, match=r"s: share=0\.6"):
+        Data.from_samples(samples, name="s", share=0.6)
+
+
+def test_a_file_is_not_loaded_to_train_on_the_validation_samples_too(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X.numpy())
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    more = Data(name="n", train=(x[:8], Y[:8]), validation=(x[8:], Y[8:]), test=(X, Y)).all_but_test().train  # type: ignore[arg-type]
+    assert isinstance(more, Asked)
+    assert torch.equal(more.take(slice(None))[0], X) and torch.equal(more.take(slice(None))[1], Y)
+
+
+def test_an_augmentation_that_changes_the_shape_is_refused() -> None:
+    data = Data(name="n", train=(X, Y), validation=(X, Y), test=(X, Y), augment=lambda x: x[:, :1])  # type: ignore[arg-type]
+    with pytest.raises(BadData, match=r"n: augment= gave \(1,\) for inputs of \(2,\)"):
+        next(data.batches(4, shuffle=torch.Generator()))
+
+
+def test_samples_of_another_shape_than_those_of_the_training_are_refused() -> None:
+    with pytest.raises(BadData, match=r"n: a test sample is \(1,\), a training sample \(2,\); give all the same shape"):
+        Data(name="n", train=(X, Y), validation=_Listed(X, Y), test=_Listed(X[:, :1], Y))  # type: ignore[arg-type]
+
+
+def test_inputs_in_dicts_are_compared_refit_and_augmented() -> None:
+    split = Split({"a": X, "b": -X}, {"kind": Y})
+    data = Data(name="n", train=split, validation=split, test=Split({"a": X, "b": -X}, {"kind": Y}),
+                augment=lambda x: {"a": x["a"] + 1, "b": x["b"]})  # fmt: skip
+    assert data.validation_is_test and len(data.all_but_test().train) == 24
+    ((x, y),) = data.batches(12, shuffle=torch.Generator().manual_seed(0))
+    assert torch.equal(x["a"] - 1, -x["b"]) and torch.equal(Y[(x["a"][:, 0] / 2).long()], y["kind"])

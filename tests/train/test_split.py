@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
 
 from hwcost.errors import BadData
-from hwcost.train.split import Split
+from hwcost.train.split import Asked, Split, called
 
 X = torch.arange(24.0).reshape(12, 2)
 Y = torch.arange(12) % 3
@@ -55,3 +55,89 @@ def test_targets_may_be_tuples_and_dicts() -> None:
     assert torch.equal(y["label"], Y) and y["place"][1].dtype == torch.float32 and len(x) == 12
     with pytest.raises(BadData, match="12 samples and 3 and 12 labels"):
         Split(X, {"a": Y, "b": Y[:3]})
+
+
+def test_inputs_may_be_tuples_and_dicts() -> None:
+    whole = {"a": X, "b": X[:, 0].double().numpy()}
+    split = Split(whole, Y)
+    assert len(split) == 12 and split.example["b"].dtype == torch.float32
+    x, _ = split.take(torch.tensor([3, 1]))
+    assert torch.equal(x["a"], X[[3, 1]]) and torch.equal(x["b"], X[[3, 1], 0])
+    add = _Add()
+    assert torch.equal(called(add, {"right": X, "left": 2 * X}), X) and torch.equal(called(add, (2 * X, X)), X)
+    assert split.digest() != Split({"a": X + 1, "b": whole["b"]}, Y).digest()
+    with pytest.raises(BadData, match="3 and 12 samples and 12 labels"):
+        Split((X, X[:3]), Y)
+
+
+class _Add(torch.nn.Module):
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return left - right
+
+
+@pytest.mark.parametrize("kind", [">f4", ">i2", "<u2", "longdouble", "bool", "half"])
+def test_any_kind_of_number_is_read(kind: str) -> None:
+    given = X.numpy().astype(kind)
+    expected = X.bool().float() if kind == "bool" else X
+    assert torch.equal(Split(given, Y).take(slice(None))[0], expected)  # type: ignore[arg-type]
+    assert torch.equal(Split(given[::-1], Y).take(slice(None))[0], expected.flip(0))  # type: ignore[arg-type]
+
+
+def test_a_file_of_wide_integers_stays_on_disk(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X.numpy().astype(np.uint16))
+    np.save(tmp_path / "y.npy", Y.numpy().astype(np.uint16))
+    files = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "xy")
+    split = Split(*files)  # type: ignore[arg-type]
+    assert split.mapped and split.x.dtype == torch.uint16
+    x, y = split.take(torch.tensor([3, 1]))
+    assert torch.equal(x, X[[3, 1]]) and torch.equal(y, Y[[3, 1]]) and y.dtype == torch.int64
+    some = split.some(torch.tensor([5, 2, 0]))
+    assert isinstance(some, Asked) and torch.equal(some.take(slice(1, 3))[0], X[[2, 0]])
+    np.save(tmp_path / "z.npy", X.numpy().astype(">f4"))
+    with pytest.raises(BadData, match="a file holds >f4 values, in the byte order of other machines"):
+        Split(np.load(tmp_path / "z.npy", mmap_mode="r"), Y)  # type: ignore[arg-type]
+
+
+class _Odd(Dataset[Any]):
+    """Sample 7 has another shape; sample 9 cannot be read."""
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, at: int) -> Any:
+        if at == 9:
+            raise OSError("no such picture")
+        return {"a": X[at, : 1 + (at != 7)]}, int(Y[at])
+
+
+def test_a_sample_of_another_form_or_out_of_reach_is_named() -> None:
+    split = Split.of(_Odd())
+    assert torch.equal(split.take(slice(0, 6))[0]["a"], X[:6])
+    with pytest.raises(BadData, match=r"sample 7 is \(\{a: \(1,\)\}, int\), sample 4 \(\{a: \(2,\)\}, int\); give all"):
+        split.take(slice(4, 9))
+    with pytest.raises(
+        BadData, match=r"sample 9 cannot be read \(OSError: no such picture\); mend it, or leave it out"
+    ):
+        split.take(torch.tensor([2, 9]))
+    with pytest.raises(BadData, match=r"sample 0 is \(_Add, int\), which is no batch"):
+        Split.of(_Modules()).take(slice(0, 2))
+
+
+class _Modules(Dataset[Any]):
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, at: int) -> Any:
+        return _Add(), at
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"sampler": WeightedRandomSampler([1.0] * 12, 12)}, "the WeightedRandomSampler of a DataLoader would be lost"),
+        ({"collate_fn": lambda samples: samples}, "the collate_fn of a DataLoader would be lost"),
+    ],
+)
+def test_what_a_loader_does_besides_its_order_is_not_dropped_in_silence(options: dict[str, Any], part: str) -> None:
+    with pytest.raises(BadData, match=part):
+        Split.of(DataLoader(TensorDataset(X, Y), batch_size=4, **options))
