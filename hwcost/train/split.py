@@ -25,6 +25,9 @@ from torch.utils.data import (
 
 from hwcost.errors import BadData, HwcostError
 
+_UNLIKE = (RuntimeError, TypeError, KeyError, ValueError)
+"""Errors of `default_collate` at samples that make no batch."""
+
 CHUNK = 1024
 """Samples that are read at once where a whole split is looked at."""
 
@@ -263,7 +266,7 @@ class Asked(Split):
         samples = [self[at] for at in asked]
         try:
             x, y = default_collate(samples)
-        except (RuntimeError, TypeError, KeyError, ValueError) as error:
+        except _UNLIKE as error:
             raise _unlike(asked, samples, error) from error
         x, y = each(Tensor.float, x), each(_single, y)
         return (x, y) if self.device is None else (each(self._moved, x), each(self._moved, y))
@@ -277,14 +280,19 @@ class Asked(Split):
 
 def _unlike(asked: list[int], samples: list[Any], error: Exception) -> BadData:
     """The error of samples that make no batch: the first that differs from the one in front of all."""
-    for at, sample in zip(asked, samples, strict=True):
-        try:
-            default_collate([samples[0], sample])
-        except (RuntimeError, TypeError, KeyError, ValueError):
-            break
+    pairs = zip(asked, samples, strict=True)
+    at, sample = next(((at, one) for at, one in pairs if not _batched([samples[0], one])), (asked[0], samples[0]))
     if at == asked[0]:
         return BadData(f"sample {at} is {_form(sample)}, which is no batch ({error}); give numbers or arrays")
     return BadData(f"sample {at} is {_form(sample)}, sample {asked[0]} {_form(samples[0])}; give all the same form")
+
+
+def _batched(samples: list[Any]) -> bool:
+    try:
+        default_collate(samples)
+    except _UNLIKE:
+        return False
+    return True
 
 
 def _form(sample: Any) -> str:
