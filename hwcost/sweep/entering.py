@@ -9,7 +9,8 @@ from torch import Tensor
 from hwcost.errors import BadData
 from hwcost.graph.ranges import Range
 from hwcost.train.data import SPLITS, Data
-from hwcost.train.split import CHUNK, Split, leaves, naming
+from hwcost.train.split import CHUNK, Split, naming
+from hwcost.train.tree import leaves
 
 _MOST_PARTS = 16
 """Parts of the smallest difference between two values that are tried as the step."""

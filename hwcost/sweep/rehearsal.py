@@ -19,7 +19,7 @@ from hwcost.sweep.user_call import ask
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
 from hwcost.train.loop import train
-from hwcost.train.split import called
+from hwcost.train.tree import called
 
 _OF_EPOCHS = {"accuracy", *RESOURCES}
 

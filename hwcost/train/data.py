@@ -15,8 +15,9 @@ from torch.utils.data import ConcatDataset, Dataset
 
 from hwcost.errors import BadData
 from hwcost.train.frame import parts_of, split_frame
-from hwcost.train.split import CHUNK, Asked, joined, leaves, naming, shapes
+from hwcost.train.split import CHUNK, Asked, naming
 from hwcost.train.split import Split as Split
+from hwcost.train.tree import joined, leaves, shapes
 
 SPLITS = ("train", "validation", "test")
 

@@ -17,8 +17,8 @@ from hwcost.train.run import Hardware as Hardware
 from hwcost.train.run import Run
 from hwcost.train.run import Training as Training
 from hwcost.train.run import evaluate as evaluate
-from hwcost.train.split import called
 from hwcost.train.task import CLASSIFICATION, Task
+from hwcost.train.tree import called
 
 
 def fit(

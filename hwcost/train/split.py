@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import (
     DataLoader,
     Dataset,
@@ -24,40 +24,13 @@ from torch.utils.data import (
 )
 
 from hwcost.errors import BadData, HwcostError
+from hwcost.train.tree import each, leaves
 
 _UNLIKE = (RuntimeError, TypeError, KeyError, ValueError)
 """Errors of `default_collate` at samples that make no batch."""
 
 CHUNK = 1024
 """Samples that are read at once where a whole split is looked at."""
-
-
-def each(function: Callable[[Tensor], Any], tree: Any) -> Any:
-    """Apply a function to every tensor of a tensor, a tuple, a list or a dict of them, in their form."""
-    if isinstance(tree, Mapping):
-        return {name: each(function, one) for name, one in tree.items()}
-    if isinstance(tree, tuple | list):
-        return tuple(each(function, one) for one in tree)
-    return function(tree)
-
-
-def leaves(tree: Any) -> list[Tensor]:
-    """The tensors of a tensor, a tuple or a dict of them, in their order."""
-    found: list[Tensor] = []
-    each(found.append, tree)
-    return found
-
-
-def called(net: nn.Module, x: Any) -> Any:
-    """Outputs of a network for a batch: inputs of a tuple by place, those of a dict by the names of `forward`."""
-    if isinstance(x, Mapping):
-        return net(**x)
-    return net(*x) if isinstance(x, tuple) else net(x)
-
-
-def shapes(tree: Any) -> Any:
-    """Shape of a sample: of its tensor, or of each in a tuple or a dict."""
-    return each(lambda one: tuple(one.shape[1:]), tree)
 
 
 @contextmanager
@@ -69,15 +42,6 @@ def naming(where: str) -> Iterator[None]:
         raise BadData(f"{where}: {error}") from error
 
 
-def joined(parts: list[Any]) -> Any:
-    """Concatenate trees of one form, sample after sample."""
-    if isinstance(parts[0], Mapping):
-        return {name: joined([part[name] for part in parts]) for name in parts[0]}
-    if isinstance(parts[0], tuple | list):
-        return tuple(joined(list(several)) for several in zip(*parts, strict=True))
-    return torch.cat(parts)
-
-
 def _tensor(given: Any) -> Tensor:
     """A tensor of an array, which stays where it is: an array on disk is read when its rows are."""
     if isinstance(given, Tensor):
@@ -87,7 +51,9 @@ def _tensor(given: Any) -> Tensor:
         raise BadData(f"a split holds {array.dtype} values; give numbers")
     if isinstance(array, np.memmap):
         if not array.dtype.isnative:
-            raise BadData(f"a file holds {array.dtype.str} values, in the byte order of other machines; write it anew")
+            raise BadData(
+                f"a file holds {array.dtype.str} values, in the byte order of other machines; write it again, in that of this one"
+            )
     elif array.dtype.kind == "u" and array.dtype.itemsize > 1:  # PyTorch computes little with these
         array = array.astype(np.int64)
     elif not array.dtype.isnative or array.dtype.itemsize > 8:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
 
 from hwcost.errors import BadData
-from hwcost.train.split import Asked, Split, called
+from hwcost.train.split import Asked, Split
 
 X = torch.arange(24.0).reshape(12, 2)
 Y = torch.arange(12) % 3
@@ -63,8 +63,6 @@ def test_inputs_may_be_tuples_and_dicts() -> None:
     assert len(split) == 12 and split.example["b"].dtype == torch.float32
     x, _ = split.take(torch.tensor([3, 1]))
     assert torch.equal(x["a"], X[[3, 1]]) and torch.equal(x["b"], X[[3, 1], 0])
-    add = _Add()
-    assert torch.equal(called(add, {"right": X, "left": 2 * X}), X) and torch.equal(called(add, (2 * X, X)), X)
     assert split.digest() != Split({"a": X + 1, "b": whole["b"]}, Y).digest()
     with pytest.raises(BadData, match="3 and 12 samples and 12 labels"):
         Split((X, X[:3]), Y)
