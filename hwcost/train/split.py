@@ -52,7 +52,7 @@ def _tensor(given: Any) -> Tensor:
     if isinstance(array, np.memmap):
         if not array.dtype.isnative:
             raise BadData(
-                f"a file holds {array.dtype.str} values, in the byte order of other machines; write it again, in that of this one"
+                f"a file holds {array.dtype.str} values, in the byte order of other machines; write it in this one's"
             )
     elif array.dtype.kind == "u" and array.dtype.itemsize > 1:  # PyTorch computes little with these
         array = array.astype(np.int64)
