@@ -35,10 +35,10 @@ from .train.loop import Hardware as Hardware
 from .train.loop import Training as Training
 from .train.loop import evaluate as evaluate
 from .train.loop import fit as fit
-from .train.task import CLASSIFICATION as CLASSIFICATION
-from .train.task import MULTILABEL as MULTILABEL
-from .train.task import RECONSTRUCTION as RECONSTRUCTION
-from .train.task import SEGMENTATION as SEGMENTATION
+from .train.ready_tasks import CLASSIFICATION as CLASSIFICATION
+from .train.ready_tasks import MULTILABEL as MULTILABEL
+from .train.ready_tasks import RECONSTRUCTION as RECONSTRUCTION
+from .train.ready_tasks import SEGMENTATION as SEGMENTATION
+from .train.ready_tasks import efficiency as efficiency
+from .train.ready_tasks import regression as regression
 from .train.task import Task as Task
-from .train.task import efficiency as efficiency
-from .train.task import regression as regression

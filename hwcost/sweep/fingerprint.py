@@ -27,7 +27,7 @@ from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.written_code import code_digest
 from hwcost.train.data import Data
 from hwcost.train.loop import Training
-from hwcost.train.task import CLASSIFICATION
+from hwcost.train.ready_tasks import CLASSIFICATION
 
 VERSION = 3
 
@@ -130,6 +130,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         },
         **({} if (given := experiment.pretrained) is None else {"pretrained": _digest(given)}),
         **({} if recipe.task is CLASSIFICATION else {"task": recipe.task.name}),
+        **({} if (metric := recipe.task.metric()) is None else {"metric": metric}),
         **({"fixed": json.dumps(dict(recipe.fixed))} if recipe.fixed else {}),
         **({"hardware": json.dumps(hardware, default=str)} if chooses else {}),
         **({} if kind == "cpu" else {"accelerator": kind}),

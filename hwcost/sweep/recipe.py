@@ -23,8 +23,9 @@ from hwcost.sweep.tries import kept_tries
 from hwcost.sweep.user_call import ask, finite, positive, told
 from hwcost.train.data import Data
 from hwcost.train.loop import train
+from hwcost.train.ready_tasks import CLASSIFICATION
 from hwcost.train.run import Run, Training
-from hwcost.train.task import CLASSIFICATION, Task
+from hwcost.train.task import Task
 
 
 def _no_choice(params: Params) -> Mapping[str, float]:

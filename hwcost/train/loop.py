@@ -12,12 +12,13 @@ from torch import nn
 from hwcost.errors import DivergedTraining
 from hwcost.quant import parameter_groups
 from hwcost.train.data import Data
+from hwcost.train.ready_tasks import CLASSIFICATION
 from hwcost.train.run import Epoch as Epoch
 from hwcost.train.run import Hardware as Hardware
 from hwcost.train.run import Run
 from hwcost.train.run import Training as Training
 from hwcost.train.run import evaluate as evaluate
-from hwcost.train.task import CLASSIFICATION, Task
+from hwcost.train.task import Task
 from hwcost.train.tree import called
 
 

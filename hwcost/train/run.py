@@ -20,8 +20,9 @@ from hwcost.models.resources import HardwareModel
 from hwcost.quant import freeze_widths
 from hwcost.train.data import Data
 from hwcost.train.penalties import Keeper
+from hwcost.train.ready_tasks import CLASSIFICATION
 from hwcost.train.split import Split
-from hwcost.train.task import CLASSIFICATION, Task
+from hwcost.train.task import Task
 from hwcost.train.tree import called, joined
 from hwcost.train.width_repair import Landing
 

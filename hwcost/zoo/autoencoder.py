@@ -14,8 +14,8 @@ from hwcost.graph.ranges import unknown
 from hwcost.quant import QuantIdentity, QuantLinear, const_input
 from hwcost.sweep.recipe import Recipe
 from hwcost.train.loop import Training
-from hwcost.train.task import RECONSTRUCTION
-from hwcost.train.task import separation as separation
+from hwcost.train.ready_tasks import RECONSTRUCTION
+from hwcost.train.ready_tasks import separation as separation
 from hwcost.zoo.data import anomalies
 from hwcost.zoo.floors import floors, from_path
 from hwcost.zoo.precision import Precision, relu, weight

@@ -14,7 +14,7 @@ from sweeps import experiment
 from hwcost.errors import BadRecipe, BadStudy
 from hwcost.sweep.float_baseline import FLOAT, float_baseline, float_checkpoint, measure_baseline_on_test
 from hwcost.train.loop import Training
-from hwcost.train.task import CLASSIFICATION
+from hwcost.train.ready_tasks import CLASSIFICATION
 
 QUICK = replace(tiny_recipe.recipe, training=Training(epochs=1, batch=16))
 

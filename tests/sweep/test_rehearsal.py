@@ -15,7 +15,7 @@ from sweeps import experiment
 
 from hwcost.errors import BadRecipe
 from hwcost.sweep.rehearsal import rehearse
-from hwcost.train.task import CLASSIFICATION
+from hwcost.train.ready_tasks import CLASSIFICATION
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ from hwcost.sweep.standing import Standing
 from hwcost.sweep.study_files import read_json
 from hwcost.sweep.study_report import publish
 from hwcost.train.data import Data, Split
+from hwcost.train.ready_tasks import regression
 from hwcost.train.run import Epoch
-from hwcost.train.task import regression
 
 TINY = Path(tiny_recipe.__file__)
 REPORT = ("index.html", "report.md", "pareto.png", "pareto.svg", "trials.csv", "front.json", "run.json")

@@ -12,7 +12,7 @@ import tiny_recipe
 from sweeps import experiment
 
 from hwcost.sweep.standing import Standing, named, points, standing
-from hwcost.train.task import CLASSIFICATION
+from hwcost.train.ready_tasks import CLASSIFICATION
 
 
 class Frame:

@@ -16,7 +16,7 @@ from hwcost.errors import BadOption, BadRecipe
 from hwcost.search import Suggestion
 from hwcost.sweep.trial import budget_of, run_trial
 from hwcost.train.loop import Training
-from hwcost.train.task import CLASSIFICATION
+from hwcost.train.ready_tasks import CLASSIFICATION
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from hwcost.sweep.fingerprint import fingerprint_of
 from hwcost.sweep.recipe import Params
 from hwcost.sweep.written_code import code_digest
 from hwcost.train.data import Data, Split
-from hwcost.train.task import CLASSIFICATION
+from hwcost.train.ready_tasks import CLASSIFICATION
 from hwcost.zoo.digits import recipe as shipped
 
 SOURCE = '''

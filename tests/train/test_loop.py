@@ -22,7 +22,7 @@ from hwcost.quant import LearnedBits
 from hwcost.train.budget import Budget
 from hwcost.train.data import Data, Split
 from hwcost.train.loop import Epoch, Hardware, Training, evaluate, fit
-from hwcost.train.task import CLASSIFICATION
+from hwcost.train.ready_tasks import CLASSIFICATION
 
 QUICK = Training(epochs=10, batch=16, lr=2e-2)
 FIRM = replace(QUICK, epochs=20, batch=8, width_lr=1.0, budget_strength=10.0)
