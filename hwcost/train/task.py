@@ -54,7 +54,7 @@ class Task:
         if isinstance(larger, bool) and larger != (self.direction == "maximize"):
             right = "maximize" if larger else "minimize"
             raise BadOption(
-                f"task {self.name}: direction {self.direction!r}, but {type(self.score).__name__} is to {right}; give that"
+                f"task {self.name}: direction {self.direction!r}, but {type(self.score).__name__} is to {right}"
             )
         try:
             format(0.5, self.format)
