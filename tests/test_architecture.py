@@ -73,6 +73,8 @@ INNER_ARROWS: dict[str, set[str]] = {
     "quant.layers": {
         "quant.kernels",
         "quant.quantizers",
+        "quant.int_quantizer",
+        "quant.scale",
         "quant.measured_scale",
         "quant.bits",
         "quant.precision",

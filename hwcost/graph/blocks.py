@@ -138,3 +138,34 @@ class Reorder(Block):
     def output(self) -> Range:
         """Range of what leaves."""
         return self.input
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Embedding(Block):
+    """Rows of a matrix of constants, looked up.
+
+    Attributes:
+        rows: of the matrix; channels: of a row. vectors: rows that are looked up per inference.
+        input, output: ranges of an index and of an element; ().
+    """
+
+    rows: int
+    channels: int
+    vectors: int
+    input: Range
+    output: Range
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class State(Block):
+    """Memory of a vector that a recurrent layer keeps from one step to the next.
+
+    Attributes:
+        channels, vectors: elements of the vector, and steps per inference.
+        input, output: range of an element; ().
+    """
+
+    channels: int
+    vectors: int
+    input: Range
+    output: Range

@@ -19,6 +19,7 @@ from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, g
 from hwcost.integer.meaning import Meaning, direction
 from hwcost.integer.multiplication import product, scale_bias
 from hwcost.integer.operations import IndexOfLargest, Largest, Meet, Operation, Sums, Total, Wire
+from hwcost.integer.sequences import SEQUENCES
 from hwcost.quant.layers.pool import AveragePool
 
 
@@ -125,6 +126,7 @@ LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
         quant.QuantActivation: curve,
         quant.QuantScaleBias: scale_bias,
         quant.HadamardClassifier: hadamard,
+        **SEQUENCES,
         quant.QuantAdd: merge,
         quant.QuantConcat: merge,
         **dict.fromkeys(WIRES, wire),

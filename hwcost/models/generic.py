@@ -134,7 +134,7 @@ def _product(block: MatVec) -> dict[str, Tensor]:
         "MACs": torch.tensor(float(block.macs), dtype=torch.float64),
         "BOPs": stored * inputs.bits * block.vectors,
         "EBOPs": ebops * block.vectors,
-        "weight_bits": stored,
+        "weight_bits": 0 * stored if block.held else stored,
         "arithmetic_pJ": (multiply + ADD_PJ * sums) * block.vectors,
         "memory_pJ": SRAM_PJ * stored * block.vectors,
     }

@@ -24,6 +24,7 @@ from .layers.activation import QuantIdentity as QuantIdentity
 from .layers.activation import QuantReLU as QuantReLU
 from .layers.activation import QuantSigmoid as QuantSigmoid
 from .layers.activation import QuantTanh as QuantTanh
+from .layers.attention import QuantMultiheadAttention as QuantMultiheadAttention
 from .layers.average import QuantAdaptiveAvgPool as QuantAdaptiveAvgPool
 from .layers.average import QuantMean as QuantMean
 from .layers.bias import BiasQuantizer as BiasQuantizer
@@ -33,7 +34,10 @@ from .layers.conv import QuantConv3d as QuantConv3d
 from .layers.conv import same_padding as same_padding
 from .layers.curve import Exp as Exp
 from .layers.curve import QuantActivation as QuantActivation
+from .layers.embedding import QuantEmbedding as QuantEmbedding
 from .layers.hadamard import HadamardClassifier as HadamardClassifier
+from .layers.layer_norm import QuantLayerNorm as QuantLayerNorm
+from .layers.layer_norm import QuantRMSNorm as QuantRMSNorm
 from .layers.linear import QuantLinear as QuantLinear
 from .layers.merge import QuantAdd as QuantAdd
 from .layers.merge import QuantConcat as QuantConcat
@@ -44,6 +48,8 @@ from .layers.norm import fold_batch_norm as fold_batch_norm
 from .layers.pool import QuantAvgPool1d as QuantAvgPool1d
 from .layers.pool import QuantAvgPool2d as QuantAvgPool2d
 from .layers.product import Product as Product
+from .layers.recurrent import QuantGRU as QuantGRU
+from .layers.recurrent import QuantLSTM as QuantLSTM
 from .layers.transposed import QuantConvTranspose1d as QuantConvTranspose1d
 from .layers.transposed import QuantConvTranspose2d as QuantConvTranspose2d
 from .measured_scale import RunningScale as RunningScale

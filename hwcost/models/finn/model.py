@@ -38,6 +38,11 @@ def _type(bits: int, signed: bool) -> str:
 
 
 def _unit(job: Job, block: MatVec, bits: Sequence[int]) -> tuple[str, Attributes]:
+    if block.held or block.loop:
+        raise UnknownBlock(
+            f"{job.layer}: FINN has no unit with {'weights from a stream' if block.held else 'a loop'}; price it with "
+            "Dataflow"
+        )
     fold, (weight, inputs, acc) = job.parallel, bits
     attributes = {
         "PE": fold.pe,

@@ -1,6 +1,7 @@
 """Depths of the FIFOs of a pipeline, so that no unit slows the others down."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from math import ceil, prod
 
@@ -39,7 +40,7 @@ def adapters(
         readers[id(link.source)] = readers.get(id(link.source), 0) + 1
     for number, link in enumerate(links):
         source, sink = jobs.get(id(link.source)), jobs.get(id(link.sink))
-        wanted = lanes(sink)[0] if sink is not None and sink.fold is not None else None
+        wanted = _taken(link, sink) if sink is not None and sink.fold is not None else None
         given = lanes(source)[1] if source is not None and source.fold is not None else wanted
         if given is None:
             yield Adapter()
@@ -47,12 +48,26 @@ def adapters(
         taken = given if wanted is None else wanted
         depth = 0.0
         if source is not None and sink is not None and wanted is not None and source.fold is not None:
-            words = _elements(link.sink) / taken
+            words = _elements(link.sink, weights=_brings_weights(link)) / taken
             depth = _pause_of_source(source, words, cycles[id(link.sink)], interval)
-            depth += _pause_of_sink(sink, cycles[id(link.source)], interval)
+            depth += 0.0 if _brings_weights(link) else _pause_of_sink(sink, cycles[id(link.source)], interval)
             depth += late[number] * words / interval
         copied = link.source is not None and readers[id(link.source)] > 1
         yield Adapter(given, taken, ceil(depth) if depth > REGISTERED else 0, copied)
+
+
+def _brings_weights(link: Link) -> bool:
+    """Whether a stream brings the weights of the unit that reads it."""
+    sink = link.sink
+    return isinstance(sink, MatVec) and sink.held > 0 and link.wire is sink.weight
+
+
+def _taken(link: Link, sink: Job) -> int:
+    """Elements per word that a block takes of a stream."""
+    block = sink.block
+    if isinstance(block, MatVec) and _brings_weights(link):
+        return sink.parallel.pe if block.by_column else sink.parallel.simd
+    return lanes(sink)[0]
 
 
 def _pause_of_source(source: Job, words: float, busy: float, interval: float) -> float:
@@ -75,8 +90,10 @@ def _pause_of_sink(sink: Job, busy: float, interval: float) -> float:
     return min(float(folds), max(0.0, short) * folds * block.vectors / busy)
 
 
-def _elements(block: Block) -> int:
-    """Elements per inference that a block with a fold reads."""
+def _elements(block: Block, *, weights: bool = False) -> int:
+    """Elements per inference that a block with a fold reads; or weights that arrive as a stream."""
+    if isinstance(block, MatVec) and weights:
+        return block.weights * block.held
     if isinstance(block, MatVec):
         return block.cols * block.groups * block.vectors
     if isinstance(block, Window):
@@ -100,8 +117,14 @@ def _late(links: Sequence[Link], jobs: Mapping[int, Job], cycles: Mapping[int, f
     leaves: dict[int, Stream] = {}
     for block in TopologicalSorter(graph).static_order():
         streams = [leaves.get(id(links[n].source), enters) for n in into.get(block, ())]
+        # weights are used when the last of them is there, and never wait
+        whole = [
+            replace(stream, first=stream.last) if _brings_weights(links[number]) else stream
+            for number, stream in zip(into.get(block, ()), streams, strict=True)
+        ]
         for number, stream in zip(into.get(block, ()), streams, strict=True):
-            late[number] = max(other.first for other in streams) - stream.first
+            if not _brings_weights(links[number]):
+                late[number] = max(other.first for other in whole) - stream.first
         if block in jobs:
-            leaves[block] = through(joined(streams) if streams else enters, jobs[block], cycles[block], STAGE_CYCLES)
+            leaves[block] = through(joined(whole) if streams else enters, jobs[block], cycles[block], STAGE_CYCLES)
     return late

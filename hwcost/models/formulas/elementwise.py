@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from hwcost.graph.blocks import ChannelSum, Multiplier, Table
+from hwcost.graph.blocks import ChannelSum, Embedding, Multiplier, State, Table
 from hwcost.graph.inverse import Inverse
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Adder, Concat, LabelSelect, Saturate, ScaleBias, Thresholds
@@ -17,7 +17,18 @@ from hwcost.models.formulas.memory import memory, style_index
 
 Lanes = TypeVar(
     "Lanes",
-    bound=Adder | ChannelSum | Concat | Inverse | LabelSelect | Multiplier | Saturate | ScaleBias | Table | Thresholds,
+    bound=Adder
+    | ChannelSum
+    | Concat
+    | Embedding
+    | Inverse
+    | LabelSelect
+    | Multiplier
+    | Saturate
+    | ScaleBias
+    | State
+    | Table
+    | Thresholds,
 )
 
 

@@ -14,6 +14,7 @@ from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.formulas.inverse import InverseFormula
 from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.formulas.order import BufferFormula, PadFormula
+from hwcost.models.formulas.storage import EmbeddingFormula, StateFormula
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.formulas.thresholds import ThresholdsFormula
 from hwcost.models.formulas.window import PoolFormula, WindowFormula
@@ -48,6 +49,8 @@ FORMULAS: Mapping[type[spec.Block], BlockPrice] = _Formulas(
         blocks.Repeat: BufferFormula(),
         blocks.Reorder: BufferFormula(),
         blocks.Pad: PadFormula(),
+        blocks.Embedding: EmbeddingFormula(),
+        blocks.State: StateFormula(),
     }
 )
 """The formula of each kind of block; pass `FORMULAS | {MyBlock: my_price}` to add one."""

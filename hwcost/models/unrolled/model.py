@@ -176,6 +176,14 @@ class Unrolled:
         return 1 if factor == STREAM else ceil(vectors / int(factor))
 
     def _check(self, placed: Sequence[Placed], kinds: Mapping[type[Block], list[int]]) -> None:
+        for row in kinds.get(MatVec, []):
+            block = placed[row].block
+            if isinstance(block, MatVec) and (block.held or block.loop):
+                what = "weights that arrive as a stream" if block.held else "a vector that waits for the one before"
+                raise UnknownBlock(
+                    f"{placed[row].layer}: {what} cannot be unrolled, where weights are constants and vectors copies; "
+                    "price it with Dataflow"
+                )
         for kind, rows in kinds.items():
             if kind is not MatVec and kind not in self.wired:
                 raise UnknownBlock(

@@ -1,0 +1,91 @@
+"""Normalization of each row: layer norm and RMS norm as hardware computes them."""
+
+from torch import Tensor, nn
+
+from hwcost.errors import BadOption
+from hwcost.quant.layers.activation import QuantIdentity
+from hwcost.quant.layers.row_inverse import RowInverse, RowProduct
+from hwcost.quant.layers.rows import Grid, RowDifference, RowMean
+from hwcost.quant.quantizers import Quantizer
+
+
+class QuantRMSNorm(nn.Module):
+    """x / sqrt(mean(x^2) + eps) * weight, over the last dimension, on integers.
+
+    The squares are summed up, their inverse root comes from a table by the leading bits of the sum, and one multiplier
+    per lane applies it. The factor per feature is absorbed by the thresholds of the next activation. In training the
+    same integers are computed; the gradient is that of the norm in float.
+
+    Args:
+        features: size of the last dimension, or a tuple of it.
+        eps: as nn.RMSNorm; at least one step of the sum of squares.
+        affine: whether there is a factor per feature.
+        input_quant: of the input, with one scale for all features; None reads `source`.
+        source: what makes the input, where there is no input_quant: the quantizer in front.
+        bits: of the result below 1; index_bits, table_bits: of the table.
+
+    Raises:
+        BadOption: several dimensions, or neither of input_quant and source.
+
+    Error: relative to the exact norm at most 2^-(index_bits + 1) + 2^-table_bits, and 2^-bits absolute; of layer norm
+        also 2^-3 steps of the input for the mean (tests/quant/layers/test_layer_norm.py).
+    """
+
+    centered = False
+
+    def __init__(
+        self,
+        features: int | tuple[int, ...],
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        input_quant: Quantizer | None = None,
+        source: Grid | None = None,
+        bits: int = 7,
+        index_bits: int = 5,
+        table_bits: int = 8,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        size = tuple(features) if isinstance(features, list | tuple) else (int(features),)
+        if len(size) != 1:
+            raise BadOption(f"{name}({features}): its hardware normalizes rows; give the size of the last dimension")
+        self.enter = None if input_quant is None else QuantIdentity(input_quant)
+        made: Grid | None = input_quant if input_quant is not None else source
+        if made is None:
+            raise BadOption(f"{name}: it needs the step of its input; give input_quant=, or source= (what makes it)")
+        self.features, self.eps = size[0], eps
+        self.mean = RowMean(self.features, made) if self.centered else None
+        if self.mean is not None:
+            self.difference = RowDifference(made, self.mean, bits=self.mean.fraction_bits)
+            made = self.difference
+        self.inverse = RowInverse(self.features, made, kind="rsqrt", eps=eps, index_bits=index_bits, bits=table_bits)
+        given = self.features if affine else None
+        self.product = RowProduct(made, self.inverse, bits=bits, features=given, biased=self.centered)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ..., features) -> the same."""
+        rows = x if self.enter is None else self.enter(x)
+        if self.mean is not None:
+            rows = self.difference(rows, self.mean(rows))
+        y: Tensor = self.product(rows, self.inverse(rows))
+        return y
+
+    @property
+    def weight(self) -> nn.Parameter | None:
+        """Factor per feature."""
+        return self.product.weight
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        """Addend per feature."""
+        return self.product.bias
+
+
+class QuantLayerNorm(QuantRMSNorm):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, over the last dimension, on integers.
+
+    The mean is rounded to a quarter of the input's step; the rest is as `QuantRMSNorm`, of which all arguments are.
+    """
+
+    centered = True

@@ -1,0 +1,39 @@
+"""A GRU mixes its state with a candidate, on one grid, and rounds one bias to it."""
+
+from __future__ import annotations
+
+import torch
+from sequence_networks import WEIGHT, grid
+
+from hwcost.quant.layers.gru import GRUUnit
+
+
+def unit(bias: bool = True) -> GRUUnit:
+    return GRUUnit(3, 4, bias, weight_quant=WEIGHT(), source=grid(power=True))
+
+
+def test_a_state_between_candidate_and_state() -> None:
+    layer = unit()
+    with torch.no_grad():
+        for _ in range(20):
+            h = torch.randint(-128, 128, (6, 4)) / 128
+            (after,) = layer.advance(torch.randn(6, 12) * 3, (h,), layer.weight_hh)
+            assert torch.equal(after * 128, torch.round(after * 128))
+            assert bool((after >= -1).all() & (after <= 127 / 128).all())
+
+
+def test_the_bias_of_the_state_is_whole_and_part_of_its_range() -> None:
+    layer = unit()
+    step = layer.state_row_steps()[8:]
+    whole = layer.whole_bias().detach().double() / step
+    assert torch.allclose(whole, torch.round(whole), atol=1e-3)
+    _, second, _ = layer.sums()
+    assert float(layer.biased(second).high) >= float(second.high) + float(whole.max()) - 1e-3
+    assert unit(bias=False).biased(second) is second
+
+
+def test_the_bias_learns() -> None:
+    layer = unit()
+    layer(torch.randn(2, 5, 3)).sum().backward()
+    assert layer.bias_hh is not None and layer.bias_hh.grad is not None
+    assert float(layer.bias_hh.grad[8:].abs().sum()) > 0
