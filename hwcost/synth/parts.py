@@ -8,17 +8,18 @@ import torch
 
 from hwcost.errors import BadOption
 from hwcost.graph import spec
-from hwcost.graph.blocks import Pad, Reorder, Repeat
+from hwcost.graph.blocks import Embedding, Pad, Reorder, Repeat, State
 from hwcost.graph.inverse import Inverse
 from hwcost.graph.ranges import widest
 from hwcost.models import Dataflow
 from hwcost.models.calibration.corpus import Measured, Unit, name_of, wire
 from hwcost.models.formulas.dsp import WIDE_PORT_BITS
-from hwcost.models.formulas.formula import Adapter, Fold, Formula, Job, Parts
+from hwcost.models.formulas.formula import Adapter, Formula, Job, Parts
 from hwcost.models.formulas.memory import FEW_WORDS, STYLES, style_index
 from hwcost.models.formulas.streams import MOST_SRL
 from hwcost.models.resources import COUNTED, Placed
 from hwcost.synth.element_units import element, ordered
+from hwcost.synth.sequence_units import held, inverse
 
 SLICE_BITS = 32
 """Tables in LUTs take a LUT for each bit, so a wide one is measured by a slice."""
@@ -125,7 +126,7 @@ def _matvec_terms(job: Job, block: spec.MatVec, model: Dataflow) -> dict[str, tu
     replay = ((1.0, _memory("spram" if small else "bram18", words, entry)),) if words > 1 and folds > 1 else ()
     stored = _stored(style, depth, word, banks)
     if block.held:
-        stored = ((1.0, _held(block, fold)),)
+        stored = ((1.0, held(block, fold)),)
     control.append((1.0, Unit(kind="control", geometry=f"{words}x{folds}x{depth}")))
     if model.setting.writable and stored and not block.held:
         control.append((1.0, Unit(kind="control", structure="loader", geometry=f"{depth}x{word}x{banks}")))
@@ -153,18 +154,6 @@ def _memory(structure: str, depth: int, bits: int) -> Unit:
     return Unit(kind="memory", structure=structure, geometry=f"{depth}x{bits}")
 
 
-def _held(block: spec.MatVec, fold: Fold) -> Unit:
-    """The memories of streamed weights, with their control."""
-    return Unit(
-        kind="held",
-        weight=name_of(widest(block.weight)),
-        pe=fold.pe,
-        simd=fold.simd,
-        structure="cols" if block.by_column else "rows",
-        geometry=f"{block.rows}x{block.cols}x{block.held}x{block.vectors}",
-    )
-
-
 def _stored(style: str, depth: int, word: int, banks: int) -> tuple[Term, ...]:
     """The memory of the weights."""
     if style == "external" or depth == 1:
@@ -190,10 +179,10 @@ def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
     if isinstance(block, spec.Concat):
         joined = Unit(kind="concat", input=name_of(widest(block.output)), geometry=str(len(block.streams)))
         return ((1.0, replace(joined, pe=fold.pe)),)
+    if isinstance(block, State | Embedding):
+        return _kept(block, fold.pe, model)
     if isinstance(block, Inverse):
-        low, high = (int(bound.detach()) for bound in (block.input.low, block.input.high))
-        geometry = f"{low}x{high} {block.index_bits}x{block.bits}"
-        return ((1.0, Unit(kind="inverse", structure=block.kind, geometry=geometry)),)
+        return ((1.0, inverse(block)),)
     if isinstance(block, spec.LabelSelect):
         chosen = Unit(kind="label", input=name_of(widest(block.input)), pe=fold.pe, geometry=str(block.channels))
         return ((1.0, chosen),)
@@ -201,6 +190,16 @@ def _terms(job: Job, model: Dataflow) -> tuple[Term, ...] | None:
         return ((1.0, ordered(block, fold.pe)),)
     one = _element(job, block, model) or element(block, fold.pe)
     return None if one is None else _line(one, fold.pe)
+
+
+def _kept(block: State | Embedding, pe: int, model: Dataflow) -> tuple[Term, ...] | None:
+    """The memory of a state or of an embedding; its counter is not built."""
+    word, depth = pe * int(widest(block.output).bits.detach().ceil()), block.channels // pe
+    if isinstance(block, Embedding):
+        depth *= block.rows
+        return _stored(STYLES[style_index("auto", depth, model.setting.flow)], depth, word, 1) or None
+    style = "spram" if style_index("auto", depth, model.setting.flow) == 0 else "bram18"
+    return ((1.0, _memory(style, depth, word)),) if depth > 1 else None
 
 
 def _line(one: Unit, pe: int) -> tuple[Term, ...]:
