@@ -12,13 +12,26 @@ from matplotlib.transforms import Bbox
 
 from hwcost.report.pareto import Floats
 from hwcost.report.score import Score
-from hwcost.report.style import INK, MUTED
+from hwcost.report.style import FAINT, INK, MUTED
 
 UNITS = {
     "LUT": "LUTs", "FF": "flip-flops", "DSP": "DSP blocks", "BRAM18": "18 Kb block RAMs", "URAM": "UltraRAMs",
     "LUTRAM": "LUTs that are RAM or shift registers",
     "cycles": "interval between two inferences, cycles",
 }  # fmt: skip
+
+TITLES = {
+    "LUT_measured": ("LUT synthesized", ""), "cycles": ("interval", "cycles"), "latency_cycles": ("latency", "cycles"),
+    "latency_us": ("latency", "us"), "fps": ("frames/s", ""),
+}  # fmt: skip
+"""Title and unit of a quantity that is not shown by its key."""
+
+
+def headed(name: str) -> str:
+    """The heading of a column: its title, and its unit where it has one."""
+    title, unit = TITLES.get(name, (name, ""))
+    return f"{title}, {unit}" if unit else title
+
 
 # An error axis instead of an accuracy axis: where the worst front point errs this many times more than the best, a
 # linear axis would squeeze together the points between which a designer has to choose.
@@ -38,7 +51,11 @@ def short(value: float) -> str:
 
 
 def score_axis(
-    axes: Axes, values: Sequence[float] | Floats, focus: Sequence[float] | Floats, score: Score
+    axes: Axes,
+    values: Sequence[float] | Floats,
+    focus: Sequence[float] | Floats,
+    score: Score,
+    split: str = "validation",
 ) -> tuple[float, float]:
     """Set the y axis for a score; one in percent of which more is better gets an `accuracy_axis`.
 
@@ -47,6 +64,7 @@ def score_axis(
         values: all scores as shown, some finite.
         focus: those that must be in view.
         score: how to read them.
+        split: data that the scores are of, for the label.
 
     Returns:
         The ends of the axis.
@@ -59,8 +77,10 @@ def score_axis(
         span = high - low or abs(high) or 1.0
         axes.set_ylim(low - 0.08 * span, high + 0.1 * span)
     better = "" if score.direction == "maximize" else " (smaller is better)"
-    logarithmic = " (log error scale)" if axes.get_yscale() == "function" else ""
-    axes.set_ylabel(f"{score.heading()}{better}{logarithmic}")
+    logarithmic = "\n(log error scale)" if axes.get_yscale() == "function" else ""
+    axes.set_ylabel(f"{split} {score.heading()}{better}{logarithmic}".strip())
+    axes.grid(color=FAINT, lw=0.4, zorder=0)
+    axes.set_axisbelow(True)
     low, high = axes.get_ylim()
     return float(low), float(high)
 
@@ -132,7 +152,7 @@ def cost_axis(axes: Axes, values: Sequence[float] | Floats, name: str) -> None:
         axes.set_xlim(low - margin * span, high + margin * span)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=high - low >= 3, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.set_xlabel(UNITS.get(name, name))
+    axes.set_xlabel(UNITS.get(name, headed(name)))
 
 
 def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float, str]], avoid: Floats) -> None:
@@ -153,7 +173,7 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float
     angles = np.deg2rad([135, 115, 155, 90, 180, 315, 335, 295, 0, 45, 270, 225])
     for x, y, words in labels:
         text = axes.annotate(
-            words, (x, y), (0, 0), textcoords="offset points", fontsize=8, color=INK, ha="center", va="center",
+            words, (x, y), (0, 0), textcoords="offset points", color=INK, ha="center", va="center",
             zorder=6, arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkA": 0, "shrinkB": 4},
             annotation_clip=False, linespacing=1.25,
         )  # fmt: skip

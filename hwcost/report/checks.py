@@ -68,6 +68,7 @@ _ENTRIES = {
 }
 _RUN: Mapping[tuple[str, ...], _Form] = {
     ("trial_command",): _TEXT,
+    ("commands",): _Form(lambda value: _table(value, _text), "a table of texts"),
     ("target_fps",): _AMOUNT,
     ("error_band",): _Form(
         lambda value: _table(value, lambda ends: _several(ends, _amount, 2)), "a table of pairs of numbers"

@@ -232,7 +232,7 @@ def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, s
     costs = np.concatenate([study.front[cost].to_numpy(dtype=float) for study in every] + [[o.cost for o in others]])
     costs = costs[np.isfinite(costs)]
     values = np.concatenate([_accuracy(study.front) for study in every] + [[o.accuracy for o in others]])
-    score_axis(axes, score.shown(values), score.shown(values), score)
+    score_axis(axes, score.shown(values), score.shown(values), score, "")
     cost_axis(axes, costs, cost)
     left, right = axes.get_xlim()
     at = np.geomspace(left, right, GRID) if axes.get_xscale() == "log" else np.linspace(left, right, GRID)
@@ -247,8 +247,8 @@ def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, s
     for marker, other in zip(MARKERS * len(others), others, strict=False):
         at_score = score.factor * other.accuracy
         axes.plot(other.cost, at_score, marker, color=INK, ms=5, ls="none")
-        axes.annotate(other.name, (other.cost, at_score), (5, 3), textcoords="offset points", fontsize=8, color=MUTED)
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8, labelcolor=MUTED)
+        axes.annotate(other.name, (other.cost, at_score), (5, 3), textcoords="offset points", color=MUTED)
+    figure.legend(loc="outside upper left", ncols=3, frameon=False, labelcolor=MUTED)
     names = ", ".join(method.name for method in methods)
     return Drawing(
         name="comparison", figure=figure, alternative=f"Median front of {names}: {score.name} against {cost}."

@@ -13,11 +13,11 @@ import pandas as pd
 from hwcost.errors import BadStudy
 from hwcost.files import replace, sealed
 from hwcost.report.checks import COSTS
-from hwcost.report.front_figures import front_figure, resource_figures
+from hwcost.report.front_figures import WIDE, front_figure, resource_figures
 from hwcost.report.layer_figures import bit_width_figure, lut_figure, training_figure
 from hwcost.report.page import html, markdown
 from hwcost.report.parallel_figure import parallel_figure
-from hwcost.report.progress_figures import hypervolume_course, progress_figures
+from hwcost.report.progress_figures import hypervolume_course, progress_figure
 from hwcost.report.schema import FrontRecord
 from hwcost.report.score import PUBLISHED, published
 from hwcost.report.study import SPEEDS, Study, read_study
@@ -41,7 +41,12 @@ _SCALARS = (
 
 
 def write_report(
-    folder: Path, trials: pd.DataFrame, run: Mapping[str, object], *, running: bool = False, figures: bool = False
+    folder: Path,
+    trials: pd.DataFrame,
+    run: Mapping[str, object],
+    *,
+    running: bool = False,
+    figures: float | None = None,
 ) -> Path:
     """Write the report of a study: page, Markdown, pictures, CSV and JSON.
 
@@ -53,7 +58,8 @@ def write_report(
         trials: one row per trial, as `hwcost.report.read_study` describes.
         run: what was run, as `hwcost.report.read_study` describes.
         running: whether trials are still to come: the page says so, and loads itself again.
-        figures: also write every figure to its own file, for papers: figures/NAME.svg and .png.
+        figures: width in inches; also write every figure to files of its own, for papers: figures/NAME.pdf, .svg and
+            .png, with text of 8 points at that width.
 
     Returns:
         The path of index.html; next to it are report.md, pareto.png, pareto.svg, trials.csv, front.json, run.json.
@@ -79,30 +85,30 @@ def replace_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
     return folder / "index.html"
 
 
-def _contents(study: Study, *, running: bool, figures: bool) -> dict[str, bytes]:
+def _contents(study: Study, *, running: bool, figures: float | None) -> dict[str, bytes]:
     main = front_figure(study)
-    drawings: dict[str, list[Drawing]] = {
-        "main": [main],
-        "narrow": [front_figure(study, name="front-narrow", width=4.0, height=4.2)],
-        "resources": resource_figures(study),
-        "progress": progress_figures(study),
-    }
-    for place, drawing in (
-        ("bits", bit_width_figure(study)), ("layers", lut_figure(study)), ("training", training_figure(study)),
-        ("parallel", parallel_figure(study)),
-    ):  # fmt: skip
-        drawings[place] = [] if drawing is None else [drawing]
-    alone = [one for place, several in drawings.items() if place not in ("main", "narrow") for one in several]
+    alone = [] if figures is None else paper_figures(study, figures)
     return {
-        **{f"figures/{one.name}.{kind}": picture(one, kind) for one in alone * figures for kind in ("svg", "png")},
+        **{f"figures/{one.name}.{kind}": picture(one, kind) for one in alone for kind in PAPER_KINDS},
         "pareto.png": picture(main, "png"),
         "pareto.svg": picture(main, "svg"),
         "trials.csv": trials_table(study).to_csv(index=False).encode(),
         "front.json": _json({"schema": FRONT_SCHEMA, **front_record(study)}),
         "run.json": sealed(cast(dict[str, object], _plain(study.run))),
         "report.md": markdown(study, main).encode(),
-        "index.html": html(study, drawings, running=running).encode(),
+        "index.html": html(study, running=running).encode(),
     }
+
+
+PAPER_KINDS = ("pdf", "svg", "png")
+
+
+def paper_figures(study: Study, width: float = WIDE) -> list[Drawing]:
+    """Every figure of the page for a paper, each `width` inches wide with text of 8 points."""
+    draw = (bit_width_figure, lut_figure, training_figure, parallel_figure, progress_figure)
+    found = (one(study, width) for one in draw)
+    front = front_figure(study, width=width)
+    return [front, *resource_figures(study, width), *(one for one in found if one is not None)]
 
 
 def trials_table(study: Study) -> pd.DataFrame:

@@ -6,21 +6,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwcost.report.axes import UNITS, cost_axis, place_labels, score_axis, short
-from hwcost.report.checks import COSTS
+from hwcost.report.axes import UNITS, cost_axis, headed, place_labels, score_axis, short
 from hwcost.report.pareto import Floats, non_dominated
 from hwcost.report.study import Study
-from hwcost.report.style import ACCENT, FITS, INK, MUTED, PAPER, RAMP, Drawing, sheet
+from hwcost.report.style import ACCENT, BEYOND, INK, MUTED, PAPER, RAMP, Drawing, sheet
+
+WIDE = 7.0
+"""Width of a figure across a page, in inches; a column is half of it."""
 
 
-def _stairs(axes: Axes, cost: Floats, accuracy: Floats, direction: str) -> None:
-    """The best score for at most this cost, as a line of steps to the right edge of the view."""
-    best = non_dominated(np.column_stack([accuracy, cost]), [direction, "minimize"])
-    order = np.lexsort((accuracy[best], cost[best]))
+def _stairs(axes: Axes, cost: Floats, accuracy: Floats, direction: str, cheaper: str = "minimize") -> None:
+    """The best score for at most this cost (at least this speed), as a line of steps to the edge of the view."""
+    best = non_dominated(np.column_stack([accuracy, cost]), [direction, cheaper])
+    order = np.lexsort((accuracy[best], cost[best] if cheaper == "minimize" else -cost[best]))
     xs, ys = cost[best][order], accuracy[best][order]
     if len(xs):
-        right = axes.get_xlim()[1]
-        axes.step(np.append(xs, right), np.append(ys, ys[-1]), where="post", color=ACCENT, lw=1.1, zorder=2)
+        edge = axes.get_xlim()[1 if cheaper == "minimize" else 0]
+        axes.step(np.append(xs, edge), np.append(ys, ys[-1]), where="post", color=ACCENT, lw=1.1, zorder=2)
 
 
 def _shades(values: Floats) -> tuple[list[str], list[tuple[str, str]]]:
@@ -42,20 +44,33 @@ def _shades(values: Floats) -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def _budget(axes: Axes, study: Study, name: str, *, label: bool) -> None:
-    """The part's budget: shade what fits, and draw the line where it is in view."""
+    """Shade what lies beyond the part, where that is in view."""
     budget = study.budget(name)
     left, right = axes.get_xlim()
-    if not math.isfinite(budget) or budget < left:
+    if not math.isfinite(budget) or not left < budget < right:
         return
-    axes.axvspan(left, min(budget, right), color=FITS, lw=0, zorder=0)
-    if budget < right:
-        axes.axvline(budget, color=INK, lw=0.8, zorder=1)
-        if label:
-            at_right = axes.transAxes.inverted().transform(axes.transData.transform((budget, 0)))[0] > 0.8
-            axes.annotate(f"{study.run['device'].get('name', 'part')}: {budget:,.0f} {name}", (budget, 1), (0, 2),
-                          xycoords=axes.get_xaxis_transform(), textcoords="offset points", color=INK, fontsize=8,
-                          ha="right" if at_right else "center", va="bottom")  # fmt: skip
+    axes.axvspan(budget, right, color=BEYOND, lw=0, zorder=0)
+    axes.axvline(budget, color=INK, lw=0.8, zorder=1)
+    if label:
+        at_right = axes.transAxes.inverted().transform(axes.transData.transform((budget, 0)))[0] > 0.6
+        axes.annotate(f"{study.run['device'].get('name', 'part')}: {budget:,.0f} {name}", (budget, 1), (0, 2),
+                      xycoords=axes.get_xaxis_transform(), textcoords="offset points", color=INK,
+                      ha="right" if at_right else "center", va="bottom")  # fmt: skip
     axes.set_xlim(left, right)
+
+
+def _intervals(study: Study, scores: Floats) -> list[tuple[float, float]]:
+    """95 % interval of each accuracy on the validation samples; none for a score that is no share of samples.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+    """
+    samples = study.run["data"].get("validation")
+    if not study.binomial or not samples:
+        return []
+    z = 1.96
+    middle = (scores + z * z / samples / 2) / (1 + z * z / samples)
+    half = z / (1 + z * z / samples) * np.sqrt(scores * (1 - scores) / samples + (z / samples / 2) ** 2)
+    return [(float(low), float(high)) for low, high in zip(middle - half, middle + half, strict=True)]
 
 
 def _words(study: Study, row: int) -> str:
@@ -69,17 +84,19 @@ def _front_points(figure: Figure, axes: Axes, study: Study, cost: str) -> dict[s
     front = study.front
     colors, legend = _shades(study.column("BRAM18", front))
     words, factor = {}, study.score.factor
+    for x, (low, high) in zip(
+        study.column(cost, front), _intervals(study, study.column("accuracy", front)), strict=False
+    ):
+        axes.plot([x, x], [factor * low, factor * high], color=MUTED, lw=0.8, marker="_", ms=3.5, zorder=2.4)
     for color, (row, trial) in zip(colors, front.iterrows(), strict=True):
         fits = trial["fits"] is None or bool(trial["fits"])
         x, y, test, refit = trial[cost], *(factor * trial[f"{name}accuracy"] for name in ("", "test_", "refit_"))
         if math.isfinite(test):
-            axes.plot([x, x], [y, test], color=MUTED, lw=0.6, zorder=2.5)
             if (seeds := study.over_seeds(trial)) is not None:
                 mean, spread = factor * seeds[0], factor * seeds[1]
                 axes.errorbar(x, mean, yerr=spread, color=MUTED, elinewidth=1.6, capsize=2.5, zorder=2.6)
-            axes.plot(x, test, "o", ms=4.5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
+            axes.plot(x, test, "s", ms=4, mfc=PAPER, mec=INK, mew=0.8, zorder=3)
         if math.isfinite(refit):
-            axes.plot([x, x], [y, refit], color=MUTED, lw=0.6, zorder=2.5)
             axes.plot(x, refit, "^", ms=5, mfc=PAPER, mec=MUTED, mew=0.9, zorder=3)
         measured = trial["LUT_measured"] if cost == "LUT" else math.nan
         if math.isfinite(measured):
@@ -103,15 +120,17 @@ def _legend(
         handles += axes.plot([], [], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, label="dominated")
     if not shades:
         handles += axes.plot([], [], "o", ms=6, color=ACCENT, mec=INK, mew=0.7, label="front, validation")
+    if _intervals(study, study.column("accuracy", study.front)):
+        handles += axes.plot([], [], color=MUTED, lw=0.8, marker="_", ms=3.5, label="95 % of validation samples")
     if tests:
         handles += axes.plot(
             [],
             [],
-            "o",
-            ms=4.5,
+            "s",
+            ms=4,
             mfc=PAPER,
-            mec=MUTED,
-            mew=0.9,
+            mec=INK,
+            mew=0.8,
             label="test, with mean and spread over seeds" if seeds else "test",
         )
     if np.isfinite(study.column("refit_accuracy", study.front)).any():
@@ -122,9 +141,9 @@ def _legend(
         handles += axes.plot([], [], "X", ms=7, color=PAPER, mec=INK, mew=0.7, label="does not fit")
     for color, label in shades:
         handles += axes.plot([], [], "o", ms=6, color=color, mec=INK, mew=0.7, label=f"{label} BRAM18")
-    figure.legend(handles=handles, loc="outside upper left", ncols=7 if figure.get_figwidth() > 6 else 2, frameon=False,
-                  fontsize=8, labelcolor=MUTED, handletextpad=0.1, columnspacing=1.2, labelspacing=0.3,
-                  borderaxespad=0.2)  # fmt: skip
+    columns = max(2, int(figure.get_figwidth() / 1.4))
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, labelcolor=MUTED,
+                  handletextpad=0.1, columnspacing=1.2, labelspacing=0.3, borderaxespad=0.2)  # fmt: skip
 
 
 def _nothing(width: float, height: float, name: str, words: str) -> Drawing:
@@ -134,14 +153,15 @@ def _nothing(width: float, height: float, name: str, words: str) -> Drawing:
     return Drawing(name=name, figure=figure, alternative=words)
 
 
-def front_figure(study: Study, *, name: str = "front", width: float = 11.0, height: float = 5.6) -> Drawing:
+def front_figure(study: Study, *, name: str = "front", width: float = WIDE, height: float | None = None) -> Drawing:
     """Validation score against the main cost: front, dominated points, budget, float network, marks.
 
     Args:
         study: to draw; an empty one gives a figure that says so.
         name: of the drawing, unique on a page.
-        width, height: in inches.
+        width, height: in inches; without a height, one that suits the width.
     """
+    height = height or max(3.0, 0.58 * width)
     cost, score = study.cost, study.score
     accuracy = score.shown(study.column("accuracy"))
     costs = study.column(cost) if cost else np.full(len(accuracy), np.nan)
@@ -152,7 +172,8 @@ def front_figure(study: Study, *, name: str = "front", width: float = 11.0, heig
     front, floor = study.front, score.factor * study.float_accuracy
     front_accuracy = score.shown(study.column("accuracy", front))
     tested = [score.shown(study.column(name, front)) for name in ("test_accuracy", "refit_accuracy")]
-    focus = np.concatenate([front_accuracy, *tested, [floor]])
+    noise = score.factor * np.array(_intervals(study, study.column("accuracy", front))).ravel()
+    focus = np.concatenate([front_accuracy, *tested, noise, [floor]])
     low, high = score_axis(axes, accuracy, focus, score)
     visible = shown & (accuracy >= low) & (accuracy <= high)
     synthesized = study.column("LUT_measured", front) if cost == "LUT" else np.empty(0)
@@ -165,7 +186,7 @@ def front_figure(study: Study, *, name: str = "front", width: float = 11.0, heig
     words = _front_points(figure, axes, study, cost)
     if math.isfinite(floor):
         axes.axhline(floor, color=INK, lw=0.8, ls=(0, (4, 3)), zorder=1)
-        axes.annotate(f"float {score.text(study.float_accuracy)}", (0.005, floor), (0, 3), color=INK, fontsize=8,
+        axes.annotate(f"float {score.text(study.float_accuracy)}", (0.005, floor), (0, 3), color=INK,
                       xycoords=axes.get_yaxis_transform(), textcoords="offset points")  # fmt: skip
     _label_marks(figure, axes, study, cost, narrow=width < 6)
     hidden = int((shown & ~visible).sum())
@@ -219,25 +240,24 @@ def _summary(study: Study, hidden: int) -> str:
     return " ".join(parts)
 
 
-def resource_figures(study: Study) -> list[Drawing]:
-    """One small figure for every cost that varies, other than the main one."""
+def resource_figures(study: Study, width: float = WIDE / 2) -> list[Drawing]:
+    """A small figure, `width` inches wide, for every cost and speed that varies, other than the main one."""
     drawings, score = [], study.score
     accuracy = score.shown(study.column("accuracy"))
-    for name in (name for name in COSTS if name != study.cost):
+    for name in (name for name in study.costs if name not in (study.cost, "LUT_measured")):
         costs = study.column(name)
         shown = np.isfinite(costs) & np.isfinite(accuracy)
         if len(np.unique(costs[shown])) < 2:
             continue
-        figure, axes = sheet(3.5, 2.5)
+        figure, axes = sheet(width, 0.71 * width)
         on_front = study.complete["on_front"].to_numpy(dtype=bool)
         low, high = score_axis(axes, accuracy[shown], accuracy[on_front], score)
         shown &= (accuracy >= low) & (accuracy <= high)
         cost_axis(axes, costs[shown], name)
-        axes.set_ylabel(f"validation {score.heading()}")
         _budget(axes, study, name, label=False)
         behind, ahead = shown & ~on_front, shown & on_front
         axes.plot(costs[behind], accuracy[behind], "o", ms=2.8, color=MUTED, alpha=0.45, mew=0, zorder=1.5)
-        _stairs(axes, costs[shown], accuracy[shown], score.direction)
+        _stairs(axes, costs[shown], accuracy[shown], score.direction, "maximize" if name == "fps" else "minimize")
         points = {}
         for row in np.flatnonzero(ahead):
             axes.plot(
@@ -245,6 +265,6 @@ def resource_figures(study: Study) -> list[Drawing]:
             )
             points[str(row)] = (int(study.complete["number"][row]), f"{_words(study, int(row))}, {costs[row]:g} {name}")
         ends = f"from {short(costs[shown].min())} to {short(costs[shown].max())}"
-        summary = f"Validation {score.name} against {UNITS[name]}, {ends}."
+        summary = f"Validation {score.name} against {UNITS.get(name, headed(name))}, {ends}."
         drawings.append(Drawing(name=f"by-{name}", figure=figure, alternative=summary, points=points))
     return drawings

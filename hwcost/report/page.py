@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +11,22 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+<<<<<<< HEAD
 from hwcost.report.checks import COSTS, RESOURCES
 from hwcost.report.layer_figures import training_trial
 from hwcost.report.schema import ObjectiveRecord, RunRecord
+=======
+from hwcost.report.axes import headed
+from hwcost.report.checks import RESOURCES
+from hwcost.report.figure_data import figure_data
+from hwcost.report.schema import RunRecord
+>>>>>>> a9f615a (The page of a study can be worked with: points compared beside it, any axis, one filter, and figures for papers at their width)
 from hwcost.report.score import Score
-from hwcost.report.study import SPEEDS, Study
-from hwcost.report.style import Drawing, inline_svg
+from hwcost.report.study import Study, standing
+from hwcost.report.style import Drawing
 
-_LAYER_COLUMNS = ("layer", "kind", "weight_bits", "input_bits", "activation_bits", "pe", "simd", *COSTS)
 _FEW = 8  # numbers of trials in a list
+<<<<<<< HEAD
 _STATES = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned", "RUNNING": "running"}
 
 
@@ -32,6 +40,8 @@ HEADINGS = {
 def headed(name: str) -> str:
     """The heading of a column."""
     return HEADINGS.get(name, name)
+=======
+>>>>>>> a9f615a (The page of a study can be worked with: points compared beside it, any axis, one filter, and figures for papers at their width)
 
 
 def count(value: Any, digits: int = 0) -> str:
@@ -70,24 +80,7 @@ def cell(text: object) -> str:
     return " ".join(plain.splitlines())
 
 
-def _columns(study: Study) -> list[str]:
-    """Costs with numbers, the main one first."""
-    known = []
-    for name in (*COSTS, *SPEEDS):
-        values = study.column(name, study.front)
-        absent = np.nanmax(values, initial=0.0) == 0 and not study.budget(name) > 0  # no URAM on a part without any
-        if np.isfinite(values).any() and not absent:
-            known.append(name)
-    if np.isfinite(study.column("LUT_measured", study.front)).any():
-        known.append("LUT_measured")
-    return sorted(known, key=lambda name: name != study.cost)
-
-
 def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, Any]:
-    floor = study.float_accuracy
-    layers = trial["layers"]
-    keys = [k for k in _LAYER_COLUMNS if any(entry.get(k) is not None for entry in layers)]
-    rows = [[e[k] if isinstance(e.get(k), str) else count(e.get(k)) for k in keys] for e in layers]
     return {
         "number": int(trial["number"]),
         "names": next((m.names for m in study.marks if study.complete["number"][m.row] == trial["number"]), ()),
@@ -95,16 +88,10 @@ def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, A
         "test": trial["test_accuracy"],
         "refit": trial["refit_accuracy"],
         "seeds": study.over_seeds(trial),
-        "lost": study.score.sign * (floor - trial["accuracy"]),
         "costs": {name: float(trial[name]) for name in columns},
         "share": {name: float(trial[name]) / (study.budget(name) or math.nan) for name in columns},
         "fits": None if trial["fits"] is None or pd.isna(trial["fits"]) else bool(trial["fits"]),
-        "seed": trial["seed"],
-        "seconds": trial["seconds"],
-        "params": {str(k): v if isinstance(v, str) else f"{v:g}" if isinstance(v, float) else str(v)
-                   for k, v in trial["params"].items()},
-        "layer_keys": keys,
-        "layers": rows,
+        "missed": trial["within_budget"] is False,
         "command": study.command(int(trial["number"])),
     }  # fmt: skip
 
@@ -136,7 +123,7 @@ def _remarks(study: Study) -> list[str]:
         remarks.append(
             f"{over} of {len(study.complete)} finished trials {'exceeds its' if over == 1 else 'exceed their'} budget"
             + (f", {unreachable} of them because no widths of their network reach it" if unreachable else "")
-            + "; trials.csv marks them (within_budget, budget_reachable)."
+            + "; the column budget says which."
         )
     if len(study.complete) and not math.isfinite(study.float_accuracy):
         remarks.append(f"The {score.name} of the float network was not recorded; losses are not shown.")
@@ -152,15 +139,13 @@ def _remarks(study: Study) -> list[str]:
 
 def facts(study: Study) -> dict[str, Any]:
     """Everything both templates print; numbers as numbers."""
-    columns = _columns(study)
+    columns = study.costs
     rows = [_row(study, trial, columns) for _, trial in study.front.iterrows()]
     by_number = {row["number"]: row for row in rows}
-    states = study.trials["state"].value_counts()
-    failed = study.trials[study.trials["state"] == "FAIL"]
-    shown = training_trial(study)
+    became = np.array([standing(*pair) for pair in zip(study.trials["state"], study.trials["error"], strict=True)])
+    states = Counter(became.tolist())
     return {
         "study": study, "run": study.run, "score": study.score,
-        "beyond": "below float" if study.score.direction == "maximize" else "above float",
         "within": study.score.losses(study.float_accuracy)[1][1],
         "part": study.run["device"].get("name") or "", "columns": columns, "rows": rows, "remarks": _remarks(study),
         "others": [name for name, _ in study.objectives if name not in ("accuracy", study.cost)],
@@ -168,14 +153,21 @@ def facts(study: Study) -> dict[str, Any]:
         "repeated": max((row["seeds"][2] for row in rows if row["seeds"]), default=0),
         "refitted": bool(np.isfinite(study.column("refit_accuracy", study.front)).any()),
         "bands": dict(study.run.get("error_band") or {}),
-        "finished": len(study.complete), "states": {_STATES[str(k)]: int(v) for k, v in states.items()},
-        "failed": _failures(failed),
-        "trained": None if shown is None else int(study.complete["number"][shown]),
+        "finished": len(study.complete), "states": dict(states),
+        "failed": _failures(study.trials[became == "failed"]),
+        "interrupted": _failures(study.trials[became == "interrupted"]),
         "worked": duration(float(np.nansum(study.column("seconds", study.trials)))),
         "float": study.float_accuracy, "float_test": study.run["float"].get("test"),
         "budgets": {name: study.budget(name) for name in RESOURCES if study.budget(name) > 0},
         "provenance": _provenance(study.run, study.score),
+        "trials": len(study.trials), "samples": study.run["data"].get("validation"),
     }  # fmt: skip
+
+
+SCRIPTS = (
+    "study", "state", "filter", "scales", "figure", "scatter", "layers", "parallel", "table", "panel", "page",
+)  # fmt: skip
+"""Files of the folder script, in the order in which the page needs them."""
 
 
 def _failures(failed: pd.DataFrame) -> list[tuple[str, str]]:
@@ -247,18 +239,11 @@ RELOAD_S = 10
 """Seconds after which the page of a running study reloads."""
 
 
-def html(study: Study, drawings: Mapping[str, list[Drawing]], *, running: bool = False) -> str:
-    """The page.
-
-    Args:
-        study: checked.
-        drawings: by place: main, narrow, resources, bits, layers, progress, training, parallel; a missing place is
-            left out.
-        running: whether trials are still to come.
-    """
-    figures = {place: [inline_svg(drawing) for drawing in some] for place, some in drawings.items()}
+def html(study: Study, *, running: bool = False) -> str:
+    """The page; with `running`, for trials that are still to come, it loads itself again."""
     reload = RELOAD_S if running else None
-    return rendered("page.html", {**facts(study), "figures": figures, "reload": reload}, escape=True)
+    more = {"data": figure_data(study, reload=reload), "reload": reload, "scripts": SCRIPTS, "binomial": study.binomial}
+    return rendered("page.html", {**facts(study), **more}, escape=True)
 
 
 def markdown(study: Study, picture: Drawing) -> str:

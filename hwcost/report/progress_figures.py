@@ -1,9 +1,8 @@
-"""Progress of the front: hypervolume against finished trials and against seconds."""
+"""Progress of the front: hypervolume against finished trials."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from hwcost.report.axes import short
 from hwcost.report.pareto import Floats, hypervolume
 from hwcost.report.study import Study
 from hwcost.report.style import ACCENT, INK, Drawing, sheet
@@ -33,43 +32,36 @@ def scaled_objectives(study: Study) -> Floats:
 def hypervolume_course(study: Study) -> Floats:
     """Normalised hypervolume after each finished trial, in order of trial number; 1 is a point best in everything."""
     points = scaled_objectives(study)
-    course: list[float] = []
-    for count in range(1, len(points) + 1):
-        newest, earlier = points[count - 1], points[: count - 1]
-        beaten = bool((earlier >= newest).all(axis=1).any())
-        if beaten:  # a point that another one covers adds no volume
+    reference, ways = np.zeros(points.shape[1]), ["maximize"] * points.shape[1]
+    front, course = points[:0], [0.0]
+    for newest in points:
+        if (front >= newest).all(axis=1).any():  # a point that another one covers adds no volume
             course.append(course[-1])
             continue
-        reference, ways = np.zeros(points.shape[1]), ["maximize"] * points.shape[1]
-        course.append(hypervolume(points[:count], reference, ways))
-    return np.array(course)
+        front = np.vstack([front[~(newest >= front).all(axis=1)], newest])
+        course.append(hypervolume(front, reference, ways))
+    return np.array(course[1:])
 
 
-def progress_figures(study: Study) -> list[Drawing]:
-    """Hypervolume against finished trials, and against seconds of work where every trial has its seconds."""
+def progress_figure(study: Study, width: float = 3.5) -> Drawing | None:
+    """Hypervolume against finished trials, `width` inches wide; None with fewer than two."""
     course = hypervolume_course(study)
     if len(course) < 2:
-        return []
-    courses = [("trials", "finished trials", np.arange(1, len(course) + 1).astype(float))]
-    seconds = study.column("seconds")
-    if np.isfinite(seconds).all():
-        unit, name = (60.0, "minutes") if seconds.sum() > 600 else (1.0, "seconds")
-        courses.append(("seconds", f"{name} of training, summed over trials", np.cumsum(seconds) / unit))
-    drawings = []
-    for name, label, xs in courses:
-        figure, axes = sheet(4.4, 2.4)
-        axes.step(xs, course, where="post", color=ACCENT, lw=1.3)
-        axes.set_xlabel(label)
-        axes.set_ylabel("hypervolume")
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=name == "trials"))
-        axes.set_xlim(0, 1.1 * xs[-1])
-        axes.set_ylim(0, 1.12 * course[-1] if course[-1] > 0 else 1)
-        axes.annotate(f"{course[-1]:.3f}", (xs[-1], course[-1]), (0, 4), textcoords="offset points", ha="center",
-                      fontsize=8, color=INK)  # fmt: skip
-        half = int(np.argmax(course >= 0.95 * course[-1]))
-        summary = (
-            f"Normalised hypervolume rises to {course[-1]:.3f} over {len(course)} finished trials; 95 % of that was "
-            f"reached after {short(float(xs[half]))} {label}."
-        )
-        drawings.append(Drawing(name=f"hypervolume-{name}", figure=figure, alternative=summary))
-    return drawings
+        return None
+    trials = np.arange(1, len(course) + 1)
+    figure, axes = sheet(width, max(2.2, 0.5 * width))
+    axes.step(trials, course, where="post", color=ACCENT, lw=1.3)
+    axes.set_xlabel("finished trials")
+    axes.set_ylabel("hypervolume")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xlim(0, 1.1 * trials[-1])
+    axes.set_ylim(0, 1.12 * course[-1] if course[-1] > 0 else 1)
+    axes.annotate(
+        f"{course[-1]:.3f}", (trials[-1], course[-1]), (0, 4), textcoords="offset points", ha="center", color=INK
+    )
+    half = int(np.argmax(course >= 0.95 * course[-1]))
+    summary = (
+        f"Normalised hypervolume rises to {course[-1]:.3f} over {len(course)} finished trials; 95 % of that was "
+        f"reached after {trials[half]} of them."
+    )
+    return Drawing(name="hypervolume", figure=figure, alternative=summary)

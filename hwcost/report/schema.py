@@ -58,6 +58,7 @@ class FloatRecord(TypedDict, total=False):
 class RunRecord(TypedDict):
     """run.json: how a study was made.
 
+    `trial_command` trains a trial again, `commands` (name -> command) continue from one; {number} stands for the trial.
     `settings` holds the settings of the last call in the spelling of the flags; `seed`, `sampler`, `bits`, `warm`,
     `ramp` and `limits` are those that tell studies apart on a page.
     """
@@ -78,6 +79,7 @@ class RunRecord(TypedDict):
     settings: NotRequired[Mapping[str, object]]
     fingerprint: NotRequired[Mapping[str, str | int | float]]
     trial_command: NotRequired[str]
+    commands: NotRequired[Mapping[str, str]]
     score: NotRequired[str | Mapping[str, object]]
     bits: NotRequired[tuple[int, int] | None]
     warm: NotRequired[int | None]

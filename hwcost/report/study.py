@@ -35,7 +35,7 @@ class Mark:
 
     Attributes:
         names: why, e.g. ("knee", "within 1 point of float").
-        short: the same for a label in a figure, e.g. "knee, within 1".
+        short: the same for a label in a figure, e.g. "knee, within 1 point".
         row: its row in `Study.complete`.
     """
 
@@ -82,6 +82,11 @@ class Study:
         """Validation score of the float network, NaN if unknown."""
         return _number(self.run["float"].get("validation"))
 
+    @property
+    def binomial(self) -> bool:
+        """Whether the score is a share of samples, whose noise follows; other scores in percent are none."""
+        return self.score.name == "accuracy" and self.score.unit == "%"
+
     def budget(self, resource: str) -> float:
         """Amount of a resource on the part; NaN if unknown or not a resource of a part."""
         return _number(dict(self.run["device"]).get(resource)) if resource in RESOURCES else math.nan
@@ -102,8 +107,38 @@ class Study:
 
     def command(self, number: int) -> str:
         """The command that reproduces a trial."""
-        template = self.run.get("trial_command")
-        return str(self.run["command"]) if template is None else str(template).replace("{number}", str(number))
+        return self.commands["train"].replace("{number}", str(number))
+
+    @property
+    def commands(self) -> Mapping[str, str]:
+        """Commands that continue from a trial, by name, with {number} for the trial; "train" makes it again."""
+        return {"train": self.run.get("trial_command", self.run["command"]), **self.run.get("commands", {})}
+
+    def known(self, name: str) -> bool:
+        """Whether some trial has a number in this column."""
+        return bool(np.isfinite(self.column(name, self.trials)).any())
+
+    @property
+    def costs(self) -> list[str]:
+        """Costs and speeds with numbers, the main one first; no resource that neither trials nor the part have."""
+        found = [
+            name
+            for name in (*COSTS, *SPEEDS, "LUT_measured")
+            if self.known(name) and (self.column(name, self.trials) > 0).any() | (self.budget(name) > 0)
+        ]
+        if "latency_us" in found and "latency_cycles" in found:
+            found.remove("latency_cycles")  # the same at the clock of the part; the table of a spreadsheet has both
+        return sorted(found, key=lambda name: name != self.cost)
+
+
+def standing(state: str, error: str | None) -> str:
+    """Outcome of a trial: complete, running, failed, or interrupted, which is no fault of its own.
+
+    >>> standing("FAIL", "interrupted; retried as trial 9"), standing("FAIL", "loss is NaN")
+    ('interrupted', 'failed')
+    """
+    stopped = state == "FAIL" and str(error or "").startswith("interrupted") and "given up" not in str(error)
+    return "interrupted" if stopped else {"COMPLETE": "complete", "FAIL": "failed", "RUNNING": "running"}[state]
 
 
 def _number(value: object) -> float:
@@ -201,16 +236,15 @@ def _marks(complete: pd.DataFrame, cost: str | None, score: Score, float_score: 
     for loss, words in score.losses(best):
         row = cheapest_within(gain, costs, best, loss)
         if row is not None:
-            short = words.split(" point")[0]
-            found.setdefault(row, []).append((f"cheapest within {words} of {what}", f"within {short}"))
+            found.setdefault(row, []).append((f"cheapest within {words} of {what}", f"within {words}"))
     row = knee(gain, costs)
     if row is not None:
         found.setdefault(row, []).append(("knee", "knee"))
-    found.setdefault(int(np.lexsort((costs, -gain))[0]), []).append((f"best {score.name}", "best"))
+    found.setdefault(int(np.lexsort((costs, -gain))[0]), []).append((f"best {score.name}", f"best {score.name}"))
     marks = [
         Mark(
             names=tuple(long for long, _ in why),
-            short=", ".join(s for _, s in why),
+            short=", ".join(s for at, (_, s) in enumerate(why) if at == 0 or not s.startswith("within")),
             row=int(candidates.index[position]),
         )
         for position, why in found.items()

@@ -15,21 +15,33 @@ from matplotlib.figure import Figure
 # Colours of the light page; in the page each becomes a CSS variable, so that the dark page can swap them. Each is
 # unique, because the swap finds it by its value.
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#5b6571", "#d5dae0", "#fefefe"
-ACCENT, FITS = "#0a67b1", "#eaf3ea"
+ACCENT, BEYOND = "#0a67b1", "#f6eee6"
 # Okabe and Ito's palette, distinguishable with colour blindness; its black and yellow are not legible on both pages.
 SERIES = ("#0171b1", "#e59e01", "#019e72", "#cb78a6", "#55b3e8", "#d45d01", "#8a8f98", "#a59a00")
 # One hue, light to dark: BRAM18 and bit-widths. Text on it is ink below the middle and paper above.
 RAMP = ("#dfe9f5", "#bcd3ea", "#8fb7dc", "#5c96c8", "#2f74ae", "#145390", "#08366b")
 
-_VARIABLES = {INK: "--ink", MUTED: "--muted", FAINT: "--faint", PAPER: "--paper", ACCENT: "--accent", FITS: "--fits"}
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    FAINT: "--faint",
+    PAPER: "--paper",
+    ACCENT: "--accent",
+    BEYOND: "--beyond",
+}
+
+TEXT = 8.0
+"""Size of all text in points, at the size of the figure."""
 
 _RC: dict[Any, object] = {
-    "svg.fonttype": "none", "svg.hashsalt": "hwcost", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9, "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": MUTED, "axes.linewidth": 0.6,
+    "svg.fonttype": "none", "pdf.fonttype": 42,
+    "svg.hashsalt": "hwcost", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+    "font.size": TEXT, "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": MUTED, "axes.linewidth": 0.6,
     "axes.spines.top": False, "axes.spines.right": False, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4, "ytick.minor.width": 0.4,
-    "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.labelsize": 8.5, "figure.facecolor": PAPER,
-    "axes.facecolor": "none", "savefig.facecolor": PAPER, "axes.titlesize": 9, "axes.titlelocation": "left",
+    "xtick.labelsize": TEXT, "ytick.labelsize": TEXT, "axes.labelsize": TEXT, "legend.fontsize": TEXT,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none", "savefig.facecolor": PAPER, "axes.titlesize": TEXT, "axes.titlelocation": "left",
     "axes.unicode_minus": True, "text.parse_math": False, "path.simplify": True,
 }  # fmt: skip
 
@@ -86,12 +98,18 @@ def quiet(axes: Axes) -> None:
 
 
 def picture(drawing: Drawing, kind: str) -> bytes:
-    """The figure as a stand-alone "svg" or "png" on white paper, the same bytes for the same study."""
+    """The figure as a stand-alone "svg", "pdf" or "png" on white paper, the same bytes for the same study."""
     buffer = io.BytesIO()
-    # neither the date nor the version of the drawing library may change a file that shows the same study
-    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    drawing.figure.savefig(buffer, format=kind, dpi=180, metadata=metadata)
+    drawing.figure.savefig(buffer, format=kind, dpi=300, metadata=_ANONYMOUS[kind])
     return buffer.getvalue()
+
+
+# neither the date nor the version of the drawing library may change a file that shows the same study
+_ANONYMOUS: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
 
 
 def inline_svg(drawing: Drawing) -> str:
@@ -113,7 +131,7 @@ def inline_svg(drawing: Drawing) -> str:
     width = float(size[1]) if size else 0.0
     view = re.search(r'viewBox="[^"]+"', head)
     label = _escape(drawing.alternative)
-    size_on_page = f"--natural:{width * 4 / 3:.0f}px;max-width:var(--natural)"
+    size_on_page = f"--natural:{width * 1.5:.0f}px;width:100%;height:auto;max-width:var(--natural)"  # 12 px of text
     body = re.sub(r">\s+<", "><", body)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '

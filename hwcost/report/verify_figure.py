@@ -23,13 +23,13 @@ def verify_picture(layers: pd.DataFrame, name: str) -> bytes:
         for place, (_, row) in zip(places, layers.iterrows(), strict=True):
             if row["LUT_measured"]:
                 text = f" {row['LUT'] / row['LUT_measured'] - 1:+.0%}"
-                axes.text(max(row["LUT"], row["LUT_measured"]), place, text, va="center", color=MUTED, fontsize=8)
+                axes.text(max(row["LUT"], row["LUT_measured"]), place, text, va="center", color=MUTED)
         total, measured = layers["LUT"].sum(), layers["LUT_measured"].sum()
         axes.set_yticks(list(places), list(layers["layer"]))
         axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.set_xlabel("LUT")
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, loc="lower right")
         share = f", {total / measured - 1:+.1%}" if measured else ""
         axes.set_title(f"{name}: {total:,.0f} LUT estimated, {measured:,.0f} synthesized{share}")
         return picture(Drawing(name="verify", figure=figure, alternative=name), "png")

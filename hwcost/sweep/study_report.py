@@ -68,13 +68,13 @@ def _mention_missing(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         _note("%s: the weights %s are gone; restore them, or train a trial again with --from", folder, ", ".join(lost))
 
 
-def publish(folder: Path, *, running: bool = False, figures: bool = False) -> Path:
+def publish(folder: Path, *, running: bool = False, figures: float | None = None) -> Path:
     """Write the report of a study again, from what is on disk.
 
     Args:
         folder: of the study.
         running: whether trials are still to come; the page then reloads on its own.
-        figures: also write each figure of the page as files of its own.
+        figures: width in inches; also write each figure of the page as files of its own, at that width.
 
     Returns:
         The path of the page.

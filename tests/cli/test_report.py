@@ -25,13 +25,12 @@ def test_every_figure_of_the_page_can_be_had_by_itself(hwcost: Hwcost, study: Pa
     assert hwcost("report", "study", "--figures").status == 0
     pictures = {path.name: path.read_bytes() for path in (study / "figures").iterdir()}
     names = {name.partition(".")[0] for name in pictures}
-    assert set(pictures) == {f"{name}.{kind}" for name in names for kind in ("svg", "png")} and len(names) > 5
-    assert all(
-        content.startswith(b"\x89PNG" if name.endswith("png") else b"<?xml") for name, content in pictures.items()
-    )
-    page = (study / "index.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == len(names) + 2  # the front stands there twice: wide and narrow
+    assert set(pictures) == {f"{name}.{kind}" for name in names for kind in ("pdf", "svg", "png")} and len(names) > 5
+    begins = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    assert all(content.startswith(begins[name[-3:]]) for name, content in pictures.items())
     refused(hwcost("report", "study", "study", "--figures"), "--figures is for one study")
+    assert hwcost("report", "study", "--figures", "--width", "89mm").status == 0
+    assert 'width="252.' in (study / "figures" / "front.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +39,8 @@ def test_every_figure_of_the_page_can_be_had_by_itself(hwcost: Hwcost, study: Pa
         (["report", "nowhere"], ["nowhere", "no study"]),
         (["report", "tiny.py"], ["tiny.py", "no study"]),
         (["report"], ["STUDIES"]),
+        (["report", "nowhere", "--width", "3.5in"], ["--width", "--figures"]),
+        (["report", "nowhere", "--figures", "--width", "3.5 km"], ["3.5 km", "89mm"]),
     ],
     ids=lambda value: "_".join(value),
 )

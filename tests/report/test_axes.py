@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from hwcost.report import read_study
 from hwcost.report.front_figures import front_figure, resource_figures
 from hwcost.report.layer_figures import training_figure
-from hwcost.report.progress_figures import progress_figures
+from hwcost.report.progress_figures import progress_figure
 from hwcost.report.style import house_style
 
 
@@ -36,7 +36,8 @@ def test_ticks_are_whole_epochs_bits_and_trials_and_no_accuracy_above_100() -> N
     with house_style():
         training = training_figure(study)
         assert training is not None
-        progress = progress_figures(study)[0]
+        progress = progress_figure(study)
+        assert progress is not None
         for figure in (training.figure, progress.figure):
             FigureCanvasAgg(figure).draw()
         whole = [*training.figure.axes[1].get_xticks(), *training.figure.axes[1].get_yticks()]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from made_up_study import made_up_run, made_up_trials
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from hwcost.report import read_study
-from hwcost.report.front_figures import front_figure, resource_figures
-from hwcost.report.style import Drawing, house_style, inline_svg
+from hwcost.report.files import paper_figures
+from hwcost.report.front_figures import _intervals, front_figure, resource_figures
+from hwcost.report.style import Drawing, house_style, inline_svg, picture
 
 
 def overlapping(drawing: Drawing) -> list[str]:
@@ -56,3 +59,38 @@ def test_one_small_figure_for_each_resource_that_varies() -> None:
 
 def trial(number: float, **values: Any) -> dict[str, Any]:
     return {"number": number, "state": "COMPLETE", "accuracy": 0.9, "LUT": 100.0, "BRAM18": 3.0} | values
+
+
+def texts(figure: Figure) -> list[Text]:
+    found = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    return [text for text in found if isinstance(text, Text)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [3.5, 7.0])
+def test_figures_of_a_paper_have_its_width_and_text_of_eight_points(width: float) -> None:
+    study = read_study(made_up_trials(), made_up_run())
+    with house_style():
+        drawings = paper_figures(study, width)
+        assert len(drawings) > 7
+        for drawing in drawings:
+            assert drawing.figure.get_figwidth() == width
+            assert {text.get_fontsize() for text in texts(drawing.figure)} == {8.0}, drawing.name
+            svg = picture(drawing, "svg").decode()
+            assert f'width="{72 * width:g}pt"' in svg
+        again = [picture(one, "pdf") for one in (front_figure(study, width=width), front_figure(study, width=width))]
+        assert again[0] == again[1]
+    for drawing in drawings[:2]:
+        assert drawing.figure.axes[0].get_ylabel().startswith("validation accuracy, %")
+
+
+def test_the_interval_is_the_set_of_shares_that_the_samples_do_not_contradict() -> None:
+    """Wilson's interval: the shares p for which the observed one lies within 1.96 standard deviations of p."""
+    samples = 360
+    study = read_study(made_up_trials(3), made_up_run())
+    for observed in (0.3, 0.97, 1.0):
+        ((low, high),) = _intervals(study, np.array([observed]))
+        shares = np.linspace(0, 1, 200_001)[1:-1]
+        kept = shares[abs(observed - shares) <= 1.96 * np.sqrt(shares * (1 - shares) / samples)]
+        assert (low, high) == pytest.approx((kept.min(), kept.max()), abs=2e-5)
+    assert _intervals(read_study(made_up_trials(3), made_up_run(score="IoU")), np.array([0.9])) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -52,6 +53,21 @@ def test_the_training_figure_names_every_width() -> None:
     with house_style():
         drawing = training_figure(read_study(made_up_trials(), made_up_run()))
     assert drawing is not None
-    words = {text.get_text() for text in drawing.figure.axes[1].texts}
+    words = {label.get_text() for label in drawing.figure.axes[1].get_yticklabels()}
     assert words >= {"conv1.weight", "conv1.activation", "quant.weight", "fc2.weight"}
     assert re.search(r"conv2.weight \d to \d", drawing.alternative)
+
+
+def test_a_box_is_a_width_as_long_as_it_stayed() -> None:
+    study = read_study(made_up_trials(), made_up_run())
+    with house_style():
+        drawing = training_figure(study)
+    assert drawing is not None
+    number = int(drawing.alternative.split()[3])
+    epochs = study.trials.set_index("number")["epochs"][number]
+    names = [label.get_text() for label in drawing.figure.axes[1].get_yticklabels()]
+    boxes = [patch for patch in drawing.figure.axes[1].patches if isinstance(patch, Rectangle)]
+    for row, name in enumerate(names):
+        own = [box for box in boxes if round(box.get_y() + box.get_height() / 2) == row]
+        assert sum(box.get_width() for box in own) == len(epochs)
+        assert len(own) == 1 + sum(a["widths"][name] != b["widths"][name] for a, b in pairwise(epochs))

@@ -25,14 +25,14 @@ def test_parallel_coordinates_are_where_the_numbers_are() -> None:
         drawing = parallel_figure(study)
     assert drawing is not None
     names = [label.get_text() for label in drawing.figure.axes[0].get_xticklabels()]
-    assert names == ["budget", "LUT (log)", "FF (log)", "BRAM18 (log)", "cycles (log)", "accuracy, %"]
+    assert names == ["budget (log)", "LUT (log)", "FF (log)", "BRAM18 (log)", "cycles (log)", "validation accuracy, %"]
     found = lines_of(drawing.figure)
     assert found.keys() == {f"point-{row}" for row in study.front.index} == {f"point-{key}" for key in drawing.points}
     budgets = np.array([params["budget"] for params in study.complete["params"]])
     luts, accuracy = study.column("LUT"), study.column("accuracy")
     for row in study.front.index:
         heights = found[f"point-{row}"]
-        assert heights[0] == pytest.approx((budgets[row] - budgets.min()) / np.ptp(budgets))
+        assert heights[0] == pytest.approx(np.log(budgets[row] / budgets.min()) / np.log(budgets.max() / budgets.min()))
         assert heights[1] == pytest.approx(np.log(luts[row] / luts.min()) / np.log(luts.max() / luts.min()))
         assert heights[-1] == pytest.approx((accuracy[row] - accuracy.min()) / np.ptp(accuracy))
     assert len(drawing.figure.axes[0].lines) == len(study.complete) + len(names)
