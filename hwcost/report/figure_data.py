@@ -15,7 +15,8 @@ from hwcost.report.checks import COSTS, RESOURCES
 from hwcost.report.layer_figures import training_trial
 from hwcost.report.parallel_figure import related_parameters
 from hwcost.report.progress_figures import hypervolume_course
-from hwcost.report.study import Study, standing
+from hwcost.report.schema import standing
+from hwcost.report.study import Study
 from hwcost.report.style import SERIES
 
 MOST_DETAILS = 8_000_000

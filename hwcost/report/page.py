@@ -11,37 +11,15 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-<<<<<<< HEAD
-from hwcost.report.checks import COSTS, RESOURCES
-from hwcost.report.layer_figures import training_trial
-from hwcost.report.schema import ObjectiveRecord, RunRecord
-=======
 from hwcost.report.axes import headed
 from hwcost.report.checks import RESOURCES
 from hwcost.report.figure_data import figure_data
-from hwcost.report.schema import RunRecord
->>>>>>> a9f615a (The page of a study can be worked with: points compared beside it, any axis, one filter, and figures for papers at their width)
+from hwcost.report.schema import ObjectiveRecord, RunRecord, standing
 from hwcost.report.score import Score
-from hwcost.report.study import Study, standing
+from hwcost.report.study import Study
 from hwcost.report.style import Drawing
 
 _FEW = 8  # numbers of trials in a list
-<<<<<<< HEAD
-_STATES = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned", "RUNNING": "running"}
-
-
-HEADINGS = {
-    "LUT_measured": "LUT synthesized", "cycles": "interval, cycles", "latency_cycles": "latency, cycles",
-    "latency_us": "latency, us",
-}  # fmt: skip
-"""Headings of columns that differ from their keys."""
-
-
-def headed(name: str) -> str:
-    """The heading of a column."""
-    return HEADINGS.get(name, name)
-=======
->>>>>>> a9f615a (The page of a study can be worked with: points compared beside it, any axis, one filter, and figures for papers at their width)
 
 
 def count(value: Any, digits: int = 0) -> str:

@@ -95,7 +95,7 @@ def _parameters(study: Study) -> list[_Axis]:
 
 
 def _most_related(study: Study, axes: list[_Axis], most: int) -> list[_Axis]:
-    """Of many axes those whose ranks correlate most with those of the score."""
+    """Keep the axes whose ranks correlate most with those of the score."""
     accuracy = pd.Series(study.column("accuracy")).rank()
 
     def related(axis: _Axis) -> float:

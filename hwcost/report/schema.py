@@ -181,3 +181,13 @@ class FrontRecord(TypedDict):
     hypervolume: float | None
     marks: list[MarkRecord]
     points: list[Mapping[str, object]]
+
+
+def standing(state: str, error: str | None) -> str:
+    """Outcome of a trial: complete, running, pruned, failed, or interrupted, which is no fault of its own.
+
+    >>> standing("FAIL", "interrupted; retried as trial 9"), standing("FAIL", "loss is NaN")
+    ('interrupted', 'failed')
+    """
+    stopped = state == "FAIL" and str(error or "").startswith("interrupted") and "given up" not in str(error)
+    return "interrupted" if stopped else {"FAIL": "failed"}.get(state, state.lower())

@@ -131,16 +131,6 @@ class Study:
         return sorted(found, key=lambda name: name != self.cost)
 
 
-def standing(state: str, error: str | None) -> str:
-    """Outcome of a trial: complete, running, failed, or interrupted, which is no fault of its own.
-
-    >>> standing("FAIL", "interrupted; retried as trial 9"), standing("FAIL", "loss is NaN")
-    ('interrupted', 'failed')
-    """
-    stopped = state == "FAIL" and str(error or "").startswith("interrupted") and "given up" not in str(error)
-    return "interrupted" if stopped else {"COMPLETE": "complete", "FAIL": "failed", "RUNNING": "running"}[state]
-
-
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float | np.number) else math.nan
 

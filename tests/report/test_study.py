@@ -66,7 +66,7 @@ def without(key: str) -> dict[str, Any]:
         ([trial(0)], made_up_run(trial_command="hwcost sweep"), "has no {number}"),
         ([trial(0)], made_up_run(data={"x": object()}) | {"extra": {1}}, "JSON cannot hold"),
         ([{"state": "COMPLETE", "accuracy": 0.5}], made_up_run(), "no column number"),
-        ([trial(0, state="PRUNED")], made_up_run(), "state 'PRUNED'"),
+        ([trial(0, state="LOST")], made_up_run(), "state 'LOST'"),
         ([trial(0), trial(0)], made_up_run(), "used twice"),
         ([trial(0, LUT="many")], made_up_run(), "'LUT' holds"),
         ([trial(0, accuracy=97.0)], made_up_run(), "ratios in 0..1"),

@@ -69,7 +69,7 @@ def test_a_network_is_loaded_priced_and_judged(study: hwcost.Study) -> None:
 @pytest.mark.slow
 def test_page_figure_and_copy_for_optuna(study: hwcost.Study, tmp_path: Path) -> None:
     assert study.report() == study.folder / "index.html"
-    assert study.plot().axes[0].get_ylabel().startswith("accuracy, %")
+    assert study.plot().axes[0].get_ylabel().startswith("validation accuracy, %")
     copy = study.to_optuna(f"sqlite:///{tmp_path / 'copy.db'}")
     assert copy.metric_names == ["accuracy", "LUT", "BRAM18"] and len(copy.trials) == 3
     assert len(copy.trials[0].intermediate_values) == recipe.training.epochs

@@ -4,7 +4,7 @@ const COLUMNS = METRICS.filter(metric => metric.table);
 const FIRST = ["front", "state"];
 
 const order = () => {
-  const [, way, key] = /^([-+])(.*)$/.exec(state.sort) || [], rank = { complete: 0, running: 1, interrupted: 2, failed: 3 };
+  const [, way, key] = /^([-+])(.*)$/.exec(state.sort) || [], rank = { complete: 0, running: 1, pruned: 2, interrupted: 3, failed: 4 };
   const usual = (a, b) => b.front - a.front || rank[a.state] - rank[b.state] || (DATA.cost && (a[DATA.cost] - b[DATA.cost])) || a.number - b.number;
   if (!key) return usual;
   const value = trial => { const own = trial[key]; return typeof own === "boolean" ? Number(own) : own; };
