@@ -9,11 +9,15 @@ import pandas as pd
 
 from hwcost.cli.bill import show
 from hwcost.cli.design import Build, with_design
-from hwcost.cli.network import pipeline_of
+from hwcost.cli.network import Defaults, pipeline_of
 from hwcost.cli.options import PLACE, Target, with_target
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadFolding, BadOption
 from hwcost.files import parse_json
+from hwcost.graph.trace import Pipeline
+from hwcost.models.device import device
+from hwcost.models.resources import OnPart
+from hwcost.sweep.architecture import ARCHITECTURES, unrolled
 
 
 @click.command("estimate")
@@ -22,6 +26,13 @@ from hwcost.files import parse_json
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @with_target
 @with_design
+@click.option(
+    "--architecture",
+    type=click.Choice(tuple(ARCHITECTURES)),
+    default="dataflow",
+    show_default=True,
+    help="Folded units, or weights as constants.",
+)
 @click.option("--explain", is_flag=True, help="Show where the LUTs go and what one bit less would save.")
 @click.option("--corrections", "factors", type=PLACE, help="corrections.json of `hwcost verify`.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -32,6 +43,7 @@ def estimate_command(
     input_bits: int | None,
     target: Target,
     design: Build,
+    architecture: str,
     explain: bool,
     factors: Path | None,
     as_json: bool,
@@ -41,7 +53,8 @@ def estimate_command(
 
     NETWORK is lenet (default), cnv-w1a1, cnv-w2a2, a recipe (at its first anchor), or a function without arguments that
     returns the network, as package.module:factory or file.py:factory; --input then gives the shape of a sample. A QONNX
-    file, mynet.onnx, needs no --input.
+    file, mynet.onnx, needs no --input. With --architecture unrolled, every weight is a constant; layers take turns as
+    far as --fps allows, and the integer weights that the network has now decide.
 
     \b
     Example:
@@ -51,7 +64,11 @@ def estimate_command(
         raise BadOption("--json and --csv both given; give one")
     pipeline, defaults = pipeline_of(network, shape, input_bits)
     try:
-        model = design.model(pipeline, target, defaults)
+        model: OnPart = (
+            design.model(pipeline, target, defaults)
+            if architecture == "dataflow"
+            else _constants(pipeline, target, design, defaults)
+        )
     except BadFolding:
         if design.searched and not (as_json or as_csv):  # nothing fits: what the slowest pipeline takes, then the error
             show(estimate(pipeline, design.slowest(pipeline, target, defaults), shell=design.around()), explain=explain)
@@ -64,7 +81,22 @@ def estimate_command(
     elif as_csv:
         click.echo(result.layers.to_csv(index=False), nl=False)
     else:
-        show(result, explain=explain, folded_for=design.default_rate(target, defaults))
+        show(
+            result,
+            explain=explain,
+            folded_for=design.default_rate(target, defaults) if architecture == "dataflow" else "",
+        )
+
+
+def _constants(pipeline: Pipeline, target: Target, design: Build, defaults: Defaults) -> OnPart:
+    if design != Build(shell=design.shell):
+        raise BadOption(
+            "--architecture unrolled has no folding, memories or styles of units; give --fps, --clock, --shell"
+        )
+    part = device(defaults.device if target.part is None else target.part)
+    clock_mhz = defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz
+    fps = defaults.fps if target.fps is None else target.fps
+    return unrolled(pipeline, device=part, clock_mhz=clock_mhz, fps=fps, sums="shared")
 
 
 def _corrected(result: Estimate, path: Path) -> Estimate:

@@ -165,3 +165,14 @@ def test_a_misspelt_network_is_recognized(hwcost: Hwcost) -> None:
 
 def test_an_untrained_network_is_not_scolded_for_its_zeros(hwcost: Hwcost) -> None:
     assert "weights are zero" not in hwcost("estimate", "cnv-w2a2").out
+
+
+def test_estimate_of_constants_in_the_fabric(hwcost: Hwcost) -> None:
+    record = json.loads(hwcost("estimate", "letter", "--architecture", "unrolled", "--json").out)
+    assert record["interval_cycles"] == 1 and record["total"]["DSP"] == 0 and 1 < record["latency_cycles"] < 20
+    shown = hwcost("estimate", "letter", "--architecture", "unrolled").out
+    assert "initiation interval 1 cycles" in shown and "folded for" not in shown
+    refused(
+        hwcost("estimate", "--architecture", "unrolled", "--fastest"),
+        "--architecture unrolled has no folding, memories or styles of units; give --fps, --clock, --shell",
+    )
