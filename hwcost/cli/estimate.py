@@ -17,7 +17,7 @@ from hwcost.files import parse_json
 from hwcost.graph.trace import Pipeline
 from hwcost.models.device import device
 from hwcost.models.resources import OnPart
-from hwcost.sweep.architecture import ARCHITECTURES, unrolled
+from hwcost.sweep.architecture import auto, unrolled
 
 
 @click.command("estimate")
@@ -28,10 +28,10 @@ from hwcost.sweep.architecture import ARCHITECTURES, unrolled
 @with_design
 @click.option(
     "--architecture",
-    type=click.Choice(tuple(ARCHITECTURES)),
+    type=click.Choice(("dataflow", "unrolled", "auto")),
     default="dataflow",
     show_default=True,
-    help="Folded units, or weights as constants.",
+    help="Folded units, weights as constants, or each layer as it is cheaper.",
 )
 @click.option("--explain", is_flag=True, help="Show where the LUTs go and what one bit less would save.")
 @click.option("--corrections", "factors", type=PLACE, help="corrections.json of `hwcost verify`.")
@@ -67,7 +67,7 @@ def estimate_command(
         model: OnPart = (
             design.model(pipeline, target, defaults)
             if architecture == "dataflow"
-            else _constants(pipeline, target, design, defaults)
+            else _constants(architecture, pipeline, target, design, defaults)
         )
     except BadFolding:
         if design.searched and not (as_json or as_csv):  # nothing fits: what the slowest pipeline takes, then the error
@@ -88,14 +88,16 @@ def estimate_command(
         )
 
 
-def _constants(pipeline: Pipeline, target: Target, design: Build, defaults: Defaults) -> OnPart:
+def _constants(architecture: str, pipeline: Pipeline, target: Target, design: Build, defaults: Defaults) -> OnPart:
     if design != Build(shell=design.shell):
         raise BadOption(
-            "--architecture unrolled has no folding, memories or styles of units; give --fps, --clock, --shell"
+            f"--architecture {architecture} takes no folding, memories or styles of units; give --fps, --clock, --shell"
         )
     part = device(defaults.device if target.part is None else target.part)
     clock_mhz = defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz
     fps = defaults.fps if target.fps is None else target.fps
+    if architecture == "auto":
+        return auto(pipeline, device=part, clock_mhz=clock_mhz, fps=fps)
     return unrolled(pipeline, device=part, clock_mhz=clock_mhz, fps=fps, sums="shared")
 
 

@@ -63,7 +63,8 @@ HEARTBEAT = click.option(
 @click.option(
     "--architecture",
     metavar="NAME",
-    help="dataflow (folded units) or unrolled (weights as constants).  [default: the recipe's]",
+    help="dataflow (folded units), unrolled (weights as constants) or auto (each layer as it is cheaper).  "
+    "[default: the recipe's]",
 )
 @click.option("--widths", hidden=True)
 @click.option(

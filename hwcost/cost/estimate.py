@@ -16,7 +16,7 @@ from hwcost.cost.price_table import PriceTable as PriceTable
 from hwcost.errors import BadOption
 from hwcost.graph.soundness import check_weights
 from hwcost.graph.spec import Layer, MatVec
-from hwcost.models import Dataflow, Device, Fold, HardwareModel, Refolding, Unrolled
+from hwcost.models import Dataflow, Device, Fold, HardwareModel, Mixed, Refolding, Unrolled
 from hwcost.models.calibration.error_band import BANDS
 from hwcost.models.explain import shadow_prices
 from hwcost.models.latency import latency_cycles
@@ -92,6 +92,8 @@ def latency_of(bill: Bill, model: OnPart) -> int:
     """Cycles of one frame as the model tells it; else the sum of all cycles, as FINN has it: no block overlaps."""
     if isinstance(model, Dataflow):
         return latency_cycles(bill.layers, model)
+    if isinstance(model, Mixed):
+        return model.latency_cycles(bill.layers)
     if isinstance(model, Unrolled):
         return model.latency_cycles(bill.placed)
     return ceil(float(bill.amounts["cycles"].sum()))

@@ -11,6 +11,7 @@ from .formulas.formula import Setting as Setting
 from .formulas.table import FORMULAS as FORMULAS
 from .generic import Generic as Generic
 from .links import place as place
+from .mixed import Mixed as Mixed
 from .refolding import Refolding as Refolding
 from .resources import AREAS as AREAS
 from .resources import RESOURCES as RESOURCES

@@ -11,7 +11,8 @@ from hwcost.cost.bill import price
 from hwcost.cost.estimate import latency_of
 from hwcost.errors import BadFolding
 from hwcost.graph.trace import Pipeline
-from hwcost.models import Dataflow, Device, Unrolled, target_fps
+from hwcost.models import Dataflow, Device, Mixed, Unrolled, place, target_fps
+from hwcost.models.mixed import cheapest
 from hwcost.models.options import StyleOptions
 from hwcost.models.rates import frames_per_second, interval_cycles
 from hwcost.models.resources import OnPart
@@ -44,12 +45,24 @@ def unrolled(pipeline: Pipeline, *, device: Device, clock_mhz: float, fps: float
     return Unrolled(device=device, clock_mhz=clock_mhz, **{"reuse": longest, **options})
 
 
-ARCHITECTURES: Mapping[str, Architecture] = immutabledict(dataflow=dataflow, unrolled=unrolled)
+def auto(pipeline: Pipeline, *, device: Device, clock_mhz: float, fps: float, **styles: Unpack[StyleOptions]) -> Mixed:
+    """Build each layer with weights as a folded unit or as constants, whichever takes the smaller share of the part.
+
+    Raises:
+        BadFolding: a unit cannot be that fast.
+    """
+    folded = dataflow(pipeline, device=device, clock_mhz=clock_mhz, fps=fps, **styles)
+    constants = unrolled(pipeline, device=device, clock_mhz=clock_mhz, fps=fps, sums="shared")
+    return cheapest(place(pipeline.layers()), folded, constants)
+
+
+ARCHITECTURES: Mapping[str, Architecture] = immutabledict(dataflow=dataflow, unrolled=unrolled, auto=auto)
 """Name of an architecture, as trials and users give it -> what makes its model."""
 
 OPTIONS: Mapping[str, tuple[str, ...]] = immutabledict(
     dataflow=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow"),
     unrolled=("reuse", "value_aware", "sums", "thresholds", "stage_levels"),
+    auto=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow"),
 )
 """Architecture -> what a trial may choose of it besides part, clock and frame rate."""
 

@@ -174,5 +174,5 @@ def test_estimate_of_constants_in_the_fabric(hwcost: Hwcost) -> None:
     assert "initiation interval 1 cycles" in shown and "folded for" not in shown
     refused(
         hwcost("estimate", "--architecture", "unrolled", "--fastest"),
-        "--architecture unrolled has no folding, memories or styles of units; give --fps, --clock, --shell",
+        "--architecture unrolled takes no folding, memories or styles of units; give --fps, --clock, --shell",
     )

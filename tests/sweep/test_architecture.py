@@ -17,9 +17,9 @@ from hwcost.cost.estimate import estimate
 from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.ranges import between
 from hwcost.graph.trace import trace
-from hwcost.models import Dataflow, Refolding, Unrolled
+from hwcost.models import Dataflow, Mixed, Refolding, Unrolled
 from hwcost.models.device import device
-from hwcost.sweep.architecture import dataflow, fast_enough, unrolled
+from hwcost.sweep.architecture import auto, dataflow, fast_enough, unrolled
 from hwcost.sweep.replay import recall, reproduce
 from hwcost.sweep.study_files import read_trials
 from hwcost.sweep.trial import design
@@ -89,7 +89,7 @@ def test_a_trial_chooses_architecture_and_clock(
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"architecture": "systolic"}, "chooses architecture 'systolic'; give dataflow, unrolled or a function"),
+        ({"architecture": "systolic"}, "chooses architecture 'systolic'; give dataflow, unrolled, auto or a function"),
         ({"architecture": "unrolled", "flow": "hls"}, "chooses 'flow'; give fps, clock_mhz, architecture and any of"),
         ({"clock_mhz": 0}, "chooses clock_mhz=0; give a finite number above 0"),
         ({"fps": "fast"}, "chooses fps='fast'; give a finite number above 0"),
@@ -124,3 +124,17 @@ def test_a_sweep_over_architectures_and_clocks_comes_out_again(tmp_path: Path) -
         assert found.model.clock_mhz == row["params"]["clock_mhz"]
         recorded, again = reproduce(tmp_path, row["number"], lambda _: searched, None)
         assert recorded == again
+
+
+def test_auto_builds_constants_where_a_layer_must_be_fast() -> None:
+    found = [auto(PIPELINE, device=PART, clock_mhz=100.0, fps=fps) for fps in (1e4, 2.6e6)]
+    assert not found[0].constants and found[1].constants
+    assert all(estimate(PIPELINE, model).fps >= 1e4 for model in found)
+
+
+def test_a_sweep_of_the_automatic_architecture_finds_its_trials_again(tmp_path: Path) -> None:
+    asked = experiment(tiny_recipe.recipe, tmp_path, architecture="auto")
+    run(asked, 1)
+    row = read_trials(tmp_path).iloc[0]
+    trial = recall(tmp_path, 0, lambda _: tiny_recipe.recipe, None)
+    assert isinstance(trial.model, Mixed) and trial.estimate().total["LUT"] == row["LUT"]

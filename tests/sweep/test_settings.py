@@ -95,7 +95,7 @@ def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> No
         ({"clock_mhz": 0.0}, "clock=0"),
         ({"ramp": 3}, "ramp needs bits, or architecture unrolled; add one of them, or omit ramp"),
         ({"ramp": 3, "architecture": "dataflow"}, "ramp needs bits, or architecture unrolled"),
-        ({"architecture": "folded"}, "architecture 'folded': give one of dataflow, unrolled"),
+        ({"architecture": "folded"}, "architecture 'folded': give one of dataflow, unrolled, auto"),
         ({"widths": "weight"}, "widths 'weight' needs architecture unrolled, without bits"),
         ({"architecture": "unrolled", "widths": "row"}, "widths 'row': give one of weight, channel, layer"),
         ({"architecture": "unrolled", "widths": "layer", "bits": (2, 8)}, "widths 'layer' needs architecture unrolled"),
