@@ -79,7 +79,7 @@ class Mixed:
             LUT, FF, DSP, BRAM18, URAM, LUTRAM and cycles, float64 (len(placed),) each. Gradient: as that of the model
             that builds the layer.
 
-        Error: as of the two models; converters beside constants are not measured.
+        Error: as of the two models; converters next to constants are not measured.
         Source: structure.
         """
         units = self.folded.price(placed)

@@ -75,7 +75,7 @@ class _Thresholds(_Lanes[Thresholds]):
 
     Error: 20 synthesized sets of random thresholds, none of the fit: "parallel" MAPE 8.4%, "search" 8.0%, worst 23%
     both. All activations of a network together, against da4ml 0.6: shifted, 58 networks, MAPE 6.8%, worst 22%; the
-    factors of 27, 8.1%, worst 31% (reports/calibration/unrolled.md).
+    factors of 27, 8.1%, worst 31% (reports/benchmarks/unrolled.md). Random thresholds: reports/calibration/unrolled.md.
     Source: Yosys 0.70, da4ml 0.6; constants in coefficients.json. "search" and "parallel" above 5 output bits not
     measured.
     """
