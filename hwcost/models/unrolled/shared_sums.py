@@ -36,8 +36,8 @@ def shared_trees(
         for, and a whole one where the weight is 0 but its width is not, so that pruning is worth its price before it
         happens; a bit of an input costs what its live digits do.
 
-    Error: LUT of 58 trained networks, activations included, against da4ml 0.6: medians of six ways of training 0.96 to 1.03,
-        MAPE 4.4%, worst 30% (reports/benchmarks/unrolled.md).
+    Error: LUT of 58 trained networks, activations included, against da4ml 0.6: MAPE 3.7%, worst 18%, medians of six
+        ways of training 0.96 to 1.01 (reports/benchmarks/unrolled.md).
     Source: structure; five constants fit to da4ml's adder graphs.
     """
     found = [_one(*each, stage_levels, constants) for each in zip(codes, live, blocks, strict=True)]

@@ -70,4 +70,5 @@ def test_every_way_of_training_is_priced_within_a_tenth(ratios: dict[str, list[f
 def test_single_networks(ratios: dict[str, list[float]]) -> None:
     every = np.array([one for way in ratios.values() for one in way])
     assert np.abs(every - 1).mean() < 0.05
-    assert (np.abs(every - 1) <= 0.15).sum() == 57  # the last, of 446 LUT, 1.3 times too dear
+    assert (np.abs(every - 1) <= 0.15).sum() == 57  # the last, of 446 LUT, 1.18 times too dear
+    assert np.abs(every - 1).max() < 0.19
