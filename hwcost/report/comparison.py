@@ -209,6 +209,7 @@ def read_published(path: Path, cost: str, score: Score) -> list[Published]:
     try:
         table = pd.read_csv(path)
         table = table.rename(columns=PUBLISHED)
+        cost = PUBLISHED.get(cost, cost)
         missing = [name for name in ("name", "score", cost) if name not in table.columns]
         if missing:
             raise BadStudy(f"--published {path}: no column {', '.join(missing)}; it needs name, score and {cost}")

@@ -12,8 +12,13 @@ import numpy as np
 from hwcost.errors import BadStudy
 from hwcost.report.pareto import Floats
 
-PUBLISHED = {"accuracy": "score", "test_accuracy": "test_score", "refit_accuracy": "refit_score"}
-"""Keys of a study's own records -> those of front.json, trials.csv and frames, which hold any score."""
+PUBLISHED = {
+    "accuracy": "score",
+    "test_accuracy": "test_score",
+    "refit_accuracy": "refit_score",
+    "cycles": "interval_cycles",
+}
+"""Keys of a study's own records -> those of front.json, trials.csv and frames: any score, and cycles of what."""
 
 POINTS = (0.005, 0.01, 0.02)
 SHARES = (0.01, 0.02, 0.05)

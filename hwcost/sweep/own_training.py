@@ -14,7 +14,19 @@ from hwcost.sweep.user_call import ask, finite
 from hwcost.train.loop import train
 from hwcost.train.run import Run
 
-_TAKEN = {*RESOURCES, *FIGURES, "fits", "budget", "within_budget", "layers", "epochs", "checkpoint", "parent", "polish"}
+_TAKEN = {
+    *RESOURCES,
+    *FIGURES,
+    "interval_cycles",
+    "fits",
+    "budget",
+    "within_budget",
+    "layers",
+    "epochs",
+    "checkpoint",
+    "parent",
+    "polish",
+}
 
 
 def trained(experiment: Experiment, run: Run) -> dict[str, float]:
@@ -48,7 +60,8 @@ def trained(experiment: Experiment, run: Run) -> dict[str, float]:
         if figure in _TAKEN:
             raise BadRecipe(f"recipe {name}: its train() returned {figure!r}, which a trial has already; rename it")
         if not finite(found[figure]):
-            raise DivergedTraining(f"its train() returned {figure}={value}")
+            said = experiment.recipe.task.name if figure == "accuracy" else figure
+            raise DivergedTraining(f"its train() returned {said}={value}")
     return found
 
 

@@ -102,7 +102,7 @@ class Recipe:
         self._check_types()
         if not self.name.replace("-", "").replace("_", "").isalnum():
             raise BadRecipe(f"recipe name {self.name!r}: it names a folder; use letters, digits, - and _")
-        object.__setattr__(self, "objectives", tuple("accuracy" if one == "score" else one for one in self.objectives))
+        object.__setattr__(self, "objectives", tuple(_RECORDED.get(one, one) for one in self.objectives))
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise BadRecipe(f"recipe {self.name}: objectives {self.objectives}; name score and each resource once")
         for anchor in (*self.anchors, *([] if self.plain is None else [self.plain])):
@@ -176,6 +176,9 @@ class Recipe:
         """
         return self.anchors or tuple(islice(kept_tries(self.asked, self.excess), 1))
 
+
+_RECORDED = {"score": "accuracy", "interval_cycles": "cycles"}
+"""Names of objectives -> those that records keep them under."""
 
 _KINDS = {
     "name": "a text",

@@ -144,14 +144,14 @@ class Study:
         """All trials: a row each, a column for each parameter, score and cost, by their plain names.
 
         Returns:
-            number, state, the parameters, score, test_score and refit_score, LUT to fps, fits, on_front and others; a
-            parameter with the name of another column has `param:` in front.
+            number, state, the parameters, score, test_score and refit_score, interval_cycles, LUT to fps, fits,
+            on_front and others; a parameter with the name of another column has `param:` in front.
         """
         study = self._read()
         table = study.trials
         about = table.assign(on_front=table["number"].isin(study.front["number"])).rename(columns=PUBLISHED)
-        objectives = [name for name, _ in study.objectives if name not in (*PUBLISHED, *COSTS, *SPEEDS)]
-        rest = [*PUBLISHED.values(), *COSTS, *SPEEDS, *objectives, *_ABOUT]
+        figures = dict.fromkeys((*PUBLISHED, *COSTS, *SPEEDS, *(name for name, _ in study.objectives)))
+        rest = [*(PUBLISHED.get(name, name) for name in figures), *_ABOUT]
         params = pd.DataFrame(list(table["params"]), index=table.index)
         params = params.rename(columns={name: f"param:{name}" for name in (*rest, "number", "state")})
         return pd.concat([about[["number", "state"]], params, about[rest]], axis=1)
@@ -204,13 +204,15 @@ class Study:
         ways = [StudyDirection.MAXIMIZE if way == "maximize" else StudyDirection.MINIMIZE for _, way in read.objectives]
         copy = optuna.create_study(storage=storage, study_name=str(read.run["study"]), directions=ways)
         optuna.logging.set_verbosity(verbosity)
-        named = [read.score.name if name == "accuracy" else name for name, _ in read.objectives]
+        named = [read.score.name if name == "accuracy" else PUBLISHED.get(name, name) for name, _ in read.objectives]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             copy.set_metric_names(named)
         space = {name: _choices(values) for name, values in pd.DataFrame(list(read.complete["params"])).items()}
         for _, row in read.complete.iterrows():
-            costs = {name: float(row[name]) for name in (*COSTS, *SPEEDS) if row[name] == row[name]}
+            costs = {
+                PUBLISHED.get(name, name): float(row[name]) for name in (*COSTS, *SPEEDS) if row[name] == row[name]
+            }
             copy.add_trial(
                 create_trial(
                     state=TrialState.COMPLETE,

@@ -34,8 +34,8 @@ def test_every_number_survives_into_csv_and_json(folder: Path) -> None:
     table = pd.read_csv(folder / "trials.csv").set_index("number")
     assert list(table.index) == list(trials.index)
     assert table["state"].tolist() == trials["state"].tolist()
-    named = {"accuracy": "score", "test_accuracy": "test_score"}
-    for name in (*named, "LUT", "FF", "BRAM18", "cycles", "seconds"):
+    named = {"accuracy": "score", "test_accuracy": "test_score", "cycles": "interval_cycles"}
+    for name in (*named, "LUT", "FF", "BRAM18", "seconds"):
         np.testing.assert_allclose(table[named.get(name, name)], trials[name].astype(float), rtol=1e-12)
     assert table.index[table["on_front"]].tolist() == brute_front(made_up_trials())
     widths = {entry["layer"]: entry["weight_bits"] for entry in trials["layers"][5]}
