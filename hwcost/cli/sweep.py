@@ -166,7 +166,7 @@ def crew_of(settings: Settings, verbosity: Verbosity) -> AbstractContextManager[
 
 
 def show_result(result: Result, *, as_json: bool) -> None:
-    """Print how a call ended; exit with status 130 if it was interrupted."""
+    """Print how a call ended; exit with status 130 if it was interrupted, with 1 if no trial of its study finished."""
     if as_json:
         click.echo(json.dumps({**asdict(result), "page": str(result.page)}, indent=2))
     else:
@@ -174,3 +174,6 @@ def show_result(result: Result, *, as_json: bool) -> None:
     if result.interrupted:
         click.echo(f"interrupted; everything finished is kept, continue with: {command_line()}", err=True)
         sys.exit(130)
+    if not result.finished:
+        click.echo("no trial finished; the page lists what each failed of", err=True)
+        sys.exit(1)

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import pytest
 from command_line import ROOT, TINY, Ended, Hwcost, command, refused
 
 from hwcost.cli import sweep as sweep_module
+from hwcost.cli.sweep import show_result
 from hwcost.search import JOURNAL
 from hwcost.sweep.listener import Listener
+from hwcost.sweep.run import Result
 
 
 def test_an_accelerator_that_is_not_there(hwcost: Hwcost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,3 +250,23 @@ def test_the_files_of_a_study_are_those_that_the_documentation_names(study: Path
         "refit.json",
     }  # made by another command, or by another flag
     assert len(named) > 9 and {name for name in named if not (study / name).exists()} == set()
+
+
+@pytest.mark.parametrize(
+    ("finished", "interrupted", "status", "said"),
+    [
+        (3, False, None, ""),
+        (0, False, 1, "no trial finished; the page lists"),
+        (0, True, 130, "interrupted; everything"),
+    ],
+)
+def test_a_study_without_a_finished_trial_is_no_success(
+    capsys: pytest.CaptureFixture[str], finished: int, interrupted: bool, status: int | None, said: str
+) -> None:
+    """A score that is NaN in every trial ended with status 0 and an empty front."""
+    ended = Result(page=Path("index.html"), finished=finished, front=finished, interrupted=interrupted)
+    stopped: Any = nullcontext() if status is None else pytest.raises(SystemExit)
+    with stopped as left:
+        show_result(ended, as_json=False)
+    assert status is None or left.value.code == status
+    assert said in capsys.readouterr().err
