@@ -43,6 +43,7 @@ from hwcost.quant import (
     QuantLinear,
     QuantMean,
     QuantMul,
+    QuantPReLU,
     QuantReLU,
     QuantScaleBias,
     QuantSigmoid,
@@ -329,7 +330,7 @@ LAYERS: dict[str, LayerCase] = {
     ),
     "hardswish": LayerCase(lambda: QuantActivation(nn.Hardswish(), _act(signed=True)), (4, 5), loose=CURVED),
     "leaky relu": LayerCase(lambda: QuantActivation(nn.LeakyReLU(0.5), _act(signed=True)), (4, 5)),
-    "prelu": LayerCase(lambda: QuantActivation(nn.PReLU(4), _act(signed=True)), (4, 5)),
+    "prelu": LayerCase(lambda: QuantPReLU(_act(signed=True), 4), (4, 5)),
     "exponential": LayerCase(lambda: QuantActivation(Exp(), _act()), (4, 5), wire=SIGNED, loose=CURVED),
     "scale and bias": LayerCase(
         lambda: QuantScaleBias(4, weight_quant=_weight(per_channel=False), bias_quant=BiasQuantizer(bits=6)), (4, 5, 5)

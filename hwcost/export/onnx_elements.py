@@ -87,13 +87,16 @@ def _chain(*parts: Nodes) -> Nodes:
     return write
 
 
-def _slopes(function: Any, place: Place, x: str) -> str:
-    """Slopes as the layer rounds them: what it makes of -1 in each channel."""
-    probe = -torch.ones(1, function.curve.num_parameters)
-    slopes = -function.function(probe).detach().reshape(-1)
+def _prelu(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    """Write the slopes as the layer rounds them: what it makes of -1 in each channel."""
+    (stream,) = streams
+    layer = cast("quant.QuantPReLU", call.module)
+    assert layer.quant is not None  # one in float has no description
+    slopes = -layer.function(-torch.ones(1, layer.weight.numel())).detach().reshape(-1)
     rank = len(place.output.shape) + 1
     constant = place.graph.constant(along(slopes, rank)[0], f"{place.layer}.slopes")
-    return place.graph.add("PRelu", x, constant, layer=place.layer)
+    bent = place.graph.add("PRelu", stream.tensor, constant, layer=place.layer)
+    return quantized(layer.quant, stream, bent, place)
 
 
 def _clip(low: Callable[[Any], float], high: Callable[[Any], float]) -> Nodes:
@@ -135,14 +138,13 @@ def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     layer = cast("quant.QuantActivation", call.module)
     assert layer.quant is not None  # one in float has no description
     function, x = layer.curve, stream.tensor
-    if type(function) is not nn.PReLU and type(function) not in FUNCTIONS:
+    if type(function) not in FUNCTIONS:
         raise UnknownOperation(f"{type(function).__name__} is no function that ONNX names; use one of torch.nn")
     if isinstance(function, nn.Softplus) and (function.beta != 1):
         raise UnknownOperation(f"Softplus with beta={function.beta}; ONNX has beta=1")
     if layer.input_quant is not None:
         x = quantized(layer.input_quant, stream, x, place)
-    bent = _slopes(layer, place, x) if isinstance(function, nn.PReLU) else FUNCTIONS[type(function)](function, place, x)
-    return quantized(layer.quant, stream, bent, place)
+    return quantized(layer.quant, stream, FUNCTIONS[type(function)](function, place, x), place)
 
 
 ELEMENT_WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
@@ -151,6 +153,7 @@ ELEMENT_WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
         quant.QuantMean: _mean,
         quant.QuantAdaptiveAvgPool: _adaptive,
         quant.QuantActivation: _activation,
+        quant.QuantPReLU: _prelu,
     }
 )
 """Writer of the nodes of each of these layers."""

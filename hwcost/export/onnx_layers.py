@@ -14,7 +14,17 @@ from hwcost.export.onnx_order import ORDER_WRITERS
 from hwcost.export.onnx_streams import Place, Stream, Writer, quantized, step_of
 from hwcost.export.onnx_weights import product, scale_bias
 from hwcost.graph.ranges import bits_for, widest
-from hwcost.graph.rules import MAX_POOLS, NORMS, RELUS, WIRES, Call, RuleKey, max_pool_window
+from hwcost.graph.rules import (
+    MAX_POOLS,
+    NORMS,
+    RELUS,
+    SCALINGS,
+    WIRES,
+    Call,
+    RuleKey,
+    factor_and_addend,
+    max_pool_window,
+)
 from hwcost.integer.lowering import ACTIVATIONS, PRODUCTS
 from hwcost.quant.layers.pool import AveragePool
 
@@ -94,6 +104,17 @@ def _norm(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     return place.graph.add("BatchNormalization", stream.tensor, *constants, layer=place.layer, epsilon=float(norm.eps))
 
 
+def _scaled(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    found = factor_and_addend(call)
+    assert found is not None  # the description has refused others
+    tensor = streams[0].tensor
+    for op, number, neutral in zip(("Mul", "Add"), found, (1.0, 0.0), strict=True):
+        if number != neutral:
+            constant = place.graph.constant(number, f"{place.layer}.{op.lower()}")
+            tensor = place.graph.add(op, tensor, constant, layer=place.layer)
+    return tensor
+
+
 def _relu(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     return place.graph.add("Relu", streams[0].tensor, layer=place.layer)
 
@@ -136,6 +157,7 @@ WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
         quant.HadamardClassifier: _hadamard,
         **dict.fromkeys((quant.QuantAdd, quant.QuantConcat), _merge),
         **dict.fromkeys(WIRES, _wire),
+        **dict.fromkeys(SCALINGS, _scaled),
         **ORDER_WRITERS,
         **ELEMENT_WRITERS,
         **dict.fromkeys(NORMS, _norm),

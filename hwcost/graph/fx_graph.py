@@ -54,9 +54,17 @@ class Proxy(fx.Proxy):
 
     def __iter__(self) -> Any:
         whole: Any = self
-        if isinstance(self._seen(), tuple | list):
-            return iter([whole[at] for at in range(len(self))])
-        return super().__iter__()
+        seen, frame = self._seen(), inspect.currentframe()
+        count = len(seen) if isinstance(seen, tuple | list) else 0
+        if not count and frame is not None and frame.f_back is not None:
+            count = _unpacked(frame.f_back)
+        return iter([whole[at] for at in range(count)]) if count else super().__iter__()
+
+
+def _unpacked(frame: FrameType) -> int:
+    """Names that a frame gives to the parts of a value; 0 where it does something else with it."""
+    found = next((one for one in dis.get_instructions(frame.f_code) if one.offset == frame.f_lasti), None)
+    return int(found.argval) if found is not None and found.opname == "UNPACK_SEQUENCE" else 0
 
 
 def _asserts(frame: FrameType) -> bool:

@@ -12,9 +12,10 @@ from hwcost.graph.rules import Call, RuleKey
 
 RULE = "pass trace(..., rules=RULES | {op: rule})"
 
-MEAN = "use QuantAvgPool2d with a window of the map's size"
+MEAN = "use QuantMean"
+SIZED = "use QuantAdaptiveAvgPool"
 NORM = "use nn.BatchNorm1d or nn.BatchNorm2d, which thresholds absorb"
-CURVE = "use QuantReLU, QuantHardTanh, QuantSigmoid or QuantTanh"
+CURVE = "use QuantActivation"
 SCORE = "leave it out of the network: the largest score is found without it, and the loss may compute it"
 
 ADVICE: Mapping[RuleKey, str] = MappingProxyType(
@@ -22,17 +23,24 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
         **dict.fromkeys((nn.Linear, F.linear), "use QuantLinear"),
         **dict.fromkeys((nn.Conv1d, F.conv1d), "use QuantConv1d"),
         **dict.fromkeys((nn.Conv2d, F.conv2d), "use QuantConv2d"),
+        **dict.fromkeys((nn.Conv3d, F.conv3d), "use QuantConv3d"),
+        **dict.fromkeys((nn.ConvTranspose1d, F.conv_transpose1d), "use QuantConvTranspose1d"),
         **dict.fromkeys((nn.ConvTranspose2d, F.conv_transpose2d), "use QuantConvTranspose2d"),
         **dict.fromkeys((nn.ReLU6, F.relu6), "use QuantReLU with a threshold of 6"),
         **dict.fromkeys((nn.Hardtanh, F.hardtanh), "use QuantHardTanh"),
         **dict.fromkeys((nn.Sigmoid, torch.sigmoid, F.sigmoid, "sigmoid"), "use QuantSigmoid"),
         **dict.fromkeys((nn.Tanh, torch.tanh, F.tanh, "tanh"), "use QuantTanh"),
         **dict.fromkeys((nn.AvgPool2d, F.avg_pool2d), "use QuantAvgPool2d"),
-        **dict.fromkeys((nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, torch.mean, "mean"), MEAN),
+        **dict.fromkeys((nn.AvgPool1d, F.avg_pool1d), "use QuantAvgPool1d"),
+        **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d), SIZED),
+        **dict.fromkeys((F.adaptive_avg_pool1d, F.adaptive_avg_pool2d), SIZED),
+        **dict.fromkeys((torch.mean, "mean"), MEAN),
         **dict.fromkeys((nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d), NORM),
         **dict.fromkeys((nn.RMSNorm, F.layer_norm, F.batch_norm), NORM),
-        **dict.fromkeys((nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.LeakyReLU, nn.PReLU), CURVE),
-        **dict.fromkeys((nn.Hardswish, nn.Hardsigmoid, nn.Softplus, F.gelu, F.silu, F.leaky_relu), CURVE),
+        **dict.fromkeys((nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU), CURVE),
+        **dict.fromkeys((nn.PReLU, F.prelu), "use QuantPReLU"),
+        **dict.fromkeys((nn.Hardswish, nn.Hardsigmoid, nn.Softplus, nn.Softsign, nn.LogSigmoid), CURVE),
+        **dict.fromkeys((F.gelu, F.silu, F.mish, F.elu, F.leaky_relu, F.hardswish, F.hardsigmoid, torch.exp), CURVE),
         **dict.fromkeys((nn.Softmax, nn.LogSoftmax, F.softmax, F.log_softmax), SCORE),
         **dict.fromkeys((torch.softmax, torch.log_softmax, "softmax", "log_softmax"), SCORE),
         **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), "use QuantConcat, a layer that joins streams"),
@@ -46,12 +54,14 @@ def remedy(call: Call) -> str:
     """Advise on a call that has no rule, in the second half of a sentence."""
     key: RuleKey | None = type(call.module) if call.module is not None else call.target
     if key is not None and key in ADVICE:
-        return f"{ADVICE[key]}, or {RULE}"
+        return f"{ADVICE[key]}, or hwcost.quant.convert(), which does so; or {RULE}"
     streams = sum(isinstance(value, Tensor) for value in (*call.args, *call.kwargs.values()))
     if key in SUMS and streams > 1:
         return f"use QuantAdd, a layer that brings both streams onto one grid, or {RULE}"
     if key in SUMS:
         return f"make the constant a bias of the layer in front, or {RULE}"
+    if key in PRODUCTS and streams > 1:
+        return f"use QuantMul, or {RULE}"
     if key in PRODUCTS and streams == 1:
         return f"use QuantScaleBias, which has one factor per channel, or {RULE}"
     return f"nothing in hwcost.quant does the same; give it a describe() method in a module of its own, or {RULE}"

@@ -1,5 +1,6 @@
 """Rules for operations that are not quantized layers: wires, pooling, and maps that thresholds absorb."""
 
+import operator
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
@@ -138,6 +139,41 @@ def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec
     return LayerSpec(output=Signal(range=index, shape=()), blocks=(block,))
 
 
+def scaling(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+    """Describe a number that is multiplied or added: another step, or an offset that thresholds absorb."""
+    number = factor_and_addend(call)
+    if len(signals) != 1 or number is None:
+        raise UnknownOperation(remedy_of_two(call, len(signals)))
+    factor, addend = number
+    (signal,) = signals
+    if factor > 0 and addend == 0:
+        return LayerSpec(output=replace(signal, shape=shape, grid=call))
+    form = Form.AFFINE if signal.affine is None else max(signal.form, Form.AFFINE)
+    return LayerSpec(output=replace(signal, shape=shape, affine="a number that is added or multiplied", form=form))
+
+
+def factor_and_addend(call: Call) -> tuple[float, float] | None:
+    """(factor, addend) of a call that scales or shifts a stream by numbers of Python; None of any other."""
+    left, right = (*call.args, *call.kwargs.values())[:2]
+    kind = SCALINGS[call.target]  # type: ignore[index] # a key of it
+    if isinstance(left, int | float) and isinstance(right, torch.Tensor):
+        known = {"add": (1.0, float(left)), "mul": (float(left), 0.0), "sub": (-1.0, float(left))}
+        return known.get(kind)
+    if not isinstance(right, int | float):
+        return None
+    number = float(right)
+    known = {"add": (1.0, number), "mul": (number, 0.0), "sub": (1.0, -number)}
+    return (1 / number, 0.0) if kind == "div" and number else known.get(kind)
+
+
+def remedy_of_two(call: Call, streams: int) -> str:
+    """Advise on a sum, difference, product or quotient that is not one by a number."""
+    from hwcost.graph.remedies import remedy  # it reads the table of rules
+
+    kind = str(getattr(call.target, "__name__", call.target))
+    return f"{kind} of {streams} stream(s) has no rule and no describe(); {remedy(call)}"
+
+
 WIRES = (
     *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
     *(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, torch.dropout),
@@ -148,7 +184,18 @@ RELUS = (nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
 ARGMAXES = (torch.argmax, "argmax")
 
+SCALINGS: Mapping[RuleKey, str] = immutabledict(
+    {
+        **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), "add"),
+        **dict.fromkeys((operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_", "multiply"), "mul"),
+        **dict.fromkeys((operator.sub, operator.isub, torch.sub, "sub", "sub_"), "sub"),
+        **dict.fromkeys((operator.truediv, operator.itruediv, torch.div, "div", "div_"), "div"),
+    }
+)
+"""Functions that scale or shift a stream, where their other operand is a number -> what they do."""
+
 _TABLE: dict[RuleKey, Rule] = {
+    **dict.fromkeys(SCALINGS, scaling),
     **dict.fromkeys(WIRES, wire),
     **ORDER_RULES,
     **dict.fromkeys(NORMS, norm),

@@ -3,16 +3,18 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from hwcost import quant
 from hwcost.graph.call import Call, RuleKey
 from hwcost.graph.order import ORDER_RULES, RESHAPES
 from hwcost.graph.ranges import widest
-from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, WIRES, max_pool_window
+from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, SCALINGS, WIRES, factor_and_addend, max_pool_window
 from hwcost.graph.spec import Signal
 from hwcost.integer.elements import adaptive, curve, flat, mean, multiplied, rearranged
 from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, grid, meaning_of
@@ -37,6 +39,24 @@ def absorbed(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     return Wire(), stream.meaning.then(torch.relu if call.module is None else exact(call.module))
 
 
+def scaled(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """Lower a number that is multiplied or added: the same integers, of other values."""
+    (stream,) = streams
+    found = factor_and_addend(call)
+    assert found is not None  # the description has refused others
+    factor, addend = found
+    if stream.meaning is None:
+        return Outside(partial(_line, factor, addend)), None
+    if factor > 0 and addend == 0 and not stream.meaning.maps:
+        meaning = stream.meaning
+        return Wire(), replace(meaning, step=meaning.step * factor, offset=meaning.offset * factor)
+    return Wire(), stream.meaning.then(partial(_line, factor, addend))
+
+
+def _line(factor: float, addend: float, x: Tensor) -> Tensor:
+    return x * factor + addend
+
+
 def max_pool(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower max pooling: where values fall as integers rise, it takes the smallest integer."""
     (stream,) = streams
@@ -59,7 +79,7 @@ def activation(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     (stream,) = streams
     layer = cast("quant.QuantIdentity", call.module)
     assert layer.quant is not None  # one in float has no description
-    return grid(stream, layer.quant, layer.function)
+    return grid(stream, layer.quant, layer.function if stream.meaning is None else exact(layer).function)
 
 
 def average(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -112,7 +132,7 @@ PRODUCTS = (
 )
 ACTIVATIONS = (
     *(quant.QuantIdentity, quant.QuantReLU, quant.QuantHardTanh),
-    *(quant.QuantSigmoid, quant.QuantTanh, quant.QuantAffine),
+    *(quant.QuantSigmoid, quant.QuantTanh, quant.QuantAffine, quant.QuantPReLU),
 )
 
 LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
@@ -130,6 +150,7 @@ LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
         quant.QuantAdd: merge,
         quant.QuantConcat: merge,
         **dict.fromkeys(WIRES, wire),
+        **dict.fromkeys(SCALINGS, scaled),
         **dict.fromkeys(ORDER_RULES, rearranged),
         **dict.fromkeys(RESHAPES, flat),
         **dict.fromkeys((*NORMS, *RELUS), absorbed),

@@ -8,11 +8,8 @@ from .bounded import BoundedQuantizer as BoundedQuantizer
 from .bounded import l1_limit as l1_limit
 from .calibration import calibrate as calibrate
 from .calibration import calibrate_scales as calibrate_scales
-from .convert import PRESETS as PRESETS
-from .convert import Policy as Policy
 from .convert import convert as convert
 from .convert import load_float as load_float
-from .convert import uniform as uniform
 from .correction import correct_biases as correct_biases
 from .correction import renew_norms as renew_norms
 from .int_quantizer import IntQuantizer as IntQuantizer
@@ -34,6 +31,7 @@ from .layers.conv import QuantConv3d as QuantConv3d
 from .layers.conv import same_padding as same_padding
 from .layers.curve import Exp as Exp
 from .layers.curve import QuantActivation as QuantActivation
+from .layers.curve import QuantPReLU as QuantPReLU
 from .layers.embedding import QuantEmbedding as QuantEmbedding
 from .layers.hadamard import HadamardClassifier as HadamardClassifier
 from .layers.layer_norm import QuantLayerNorm as QuantLayerNorm
@@ -54,6 +52,9 @@ from .layers.transposed import QuantConvTranspose1d as QuantConvTranspose1d
 from .layers.transposed import QuantConvTranspose2d as QuantConvTranspose2d
 from .measured_scale import RunningScale as RunningScale
 from .measured_scale import StatScale as StatScale
+from .policies import PRESETS as PRESETS
+from .policies import Policy as Policy
+from .policies import uniform as uniform
 from .presets import binary_weight as binary_weight
 from .presets import const_activation as const_activation
 from .presets import const_input as const_input

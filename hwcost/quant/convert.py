@@ -1,97 +1,47 @@
 """A float network becomes a quantized one, layer by layer, as a policy says; weights and their names stay."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from hwcost.errors import BadOption, HwcostError, UnknownOperation
-from hwcost.graph.rules import Describes
+from hwcost.errors import BadOption, HwcostError, UnknownOperation, UntraceableNetwork, together
+from hwcost.graph.fx_graph import graph_of
+from hwcost.graph.ranges import integers
+from hwcost.graph.rules import RULES, Describes
+from hwcost.graph.trace import trace
 from hwcost.quant.calibration import calibrate
 from hwcost.quant.counterparts import COUNTERPARTS, PASSING, Keywords
 from hwcost.quant.kernels import watched
+from hwcost.quant.policies import PRESETS, Policy
 from hwcost.quant.precision import FullPrecision
-from hwcost.quant.presets import (
-    binary_weight,
-    const_activation,
-    const_weight,
-    learned_activation,
-    learned_weight,
-    ternary_weight,
-)
 from hwcost.quant.quantizers import Quantizer
+from hwcost.quant.rewriting import Make, Rewriting
 from hwcost.quant.scale import LearnedScale
-
-Policy = Callable[[str, nn.Module], Keywords | None]
-"""(name of a layer, the float layer) -> keywords of its quantized counterpart, or None to leave it as it is."""
-
-
-def uniform(*, weight: Callable[..., Quantizer | None], activation: Callable[..., Quantizer | None]) -> Policy:
-    """The policy that treats every layer alike; average pooling keeps its whole sum.
-
-    Args:
-        weight: makes a quantizer for weights, called without arguments; with channel_dim=1 for a transposed
-            convolution, and with per_channel=False if that has groups.
-        activation: makes one for activations, called without arguments for ReLU; with max_val=6 for ReLU6, max_val=1
-            for Sigmoid, max_val= and signed=True for Tanh and Hardtanh.
-
-    >>> policy = uniform(weight=partial(learned_weight, bits=6), activation=partial(learned_activation, bits=5))
-    >>> sorted(policy("fc", nn.Linear(3, 2)))
-    ['weight_quant']
-    """
-
-    def policy(name: str, layer: nn.Module) -> Keywords:
-        match layer:
-            case nn.ConvTranspose2d():
-                place = {"channel_dim": 1} if layer.groups == 1 else {"per_channel": False}
-                return {"weight_quant": weight(**place)}
-            case nn.Linear() | nn.Conv1d() | nn.Conv2d():
-                return {"weight_quant": weight()}
-            case nn.ReLU6():
-                return {"quant": activation(max_val=6.0)}
-            case nn.ReLU():
-                return {"quant": activation()}
-            case nn.Sigmoid():
-                return {"quant": activation(max_val=1.0)}
-            case nn.Tanh():
-                return {"quant": activation(max_val=1.0, signed=True)}
-            case nn.Hardtanh():
-                return {"quant": activation(max_val=float(layer.max_val), signed=True)}
-            case nn.AvgPool2d():
-                return {"truncate": False}
-        return {}
-
-    return policy
-
-
-PRESETS: Mapping[str, Policy] = MappingProxyType(
-    {
-        "int8": uniform(weight=partial(const_weight, bits=8), activation=partial(const_activation, bits=8)),
-        "int4": uniform(weight=partial(const_weight, bits=4), activation=partial(const_activation, bits=4)),
-        "learned8": uniform(weight=partial(learned_weight, bits=8), activation=partial(learned_activation, bits=8)),
-        "learned4": uniform(weight=partial(learned_weight, bits=4), activation=partial(learned_activation, bits=4)),
-        "binary": uniform(weight=binary_weight, activation=partial(const_activation, bits=8)),
-        "ternary": uniform(weight=ternary_weight, activation=partial(const_activation, bits=8)),
-    }
-)
-"""Policies by name. The number is the width of weights and activations (learned: the starting width); in networks
-with binary or ternary weights, activations have 8 bits. Scales: the largest weight of each output channel (binary,
-ternary: the mean magnitude), and a learned threshold per activation, which starts at 6."""
 
 
 def convert(
-    net: nn.Module, policy: str | Policy, *, keep: Collection[str] = (), data: Iterable[Any] | None = None
+    net: nn.Module,
+    policy: str | Policy,
+    *,
+    keep: Collection[str] = (),
+    data: Iterable[Any] | None = None,
+    example: Tensor | tuple[Tensor, ...] | None = None,
 ) -> nn.Module:
     """Replace the float layers of a network by their quantized counterparts, in place.
 
-    Linear, Conv1d, Conv2d, ConvTranspose2d, ReLU, ReLU6, Hardtanh, Tanh, Sigmoid and AvgPool2d are replaced. The clip
-    of ReLU6 and Hardtanh becomes the threshold of the quantizer. What needs no quantizer stays: batch norms (the next
-    thresholds absorb them), dropout, max pooling, flattening; quantized layers; modules of your own, whose children
-    are converted. Functions called in `forward` are no layers: write an activation to be quantized as a module. The
-    input of the network is left to `trace(..., input_bits=)`, or to a `QuantIdentity` in front.
+    Linear layers, convolutions of 1 to 3 dimensions and their transposes, activations and average poolings are
+    replaced. The clip of ReLU6 and Hardtanh becomes the threshold of the quantizer. What needs no quantizer stays:
+    batch norms (the next thresholds absorb them), dropout, max pooling, what only moves elements; quantized layers;
+    modules of your own, whose children are converted.
+
+    Functions that `forward` calls become layers too (F.relu, +, torch.cat, * of two streams, mean, F.avg_pool2d...).
+    A quantizer is put in front of every product whose input is no integer of one scale; the policy is asked for each
+    (see `hwcost.quant.functions` for their classes). What comes back is then a torch.fx.GraphModule with the same
+    parameters under the same names, and without control flow: arguments with defaults keep them, assertions hold. A
+    softmax that only an argmax follows, here or outside, is left out, and a line of the log says so. The input of the
+    network is left to `trace(..., input_bits=)`, or to a `QuantIdentity` in front.
 
     Args:
         net: changed in place. Weights and biases stay the same Parameters under the same state-dict keys; a layer used
@@ -101,15 +51,19 @@ def convert(
             truncate, corrected, least, most, source of a pooling), or None to leave the layer as it is. One object
             returned for two layers is shared by them.
         keep: names of layers, or of parts of the network, to leave as they are, whatever the policy says.
+        example: input(s) with a batch dimension, for a `forward` whose Python asks for shapes. With one, the result is
+            traced at once, so that what has no hardware is refused here, with a remedy for each.
         data: batches of the training data, which set thresholds, correct biases and renew batch norms, so that the
             network is sensible without training; see `calibrate`.
 
     Returns:
-        The network; a new layer if `net` is itself a layer.
+        The network; a new layer if `net` is itself a layer, a GraphModule if its forward calls functions that became
+        layers.
 
     Raises:
-        UnknownOperation, BadOption: layers without counterpart, and keywords that a counterpart does not have; all at
-            once.
+        UnknownOperation, BadOption: layers and functions without counterpart, and keywords that a counterpart does not
+            have; all at once.
+        UntraceableNetwork: torch.fx cannot follow `forward`.
 
     >>> net = convert(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), "learned8")
     >>> [type(layer).__name__ for layer in net]
@@ -120,24 +74,87 @@ def convert(
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     fresh: dict[int, nn.Module] = {}
     faults: list[HwcostError] = []
-    for name, layer in layers:
+
+    def make(name: str, layer: nn.Module) -> nn.Module | None:
+        if type(layer) in PASSING:
+            return layer
         keywords = chosen(name, layer)
-        if keywords is None:
-            continue
+        return None if keywords is None else _counterpart(layer, keywords, device)
+
+    refused = []
+    for name, layer in layers:
         try:
-            fresh[id(layer)] = _counterpart(layer, keywords, device)
+            made = make(name, layer)
+            if made is not None:
+                fresh[id(layer)] = made
         except HwcostError as fault:
+            refused.append(name)
             faults.append(type(fault)(f"{name or type(layer).__name__}: {fault}"))
+    single = isinstance(net, Describes) or _is_layer(net)
+    rewriting = None if single else _rewriting(net, fresh, make, (*keep, *refused), example)
+    faults += [] if rewriting is None else rewriting.faults
     if faults:
-        raise type(faults[0])("\n".join(str(fault) for fault in faults))
+        raise together(faults)
+    if rewriting is not None and example is not None:
+        trace(rewriting.graph, example, input_range=integers(8, signed=True))
+    _put_in(net, fresh)
+    if rewriting is not None and rewriting.changed:
+        _complete(rewriting.graph, net)
+        return _calibrated(rewriting.graph.train(net.training), data)
+    return _calibrated(fresh.get(id(net), net), data)
+
+
+def _rewriting(
+    net: nn.Module,
+    fresh: Mapping[int, nn.Module],
+    make: Make,
+    keep: tuple[str, ...],
+    example: Tensor | tuple[Tensor, ...] | None,
+) -> Rewriting:
+    """The graph of a network, with layers for its functions and the counterparts of its layers."""
+    inputs = example if isinstance(example, tuple) or example is None else (example,)
+    try:
+        graph = graph_of(net, RULES, inputs)
+    except UntraceableNetwork as fault:
+        hint = "; where it asks for shapes, pass convert(..., example=x), x a batch of inputs" if inputs is None else ""
+        raise UntraceableNetwork(f"{fault}{hint}") from fault
+    rewriting = Rewriting(graph, fresh, make, keep)
+    rewriting.run()
+    for name, module in list(graph.named_modules(remove_duplicate=False)):
+        if id(module) in fresh:
+            graph.set_submodule(name, fresh[id(module)])
+    graph.recompile()
+    return rewriting
+
+
+def _put_in(net: nn.Module, fresh: Mapping[int, nn.Module]) -> None:
     for parent in list(net.modules()):
         for key, child in parent._modules.items():
             if id(child) in fresh:
                 parent._modules[key] = fresh[id(child)]
-    made = fresh.get(id(net), net)
+
+
+def _complete(graph: fx.GraphModule, net: nn.Module) -> None:
+    """Give a graph what no node reads, so that its state dict has every key of the network.
+
+    Heads of the training alone, and layers that have two names.
+    """
+    for name, module in net.named_modules(remove_duplicate=False):
+        known = graph.state_dict()
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        missing = [(key, value) for key, value in own if f"{name}.{key}".lstrip(".") not in known]
+        if missing and name and (isinstance(module, Describes) or not list(module.children())):
+            graph.add_submodule(name, module)
+        elif name == "":
+            for key, value in missing:
+                if isinstance(value, nn.Parameter):
+                    graph.register_parameter(key, value)
+
+
+def _calibrated(net: nn.Module, data: Iterable[Any] | None) -> nn.Module:
     if data is not None:
-        calibrate(made, data)
-    return made
+        calibrate(net, data)
+    return net
 
 
 def _preset(name: str) -> Policy:

@@ -9,28 +9,21 @@ import torch
 from torch import nn
 
 from hwcost.errors import BadOption
+from hwcost.graph.rules import RULES
+from hwcost.quant.functions import Add, Concatenate, Mean, Multiply, Requantize
 from hwcost.quant.layers.activation import QuantHardTanh, QuantIdentity, QuantReLU, QuantSigmoid, QuantTanh
-from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d
+from hwcost.quant.layers.average import QuantAdaptiveAvgPool, QuantMean
+from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d, QuantConv3d
+from hwcost.quant.layers.curve import Exp, QuantActivation, QuantPReLU
 from hwcost.quant.layers.linear import QuantLinear
-from hwcost.quant.layers.pool import QuantAvgPool2d
+from hwcost.quant.layers.merge import QuantAdd, QuantConcat
+from hwcost.quant.layers.multiply import QuantMul
+from hwcost.quant.layers.pool import AveragePool, QuantAvgPool1d, QuantAvgPool2d
 from hwcost.quant.layers.product import Product
-from hwcost.quant.layers.transposed import QuantConvTranspose2d
-
-PASSING = (
-    nn.Identity,
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Flatten,
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.MaxPool1d,
-    nn.MaxPool2d,
-)
-"""Layers that stay as they are: `trace` has rules for them."""
+from hwcost.quant.layers.transposed import QuantConvTranspose1d, QuantConvTranspose2d
 
 Keywords = Mapping[str, Any]
-Convolved = nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
+Convolved = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d
 CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
 PRODUCT = ("weight_quant", "input_quant", "bias_quant", "accumulator", "source")
 
@@ -77,6 +70,8 @@ def _relu6(layer: nn.ReLU6, keywords: Keywords) -> nn.Module:
 
 def _hardtanh(layer: nn.Hardtanh, keywords: Keywords) -> nn.Module:
     low, high = float(layer.min_val), float(layer.max_val)
+    if low != -high and keywords["quant"] is not None:
+        return QuantActivation(layer, keywords["quant"])
     if low != -high or (keywords["quant"] is None and high != 1):
         raise BadOption(
             f"Hardtanh clips at {low:g} and {high:g}; a quantizer clips at equal distances, and without one it is 1; "
@@ -85,22 +80,42 @@ def _hardtanh(layer: nn.Hardtanh, keywords: Keywords) -> nn.Module:
     return QuantHardTanh(keywords["quant"])
 
 
-def _avg_pool(layer: nn.AvgPool2d, keywords: Keywords) -> nn.Module:
-    sides = {*_pair(layer.kernel_size)}, {*_pair(layer.stride)}
-    plain = {*_pair(layer.padding)} == {0} and not layer.ceil_mode and layer.divisor_override is None
-    if not plain or any(len(side) > 1 for side in sides):
-        raise BadOption(
-            f"AvgPool2d({layer.extra_repr()}): its counterpart has a square window and stride, no padding, no "
-            "ceil_mode and no divisor_override; return None to leave it"
-        )
-    (kernel,), (stride,) = sides
-    return QuantAvgPool2d(kernel, stride, **keywords)
+def _avg_pool(kind: type[AveragePool]) -> Counterpart:
+    def build(layer: nn.AvgPool1d | nn.AvgPool2d, keywords: Keywords) -> nn.Module:
+        padding = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,)
+        if any(padding) or layer.ceil_mode or getattr(layer, "divisor_override", None) is not None:
+            raise BadOption(
+                f"{type(layer).__name__}({layer.extra_repr()}): its counterpart has no padding, no ceil_mode and no "
+                "divisor_override; return None to leave it"
+            )
+        sizes = (size[0] if len({*size}) == 1 else size for size in map(_pair, (layer.kernel_size, layer.stride)))
+        return kind(*sizes, **keywords)
+
+    return Counterpart(build=build, keywords=POOL, needed=None)
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else tuple(size)
 
 
+def _curve(layer: nn.Module, keywords: Keywords) -> nn.Module:
+    return QuantActivation(layer, **keywords)
+
+
+def _prelu(layer: nn.PReLU, keywords: Keywords) -> nn.Module:
+    fresh = QuantPReLU(keywords["quant"], layer.num_parameters)
+    fresh.weight = layer.weight
+    return fresh
+
+
+def _mean(layer: Mean, keywords: Keywords) -> nn.Module:
+    return QuantMean(layer.dim, keepdim=layer.keepdim)
+
+
+CURVES = (
+    *(nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.ELU, nn.CELU, nn.SELU),
+    *(nn.Softplus, nn.Softsign, nn.LogSigmoid, Exp),
+)
 POOL = ("truncate", "corrected", "least", "most", "source")
 
 COUNTERPARTS: Mapping[type[nn.Module], Counterpart] = MappingProxyType(
@@ -114,6 +129,25 @@ COUNTERPARTS: Mapping[type[nn.Module], Counterpart] = MappingProxyType(
         nn.Sigmoid: _activation(QuantSigmoid),
         nn.Tanh: _activation(QuantTanh),
         nn.Hardtanh: Counterpart(build=_hardtanh),
-        nn.AvgPool2d: Counterpart(build=_avg_pool, keywords=POOL, needed=None),
+        nn.Conv3d: _product(QuantConv3d, *CONV),
+        nn.ConvTranspose1d: _product(QuantConvTranspose1d, *CONV, "output_padding"),
+        **dict.fromkeys(CURVES, Counterpart(build=_curve, keywords=("quant", "input_quant"))),
+        nn.PReLU: Counterpart(build=_prelu),
+        nn.AvgPool1d: _avg_pool(QuantAvgPool1d),
+        nn.AvgPool2d: _avg_pool(QuantAvgPool2d),
+        **dict.fromkeys(
+            (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
+            Counterpart(build=lambda layer, _: QuantAdaptiveAvgPool(layer.output_size), keywords=(), needed=None),
+        ),
+        Add: Counterpart(build=lambda layer, keywords: QuantAdd(keywords["quant"])),
+        Concatenate: Counterpart(build=lambda layer, keywords: QuantConcat(keywords["quant"])),
+        Requantize: Counterpart(build=lambda layer, keywords: QuantIdentity(keywords["quant"])),
+        Multiply: Counterpart(
+            build=lambda layer, keywords: QuantMul(**keywords), keywords=("left_quant", "right_quant"), needed=None
+        ),
+        Mean: Counterpart(build=_mean, keywords=(), needed=None),
     }
 )
+
+PASSING = tuple(key for key in RULES if isinstance(key, type) and key not in COUNTERPARTS)
+"""Layers that stay as they are: `trace` has rules for them."""

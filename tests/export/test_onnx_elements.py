@@ -25,6 +25,7 @@ from hwcost.quant import (
     QuantLinear,
     QuantMean,
     QuantMul,
+    QuantPReLU,
     QuantReLU,
 )
 
@@ -49,21 +50,19 @@ def test_gates_and_means_are_exported() -> None:
     check(Excited(), (3, 6, 4), count=4)
 
 
-@pytest.mark.parametrize("function", [*FUNCTIONS, nn.PReLU], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda kind: kind.__name__)
 def test_every_function_is_exported(function: type[nn.Module]) -> None:
-    layer = QuantActivation(
-        function(), act(6, signed=True), input_quant=None if function is nn.PReLU else act(6, signed=True)
-    )
+    layer = QuantActivation(function(), act(6, signed=True), input_quant=act(6, signed=True))
     net = nn.Sequential(QuantLinear(7, 5, weight_quant=weight()), layer, QuantLinear(5, 3, weight_quant=weight()))
     check(net, (7,), count=4)
 
 
 def test_a_gelu_by_tanh_and_slopes_per_channel() -> None:
     check(nn.Sequential(QuantIdentity(act(5)), QuantActivation(nn.GELU("tanh"), act(6, signed=True))), (7,), count=4)
-    slopes = nn.PReLU(4)
+    slopes = QuantPReLU(act(6, signed=True), 4)
     slopes.weight.data = torch.tensor([0.3, 0.05, 0.9, 0.2])
     conv = QuantConv2d(3, 4, 3, weight_quant=weight())
-    check(nn.Sequential(conv, QuantActivation(slopes, act(6, signed=True))), (3, 6, 5), count=4)
+    check(nn.Sequential(conv, slopes), (3, 6, 5), count=4)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from torch import nn
 from hwcost import quant
 from hwcost.graph.remedies import ADVICE, remedy
 from hwcost.graph.rules import RULES, Call
-from hwcost.quant.counterparts import COUNTERPARTS
+from hwcost.quant import Exp
+from hwcost.quant.counterparts import COUNTERPARTS, CURVES
 
 
 def named(advice: str) -> set[str]:
@@ -33,8 +34,15 @@ def test_advice_agrees_with_the_counterparts_of_convert() -> None:
         nn.Sigmoid: "QuantSigmoid",
         nn.Tanh: "QuantTanh",
         nn.AvgPool2d: "QuantAvgPool2d",
+        nn.Conv3d: "QuantConv3d",
+        nn.ConvTranspose1d: "QuantConvTranspose1d",
+        nn.PReLU: "QuantPReLU",
+        nn.AvgPool1d: "QuantAvgPool1d",
+        **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d), "QuantAdaptiveAvgPool"),
+        **dict.fromkeys(set(CURVES) - {Exp}, "QuantActivation"),
     }
-    assert built.keys() == COUNTERPARTS.keys() - {nn.ReLU}  # a float ReLU has a rule
+    of_torch = {kind for kind in COUNTERPARTS if kind.__module__.startswith("torch.")}
+    assert built.keys() == of_torch - {nn.ReLU}  # a float ReLU has a rule
     for key, name in built.items():
         assert named(ADVICE[key]) == {name}
 

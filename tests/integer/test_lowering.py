@@ -38,6 +38,7 @@ from hwcost.quant import (
     QuantLinear,
     QuantMean,
     QuantMul,
+    QuantPReLU,
     QuantReLU,
     QuantScaleBias,
     QuantSigmoid,
@@ -164,7 +165,7 @@ def _curved(function: nn.Module) -> nn.Module:
 
 
 def _slopes() -> nn.Module:
-    function = nn.PReLU(4)
+    function = QuantPReLU(act(6, signed=True), 4)
     function.weight.data = torch.tensor([0.3, 0.05, 0.9, -0.2])
     return function
 
@@ -289,7 +290,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (6,),
     ),
     "slopes": (
-        sequence(_conv(2, 4, 3), always(lambda: QuantActivation(_slopes(), act(6, signed=True))), _conv(4, 2, 1)),
+        sequence(_conv(2, 4, 3), always(lambda: _slopes()), _conv(4, 2, 1)),
         (2, 5, 5),
     ),
     "scale and bias": (

