@@ -515,6 +515,26 @@ class PlainSiren(nn.Module):
         return torch.exp(self.l3(h) * 0.25)
 
 
+class Asking(nn.Module):
+    """Python around a convolution, as people write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor, flag: bool = False, mask: Tensor | None = None) -> Tensor:
+        assert x.shape[1] == 3, "three colours"
+        assert x.dim() == 4 and x.shape[2] > 3
+        if flag:
+            x = x * 2
+        if mask is not None:
+            x = x * mask
+        n, *_ = x.shape[0], 1
+        y: Tensor = self.conv(x)
+        left, right = y.chunk(2, dim=1)
+        return torch.cat([left, right], 1).view(n, -1)
+
+
 STYLES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "unet": (UNet, (3, 16, 16)),
     "resnet": (ResNet, (3, 16, 16)),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hwcost.graph.rules import Call, RuleKey
+from hwcost.graph.call import Call, RuleKey
 
 RULE = "pass trace(..., rules=RULES | {op: rule})"
 

@@ -21,6 +21,7 @@ from hwcost.graph.call import refuse_other_forward as refuse_other_forward
 from hwcost.graph.order import ORDER_RULES
 from hwcost.graph.order import RESHAPES as RESHAPES
 from hwcost.graph.ranges import between, widest
+from hwcost.graph.remedies import remedy
 from hwcost.graph.spec import Form, LabelSelect, LayerSpec, Pool, Signal, Window
 
 
@@ -168,8 +169,6 @@ def factor_and_addend(call: Call) -> tuple[float, float] | None:
 
 def remedy_of_two(call: Call, streams: int) -> str:
     """Advise on a sum, difference, product or quotient that is not one by a number."""
-    from hwcost.graph.remedies import remedy  # it reads the table of rules
-
     kind = str(getattr(call.target, "__name__", call.target))
     return f"{kind} of {streams} stream(s) has no rule and no describe(); {remedy(call)}"
 
