@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna
 import pytest
 import torch
 from torch import nn
@@ -34,3 +35,28 @@ def test_it_needs_no_data_and_drives_every_width_down() -> None:
     assert {name: amount.item() for name, amount in after.items()} == {
         name: pytest.approx(amount.item(), rel=0) for name, amount in whole.items()
     }
+
+
+@pytest.mark.slow
+def test_an_objective_of_optuna_runs_in_threads() -> None:
+    """Each trial traces, folds and prices a network of its own, as one at a time does."""
+
+    def luts(trial: optuna.Trial) -> float:
+        hidden = trial.suggest_int("hidden", 2, 16)
+        net = nn.Sequential(
+            QuantLinear(16, hidden, bias=False, weight_quant=learned_weight(bits=6)),
+            QuantReLU(learned_activation(bits=5)),
+            QuantLinear(hidden, 4, bias=False, weight_quant=learned_weight(bits=6)),
+        )
+        pipeline = trace(net, torch.zeros(1, 16), input_bits=8)
+        used = hardware_cost(pipeline, Dataflow(device="xc7z020", folding=target_fps(pipeline, 1e6)))["LUT"]
+        used.backward()
+        return float(used.detach())
+
+    found = {}
+    for threads in (1, 2):
+        study = optuna.create_study(sampler=optuna.samplers.GridSampler({"hidden": list(range(2, 17))}, seed=0))
+        study.optimize(luts, n_trials=15, n_jobs=threads)
+        assert {trial.state for trial in study.trials} == {optuna.trial.TrialState.COMPLETE}
+        found[threads] = {trial.params["hidden"]: trial.value for trial in study.trials}
+    assert all(found[1][hidden] == value for hidden, value in found[2].items()) and len(found[2]) >= 14

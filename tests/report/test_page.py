@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from made_up_study import made_up_run, made_up_trials
 
+from hwcost.errors import BadStudy
 from hwcost.report import read_study, write_report
 from hwcost.report.front_figures import front_figure
 from hwcost.report.page import SCRIPTS
@@ -215,3 +216,19 @@ def test_texts_of_strangers_are_neither_html_nor_formulas(tmp_path: Path) -> Non
     assert f"'{evil}" in cells and "'@SUM(1)" in cells
     page = (tmp_path / "index.html").read_text()
     assert "<script>alert" not in page and "<img src=x" not in page
+
+
+@pytest.mark.slow
+def test_where_no_score_is_of_use_the_front_is_empty_and_said_so(tmp_path: Path) -> None:
+    objectives = [{"name": "accuracy", "direction": "maximize", "worst": 0.95},
+                  {"name": "LUT", "direction": "minimize"}]  # fmt: skip
+    rows = [trial(0, accuracy=0.9), trial(1, accuracy=0.95, LUT=200), trial(2, accuracy=0.97, LUT=300)]
+    page = write_report(tmp_path / "some", pd.DataFrame(rows), made_up_run(objectives=objectives)).read_text()
+    assert "2 front points" in page and "maximize accuracy (worst 95.00 %)" in page
+    page = write_report(tmp_path / "none", pd.DataFrame(rows[:1]), made_up_run(objectives=objectives)).read_text()
+    assert "No finished trial is within the worst value that counts, so the front is empty" in page
+    smaller = [{**objectives[0], "direction": "minimize"}, objectives[1]]
+    cheap = trial(3, accuracy=0.97, LUT=50)  # on the front, if it counted
+    assert list(read_study(pd.DataFrame([*rows, cheap]), made_up_run(objectives=smaller)).front["number"]) == [0]
+    with pytest.raises(BadStudy, match="the worst value '0.9'; it must"):
+        read_study(pd.DataFrame(rows), made_up_run(objectives=[{**objectives[0], "worst": "0.9"}, objectives[1]]))
