@@ -230,5 +230,5 @@ def test_where_no_score_is_of_use_the_front_is_empty_and_said_so(tmp_path: Path)
     smaller = [{**objectives[0], "direction": "minimize"}, objectives[1]]
     cheap = trial(3, accuracy=0.97, LUT=50)  # on the front, if it counted
     assert list(read_study(pd.DataFrame([*rows, cheap]), made_up_run(objectives=smaller)).front["number"]) == [0]
-    with pytest.raises(BadStudy, match="the worst value '0.9'; it must"):
+    with pytest.raises(BadStudy, match=r"the worst value '0\.9'; it must"):
         read_study(pd.DataFrame(rows), made_up_run(objectives=[{**objectives[0], "worst": "0.9"}, objectives[1]]))
