@@ -1,8 +1,8 @@
 """Comparison of several studies on one page: the median front of each method over seeds, and published results."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import combinations, cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ import pandas as pd
 from hwcost.errors import BadStudy
 from hwcost.report.axes import cost_axis, score_axis
 from hwcost.report.files import harmless, replace_files
+from hwcost.report.front_figures import WIDE
 from hwcost.report.page import rendered
 from hwcost.report.pareto import Floats, hypervolume
+from hwcost.report.published import Published, read_published
 from hwcost.report.schema import RunRecord
 from hwcost.report.score import PUBLISHED, Score
+from hwcost.report.significance import difference
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
 
@@ -36,21 +39,6 @@ class Method:
 
     name: str
     studies: tuple[Study, ...]
-
-
-@dataclass(frozen=True)
-class Published:
-    """A design that somebody else has published.
-
-    Attributes:
-        name: for the label.
-        accuracy: the score on test data.
-        cost: of the resource on the axis.
-    """
-
-    name: str
-    accuracy: float
-    cost: float
 
 
 def write_comparison(
@@ -79,13 +67,14 @@ def write_comparison(
     others = [] if published is None else read_published(published, cost, score)
     methods = grouped(studies)
     with house_style():
-        figure = _figure(methods, others, cost, score)
-        image, vector = picture(figure, "png"), inline_svg(figure)
+        figures = [_figure(methods, others, cost, width) for width in (WIDE, WIDE / 2)]
+        image, *vectors = picture(figures[0], "png"), *map(inline_svg, figures)
     table = volumes(methods, cost)
     facts = {
         "score": score, "methods": [_row(method, table, cost) for method in methods],
         "studies": [_study_row(name, method, study, table) for name, method, study in _named(studies, methods)],
-        "published": others, "cost": cost, "unlike": unlike, "figure": vector, "alternative": figure.alternative,
+        "published": others, "cost": cost, "unlike": unlike, "figures": vectors, "pairs": _pairs(methods, table),
+        "alternative": figures[0].alternative,
         "title": _each(study.run["study"] for study in studies.values()),
         "parts": _each(study.run["device"].get("name") for study in studies.values()),
     }  # fmt: skip
@@ -200,35 +189,10 @@ def volumes(methods: Sequence[Method], cost: str) -> dict[int, float]:
     return found
 
 
-def read_published(path: Path, cost: str, score: Score) -> list[Published]:
-    """Rows of a CSV of the user.
-
-    Raises:
-        BadStudy: no such file, columns missing, or numbers that are none.
-    """
-    try:
-        table = pd.read_csv(path)
-        table = table.rename(columns=PUBLISHED)
-        cost = PUBLISHED.get(cost, cost)
-        missing = [name for name in ("name", "score", cost) if name not in table.columns]
-        if missing:
-            raise BadStudy(f"--published {path}: no column {', '.join(missing)}; it needs name, score and {cost}")
-        accuracy = pd.to_numeric(table["score"]).to_numpy(dtype=float)
-        costs = pd.to_numeric(table[cost]).to_numpy(dtype=float)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise BadStudy(f"--published {path}: cannot be read ({error}); give a CSV of name, score, {cost}") from error
-    ratio = score.unit == "%"
-    accuracy = accuracy / 100 if ratio and (accuracy > 1).any() else accuracy
-    finite = np.isfinite(accuracy).all() and np.isfinite(costs).all()
-    if not (finite and not (ratio and (accuracy > 1).any()) and (costs > 0).all()):
-        kind = "ratios or percent" if ratio else "finite numbers"
-        raise BadStudy(f"--published {path}: {score.name} must be {kind}, and each {cost} above 0")
-    return [Published(str(n), float(a), float(c)) for n, a, c in zip(table["name"], accuracy, costs, strict=True)]
-
-
-def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, score: Score) -> Drawing:
-    """A step curve per method: the median of its seeds, with their range behind it."""
-    figure, axes = sheet(9.0, 4.8)
+def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, width: float) -> Drawing:
+    """A step curve per method: the median of its seeds, their range as a band behind it, and every front point."""
+    figure, axes = sheet(width, max(3.4, 0.55 * width))
+    score = methods[0].studies[0].score
     every = [study for method in methods for study in method.studies]
     costs = np.concatenate([study.front[cost].to_numpy(dtype=float) for study in every] + [[o.cost for o in others]])
     costs = costs[np.isfinite(costs)]
@@ -243,16 +207,21 @@ def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, s
         low, middle, high = (_over_seeds(curves, share, known) for share in (0.0, 0.5, 1.0))
         if len(curves) > 1:
             axes.fill_between(at, low, high, step="post", color=color, alpha=0.18, lw=0)
+        for study in method.studies:
+            points = study.front[cost].to_numpy(dtype=float), score.shown(_accuracy(study.front))
+            axes.plot(*points, MARKERS[number % len(MARKERS)], ms=3, mew=0, color=color, alpha=0.55, ls="none")
         label = f"{method.name} ({len(curves)} seed{'s' * (len(curves) > 1)})"
         axes.step(at, middle, where="post", color=color, lw=1.4, ls=("-", "--", "-.", ":")[number % 4], label=label)
     for marker, other in zip(MARKERS * len(others), others, strict=False):
         at_score = score.factor * other.accuracy
         axes.plot(other.cost, at_score, marker, color=INK, ms=5, ls="none")
         axes.annotate(other.name, (other.cost, at_score), (5, 3), textcoords="offset points", color=MUTED)
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, labelcolor=MUTED)
+    figure.legend(loc="outside upper left", ncols=max(1, int(width / 2.4)), frameon=False, labelcolor=MUTED)
     names = ", ".join(method.name for method in methods)
     return Drawing(
-        name="comparison", figure=figure, alternative=f"Median front of {names}: {score.name} against {cost}."
+        name=f"comparison-{width:g}".replace(".", "-"),
+        figure=figure,
+        alternative=f"Median front of {names}: {score.name} against {cost}.",
     )
 
 
@@ -271,9 +240,31 @@ def _row(method: Method, table: Mapping[int, float], cost: str) -> dict[str, obj
         "seeds": len(found),
         "volume": float(found.mean()),
         "spread": float(found.std(ddof=1)) if len(found) > 1 else None,
-        "accuracy": sign * max(float(np.nanmax(sign * _accuracy(front))) for front in fronts),
+        "accuracy": sign * max(map(_best, method.studies)),
         "least": min(float(np.nanmin(front[cost].to_numpy(dtype=float))) for front in fronts),
     }
+
+
+def _pairs(methods: Sequence[Method], table: Mapping[int, float]) -> list[dict[str, object]]:
+    """Differences between every two methods in hypervolume and best score."""
+    score, found = methods[0].studies[0].score, list[dict[str, object]]()
+    figures: dict[str, Callable[[Study], float]] = {
+        "hypervolume": lambda study: table[id(study)],
+        f"best {score.heading()}": lambda study: score.factor * score.sign * _best(study),
+    }
+    for one, other in combinations(methods, 2):
+        for what, figure in figures.items():
+            mine, theirs = ({_run(study): figure(study) for study in method.studies} for method in (one, other))
+            found.append({"one": one.name, "other": other.name, "what": what, "found": difference(mine, theirs)})
+    return found
+
+
+def _run(study: Study) -> Hashable:
+    return study.run["seed"], study.run["data"].get("fingerprint")
+
+
+def _best(study: Study) -> float:
+    return float(np.nanmax(study.score.sign * _accuracy(study.front)))
 
 
 def _named(studies: Mapping[str, Study], methods: Sequence[Method]) -> list[tuple[str, str, Study]]:
@@ -283,7 +274,8 @@ def _named(studies: Mapping[str, Study], methods: Sequence[Method]) -> list[tupl
 
 def _study_row(name: str, method: str, study: Study, table: Mapping[int, float]) -> dict[str, object]:
     return {
-        "name": name, "method": method, "seed": study.run["seed"], "finished": len(study.complete),
+        "name": name, "method": method, "part": study.run["device"].get("name") or "–",
+        "seed": study.run["seed"], "finished": len(study.complete),
         "front": len(study.front), "volume": table[id(study)], "command": study.run["command"],
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from hwcost.report.schema import DeviceRecord, FloatRecord, ObjectiveRecord
 from hwcost.search import Objective, masked_command
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import Fingerprint
+from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.settings import Settings
 from hwcost.train.data import Data
 
@@ -43,6 +44,27 @@ def python_call(experiment: Experiment) -> str:
     return f"hwcost.run_sweep({', '.join([repr(settings.recipe), f'out={str(settings.out)!r}', *words])})"
 
 
+def trial_commands(experiment: Experiment) -> list[tuple[str, str]]:
+    """Names and commands of what may follow for a trial, {number} in its place: to train it again, to export it.
+
+    Where the trials choose no hardware of their own, also to estimate and to synthesize what was exported.
+    """
+    settings, recipe = experiment.settings, experiment.recipe
+    out = shlex.quote(str(settings.out))
+    data = f" --data {shlex.quote(str(settings.data))}" if settings.data else ""
+    file = f"{out}/trial-{{number}}.onnx"
+    found = [
+        ("train", f"hwcost train --from {out} --trial {{number}}{data}"),
+        ("export", f"hwcost export {out} --trial {{number}} --to qonnx -o {file}{data}"),
+    ]
+    plain = recipe.hardware is Recipe.__dataclass_fields__["hardware"].default
+    if plain and settings.architecture in (None, "dataflow"):
+        part = shlex.quote(settings.device or recipe.device)
+        on = f"--device {part} --fps {experiment.fps:g} --clock {experiment.clock_mhz:g}"
+        found += [(name, f"hwcost {name} {file} {on}") for name in ("estimate", "verify")]
+    return found
+
+
 def provenance(
     experiment: Experiment, data: Data, baseline: FloatRecord, fingerprint: Fingerprint, command: str | None
 ) -> RunRecord:
@@ -59,14 +81,14 @@ def provenance(
         The content of run.json.
     """
     settings, part = experiment.settings, experiment.part
-    out = shlex.quote(str(settings.out))
-    again = f"hwcost train --from {out} --trial {{number}}"
+    train, *onward = trial_commands(experiment)
     return {
         "hwcost": version("hwcost"),
         "study": experiment.recipe.name,
         "recipe": settings.recipe,
         "command": python_call(experiment) if command is None else command,
-        "trial_command": again + (f" --data {shlex.quote(str(settings.data))}" if settings.data else ""),
+        "trial_command": train[1],
+        "commands": dict(onward),
         "seed": settings.seed,
         "sampler": settings.method,
         "score": experiment.recipe.task.record(),

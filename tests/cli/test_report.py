@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def test_every_figure_of_the_page_can_be_had_by_itself(hwcost: Hwcost, study: Pa
     refused(hwcost("report", "study", "study", "--figures"), "--figures is for one study")
     assert hwcost("report", "study", "--figures", "--width", "89mm").status == 0
     assert 'width="252.' in (study / "figures" / "front.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_commands_that_the_page_offers_work(hwcost: Hwcost, study: Path) -> None:
+    record = json.loads((study / "run.json").read_text())
+    assert list(record["commands"]) == ["export", "estimate", "verify"]
+    number = json.loads((study / "front.json").read_text())["points"][0]["number"]
+    for command in (record["trial_command"], *record["commands"].values()):
+        words = shlex.split(command.replace("{number}", str(number)))
+        assert words[0] == "hwcost"
+        called = hwcost(*words[1:])
+        assert called.status == 0, (command, called)
 
 
 @pytest.mark.parametrize(

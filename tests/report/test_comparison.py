@@ -14,8 +14,8 @@ from made_up_study import made_up_run, made_up_trials
 
 from hwcost.errors import BadStudy
 from hwcost.report import Study, read_study, write_comparison
-from hwcost.report.comparison import attained, grouped, read_published, volumes
-from hwcost.report.score import Score
+from hwcost.report.comparison import _figure, attained, grouped, volumes
+from hwcost.report.style import house_style
 
 
 def study(seed: int = 0, count: int = 30, **changes: Any) -> Study:
@@ -97,6 +97,7 @@ def test_the_page_needs_nothing_else_and_names_all(tmp_path: Path) -> None:
         assert name in text
     svg = ET.fromstring(re.search(r"<svg.*?</svg>", text, re.DOTALL)[0])  # type: ignore[index] # fails where there is none
     assert svg.get("aria-label", "").startswith("Median front of TPESampler, greybox")
+    assert "greybox" in text[text.index("may be chance") :] and "too few" in text  # one seed of it
     for link in re.findall(r'href="(?!data:|#)([^"]+)"', text):
         assert (page.parent / link).is_file()
     table = pd.read_csv(page.parent / "comparison.csv")
@@ -105,26 +106,22 @@ def test_the_page_needs_nothing_else_and_names_all(tmp_path: Path) -> None:
         assert sorted(table[table["study"] == name]["number"]) == sorted(one.front["number"])
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("name,accuracy\na,1\n", "no column LUT"),
-        ("name,accuracy,LUT\na,x,1\n", "cannot be read"),
-        ("name,accuracy,LUT\na,0.9,-1\n", "above 0"),
-        ("name,accuracy,LUT\na,,5\n", "ratios or percent"),
-    ],
-)
-def test_published_rows_that_make_no_sense(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text(text)
-    with pytest.raises(BadStudy, match=words):
-        read_published(path, "LUT", Score())
-    with pytest.raises(BadStudy, match="cannot be read"):
-        read_published(tmp_path / "none.csv", "LUT", Score())
-
-
 def test_nothing_to_compare(tmp_path: Path) -> None:
     running = made_up_trials(2).assign(state="RUNNING", accuracy=np.nan, LUT=np.nan, BRAM18=np.nan)
     empty = read_study(running, made_up_run())
     with pytest.raises(BadStudy, match="finished trials of one cost"):
         write_comparison(tmp_path, {"full": study(), "empty": empty})
+
+
+def test_pairs_share_seed_and_data(tmp_path: Path) -> None:
+    studies = {f"{sampler}{seed}": study(seed, sampler=sampler) for seed in range(3) for sampler in ("tpe", "nsga2")}
+    text = write_comparison(tmp_path, studies).read_text()
+    assert text.count("paired by seed and data") == 2 and "least possible 0.25" in text
+    figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(figures) == 2
+    with house_style():
+        lines = _figure(grouped(studies), [], "LUT", 7.0).figure.axes[0].lines
+    drawn = sum(
+        len(line.get_xdata()) for line in lines if line.get_marker() != "None" and line.get_linestyle() == "None"
+    )
+    assert drawn == sum(len(one.front) for one in studies.values())

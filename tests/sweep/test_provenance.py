@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sweeps import experiment
 from hwcost.report.checks import check_details
 from hwcost.search.storage.masking import HIDDEN
 from hwcost.sweep.fingerprint import fingerprint_of
-from hwcost.sweep.provenance import command_line, provenance, python_call
+from hwcost.sweep.provenance import command_line, provenance, python_call, trial_commands
 from hwcost.sweep.settings import Settings
 
 
@@ -53,3 +54,20 @@ def test_a_record_holds_part_data_and_settings(tmp_path: Path) -> None:
     assert Settings.from_dict(record["settings"]) == sweep.settings
     bare = provenance(sweep, data, {}, fingerprint_of(sweep, data), None)
     assert bare["command"] == python_call(sweep)
+
+
+def test_commands_of_a_trial_name_its_hardware_where_it_is_that_of_the_study(tmp_path: Path) -> None:
+    sweep = experiment(tiny_recipe.recipe, tmp_path, device="ZCU104", fps=250.0, data=Path("sets"))
+    found = dict(trial_commands(sweep))
+    assert (
+        found["export"]
+        == f"hwcost export {tmp_path} --trial {{number}} --to qonnx -o {tmp_path}/trial-{{number}}.onnx --data sets"
+    )
+    for name in ("estimate", "verify"):
+        assert found[name].startswith(
+            f"hwcost {name} {tmp_path}/trial-{{number}}.onnx --device ZCU104 --fps 250 --clock "
+        )
+    chosen = replace(tiny_recipe.recipe, hardware=lambda params: {"clock_mhz": 200.0})
+    assert [name for name, _ in trial_commands(experiment(chosen, tmp_path))] == ["train", "export"]
+    unrolled = experiment(tiny_recipe.recipe, tmp_path, architecture="unrolled")
+    assert [name for name, _ in trial_commands(unrolled)] == ["train", "export"]
