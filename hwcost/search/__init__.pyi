@@ -22,6 +22,7 @@ from .storage.journal import STUDY_NAME as STUDY_NAME
 from .storage.local import JOURNAL as JOURNAL
 from .storage.local import LOCK as LOCK
 from .storage.local import open_study as open_study
+from .storage.masking import is_file as is_file
 from .storage.masking import masked as masked
 from .storage.masking import masked_command as masked_command
 from .storage.shared import MARK as MARK

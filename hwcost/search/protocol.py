@@ -22,11 +22,13 @@ class Objective:
         name: a column of `Study.frame()`; of no other column or objective.
         direction: "minimize" or "maximize".
         worst: the worst value that counts; None where every value does. Trials beyond it are on no front.
+        label: what plots and the dashboard of Optuna call it; by default its name.
     """
 
     name: str
     direction: Literal["minimize", "maximize"]
     worst: float | None = None
+    label: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.direction not in ("minimize", "maximize"):

@@ -105,7 +105,11 @@ class Experiment:
                 )
         ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
         worst = {"accuracy": self.recipe.worst_score}
-        return tuple(Objective(name, ways.get(name, "minimize"), worst.get(name)) for name in self.recipe.objectives)
+        named = {"accuracy": self.recipe.task.name}
+        return tuple(
+            Objective(name, ways.get(name, "minimize"), worst.get(name), named.get(name, ""))
+            for name in self.recipe.objectives
+        )
 
     @property
     def score(self) -> Score:

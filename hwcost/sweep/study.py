@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -14,6 +14,8 @@ from typing import Any, cast
 import optuna
 import pandas as pd
 from matplotlib.figure import Figure
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from torch import nn
@@ -26,6 +28,7 @@ from hwcost.report.front_figures import front_figure
 from hwcost.report.score import PUBLISHED
 from hwcost.report.study import SPEEDS
 from hwcost.report.style import house_style
+from hwcost.search import is_file
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.process_pool import Workers
 from hwcost.sweep.progress import watch
@@ -196,19 +199,27 @@ class Study:
         Its objectives have names, epochs are intermediate values, and costs are user attributes.
 
         Args:
-            storage: URL of a database that Optuna makes, e.g. sqlite:///study.db; None keeps the copy in memory.
+            storage: URL of a database that Optuna makes, e.g. sqlite:///study.db, or path of a new file that ends in
+                .journal; None keeps the copy in memory.
         """
         read = self._read()
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         ways = [StudyDirection.MAXIMIZE if way == "maximize" else StudyDirection.MINIMIZE for _, way in read.objectives]
-        copy = optuna.create_study(storage=storage, study_name=str(read.run["study"]), directions=ways)
-        optuna.logging.set_verbosity(verbosity)
+        place = JournalStorage(JournalFileBackend(storage)) if storage and is_file(storage) else storage
+        try:
+            copy = optuna.create_study(storage=place, study_name=str(read.run["study"]), directions=ways)
+        except optuna.exceptions.DuplicatedStudyError as error:
+            raise BadOption(f"{storage}: holds a study {read.run['study']} already; give another place") from error
+        finally:
+            optuna.logging.set_verbosity(verbosity)
         named = [read.score.name if name == "accuracy" else PUBLISHED.get(name, name) for name, _ in read.objectives]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             copy.set_metric_names(named)
-        space = {name: _choices(values) for name, values in pd.DataFrame(list(read.complete["params"])).items()}
+        tried = list(read.complete["params"])
+        names = dict.fromkeys(name for params in tried for name in params)
+        space = {name: _choices([params[name] for params in tried if name in params]) for name in names}
         for _, row in read.complete.iterrows():
             costs = {
                 PUBLISHED.get(name, name): float(row[name]) for name in (*COSTS, *SPEEDS) if row[name] == row[name]
@@ -232,9 +243,8 @@ class Study:
         return found_in_a_record(reference, RECIPES) if self.recipe is None else self.recipe
 
 
-def _choices(values: pd.Series[Any]) -> optuna.distributions.BaseDistribution:
+def _choices(known: Sequence[Any]) -> optuna.distributions.BaseDistribution:
     """The range that the values of a parameter span."""
-    known = [value for value in values if value == value]
     if all(isinstance(value, int) and not isinstance(value, bool) for value in known):
         return optuna.distributions.IntDistribution(min(known), max(known))
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):

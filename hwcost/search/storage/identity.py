@@ -1,11 +1,20 @@
 """Comparison of a stored study with the one that is meant: another study is refused, with both values."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 
 import optuna
 
 from hwcost.errors import BadStudy
+from hwcost.search.protocol import Objective
 from hwcost.search.study_spec import StudySpec
+
+
+def label(study: optuna.Study, objectives: Sequence[Objective]) -> None:
+    """Name the objectives of a study for the plots and the dashboard of Optuna."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([objective.label or objective.name for objective in objectives])
 
 
 def compare(where: str, remedy: str, study: optuna.Study, spec: StudySpec) -> None:

@@ -22,6 +22,7 @@ from optuna.storages.journal import BaseJournalBackend
 
 from hwcost.errors import BadStudy
 from hwcost.files import draft_of
+from hwcost.search.storage.identity import label
 from hwcost.search.storage.lines import CREATE_TRIAL, decode, encode
 from hwcost.search.study_spec import StudySpec
 from hwcost.search.trial_plan import check_trial
@@ -140,6 +141,7 @@ def create_journal(path: Path, spec: StudySpec) -> None:
         )
         for _ in range(2):  # nothing else could be checked without it: no single damaged line may take it away
             study.set_user_attr("identity", spec.identity())
+        label(study, spec.objectives)
         draft.replace(path)
     except OSError as error:
         raise BadStudy(f"{path}: cannot be written ({error.strerror}); name another folder") from error

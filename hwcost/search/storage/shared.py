@@ -13,7 +13,7 @@ from hwcost.errors import BadStudy, HwcostError, NotBegun
 from hwcost.files import parse_json, replace
 from hwcost.search.storage.artifacts import Weights
 from hwcost.search.storage.database import LONGEST_BEAT_S, Share, Storage, close, connect, told_in_one_line
-from hwcost.search.storage.identity import compare
+from hwcost.search.storage.identity import compare, label
 from hwcost.search.storage.local import JOURNAL, sole_writer
 from hwcost.search.storage.masking import masked
 from hwcost.search.storage.shared_study import SharedStudy
@@ -161,6 +161,7 @@ def _found(storage: Storage, name: str, spec: StudySpec) -> optuna.Study:
     if "identity" not in study.user_attrs and not study.get_trials(deepcopy=False):
         study.set_user_attr("token", uuid.uuid4().hex)
         study.set_user_attr("identity", spec.identity())
+        label(study, spec.objectives)
     return study
 
 
