@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+import hwcost
+from hwcost.sweep.recipe import load_recipe
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SHORTER = {
@@ -24,6 +28,8 @@ pytestmark = pytest.mark.slow
 def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*SHORTER}
     assert [path.name for path in EXAMPLES.glob("*.ipynb")] == ["first_front.ipynb"]
+    rest = {f"{path.parent.name}/{path.name}" for path in EXAMPLES.glob("[ct]*rs/*.py")}
+    assert rest == {"clusters/on_submitit.py", "trackers/to_mlflow.py", "trackers/to_tensorboard.py"}
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
@@ -58,3 +64,56 @@ def test_the_notebook_runs_from_top_to_bottom() -> None:
         for output in cell.get("outputs", [])
     )
     assert "float:" in shown and "accuracy" in shown
+
+
+def _needs(package: str, remedy: str) -> None:
+    if find_spec(package) is None:
+        pytest.skip(f"{package} is not installed; {remedy}")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore::FutureWarning:lightning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorBoard's
+def test_curves_in_tensorboard_are_those_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _needs("tensorboard", "pip install 'hwcost[examples]'")
+    _needs("lightning", "pip install 'hwcost[lightning]'")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.chdir(tmp_path)
+    study = hwcost.run_sweep(
+        load_recipe(f"{EXAMPLES / 'trackers' / 'to_tensorboard.py'}:recipe", {}), trials=2, out="study", quiet=True
+    )
+    curves = {}
+    for folder in (tmp_path / "runs" / "digits").iterdir():
+        kept = EventAccumulator(str(folder)).Reload()
+        curves[folder.name] = [event.value for event in kept.Scalars("accuracy")]
+        assert ("LUT" in kept.Tags()["scalars"]) == (not folder.name.startswith("float"))
+    assert len(curves) == 3
+    for trial in study.to_optuna().trials:
+        assert pytest.approx(list(trial.intermediate_values.values())) in list(curves.values())
+
+
+def test_trials_in_mlflow_are_those_of_the_study(tmp_path: Path) -> None:
+    _needs("mlflow", "pip install mlflow-skinny")
+    study = hwcost.run_sweep("tiny_recipe:recipe", trials=2, out=tmp_path / "study", quiet=True)
+    place = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    script = EXAMPLES / "trackers" / "to_mlflow.py"
+    subprocess.run([sys.executable, script, tmp_path / "study", "--uri", place], cwd=tmp_path, check=True)
+    asked = (
+        "import json, sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]); "
+        "print(mlflow.search_runs(experiment_names=['tiny']).to_json())"
+    )
+    told = subprocess.check_output([sys.executable, "-c", asked, place], cwd=tmp_path, text=True)
+    for name in ("LUT", "latency_us", "accuracy"):
+        column = study.frame()["score" if name == "accuracy" else name]
+        assert f'"metrics.{name}"' in told and all(f"{value:.6g}"[:5] in told for value in column)
+
+
+def test_a_recipe_is_an_objective_in_jobs_of_submitit(tmp_path: Path) -> None:
+    _needs("submitit", "pip install 'hwcost[examples]'")
+    script, recipe = EXAMPLES / "clusters" / "on_submitit.py", f"{EXAMPLES / 'tasks' / 'tabular.py'}:recipe"
+    words = [str(script), recipe, "--rounds", "1", "--at-once", "2", "--cluster", "local"]
+    told = subprocess.check_output([sys.executable, *words], cwd=tmp_path, text=True)
+    scores = re.findall(r"accuracy ([\d.]+) at ([\d,]+) LUT: ", told)
+    assert scores and all(float(score) > 0.5 and int(lut.replace(",", "")) > 100 for score, lut in scores)
+    assert len(list((tmp_path / "jobs").glob("*_submitted.pkl"))) == 2

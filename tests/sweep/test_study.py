@@ -8,9 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
+import optuna.visualization.matplotlib as plots
 import pytest
 import tiny_recipe
 import torch
+from matplotlib import pyplot
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from sweeps import experiment, run
 from tiny_recipe import made, recipe
 
@@ -76,11 +81,33 @@ def test_page_figure_and_copy_for_optuna(study: hwcost.Study, tmp_path: Path) ->
     assert copy.metric_names == ["accuracy", "LUT", "BRAM18"] and len(copy.trials) == 3
     assert len(copy.trials[0].intermediate_values) == recipe.training.epochs
     assert copy.trials[0].user_attrs["latency_us"] == study.frame()["latency_us"][0]
-    import optuna.visualization.matplotlib as plots
+    with pytest.raises(BadOption, match=r"copy\.db: holds a study tiny already; give another place"):
+        study.to_optuna(f"sqlite:///{tmp_path / 'copy.db'}")
 
+
+@pytest.mark.slow
+def test_optuna_draws_a_journal_and_a_copy_with_names(study: hwcost.Study, tmp_path: Path) -> None:
+    """The journal that a sweep keeps, and a file made of it: each as `optuna-dashboard` opens it."""
+    study.to_optuna(str(tmp_path / "copy.journal"))
+    kept, copy = (
+        optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(str(place))))
+        for place in (study.folder / "study.journal", tmp_path / "copy.journal")
+    )
+    assert kept.metric_names == copy.metric_names == ["accuracy", "LUT", "BRAM18"]
+    assert [trial.values for trial in kept.best_trials] == [trial.values for trial in copy.best_trials]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna's plots are experimental
-        plots.plot_pareto_front(copy, targets=lambda trial: trial.values[:2], target_names=["accuracy", "LUT"])
+        for one in (kept, copy):
+            axes = plots.plot_pareto_front(one)
+            assert [getattr(axes, f"get_{way}label")() for way in "xyz"] == ["accuracy", "LUT", "BRAM18"]
+            aims = {"target": lambda trial: trial.values[1], "target_name": "LUT"}
+            for draw in (plots.plot_slice, plots.plot_parallel_coordinate, plots.plot_optimization_history):
+                draw(one, **aims)
+            plots.plot_timeline(one)
+        curves = plots.plot_intermediate_values(copy)
+    drawn = [list(line.get_ydata()) for line in curves.lines]
+    assert drawn == [list(trial.intermediate_values.values()) for trial in copy.trials]
+    pyplot.close("all")
 
 
 def test_called_again_it_adds_trials_and_a_folder_can_be_opened(
