@@ -1,4 +1,4 @@
-"""Designs that others have published, to stand beside those of a study."""
+"""Designs that others have published, to stand next to those of a study."""
 
 from dataclasses import dataclass
 from pathlib import Path

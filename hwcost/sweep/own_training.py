@@ -60,8 +60,8 @@ def trained(experiment: Experiment, run: Run) -> dict[str, float]:
         if figure in _TAKEN:
             raise BadRecipe(f"recipe {name}: its train() returned {figure!r}, which a trial has already; rename it")
         if not finite(found[figure]):
-            said = experiment.recipe.task.name if figure == "accuracy" else figure
-            raise DivergedTraining(f"its train() returned {said}={value}")
+            named = experiment.recipe.task.name if figure == "accuracy" else figure
+            raise DivergedTraining(f"its train() returned {named}={value}")
     return found
 
 
