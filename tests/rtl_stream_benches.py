@@ -62,12 +62,9 @@ def pool(bench: Bench) -> Figures:
             words.append(word)
             for p in range(unit.pe):
                 window[p] += [word[f"x{p}_{s}"] for s in range(unit.simd)]
-                wanted.append((sum if unit.structure == "sum" else max)(window[p]) if turn == rounds - 1 else 0)
-    seen = stream(bench, words, [f"y{p}" for p in range(unit.pe)])
-    whole = [index // unit.pe % rounds == rounds - 1 for index in range(len(seen))]
-    return [y for y, last in zip(seen, whole, strict=True) if last], [
-        y for index, y in enumerate(wanted) if index // unit.pe % rounds == rounds - 1
-    ]
+                if turn == rounds - 1:
+                    wanted.append((sum if unit.structure == "sum" else max)(window[p]))
+    return stream(bench, words, [f"y{p}" for p in range(unit.pe)]), wanted
 
 
 def window(bench: Bench) -> Figures:

@@ -30,11 +30,25 @@ ARROWS: dict[str, set[str]] = {
     "integer": {"quant", "graph", "errors"},
     "cost": {"models", "quant", "graph", "errors"},
     "synth": {"models", "graph", "files", "errors"},
+    "build": {"synth", "integer", "models", "graph", "errors"},
     "export": {"synth", "integer", "models", "quant", "graph", "errors"},
     "train": {"cost", "models", "quant", "graph", "errors"},
     "sweep": {"train", "cost", "search", "report", "models", "quant", "graph", "files", "errors"},
     "zoo": {"sweep", "train", "quant", "graph", "errors"},
-    "cli": {"sweep", "export", "importers", "synth", "report", "search", "cost", "models", "graph", "files", "errors"},
+    "cli": {
+        "sweep",
+        "export",
+        "build",
+        "importers",
+        "synth",
+        "report",
+        "search",
+        "cost",
+        "models",
+        "graph",
+        "files",
+        "errors",
+    },
 }
 
 # Inside a room: what a sub-folder may import of its own room. A loose file of the room may import any sub-folder, as
@@ -93,7 +107,7 @@ FORBIDDEN_PACKAGES = {
 
 AVOIDED_NAMES = {"utils", "helpers", "core", "common", "base", "mixin", "impl", "manager"}
 
-MOST_ENTRIES = 16
+MOST_ENTRIES = 17
 MOST_LINES = 300
 MOST_PARAMETERS = 8
 

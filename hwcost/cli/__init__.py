@@ -33,6 +33,9 @@ COMMANDS = {
     ),
     "calibrate": Lazy("hwcost.cli.law_constants:calibrate_command", "Fit the models' constants to synthesized units."),
     "export": Lazy("hwcost.cli.export:export_command", "Write NETWORK for other tools: FINN, QONNX, Verilog."),
+    "build": Lazy(
+        "hwcost.cli.build:build_command", "Write NETWORK as a whole accelerator: Verilog, test bench, scripts."
+    ),
     "devices": Lazy("hwcost.cli.device_table:devices_command", "List the FPGA parts that --device can name."),
     "doctor": Lazy("hwcost.cli.doctor:doctor_command", "Report what works on this machine and how to get the rest."),
     "completion": Lazy("hwcost.cli.completion:completion_command", "Print the completion script of a shell."),

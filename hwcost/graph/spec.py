@@ -79,6 +79,7 @@ class Window(Block):
         output: spatial shape of the output.
         input: range of an element; ().
         depthwise: whether channels are kept apart (pooling, depthwise convolution).
+        spread: distance of the pixels that enter in the image, per spatial dimension; () where the image is as it is.
     """
 
     channels: int
@@ -90,6 +91,13 @@ class Window(Block):
     output: tuple[int, ...]
     input: Range
     depthwise: bool = False
+    spread: tuple[int, ...] = ()
+
+    @property
+    def entering(self) -> tuple[int, ...]:
+        """Spatial shape of what enters: the image without the zeros between its pixels."""
+        gaps = self.spread or (1,) * len(self.image)
+        return tuple((size - 1) // gap + 1 for size, gap in zip(self.image, gaps, strict=True))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """A folded streaming pipeline: one unit per block, all at work at once, the slowest sets the frame rate."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Unpack
 
 import torch
@@ -10,6 +10,7 @@ from hwcost.errors import BadFolding, BadOption, UnknownBlock
 from hwcost.graph.spec import Block, MatVec
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
+from hwcost.models.folding import word_fifos
 from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.folds import Folding, unit_names
 from hwcost.models.formulas.dsp import DSP_KINDS
@@ -17,6 +18,7 @@ from hwcost.models.formulas.formula import Fold, Formula, Job
 from hwcost.models.formulas.matvec import MatVecFormula, fault
 from hwcost.models.formulas.price_cache import PriceMemo
 from hwcost.models.formulas.table import FORMULAS, BlockPrice
+from hwcost.models.memo import Memo
 from hwcost.models.options import StyleOptions, Styles, check_layers, choice
 from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
@@ -62,6 +64,7 @@ class Dataflow:
         self.styles.check_part(self.device)
         self.setting = self.styles.setting(self.device.dsp_kind)
         self._memo = PriceMemo(self.setting)
+        self._fifos: Memo[Hashable, tuple[tuple[int, bool], ...]] = Memo(most=64)
 
     def __repr__(self) -> str:
         return (
@@ -157,7 +160,20 @@ class Dataflow:
             make=self.styles.job,
             fused=self.setting.fused,
         )
-        return chooser.jobs(placed, self._interval(placed, folds))
+        jobs = chooser.jobs(placed, self._interval(placed, folds))
+        return self._queued(jobs) if self.setting.flow == "rtl" and word_fifos.whole(jobs) else jobs
+
+    def _queued(self, jobs: list[Job]) -> list[Job]:
+        """FIFOs as deep as the pipeline needs at the pace of its slowest block."""
+        cycles = [
+            formula.cycles(job.block, job.parallel)
+            for job in jobs
+            if isinstance(formula := self.formulas[type(job.block)], Formula)
+        ]
+        interval, ordered = max([*cycles, 1]), word_fifos.stream_order(jobs)
+        told = word_fifos.key(ordered, interval)
+        (found,) = self._fifos.of([told], lambda _: [word_fifos.depths(ordered, interval)])
+        return word_fifos.with_depths(jobs, found if ordered is jobs else found[::-1])
 
     def _interval(self, placed: Sequence[Placed], folds: Mapping[int, Fold]) -> int | None:
         if isinstance(self.folding, Folding):

@@ -7,6 +7,7 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Layer, Link, MatVec, Thresholds
 from hwcost.models.dataflow import Dataflow
+from hwcost.models.folding import word_fifos
 from hwcost.models.folding.word_timing import SOURCE, STAGE_CYCLES, Stream, joined, through
 from hwcost.models.formulas.formula import Formula, Job
 from hwcost.models.links import place
@@ -40,6 +41,8 @@ def latency_cycles(layers: Sequence[Layer], model: Dataflow) -> int:
     jobs = model.plan(place(layers))
     if not jobs:
         raise BadOption("latency: the pipeline has no hardware in it; trace a network with quantized layers")
+    if model.setting.flow == "rtl" and word_fifos.whole(jobs):
+        return word_fifos.last_cycle(jobs, model.setting.thresholds) + 1
     made: dict[int, Stream] = {}
     read: dict[int, list[Stream]] = {}
     fused: set[int] = set()

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# A unit that turns out not to fit its neighbours is dropped with the error that says so.
 """A unit as a circuit: its module, and the names of what enters and leaves."""
 
 from collections.abc import Sequence
@@ -7,6 +9,10 @@ from amaranth.back import rtlil
 from amaranth.hdl import Module, Shape, Signal, Value, ValueLike, signed, unsigned
 
 from hwcost.graph.ranges import Range
+
+
+def _module() -> Module:
+    return Module()
 
 
 @dataclass(eq=False)
@@ -21,7 +27,7 @@ class Circuit:
             without them a synthesizer finds the shift registers that it has primitives for.
     """
 
-    module: Module = field(default_factory=Module)
+    module: Module = field(default_factory=_module)
     inputs: dict[str, Signal] = field(default_factory=dict)
     outputs: dict[str, Signal] = field(default_factory=dict)
     nodes: int = 0

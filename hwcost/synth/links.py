@@ -46,14 +46,23 @@ def _up(circuit: Circuit, words: int, bits: int) -> Circuit:
     return circuit
 
 
-def fifo(unit: Unit, family: str) -> Circuit:
-    """`depth` words of `bits`: shift registers with an address ("srl"), or a block RAM with two pointers ("bram18")."""
+def fifo(unit: Unit, family: str, *, watched: bool = False) -> Circuit:
+    """`depth` words of `bits`: shift registers with an address ("srl"), or a block RAM with two pointers ("bram18").
+
+    Args:
+        unit: what to build.
+        family: "xcup" or "xc7".
+        watched: whether a port `level` tells how many words it holds.
+    """
     circuit = Circuit()
     ((depth, bits),) = unit.numbers
-    return _shifting(circuit, depth, bits) if unit.structure == "srl" else _ring(circuit, depth, bits)
+    level = (_shifting if unit.structure == "srl" else _ring)(circuit, depth, bits)
+    if watched:
+        circuit.output("level", level)
+    return circuit
 
 
-def _shifting(circuit: Circuit, depth: int, bits: int) -> Circuit:
+def _shifting(circuit: Circuit, depth: int, bits: int) -> ValueLike:
     module, data = circuit.module, circuit.input("data", bits)
     valid, ready = circuit.input("in_valid", 1), circuit.input("out_ready", 1)
     size = max(1, (depth - 1).bit_length())
@@ -69,10 +78,10 @@ def _shifting(circuit: Circuit, depth: int, bits: int) -> Circuit:
     circuit.output("in_ready", ~full)
     circuit.output("out_valid", held)
     circuit.output("word", Cat(row.bit_select(last[:size], 1) for row in rows))
-    return circuit
+    return (last + 1)[: size + 1]
 
 
-def _ring(circuit: Circuit, depth: int, bits: int) -> Circuit:
+def _ring(circuit: Circuit, depth: int, bits: int) -> ValueLike:
     """Ends in a register that the RAM fills, so that a word is at the output while the next is read."""
     module, data = circuit.module, circuit.input("data", bits)
     valid, ready = circuit.input("in_valid", 1), circuit.input("out_ready", 1)
@@ -90,7 +99,7 @@ def _ring(circuit: Circuit, depth: int, bits: int) -> Circuit:
     circuit.output("in_ready", (write - read)[: size + 1] != Const(depth))
     circuit.output("out_valid", held)
     circuit.output("word", word)
-    return circuit
+    return (write - read)[: size + 1] + held
 
 
 def copy(unit: Unit, family: str) -> Circuit:

@@ -13,11 +13,16 @@ LEAST_PRODUCT_BITS = 9
 DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
 
 
-def build(unit: Unit, family: str) -> Circuit:
+def build(unit: Unit, family: str, *, biased: bool = False) -> Circuit:
     """PE dot products of SIMD lanes, one accumulator each.
 
     Ports: w{p}_{s} and x{s}, `first` (start a new sum) and `enable`; acc{p}. Of two bipolar operands the lane is an
     XNOR and the accumulator counts its ones: the sum is 2 * acc - lanes.
+
+    Args:
+        unit: what to build.
+        family: "xcup" or "xc7".
+        biased: whether a sum starts at a port b{p}, instead of at 0.
     """
     circuit = Circuit()
     weight, inputs, acc = wire(unit.weight), wire(unit.input), wire(unit.output)
@@ -31,7 +36,8 @@ def build(unit: Unit, family: str) -> Circuit:
     for p, lanes in enumerate(products):
         total = Signal(shape_of(acc), name=f"total{p}", reset_less=True)
         with circuit.module.If(enable):
-            circuit.module.d.sync += total.eq(Mux(first, 0, total) + tree(lanes))
+            start = circuit.input(f"b{p}", shape_of(acc)) if biased else 0
+            circuit.module.d.sync += total.eq(Mux(first, start, total) + tree(lanes))
         circuit.output(f"acc{p}", total)
     return circuit
 

@@ -1,5 +1,8 @@
+# amaranth: UnusedElaboratable=no
+# As in circuit.py: a unit may be dropped with the error that says why.
 """RTL of memories: tables in LUTs, LUT RAM, block RAM, URAM; and a memory as a part of other units."""
 
+from collections.abc import Sequence
 from random import Random
 
 from amaranth.hdl import Module, Signal, ValueLike, unsigned
@@ -53,16 +56,17 @@ class Ram:
         module: where it is built.
         name: of the submodule.
         depth, bits: words and their width.
-        style: "distributed", "block" or "ultra".
+        style: "distributed", "block", "ultra", or "logic" for one that is never written.
+        init: words that it starts with.
     """
 
-    def __init__(self, module: Module, name: str, depth: int, bits: int, style: str) -> None:
+    def __init__(self, module: Module, name: str, depth: int, bits: int, style: str, init: Sequence[int] = ()) -> None:
         self.module, self.style = module, style
         self.word: Signal | None = None
         if depth == 1:
-            self.word = Signal(bits, name=name, reset_less=True)
+            self.word = Signal(bits, name=name, init=init[0] if init else 0, reset_less=True)
         else:
-            self.cells = Memory(shape=unsigned(bits), depth=depth, init=[], attrs={"ram_style": style})
+            self.cells = Memory(shape=unsigned(bits), depth=depth, init=init, attrs={"ram_style": style})
             setattr(module.submodules, name, self.cells)
 
     def write(self, address: ValueLike, value: ValueLike, enable: ValueLike) -> None:
@@ -78,7 +82,7 @@ class Ram:
         """The read port; the data of `address`, one enabled cycle later where it is registered."""
         if self.word is not None:
             return self.word
-        if self.style == "distributed":
+        if self.style in ("distributed", "logic"):
             port = self.cells.read_port(domain="comb")
         else:
             port = self.cells.read_port(domain="sync")

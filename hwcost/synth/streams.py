@@ -2,21 +2,29 @@
 
 from math import prod
 
-from amaranth.hdl import Const, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Const, Mux, Signal, ValueLike
 
 from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.synth.circuit import Circuit, shape_of, tree
 
 
-def handshake(circuit: Circuit) -> ValueLike:
-    """Ready and valid around one register: taken when it is free or being emptied; returns when a word is taken."""
+def handshake(circuit: Circuit, complete: ValueLike = 1) -> ValueLike:
+    """Ready and valid around one register: taken when it is free or being emptied.
+
+    Args:
+        circuit: where it is built.
+        complete: whether the word that enters completes what leaves.
+
+    Returns:
+        When a word is taken.
+    """
     valid, ready = circuit.input("in_valid", 1), circuit.input("out_ready", 1)
     full = Signal(name="full")
     take = Signal(name="take")
     circuit.module.d.comb += take.eq(valid & (ready | ~full))
     with circuit.module.If(ready | ~full):
-        circuit.module.d.sync += full.eq(valid)
+        circuit.module.d.sync += full.eq(valid & complete)
     circuit.output("out_valid", full)
     circuit.output("in_ready", ready | ~full)
     return take
@@ -75,10 +83,13 @@ def pool(unit: Unit, family: str) -> Circuit:
     """The largest or the sum of a window: `simd` of its elements x{p}_{s} per cycle, as many cycles as it takes."""
     circuit = Circuit()
     inputs, output = shape_of(wire(unit.input)), shape_of(wire(unit.output))
-    take = handshake(circuit)
     rounds = prod(unit.numbers[0]) // unit.simd
-    last, first = _rounds(circuit.module, rounds, take)
-    circuit.output("last", last)
+    count = Signal(range(max(2, rounds)), name="count")
+    last, first = count == rounds - 1, count == 0
+    take = handshake(circuit, last)
+    if rounds > 1:
+        with circuit.module.If(take):
+            circuit.module.d.sync += count.eq(Mux(last, 0, count + 1))
     for p in range(unit.pe):
         lanes = [circuit.input(f"x{p}_{s}", inputs) for s in range(unit.simd)]
         if unit.structure == "sum":
@@ -95,12 +106,3 @@ def pool(unit: Unit, family: str) -> Circuit:
             circuit.module.d.sync += state.eq(found)
         circuit.output(f"y{p}", state)
     return circuit
-
-
-def _rounds(module: Module, rounds: int, take: ValueLike) -> tuple[ValueLike, ValueLike]:
-    """Whether this is the last, or the first, of `rounds` words."""
-    count = Signal(range(max(2, rounds)), name="count")
-    if rounds > 1:
-        with module.If(take):
-            module.d.sync += count.eq(Mux(count == rounds - 1, 0, count + 1))
-    return count == rounds - 1, count == 0

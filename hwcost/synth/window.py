@@ -12,9 +12,16 @@ from hwcost.synth.circuit import Circuit
 from hwcost.synth.memory import Ram
 
 
-def build(unit: Unit, family: str) -> Circuit:
-    """`data` with `in_valid`, `in_ready` to the elements of the windows with `out_valid`, `out_ready`."""
-    return _whole(unit) if unit.structure == "parallel" else _serial(unit)
+def build(unit: Unit, family: str, together: int | None = None) -> Circuit:
+    """`data` with `in_valid`, `in_ready` to the elements of the windows with `out_valid`, `out_ready`.
+
+    Args:
+        unit: what to build; the image that enters is padded.
+        family: "xcup" or "xc7".
+        together: words of a pixel that belong to one product; None for all. Products follow one another, each with all
+            pixels of its window: 1 keeps the channels of a depthwise convolution or a pooling apart.
+    """
+    return _whole(unit) if unit.structure == "parallel" else _serial(unit, together)
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Walk:
     """The order in which the windows of an image are read, word by word.
 
     Attributes:
-        sizes: steps of the loops, the innermost first: words of a pixel, kernel columns, kernel rows..., output
+        sizes: steps of the loops, the innermost first: words of a pixel, kernel columns, kernel rows..., products, output
             columns, output rows...
         jumps: how far the next word lies ahead when the loops inside each one have come round.
         words: of a padded image.
@@ -33,19 +40,21 @@ class Walk:
     words: int
 
 
-def walk(unit: Unit) -> Walk:
-    """The loops of a window."""
+def walk(unit: Unit, together: int | None = None) -> Walk:
+    """The loops of a window; `together` as in `build`."""
     block = block_of(unit)
     fold = block.channels // unit.simd
-    sizes, ways = [fold], [1]
+    within = fold if together is None else together
     inner = []  # words from one pixel to the next along each dimension, the innermost first
     whole = fold
     for size, (before, after) in zip(reversed(block.image), reversed(block.padding), strict=True):
         inner.append(whole)
         whole *= size + before + after
-    for steps, apart in ((block.kernel, block.dilation), (block.output, block.stride)):
-        sizes += reversed(steps)
-        ways += [one * way for one, way in zip(reversed(apart), inner, strict=True)]
+    taps, moves = (
+        [one * way for one, way in zip(reversed(apart), inner, strict=True)] for apart in (block.dilation, block.stride)
+    )
+    sizes = [within, *reversed(block.kernel), fold // within, *reversed(block.output)]
+    ways = [1, *taps, within, *moves]  # where each loop starts again, counted from its own start
     jumps = []
     for level, way in enumerate(ways):
         inside = sum((sizes[below] - 1) * ways[below] for below in range(level))
@@ -53,9 +62,9 @@ def walk(unit: Unit) -> Walk:
     return Walk(tuple(sizes), tuple(jumps), whole)
 
 
-def _serial(unit: Unit) -> Circuit:
+def _serial(unit: Unit, together: int | None) -> Circuit:
     circuit = Circuit()
-    module, path = circuit.module, walk(unit)
+    module, path = circuit.module, walk(unit, together)
     depth = max(2, buffer_words(block_of(unit), unit.simd))
     style = "distributed" if depth <= AUTO_LUTRAM_DEPTH["rtl"] else "block"
     bits = unit.simd * int(wire(unit.input).bits)
@@ -79,7 +88,7 @@ def _serial(unit: Unit) -> Circuit:
     wraps, jump, done = _loops(circuit, path, step)
     with module.If(step):
         module.d.sync += [current.eq(current + jump), out.eq(_around(out + jump, depth))]
-        with module.If(wraps[len(block_of(unit).kernel)]):
+        with module.If(wraps[len(block_of(unit).kernel) + 1]):
             module.d.sync += start.eq((current + jump)[: reach.width])
         with module.If(done):
             module.d.sync += finished.eq(1)

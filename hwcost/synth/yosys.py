@@ -108,26 +108,30 @@ class Yosys:
         return [resources_of(modules[f"\\unit{index}"]["num_cells_by_type"]) for index in range(len(circuits))]
 
     def convert(self, files: Mapping[str, str], passes: str, made: str, *, limit_s: float) -> str:
+        """Run passes that write one file; see `written`."""
+        return self.written(files, passes, [made], limit_s=limit_s)[made]
+
+    def written(self, files: Mapping[str, str], passes: str, made: Sequence[str], *, limit_s: float) -> dict[str, str]:
         """Run passes on files in a process of its own: Yosys as a library and PyTorch's compiler clash within one.
 
         Args:
             files: name -> content.
             passes: the script, which reads them and writes `made`.
-            made: name of the file.
+            made: names of files; the last of them last.
             limit_s: seconds until it is given up.
 
         Returns:
-            Its content.
+            Name -> content.
 
         Raises:
             SynthesisFailed: with what the tool said last. MissingSynthesizer: it cannot be started.
         """
-        with TemporaryDirectory(prefix="hwcost-synth-") as name:
-            folder = Path(name)
+        with TemporaryDirectory(prefix="hwcost-synth-") as place:
+            folder = Path(place)
             for file, content in {**files, "run.ys": passes}.items():
                 (folder / file).write_text(content, encoding="utf-8")
-            self._run(folder, limit_s, made)
-            return (folder / made).read_text(encoding="utf-8")
+            self._run(folder, limit_s, made[-1])
+            return {name: (folder / name).read_text(encoding="utf-8") for name in made}
 
     def _run(self, folder: Path, limit_s: float, made: str) -> None:
         try:

@@ -1,10 +1,12 @@
 """The discrete choices of a pipeline: a fold for every block, an adapter for every link."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hwcost.graph.spec import Block, Link, MatVec, Thresholds, Window
+from hwcost.graph.spec import Block, Link, MatVec, Pool, Thresholds, Window
 from hwcost.models.folding.fifo_depths import adapters
 from hwcost.models.folding.folds import keep_up
 from hwcost.models.formulas.formula import Fold, Formula, Job
@@ -37,16 +39,37 @@ class Chooser:
         links = [item.block for item in placed if isinstance(item.block, Link)]
         units = {id(placed[index].block): fold for index, fold in self.unit_fold.items()}
         neighbours = _Neighbours(links, units, self.fused)
+        pooled = self._pooled(placed, neighbours, interval)
         jobs = []
         for index, item in enumerate(placed):
             fold = self.unit_fold.get(index)
             formula = self.formula_of(item)
             if fold is None and isinstance(formula, Formula):
-                fold = neighbours.fold(item.block, formula, interval) or keep_up(
-                    item.layer, item.block, formula, interval
+                fold = (
+                    pooled.get(id(item.block))
+                    or neighbours.fold(item.block, formula, interval)
+                    or keep_up(item.layer, item.block, formula, interval)
                 )
             jobs.append(self.make(item, fold))
         return self._linked(jobs, links, interval) if links else jobs
+
+    def _pooled(self, placed: Sequence[Placed], neighbours: _Neighbours, interval: int | None) -> dict[int, Fold]:
+        """Folds of windows and of the poolings behind them: the cheapest pair that passes words on as they are."""
+        items = {id(item.block): item for item in placed}
+        found: dict[int, Fold] = {}
+        for window, pool in neighbours.pools:
+            formulas = [self.formula_of(items[id(block)]) for block in (window, pool) if id(block) in items]
+            if len(formulas) < 2 or not all(isinstance(one, Formula) for one in formulas):
+                continue
+            slide, reduce = formulas
+            assert isinstance(slide, Formula) and isinstance(reduce, Formula)
+            pairs = ((f, g) for f in slide.folds(window) for g in reduce.folds(pool) if _fits(f, g))
+            for first, second in pairs:
+                slowest = max(slide.cycles(window, first), reduce.cycles(pool, second))
+                if interval is None or slowest <= interval:
+                    found |= {id(window): first, id(pool): second}
+                    break
+        return found
 
     def _linked(self, jobs: list[Job], links: Sequence[Link], interval: int | None) -> list[Job]:
         known = {id(job.block): job for job in jobs if not isinstance(job.block, Link)}
@@ -54,6 +77,11 @@ class Chooser:
         slowest = max([*cycles.values(), 1]) if interval is None else interval
         found = dict(zip(map(id, links), adapters(links, known, cycles, slowest), strict=True))
         return [replace(job, adapter=found[id(job.block)]) if id(job.block) in found else job for job in jobs]
+
+
+def _fits(window: Fold, pool: Fold) -> bool:
+    """Whether a pooling takes the channels of a window's word at once: pixel by pixel, or all pixels of a whole one."""
+    return pool.pe == window.simd and (pool.simd == 1 or window.parallel_window)
 
 
 def _cycles(formula: object, job: Job) -> int:
@@ -66,13 +94,24 @@ class _Neighbours:
     def __init__(self, links: Sequence[Link], units: Mapping[int, Fold], fused: bool) -> None:
         self._before = {id(link.sink): link.source for link in links if id(link.source) in units}
         self._behind = {id(link.source): link.sink for link in links if id(link.sink) in units}
+        self.pools = [
+            (link.source, link.sink)
+            for link in links
+            if isinstance(link.source, Window) and isinstance(link.sink, Pool)
+        ]
         self._units, self._fused = units, fused
 
     def fold(self, block: Block, formula: Formula[Any], interval: int | None) -> Fold | None:
         """A window gives words as its unit takes them; a fused activation is as parallel as its unit."""
         wanted: Fold | None = None
         if isinstance(block, Window) and isinstance(unit := self._behind.get(id(block)), MatVec):
-            wanted = Fold(simd=_inward(unit, self._units[id(unit)]))
+            if block.depthwise:  # its words hold the channels that the unit takes, and no others
+                share = max(1, self._units[id(unit)].pe // unit.rows)
+                serial, whole = Fold(simd=share), Fold(simd=share, parallel_window=True)
+                late = interval is not None and formula.cycles(block, serial) > interval
+                wanted = whole if late else serial
+            else:
+                wanted = Fold(simd=_inward(unit, self._units[id(unit)]))
         elif self._fused and isinstance(block, Thresholds) and isinstance(unit := self._before.get(id(block)), MatVec):
             wanted = Fold(pe=self._units[id(unit)].pe)
         if wanted is None or wanted not in formula.folds(block):

@@ -50,12 +50,19 @@ class Adapter:
         produced, consumed: elements per word, before and behind.
         depth: words of a FIFO, as they are consumed; 0 without one.
         copied: whether the stream is one of several copies.
+        ahead: whether the FIFO stands in front of the converter, and its words are those that are produced.
     """
 
     produced: int = 1
     consumed: int = 1
     depth: int = 0
     copied: bool = False
+    ahead: bool = False
+
+    @property
+    def queued(self) -> int:
+        """Elements of a word of the FIFO."""
+        return self.produced if self.ahead else self.consumed
 
 
 @dataclass(frozen=True)

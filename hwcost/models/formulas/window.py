@@ -1,8 +1,11 @@
 """Price of sliding windows with their line buffers, and of the pooling behind them."""
 
 from collections.abc import Sequence
+from itertools import product
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hwcost.errors import BadOption
@@ -26,27 +29,88 @@ def _axes(block: Window) -> tuple[tuple[int, int, int, int], ...]:
 
 
 def buffer_words(block: Window, simd: int) -> int:
-    """Words of the cyclic buffer: the lines that a window spans, less what has not arrived yet.
+    """Words of the cyclic buffer: what a window spans, and what arrives while the last window of a row is read.
 
     Args:
         block: the window.
         simd: channels per word; divides the channels.
 
-    Error: none; the depth of the buffer in FINN's RTL window (dev 73ba5ed).
-    Source: ConvolutionInputGenerator_rtl of FINN dev 73ba5ed, default style.
+    Error: none on the cycles that follow from it, in simulation (tests/build/test_window.py). FINN's window (dev
+    73ba5ed) keeps up to a row less, and waits for it.
+    Source: derived here: a word is kept until the window that it begins has been read.
     """
-    axes, taps = _axes(block), prod(block.kernel)
-    words, skipped, inner = 1, 0, 1
-    for size, kernel, stride, dilation in reversed(axes):  # the innermost first
-        words += (kernel - 1) * dilation * inner
-        skipped += max(0, (stride - 1) * inner - taps)
-        inner *= size
-    return (words + skipped) * (block.channels // simd)
+    axes, pitch = _axes(block), _pitches(block)
+    span = 1 + sum((kernel - 1) * apart * way for (_, kernel, _, apart), way in zip(axes, pitch, strict=True))
+    ahead, back = 0, 0  # how far the next window begins, where the loops inside come round
+    for (_, _, stride, _), way, count in zip(reversed(axes), reversed(pitch), reversed(_windows(block)), strict=True):
+        if count > 1:
+            ahead = max(ahead, stride * way - back)
+        back += (count - 1) * stride * way
+    return (span + ahead) * (block.channels // simd)
 
 
-def _outer(block: Window) -> tuple[int, ...]:
-    """Windows along each dimension but the last; a 1-d window is one row high."""
-    return block.output[:-1] or (1,)
+def _windows(block: Window) -> tuple[int, ...]:
+    """Windows along each dimension of `_axes`."""
+    return block.output if len(block.output) > 1 else (1, *block.output)
+
+
+def _pitches(block: Window) -> list[int]:
+    """Pixels of the padded image from one to the next along each dimension."""
+    sizes = [size for size, *_ in _axes(block)]
+    return [prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
+
+
+def _serial_cycles(block: Window, words: int) -> int:
+    """Cycles of a frame where a cyclic buffer is read word by word.
+
+    Whatever arrives last sets the end: a window of one of the corners, or the image.
+    """
+    axes, pitch = _axes(block), _pitches(block)
+    inner, taps = 1 if block.depthwise else words, prod(block.kernel)
+    end = prod(size for size, *_ in axes) * words
+    for corner in product(*({0, count - 1} for count in _windows(block))):
+        pixel = sum(
+            (at * stride + (kernel - 1) * apart) * way
+            for at, (_, kernel, stride, apart), way in zip(corner, axes, pitch, strict=True)
+        )
+        before = 0
+        for at, count in zip(corner, _windows(block), strict=True):
+            before = before * count + at
+        end = max(end, pixel * words + inner + ((prod(block.output) - before) * words - inner) * taps)
+    return end + RESTART
+
+
+def word_order(block: Window, fold: Fold) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Words of a padded image that belong to the image, and the words that are read, in order.
+
+    Of a whole window that is shown at once, the words with which each one is complete.
+    """
+    axes, pitch, words = _axes(block), _pitches(block), block.channels // fold.simd
+    inside = np.ones((), dtype=bool)
+    corner = taps = np.zeros((), dtype=np.int64)
+    flat = len(block.image) == 1
+    gaps = (1,) * flat + (block.spread or (1,) * len(block.image))
+    pads = ((0, 0),) * flat + block.padding
+    for (size, kernel, stride, apart), way, gap, (before, after), count in zip(
+        axes, pitch, gaps, pads, _windows(block), strict=True
+    ):
+        axis = np.zeros(size, dtype=bool)
+        axis[before : size - after : gap] = True
+        inside = inside[..., None] & axis
+        corner = corner[..., None] + np.arange(count) * stride * way
+        taps = taps[..., None] + np.arange(kernel) * apart * way
+    word = np.arange(words)
+    if fold.parallel_window:
+        return np.repeat(inside.reshape(-1), words), (
+            (corner.reshape(-1, 1) + taps.reshape(-1)[-1]) * words + word
+        ).reshape(-1)
+    inner = 1 if block.depthwise else words
+    each = word.reshape(-1, 1, inner) + taps.reshape(-1, 1) * words  # products, taps, words of a product
+    return np.repeat(inside.reshape(-1), words), (corner.reshape(-1, 1, 1, 1) * words + each).reshape(-1)
+
+
+RESTART = 2
+"""Cycles from the last word of an image to the first of the next. Source: hwcost.synth.window, simulated."""
 
 
 class WindowFormula(Formula[Window]):
@@ -54,10 +118,10 @@ class WindowFormula(Formula[Window]):
 
     HLS keeps kernel + stride whole lines instead of the cyclic buffer.
 
-    Error: cycles within 10 to 15 of FINN's RTL simulation for the default style; LUT of 68 synthesized units: MAPE 6.9%
-    (reports/calibration/error.md); flow "hls" not
-    measured. Of 12 windows of volumes, none of the fit: MAPE 11.7%, worst 24%.
-    Source: structure and cycles of FINN's ConvolutionInputGenerator_rtl (dev 73ba5ed).
+    Error: cycles exact in simulation of the generated RTL (tests/build/test_window.py), within 10 to 15 of FINN's; LUT
+    of 68 synthesized units: MAPE 6.9% (reports/calibration/error.md); flow "hls" not measured. Of 12 windows of
+    volumes, none of the fit: MAPE 11.7%, worst 24%.
+    Source: structure as FINN's ConvolutionInputGenerator_rtl (dev 73ba5ed).
     """
 
     def folds(self, block: Window) -> list[Fold]:
@@ -69,15 +133,10 @@ class WindowFormula(Formula[Window]):
         return serial + [Fold(simd=simd, parallel_window=True) for simd in wide]
 
     def cycles(self, block: Window, fold: Fold) -> int:
-        axes, words = _axes(block), block.channels // fold.simd
+        words = block.channels // fold.simd
         if fold.parallel_window:
-            return prod(size for size, *_ in axes) * words + 2
-        pace = prod(block.kernel) * words * block.output[-1]
-        passed = axes[-1][0] * words
-        for (size, _, stride, _), pixels in zip(reversed(axes[:-1]), reversed(_outer(block)), strict=True):
-            pace = pixels * max(pace, stride * passed)  # a line of windows, or the lines that enter meanwhile
-            passed *= size
-        return buffer_words(block, fold.simd) + pace
+            return prod(size for size, *_ in _axes(block)) * words
+        return _serial_cycles(block, words)
 
     def widths(self, block: Window) -> tuple[Tensor, ...]:
         return (widest(block.input).bits,)

@@ -1,6 +1,7 @@
 """Quantized transposed convolutions: in hardware, zeros between the pixels and then a plain convolution."""
 
 from collections import Counter
+from dataclasses import replace
 from math import prod
 from typing import Any, Unpack
 
@@ -94,7 +95,8 @@ class Transposed(Convolution):
     def window(self, signal: Signal, shape: tuple[int, ...]) -> tuple[Block, ...]:
         """A sliding window of stride 1 over the image with zeros between its pixels."""
         spread = tuple((size - 1) * stride + 1 for size, stride in zip(signal.shape[1:], self.stride, strict=True))
-        return (self._sliding(signal, shape, spread, (1,) * len(spread)),)
+        block = self._sliding(signal, shape, spread, (1,) * len(spread))
+        return (replace(block, spread=self.stride),)
 
 
 class QuantConvTranspose2d(Transposed, nn.ConvTranspose2d):

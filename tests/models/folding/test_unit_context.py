@@ -14,7 +14,8 @@ from hwcost.graph.spec import (
     Signal,
     Thresholds,
 )
-from hwcost.models import AREAS, Dataflow, Fold, Folding, Job, Placed, Setting, place
+from hwcost.models import AREAS, FORMULAS, Dataflow, Fold, Job, Placed, Setting, place
+from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.unit_context import Surroundings, priced
 from hwcost.models.formulas.formula import Adapter
 
@@ -48,13 +49,14 @@ def test_units_with_their_surroundings_and_the_rest_are_the_pipeline() -> None:
     around = Surroundings(placed, setting, INTERVAL, job)
     bill = around.price(first, FOLDS, {second: Fold(1, 1)})
     for row, fold in enumerate(FOLDS):
-        whole = Dataflow(device="xc7z020", folding=Folding({"l0": fold, "l1": Fold(1, 1)}, INTERVAL)).price(placed)
+        chooser = Chooser(lambda item: FORMULAS[type(item.block)], {first: fold, second: Fold(1, 1)}, job, False)
+        whole = priced(chooser.jobs(placed, INTERVAL), setting).sum(0)
         here = {first: fold, second: Fold(1, 1)}
         other = around.price(second, [Fold(1, 1)], here)
         rest = priced(around.rest(here), setting)
         for column, name in enumerate(AREAS):
             found = float(bill[name][row] + other[name][0] + rest[:, column].sum())
-            assert found == pytest.approx(float(whole[name].sum())), (name, fold)
+            assert found == pytest.approx(float(whole[column])), (name, fold)
 
 
 @pytest.mark.parametrize("flow", ["rtl", "hls"])

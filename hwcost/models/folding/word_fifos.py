@@ -1,0 +1,147 @@
+"""FIFOs of a whole pipeline, from the cycle of every word, and the latency of a single frame."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+
+from hwcost.graph.ranges import widest
+from hwcost.graph.spec import Block, Link, MatVec, Thresholds
+from hwcost.models.folding.word_schedule import AHEAD, BEHIND, Passing, Schedule, deepest, holds_up, run
+from hwcost.models.formulas.formula import Adapter, Job
+from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
+
+FRAMES = 3
+"""Frames after which a pipeline repeats itself: a stream crosses the units in less than two."""
+
+TURNS = 4
+"""Runs until no FIFO is added any more; a FIFO delays its words by a cycle, which may ask for another."""
+
+
+def stages(job: Job, thresholds: str) -> int:
+    """Registers of a block that is neither a unit nor a window, as `hwcost.build` makes it.
+
+    Args:
+        job: the block with its fold.
+        thresholds: "search" or "parallel".
+    """
+    block = job.block
+    if not isinstance(block, Thresholds):
+        return 1
+    folds, most = block.channels // job.parallel.pe, AUTO_LUTRAM_DEPTH["rtl"]
+    if thresholds == "parallel":
+        return 1 + (folds > most)
+    bits, low = int(widest(block.output).bits.detach().ceil()), (folds - 1).bit_length()
+    return bits + sum(1 << (low + stage) > most for stage in range(bits))
+
+
+MOST_STAGES = 8
+"""Registers of an activation that FIFOs reckon with, of any width: a width that learns must not move a FIFO."""
+
+
+def _most_stages(job: Job) -> int:
+    return MOST_STAGES if isinstance(job.block, Thresholds) else 1
+
+
+def stream_order(jobs: Sequence[Job]) -> Sequence[Job]:
+    """Jobs in the order of the stream, where they stand in that order or in its reverse."""
+    place = {id(job.block): number for number, job in enumerate(jobs)}
+    links = [job.block for job in jobs if isinstance(job.block, Link)]
+    turned = any(place.get(id(link.source), -1) > place.get(id(link.sink), len(jobs)) for link in links)
+    return jobs[::-1] if turned else jobs
+
+
+def key(jobs: Sequence[Job], interval: int) -> Hashable:
+    """What the depths depend on: geometry and folds; no width."""
+    place = {id(job.block): number for number, job in enumerate(jobs)}
+    told: list[Hashable] = [interval]
+    for job in jobs:
+        block = job.block
+        if isinstance(block, Link):
+            told.append((place.get(id(block.source)), place.get(id(block.sink))))
+        else:
+            sizes = tuple(part for part in vars(block).values() if isinstance(part, int | str | tuple))
+            told.append((type(block), sizes, job.fold))
+    return tuple(told)
+
+
+def depths(jobs: Sequence[Job], interval: int) -> tuple[tuple[int, bool], ...]:
+    """The FIFO of each link, in order: its words, and whether it stands in front of the converter.
+
+    Args:
+        jobs: of a whole pipeline, each block with a fold.
+        interval: that it keeps.
+
+    Returns:
+        As deep as no word ever waits; none where a word that waits holds up nothing.
+
+    Error: none: simulated pipelines keep their interval, and their FIFOs hold at least half as much (reports/build).
+    Source: derived here: a schedule that is possible is kept by units that start as soon as they can.
+    """
+    links = [job.block for job in jobs if isinstance(job.block, Link)]
+    blocks = {id(job.block): job for job in jobs if not isinstance(job.block, Link)}
+    queued = [""] * len(links)
+    for _ in range(TURNS):
+        found = run(links, blocks, _most_stages, queued=queued, frames=FRAMES, interval=interval)
+        more = {number: place for number, passing in found.links.items() if (place := _wanted(passing, queued[number]))}
+        if not more:
+            break
+        for number, place in more.items():
+            queued[number] = place
+    return tuple(_fifo(found, number, place) for number, place in enumerate(queued))
+
+
+def _wanted(passing: Passing, has: str) -> str:
+    """Where a FIFO has to be added; a link has at most one."""
+    if has:
+        return ""
+    if passing.ahead is not None and holds_up(passing.ahead):
+        return AHEAD
+    return BEHIND if holds_up(passing) else ""
+
+
+def _fifo(found: Schedule, number: int, place: str) -> tuple[int, bool]:
+    if not place or number not in found.links:
+        return 0, False
+    passing = found.links[number]
+    watched = passing.ahead if place == AHEAD else passing
+    assert watched is not None
+    return max(1, deepest(watched)), place == AHEAD
+
+
+def with_depths(jobs: Sequence[Job], found: Sequence[tuple[int, bool]]) -> list[Job]:
+    """Jobs of a pipeline whose links have these FIFOs."""
+    left = iter(found)
+    made = []
+    for job in jobs:
+        if isinstance(job.block, Link) and job.adapter is not None:
+            depth, ahead = next(left)
+            job = replace(job, adapter=replace(job.adapter, depth=depth, ahead=ahead))
+        made.append(job)
+    return made
+
+
+def last_cycle(jobs: Sequence[Job], thresholds: str) -> int:
+    """Cycle of the last result of a single frame, counted from that of its first word."""
+    jobs = stream_order(jobs)
+    links = [job.block for job in jobs if isinstance(job.block, Link)]
+    blocks: Mapping[int, Job] = {id(job.block): job for job in jobs if not isinstance(job.block, Link)}
+    queued = [_place(job.adapter) for job in jobs if isinstance(job.block, Link)]
+    found = run(links, blocks, lambda job: stages(job, thresholds), queued=queued, frames=1, interval=None)
+    begun = min(int(found.links[n].taken[0]) for n, link in enumerate(links) if id(link.source) not in blocks)
+    return max(found.ends.values()) - begun
+
+
+def _place(adapter: Adapter | None) -> str:
+    return "" if adapter is None or not adapter.depth else AHEAD if adapter.ahead else BEHIND
+
+
+def whole(jobs: Sequence[Job]) -> bool:
+    """Whether these blocks are a pipeline of which every word can be told: all folded, all fed by links, no weights."""
+    blocks: dict[int, Block] = {id(job.block): job.block for job in jobs if not isinstance(job.block, Link)}
+    links = [job.block for job in jobs if isinstance(job.block, Link)]
+    sinks = {id(link.sink) for link in links}
+    return (
+        bool(links)
+        and all(job.fold is not None for job in jobs if not isinstance(job.block, Link))
+        and sinks == blocks.keys()
+        and not any(isinstance(block, MatVec) and block.held for block in blocks.values())
+    )
