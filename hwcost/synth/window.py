@@ -29,8 +29,8 @@ class Walk:
     """The order in which the windows of an image are read, word by word.
 
     Attributes:
-        sizes: steps of the loops, the innermost first: words of a pixel, kernel columns, kernel rows..., products, output
-            columns, output rows...
+        sizes: steps of the loops, the innermost first: words of a pixel, kernel columns, kernel rows..., products,
+            output columns, output rows...
         jumps: how far the next word lies ahead when the loops inside each one have come round.
         words: of a padded image.
     """
