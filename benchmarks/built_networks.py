@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.build.accelerator import accelerator
-from hwcost.build.check import Priced, check
 from hwcost.build.draft import layout
 from hwcost.build.golden import drawn, golden
+from hwcost.build.trial_run import Priced, check
 from hwcost.build.verilog import bench, verilog
 from hwcost.cost.estimate import estimate
 from hwcost.errors import HwcostError
@@ -44,7 +44,7 @@ CLOCK_HZ = 100e6
 
 
 def small_cnn(precision: Precision) -> nn.Module:
-    widths = Widths(precision.weight_bits, precision.weight_bits, precision.activation_bits)
+    widths = Widths(conv=precision.weight_bits, dense=precision.weight_bits, activation=precision.activation_bits)
     return SmallCNN(image=(1, 8, 8), channels=(16, 16), hidden=64, classes=10, widths=widths)
 
 

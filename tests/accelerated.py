@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.build.accelerator import Accelerator, accelerator
-from hwcost.build.check import Priced
 from hwcost.build.draft import layout
+from hwcost.build.trial_run import Priced
 from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import Dataflow, target_fps

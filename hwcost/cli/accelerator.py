@@ -8,10 +8,10 @@ from pathlib import Path
 
 from hwcost.build import verilog
 from hwcost.build.accelerator import accelerator
-from hwcost.build.check import Checked, Priced, check
 from hwcost.build.draft import layout
 from hwcost.build.golden import drawn, golden
 from hwcost.build.scripts import scripts
+from hwcost.build.trial_run import Checked, Priced, check
 from hwcost.cli.laboratory import Tools
 from hwcost.cost.estimate import Estimate
 from hwcost.errors import BadOption
@@ -25,7 +25,7 @@ VECTORS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is asked for.
+    """Request for an accelerator.
 
     Attributes:
         name: of the module.

@@ -21,7 +21,7 @@ from hwcost.models import Dataflow
 from hwcost.sweep.trust import finder
 
 if TYPE_CHECKING:
-    from hwcost.build.check import Checked
+    from hwcost.build.trial_run import Checked
 
 HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 

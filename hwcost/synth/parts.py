@@ -222,8 +222,8 @@ def link_terms(block: spec.Link, adapter: Adapter) -> tuple[Term, ...]:
     if adapter.depth:
         shallow = adapter.depth <= MOST_SRL["rtl"]
         depth = max(2, adapter.depth) if shallow else 1 << (adapter.depth - 1).bit_length()
-        structure = "srl" if shallow else "bram18"
-        found.append((1.0, Unit(kind="fifo", structure=structure, geometry=f"{depth}x{adapter.queued * bits}")))
+        structure, word = "srl" if shallow else "bram18", adapter.produced if adapter.ahead else adapter.consumed
+        found.append((1.0, Unit(kind="fifo", structure=structure, geometry=f"{depth}x{word * bits}")))
     if adapter.copied:
         found.append((0.5, Unit(kind="copy", geometry="2")))
     return tuple(found)

@@ -50,7 +50,7 @@ def stream_order(jobs: Sequence[Job]) -> Sequence[Job]:
 
 
 def key(jobs: Sequence[Job], interval: int) -> Hashable:
-    """What the depths depend on: geometry and folds; no width."""
+    """Key of everything that the depths depend on: geometry and folds; no width."""
     place = {id(job.block): number for number, job in enumerate(jobs)}
     told: list[Hashable] = [interval]
     for job in jobs:
@@ -90,7 +90,7 @@ def depths(jobs: Sequence[Job], interval: int) -> tuple[tuple[int, bool], ...]:
 
 
 def _wanted(passing: Passing, has: str) -> str:
-    """Where a FIFO has to be added; a link has at most one."""
+    """Place where a FIFO has to be added; a link has at most one."""
     if has:
         return ""
     if passing.ahead is not None and holds_up(passing.ahead):
@@ -135,7 +135,7 @@ def _place(adapter: Adapter | None) -> str:
 
 
 def whole(jobs: Sequence[Job]) -> bool:
-    """Whether these blocks are a pipeline of which every word can be told: all folded, all fed by links, no weights."""
+    """Whether the words of these blocks have a schedule: all folded, all fed by links, no streamed weights."""
     blocks: dict[int, Block] = {id(job.block): job.block for job in jobs if not isinstance(job.block, Link)}
     links = [job.block for job in jobs if isinstance(job.block, Link)]
     sinks = {id(link.sink) for link in links}

@@ -19,7 +19,7 @@ from hwcost.models.formulas.window import RESTART, word_order
 Times = NDArray[np.int64]
 
 BEHIND, AHEAD = "behind", "ahead"
-"""Where a FIFO stands, seen from the converter of its link."""
+"""Place of a FIFO, seen from the converter of its link."""
 
 REGISTER = 1
 """Cycles of a unit with one register, of a converter, of a FIFO. Source: hwcost.synth, simulated."""
@@ -159,7 +159,7 @@ def _converted(source: _Made, wanted: int | None, queued: str) -> _Made:
 
 
 def _through(job: Job, arrived: list[Times], stages: int, frames: int) -> tuple[list[Times], _Made]:
-    """When a block takes its words, and when its own leave."""
+    """Cycles in which a block takes its words, and in which its own leave."""
     block = job.block
     if isinstance(block, Concat):
         return _joined(job, block, arrived, stages)

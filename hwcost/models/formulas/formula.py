@@ -49,8 +49,7 @@ class Adapter:
     Attributes:
         produced, consumed: elements per word, before and behind.
         depth: words of a FIFO, as they are consumed; 0 without one.
-        copied: whether the stream is one of several copies.
-        ahead: whether the FIFO stands in front of the converter, and its words are those that are produced.
+        copied: whether the stream is one of several copies. ahead: whether the FIFO holds words as they are produced.
     """
 
     produced: int = 1
@@ -58,11 +57,6 @@ class Adapter:
     depth: int = 0
     copied: bool = False
     ahead: bool = False
-
-    @property
-    def queued(self) -> int:
-        """Elements of a word of the FIFO."""
-        return self.produced if self.ahead else self.consumed
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class LinkFormula(Formula[Link]):
             "converters": collects + shifts,
             "counters": (whole // adapter.produced).bit_length() * collects
             + (whole // adapter.consumed).bit_length() * shifts,
-            "word": adapter.queued,
+            "word": adapter.produced if adapter.ahead else adapter.consumed,
             "fifo": float(adapter.depth > 0),
             "srl": shift_registers(adapter.depth) if shallow else 0,
             "depth": 0 if shallow else 1 << (adapter.depth - 1).bit_length(),

@@ -1,0 +1,1 @@
+"""Whole accelerators: priced blocks composed into a pipeline, simulated, synthesized, routed."""
