@@ -1,6 +1,7 @@
 """Reciprocals and reciprocal square roots of integers, from a table of the leading bits."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 import torch
@@ -92,7 +93,7 @@ class InverseTable:
         """
         place = torch.frexp(z.double())[1].to(torch.int64) - 1
         shift = self.top - place
-        table = torch.tensor(self.entries(), device=z.device)
+        table = torch.tensor(_entries(self), device=z.device)
         behind = (
             ((z << shift) >> (self.top - self.index_bits))
             if self.top >= self.index_bits
@@ -109,6 +110,12 @@ class InverseTable:
         bits = torch.tensor(float(int(ends[1]).bit_length()), dtype=torch.float64)
         slope = 0.5 if self.kind == "rsqrt" else 1.0
         return Range(ends[0].double(), ends[1].double(), with_gradient_of(bits, slope * z.bits))
+
+
+@lru_cache(256)
+def _entries(table: InverseTable) -> list[int]:
+    """Entries of a table: training asks for the same one at every step."""
+    return table.entries()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,13 +1,13 @@
 """A layer of a GRU: gates by thresholds, a candidate by thresholds behind a product."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hwcost.graph.blocks import Multiplier, State
 from hwcost.graph.ranges import Range, add, between, product
 from hwcost.graph.spec import Adder, Block, Thresholds
-from hwcost.graph.ste import floor_ste, round_ste
+from hwcost.graph.ste import round_ste
+from hwcost.quant.layers.recurrence import Codes, GRULoop
 from hwcost.quant.layers.recurrent_unit import Recurrent
 from hwcost.quant.quantizers import common_step
 
@@ -20,19 +20,20 @@ class GRUUnit(Recurrent):
 
     gates = 3
 
-    def advance(self, sums: Tensor, state: tuple[Tensor, ...], recurrent: Tensor) -> tuple[Tensor, ...]:
-        (h,) = state
-        own = F.linear(h, recurrent)
+    def codes(self) -> Codes:
+        """Widths of all codes."""
+        return Codes(self.gate_bits, self.state_bits)
+
+    def offset(self) -> Tensor | None:
+        if self.bias_ih is None or self.bias_hh is None:
+            return None
         size = 2 * self.hidden_size
-        total = sums[:, :size] + own[:, :size]
-        fresh, kept = sums[:, size:], own[:, size:]
-        if self.bias_ih is not None and self.bias_hh is not None:
-            total = total + (self.bias_ih + self.bias_hh)[:size]
-            kept, fresh = kept + self.whole_bias(), fresh + self.bias_ih[size:]
-        r, z = self.gate(torch.sigmoid(total)).chunk(2, -1)
-        n = self.candidate(torch.tanh(fresh + r * kept))
-        scale = 2.0 ** (self.state_bits - 1)
-        return (n + floor_ste(z * (h - n) * scale + 0.5) / scale,)
+        return torch.cat([self.bias_ih[:size] + self.bias_hh[:size], self.bias_ih[size:]])
+
+    def unrolled(self, sums: Tensor, recurrent: Tensor) -> Tensor:
+        bias = sums.new_zeros(self.hidden_size) if self.bias_hh is None else self.whole_bias()
+        found: Tensor = GRULoop.apply(sums, recurrent, bias, self.codes())  # type: ignore[no-untyped-call] # of torch
+        return found
 
     def whole_bias(self) -> Tensor:
         """The bias of the state's part of the candidate, in whole steps of its sum."""

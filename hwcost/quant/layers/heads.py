@@ -25,6 +25,8 @@ class HeadScores(OnRows):
         features, heads: as nn.MultiheadAttention; heads divide features.
     """
 
+    rounds = False
+
     def __init__(self, queries: Grid, keys: Grid, *, features: int, heads: int) -> None:
         super().__init__(queries, keys)
         self.features, self.heads = features, heads
@@ -142,6 +144,8 @@ class HeadContext(OnRows):
         weights, values: sources of the streams.
         length: keys of a sequence. features, heads: as nn.MultiheadAttention.
     """
+
+    rounds = False
 
     def __init__(self, weights: Grid, values: Grid, *, length: int, features: int, heads: int) -> None:
         super().__init__(weights, values)

@@ -1,12 +1,20 @@
 """Normalization of each row: layer norm and RMS norm as hardware computes them."""
 
+from math import sqrt
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.graph.ste import with_gradient_of
 from hwcost.quant.layers.activation import QuantIdentity
 from hwcost.quant.layers.row_inverse import RowInverse, RowProduct
-from hwcost.quant.layers.rows import Grid, RowDifference, RowMean
+from hwcost.quant.layers.rows import Grid, RowDifference, RowMean, source_step
 from hwcost.quant.quantizers import Quantizer
+
+MOST_BITS = 22
+"""Bits of a product that single precision holds."""
 
 
 class QuantRMSNorm(nn.Module):
@@ -55,6 +63,7 @@ class QuantRMSNorm(nn.Module):
         if made is None:
             raise BadOption(f"{name}: it needs the step of its input; give input_quant=, or source= (what makes it)")
         self.features, self.eps = size[0], eps
+        self.made = (made,)  # a tuple, so that what stands in front is not registered here again
         self.mean = RowMean(self.features, made) if self.centered else None
         if self.mean is not None:
             self.difference = RowDifference(made, self.mean, bits=self.mean.fraction_bits)
@@ -66,10 +75,34 @@ class QuantRMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, ..., features) -> the same."""
         rows = x if self.enter is None else self.enter(x)
+        if isinstance(rows, Tensor):  # torch.fx asks for the layers one by one, to describe them
+            return self.product.affine(with_gradient_of(self._exact(rows), self._smooth(rows)))
         if self.mean is not None:
             rows = self.difference(rows, self.mean(rows))
         y: Tensor = self.product(rows, self.inverse(rows))
         return y
+
+    def _smooth(self, rows: Tensor) -> Tensor:
+        norm = F.rms_norm if self.mean is None else F.layer_norm
+        found: Tensor = norm(rows, (self.features,), eps=self.eps)
+        return found
+
+    @torch.no_grad()
+    def _exact(self, rows: Tensor) -> Tensor:
+        """The values that the layers give one after the other, in floats that hold their integers."""
+        table = self.inverse.table(rows)
+        wide = torch.float64 if table.scale_bits > MOST_BITS else torch.promote_types(rows.dtype, torch.float32)
+        x = torch.round(rows.to(wide) / source_step(self.made[0], rows).to(wide))
+        if self.mean is not None:
+            factor, shift = self.mean.ratio()
+            half, fraction = 1 << shift >> 1, 1 << self.mean.fraction_bits
+            total = x.sum(-1, keepdim=True, dtype=torch.float64)
+            x = x * fraction - torch.floor((total * factor + half) / (1 << shift)).to(wide)
+        z = x.double().square().sum(-1, keepdim=True).to(torch.int64) + self.inverse.addend(rows)
+        shift = self.product.cut(table)
+        y = torch.floor(x * (table(z.clamp_(table.low, table.high)).to(wide) * 2.0**-shift))
+        # the step of the rows divides that of the inverse
+        return (y.double() * (sqrt(self.features) * 2.0 ** (shift - table.scale_bits))).to(rows.dtype)
 
     @property
     def weight(self) -> nn.Parameter | None:

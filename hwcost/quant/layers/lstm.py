@@ -3,14 +3,13 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hwcost.errors import BadOption
 from hwcost.graph.blocks import Multiplier, State, Table
 from hwcost.graph.ranges import add, integers, join, product
 from hwcost.graph.spec import Adder, Block, Saturate, Thresholds
-from hwcost.graph.ste import floor_ste
+from hwcost.quant.layers.recurrence import Codes, LSTMLoop
 from hwcost.quant.layers.recurrent_unit import Recurrent
 
 
@@ -42,37 +41,23 @@ class LSTMUnit(Recurrent):
         """Bits of the cell below 1."""
         return self.cell_bits - 1 - (self.cell_range.bit_length() - 1)
 
-    def start(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (*super().start(x), x.new_zeros(len(x), self.hidden_size))
+    def codes(self) -> Codes:
+        """Widths of all codes."""
+        return Codes(self.gate_bits, self.state_bits, self.cell_bits, self.cell_fraction, self.table_bits)
 
-    def advance(self, sums: Tensor, state: tuple[Tensor, ...], recurrent: Tensor) -> tuple[Tensor, ...]:
-        h, c = state
-        total = sums + F.linear(h, recurrent)
-        if self.bias_ih is not None and self.bias_hh is not None:
-            total = total + (self.bias_ih + self.bias_hh)
-        i, f, g, o = total.chunk(4, -1)
-        gates = self.gate(torch.sigmoid(torch.cat([i, f, o], -1)))
-        i, f, o = gates.chunk(3, -1)
-        g = self.candidate(torch.tanh(g))
-        c = self._to_grid(f * c + i * g, self.cell_fraction, self.cell_bits)
-        return self._to_grid(o * self._tanh(c), self.state_bits - 1, self.state_bits), c
+    def offset(self) -> Tensor | None:
+        return None if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
 
-    def _to_grid(self, x: Tensor, fraction: int, bits: int) -> Tensor:
-        most = 2.0 ** (bits - 1)
-        return floor_ste(x * 2.0**fraction + 0.5).clamp(-most, most - 1) * 2.0**-fraction
-
-    def _tanh(self, c: Tensor) -> Tensor:
-        """tanh at the middle of the table's step that c lies in."""
-        step = 8.0 * 2.0**-self.table_bits
-        at = floor_ste(c / step).clamp(-(2.0 ** (self.table_bits - 1)), 2.0 ** (self.table_bits - 1) - 1)
-        y: Tensor = self.candidate(torch.tanh((at + 0.5 * (step > 2.0**-self.cell_fraction)) * step))
-        return y
+    def unrolled(self, sums: Tensor, recurrent: Tensor) -> Tensor:
+        found: Tensor = LSTMLoop.apply(sums, recurrent, self.codes())  # type: ignore[no-untyped-call] # of torch
+        return found
 
     def tanh_words(self) -> Tensor:
         """The table of tanh, int64, from the lowest address."""
         most = 2 ** (self.table_bits - 1)
         with torch.no_grad():
-            return self.candidate.integers(self._tanh(torch.arange(-most, most).double() * (8 / 2**self.table_bits)))
+            at = torch.arange(-most, most).double() * (8 / 2**self.table_bits)
+            return self.candidate.integers(self.codes().tanh(at))
 
     def cell(self, time: int) -> tuple[Block, ...]:
         *_, total = self.sums()

@@ -115,27 +115,20 @@ class Recurrent(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, time, input_size) -> (N, time, hidden_size)."""
-        x = input
         whole = self.weight_quant(self.matrix())
-        weight, recurrent = whole[:, : self.input_size], whole[:, self.input_size :]
-        sums = F.linear(x, weight)
-        state = self.start(x)
-        found = []
-        for step in sums.unbind(1):
-            state = self.advance(step, state, recurrent)
-            found.append(state[0])
-        return torch.stack(found, 1)
-
-    def start(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The state in front of the first step: what leaves, and what else is kept."""
-        return (x.new_zeros(len(x), self.hidden_size),)
+        sums = F.linear(input, whole[:, : self.input_size], self.offset())
+        return self.unrolled(sums, whole[:, self.input_size :])
 
     @abstractmethod
-    def advance(self, sums: Tensor, state: tuple[Tensor, ...], recurrent: Tensor) -> tuple[Tensor, ...]:
-        """One step, on values.
+    def offset(self) -> Tensor | None:
+        """Bias that is added to the sums over inputs, (rows,)."""
+
+    @abstractmethod
+    def unrolled(self, sums: Tensor, recurrent: Tensor) -> Tensor:
+        """All steps.
 
         Args:
-            sums: over inputs, (N, rows). state: before. recurrent: weights of the state.
+            sums: over inputs, with their bias, (N, time, rows). recurrent: quantized weights of the state.
         """
 
     def row_steps(self) -> Tensor:

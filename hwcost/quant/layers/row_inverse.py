@@ -159,7 +159,11 @@ class RowProduct(OnRows):
 
     def shift(self, x: Tensor | None = None) -> int:
         """Bits cut off the product."""
-        return max(0, self.inverse.table(x).scale_bits - self._unit_bits())
+        return self.cut(self.inverse.table(x))
+
+    def cut(self, table: InverseTable) -> int:
+        """Bits cut off the product with an inverse of a table."""
+        return max(0, table.scale_bits - self._unit_bits())
 
     def codes(self, *streams: Tensor, x: Tensor | None = None) -> Tensor:
         rows, inverse = streams
@@ -179,8 +183,13 @@ class RowProduct(OnRows):
         return None if self.weight is None else f"a factor per feature ({type(self).__name__})"
 
     def step(self, x: Tensor | None = None) -> Tensor:
-        rows, inverse = self.steps(x)
-        return rows.double() * inverse.double() * 2.0 ** self.shift(x)
+        table = self.inverse.table(x)
+        unit = 2.0 ** (self.cut(table) - table.scale_bits)
+        rows = source_step(self.sources[0], x).double()
+        if self.inverse.root:  # the step of the rows divides that of the inverse
+            return torch.full_like(rows, self.inverse.features**0.5 * unit)
+        whole: Tensor = rows * unit / source_step(self.inverse.sources[0], x).double()
+        return whole
 
     def range(self) -> Range:
         table, wire = self.inverse.table(), self.reach()

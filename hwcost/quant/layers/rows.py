@@ -40,6 +40,8 @@ class OnRows(nn.Module):
     """
 
     channels_last = True
+    rounds = True
+    """Whether the codes are rounded; else they are those of the smooth function, as in a linear layer."""
 
     def __init__(self, *sources: Grid) -> None:
         super().__init__()
@@ -84,6 +86,8 @@ class OnRows(nn.Module):
 
     def forward(self, *values: Tensor) -> Tensor:
         """Apply the layer; see the class."""
+        if not self.rounds:
+            return self.smooth(*values)
         with torch.no_grad():
             steps = self.steps(values[0])
             streams = [
@@ -227,6 +231,8 @@ class RowDifference(OnRows):
         bits: by which the numbers are finer.
     """
 
+    rounds = False
+
     def __init__(self, source: Grid, of: Grid, *, bits: int) -> None:
         super().__init__(source, of)
         self.bits = bits
@@ -259,6 +265,8 @@ class RowMax(OnRows):
     Args:
         source: of the rows.
     """
+
+    rounds = False
 
     def codes(self, *streams: Tensor, x: Tensor | None = None) -> Tensor:
         return streams[0].amax(-1, keepdim=True)

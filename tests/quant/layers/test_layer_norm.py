@@ -24,6 +24,18 @@ def test_values_and_gradients_are_those_of_torch(features: int, kind: str) -> No
     assert float((found - exact).abs().max()) < 0.1 * float(exact.abs().max())
 
 
+@pytest.mark.parametrize("features", [6, 16, 100])
+@pytest.mark.parametrize("kind", [QuantLayerNorm, QuantRMSNorm])
+def test_values_are_those_of_the_layers_one_by_one(features: int, kind: type[QuantRMSNorm]) -> None:
+    torch.manual_seed(0)
+    norm = kind(features, input_quant=grid(8))
+    assert norm.enter is not None
+    x = norm.enter(torch.randn(50, features) * torch.logspace(-3, 1, 50)[:, None]).detach()
+    rows = x if norm.mean is None else norm.difference(x, norm.mean(x))
+    with torch.no_grad():
+        assert torch.equal(norm(x), norm.product(rows, norm.inverse(rows)))
+
+
 def test_the_factors_learn_and_none_is_left_out() -> None:
     norm = QuantLayerNorm(4, input_quant=grid())
     norm(torch.randn(5, 4)).sum().backward()

@@ -27,12 +27,10 @@ def test_the_table_is_tanh_to_half_a_step_of_both(bits: int) -> None:
 def test_the_cell_stops_at_its_range() -> None:
     layer = unit(cell_bits=8, cell_range=2)
     assert layer.cell_fraction == 6
+    assert layer.codes().cell(torch.tensor([5.0, -5.0, 1.0])).tolist() == [127 / 64, -2.0, 1.0]
     with torch.no_grad():
-        for bias in (layer.bias_ih, layer.bias_hh):
-            assert bias is not None
-            bias.fill_(50.0)
-        h, c = layer.advance(torch.zeros(1, 16), (torch.zeros(1, 4), torch.full((1, 4), 1.9)), layer.weight_hh * 0)
-    assert c.tolist() == [[127 / 64] * 4] and float(h.max()) <= 127 / 128
+        states = layer.unrolled(torch.full((1, 9, 16), 50.0), layer.weight_hh * 0)
+    assert float(states.max()) <= 127 / 128 and states[0, -1].tolist() == states[0, -2].tolist()
 
 
 def test_sizes_out_of_range_are_refused() -> None:
