@@ -1,4 +1,4 @@
-"""Unrolled studies against HGQ2, judged by one netlist writer: every point becomes an adder graph of da4ml.
+"""Unrolled studies judged by the netlist writer of their peers: every point becomes an adder graph of da4ml.
 
     python benchmarks/head_to_head.py STUDY --peers PEERS/bin/python
 
@@ -27,6 +27,8 @@ BUDGETS = {
     "letter": (3_000, 5_000, 7_500, 10_000, 15_000, 20_000, 30_000),
     "dry-bean": (300, 600, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000),
 }
+AT = {"letter": (0.785, 0.9), "dry-bean": (0.89, 0.91)}
+"""Recipe -> accuracies whose least budget is told."""
 BOX = {"letter": (2_000, 30_000, 0.3, 0.95), "dry-bean": (250, 30_000, 0.6, 0.93)}
 """Recipe -> least and most LUT, floor and ceiling of the accuracy."""
 
@@ -131,6 +133,15 @@ def chosen(points: list[dict[str, float]], budget: float) -> dict[str, float] | 
     return inside[0] if inside else None
 
 
+def least_budget(points: list[dict[str, float]], accuracy: float) -> float | None:
+    """The least budget of which the chosen point has an accuracy on test data."""
+    for one in sorted(points, key=lambda one: one["LUT"]):
+        found = chosen(points, one["LUT"])
+        if found is not None and found["test"] >= accuracy:
+            return one["LUT"]
+    return None
+
+
 def hypervolume(points: list[dict[str, float]], box: tuple[float, float, float, float]) -> float:
     """Mean scaled test accuracy over log LUT."""
     low, high, floor, top = box
@@ -157,6 +168,10 @@ def main() -> None:
         for budget in BUDGETS[name]:
             one = chosen(points, budget)
             print(f"| {budget:,} | " + ("- | - |" if one is None else f"{one['test']:.3f} | {one['LUT']:,.0f} |"))
+        for accuracy in AT[name]:
+            least = least_budget(points, accuracy)
+            print(f"\n{accuracy:.1%}: " + ("not reached" if least is None else f"{least:,.0f} LUT"), end="")
+        print("\n")
 
 
 if __name__ == "__main__":
