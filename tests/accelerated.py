@@ -143,6 +143,13 @@ def truncated() -> nn.Module:
     )  # fmt: skip
 
 
+def single_pixel() -> nn.Module:
+    return nn.Sequential(
+        QuantConv2d(2, 4, 3, padding=1, bias=False, weight_quant=const_weight(bits=3)), relu(),
+        nn.MaxPool2d(4), nn.Flatten(), QuantLinear(4, 3, bias=False, weight_quant=one_scale()),
+    )  # fmt: skip
+
+
 def sequence() -> nn.Module:
     return nn.Sequential(
         QuantConv1d(2, 4, 3, padding=1, bias=False, weight_quant=const_weight(bits=3)), relu(),
@@ -170,6 +177,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "residual": (Residual, (2, 6, 6)),
     "concat": (Concat, (2, 6, 6)),
     "truncated": (truncated, (2, 6, 6)),
+    "single pixel": (single_pixel, (2, 4, 4)),
     "sequence": (sequence, (2, 12)),
     "transposed": (transposed, (2, 4, 4)),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from hwcost.errors import UnknownOperation, UnknownPrecision
 from hwcost.graph import spec
 from hwcost.graph.ranges import between
 from hwcost.integer import operations as op
+from hwcost.integer.elements import Rearranged
 from hwcost.integer.encoding import Encode, Outside
 from hwcost.models.formulas.formula import Job
 
@@ -61,6 +63,8 @@ class Layer:
             return flow
         if isinstance(part, op.Flat):
             return _flattened(flow)
+        if isinstance(part, Rearranged) and self.layer.output.shape == (prod(flow.shape),) == flow.shape[:1]:
+            return flow  # a single pixel loses its place
         if isinstance(part, op.Comparators):
             shifted = rest.pop(0) if rest and isinstance(rest[0], op.Multiply) and not self._scales(blocks) else None
             if shifted is not None:
