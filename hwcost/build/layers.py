@@ -59,12 +59,11 @@ class Layer:
         return None if flow is None else replace(flow, shape=self.layer.output.shape)
 
     def _part(self, part: Any, flow: Flow, blocks: list[spec.Block], rest: list[op.Operation]) -> Flow:
-        if isinstance(part, op.Wire):
+        single = self.layer.output.shape == (prod(flow.shape),) == flow.shape[:1]  # a pixel that loses its place
+        if isinstance(part, op.Wire) or (single and isinstance(part, Rearranged)):
             return flow
         if isinstance(part, op.Flat):
             return _flattened(flow)
-        if isinstance(part, Rearranged) and self.layer.output.shape == (prod(flow.shape),) == flow.shape[:1]:
-            return flow  # a single pixel loses its place
         if isinstance(part, op.Comparators):
             shifted = rest.pop(0) if rest and isinstance(rest[0], op.Multiply) and not self._scales(blocks) else None
             if shifted is not None:
