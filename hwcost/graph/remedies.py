@@ -35,8 +35,6 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
         **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d), SIZED),
         **dict.fromkeys((F.adaptive_avg_pool1d, F.adaptive_avg_pool2d), SIZED),
         **dict.fromkeys((torch.mean, "mean"), MEAN),
-        **dict.fromkeys((nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d), NORM),
-        **dict.fromkeys((nn.RMSNorm, F.layer_norm, F.batch_norm), NORM),
         **dict.fromkeys((nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU), CURVE),
         **dict.fromkeys((nn.PReLU, F.prelu), "use QuantPReLU"),
         **dict.fromkeys((nn.Hardswish, nn.Hardsigmoid, nn.Softplus, nn.Softsign, nn.LogSigmoid), CURVE),
@@ -46,6 +44,21 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
         **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), "use QuantConcat, a layer that joins streams"),
     }
 )
+"""What `convert` puts in by itself, too."""
+
+BY_HAND: Mapping[RuleKey, str] = MappingProxyType(
+    {
+        **dict.fromkeys((nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, F.batch_norm), NORM),
+        **dict.fromkeys((nn.LayerNorm, F.layer_norm), "use QuantLayerNorm"),
+        nn.RMSNorm: "use QuantRMSNorm",
+        nn.Embedding: "use QuantEmbedding",
+        nn.LSTM: "use QuantLSTM",
+        nn.GRU: "use QuantGRU",
+        nn.MultiheadAttention: "use QuantMultiheadAttention",
+    }
+)
+"""What a user writes himself; `convert` has no setting for it."""
+
 SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
 PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
 
@@ -55,6 +68,8 @@ def remedy(call: Call) -> str:
     key: RuleKey | None = type(call.module) if call.module is not None else call.target
     if key is not None and key in ADVICE:
         return f"{ADVICE[key]}, or hwcost.quant.convert(), which does so; or {RULE}"
+    if key is not None and key in BY_HAND:
+        return f"{BY_HAND[key]}, or {RULE}"
     streams = sum(isinstance(value, Tensor) for value in (*call.args, *call.kwargs.values()))
     if key in SUMS and streams > 1:
         return f"use QuantAdd, a layer that brings both streams onto one grid, or {RULE}"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from hwcost import quant
-from hwcost.graph.remedies import ADVICE, remedy
+from hwcost.graph.remedies import ADVICE, BY_HAND, remedy
 from hwcost.graph.rules import RULES, Call
 from hwcost.quant import Exp
 from hwcost.quant.counterparts import COUNTERPARTS, CURVES
@@ -17,7 +17,7 @@ def named(advice: str) -> set[str]:
 
 
 def test_every_layer_that_is_named_exists_and_nothing_with_a_rule_is_advised_against() -> None:
-    for key, advice in ADVICE.items():
+    for key, advice in (ADVICE | BY_HAND).items():
         assert key not in RULES
         assert all(hasattr(quant, name) for name in named(advice)), key
         assert all(hasattr(nn, name) for name in re.findall(r"nn\.(\w+)", advice)), key
@@ -51,4 +51,10 @@ def test_a_sum_with_a_constant_needs_no_second_stream() -> None:
     x = torch.zeros(1, 4)
     assert "QuantAdd" in remedy(Call(module=None, target=torch.add, args=(x, x), kwargs={}))
     assert "QuantAdd" not in remedy(Call(module=None, target=torch.add, args=(x, 1.0), kwargs={}))
-    assert "nothing in hwcost.quant" in remedy(Call(module=nn.LSTM(4, 4), args=(), kwargs={}))
+    assert "nothing in hwcost.quant" in remedy(Call(module=nn.RReLU(), args=(), kwargs={}))
+
+
+def test_convert_is_advised_only_for_what_it_converts() -> None:
+    assert not BY_HAND.keys() & (ADVICE.keys() | COUNTERPARTS.keys())
+    assert remedy(Call(module=nn.LSTM(4, 4), args=(), kwargs={})).startswith("use QuantLSTM, or pass trace(")
+    assert "convert" in remedy(Call(module=nn.Linear(4, 4), args=(), kwargs={}))
