@@ -44,7 +44,7 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
         **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), "use QuantConcat, a layer that joins streams"),
     }
 )
-"""What `convert` puts in by itself, too."""
+"""Advice for what `convert` replaces, too."""
 
 BY_HAND: Mapping[RuleKey, str] = MappingProxyType(
     {
@@ -57,7 +57,7 @@ BY_HAND: Mapping[RuleKey, str] = MappingProxyType(
         nn.MultiheadAttention: "use QuantMultiheadAttention",
     }
 )
-"""What a user writes himself; `convert` has no setting for it."""
+"""Advice for what `convert` leaves to the user."""
 
 SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
 PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
