@@ -45,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
         "search",
         "cost",
         "models",
+        "quant",
         "graph",
         "files",
         "errors",

@@ -23,6 +23,7 @@ from hwcost.sweep.architecture import auto, unrolled
 @click.command("estimate")
 @click.argument("network", default="lenet")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
+@click.option("--quantize", metavar="PRESET", help="Quantize a float network first: learned8, int8, int4, ternary...")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @with_target
 @with_design
@@ -40,6 +41,7 @@ from hwcost.sweep.architecture import auto, unrolled
 def estimate_command(
     network: str,
     shape: str | None,
+    quantize: str | None,
     input_bits: int | None,
     target: Target,
     design: Build,
@@ -53,16 +55,18 @@ def estimate_command(
 
     NETWORK is lenet (default), cnv-w1a1, cnv-w2a2, a recipe (at its first anchor), or a function without arguments that
     returns the network, as package.module:factory or file.py:factory; --input then gives the shape of a sample. A QONNX
-    file, mynet.onnx, needs no --input. With --architecture unrolled, every weight is a constant; layers take turns as
-    far as --fps allows, and the integer weights that the network has now decide.
+    file, mynet.onnx, needs no --input; a Brevitas network comes in as it is, a float one with --quantize. With
+    --architecture unrolled, every weight is a constant; layers take turns as far as --fps allows, and the integer
+    weights that the network has now decide.
 
     \b
     Example:
       hwcost estimate mynet.py:build --input 3,32,32 --device ZCU104 --fps 5000 --explain
+      hwcost estimate floatnet.py:Net --input 3,32,32 --quantize learned8
     """
     if as_json and as_csv:
         raise BadOption("--json and --csv both given; give one")
-    pipeline, defaults = pipeline_of(network, shape, input_bits)
+    pipeline, defaults = pipeline_of(network, shape, input_bits, quantize)
     try:
         model: OnPart = (
             design.model(pipeline, target, defaults)

@@ -8,9 +8,12 @@ from typing import Any, Protocol
 import torch
 
 from hwcost.errors import BadOption
+from hwcost.graph.call import Describes
 from hwcost.graph.ranges import integers
 from hwcost.graph.trace import Pipeline, trace
+from hwcost.importers.brevitas import from_brevitas
 from hwcost.importers.qonnx import from_qonnx
+from hwcost.quant import PRESETS, convert
 from hwcost.sweep.recipe import Recipe, load_object
 from hwcost.sweep.trust import RECIPES as RECIPES
 from hwcost.sweep.trust import named
@@ -80,22 +83,30 @@ NETWORKS = {
 """Networks as published, for `estimate`, `export` and `verify`; `sweep` takes the recipe of the same name."""
 
 
-def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tuple[Pipeline, Defaults]:
+def pipeline_of(
+    network: str, shape: str | None, input_bits: int | None, quantize: str | None = None
+) -> tuple[Pipeline, Defaults]:
     """Trace the network that a command names; the defaults for its hardware come with it.
 
     Args:
         network: a name of RECIPES or NETWORKS, package.module:name or file.py:name, or a QONNX file.
         shape: shape of one sample, e.g. "3,32,32"; None for a recipe or a file.
         input_bits: width of the unsigned input; None for a recipe, or for 8.
+        quantize: name of a preset of `hwcost.quant.PRESETS` that makes a float network a quantized one; None for one
+            that is quantized already. A Brevitas network is read by `from_brevitas`.
 
     Raises:
         BadOption, BadRecipe: the name, or the object that it leads to, is wrong.
     """
+    if quantize is not None and (network.endswith(".onnx") or network in RECIPES | NETWORKS):
+        raise BadOption(f"{network}: it is quantized already; omit --quantize")
     if network.endswith(".onnx"):
         return _from_file(network, shape, input_bits), Reference()
     built_in = RECIPES | {name: reference.factory for name, reference in NETWORKS.items()}
     found = load_object(built_in.get(network, network), built_in)
     if isinstance(found, Recipe):
+        if quantize is not None:
+            raise BadOption(f"{network}: a recipe quantizes its own network; omit --quantize")
         if shape is not None or input_bits is not None:
             raise BadOption(f"{network}: a recipe defines its own input; omit --input and --input-bits")
         if found.example is None:
@@ -115,7 +126,22 @@ def pipeline_of(network: str, shape: str | None, input_bits: int | None) -> tupl
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
     example = _example(network, _parse_shape(shape))
     entering = integers(8 if input_bits is None else input_bits, signed=False)
-    return trace(net, example, input_range=entering), known
+    return trace(_quantized(network, net, example, quantize), example, input_range=entering), known
+
+
+def _quantized(network: str, net: torch.nn.Module, example: torch.Tensor, quantize: str | None) -> torch.nn.Module:
+    """The network with quantizers: its own, those of Brevitas, or those of a preset."""
+    if any(type(module).__module__.split(".")[0] == "brevitas" for module in net.modules()):
+        if quantize is not None:
+            raise BadOption(f"{network}: Brevitas quantizes it already; omit --quantize")
+        return from_brevitas(net, example)
+    if quantize is not None:
+        return convert(net, quantize, example=example)
+    if not any(isinstance(module, Describes) for module in net.modules()):
+        raise BadOption(
+            f"{network}: a float network, which has no bit-widths; add --quantize, one of {', '.join(PRESETS)}"
+        )
+    return net
 
 
 def _from_file(file: str, shape: str | None, input_bits: int | None) -> Pipeline:

@@ -106,6 +106,11 @@ class Shapes(fx.Interpreter):
         super().__init__(graph, garbage_collect_values=False)
         self.extra_traceback = False  # our own message names the node
 
+    def _tried(self) -> str:
+        """Shapes of the inputs."""
+        given = (value for node, value in self.env.items() if node.op == "placeholder" and isinstance(value, Tensor))
+        return " and ".join(str(tuple(value.shape)) for value in given)
+
     def run_node(self, n: fx.Node) -> Any:
         try:
             return super().run_node(n)
@@ -113,7 +118,8 @@ class Shapes(fx.Interpreter):
             raise type(fault)(f"{name_of(n)}: {fault}") from fault
         except Exception as error:
             raise UntraceableNetwork(
-                f"{name_of(n)}: running the example failed: {error}; check the shape of the example"
+                f"{name_of(n)}: running the example failed: {error}; check the shape of the example, {self._tried()}, "
+                "whose first dimension is the batch"
             ) from error
 
 

@@ -119,7 +119,7 @@ def test_estimate_of_a_recipe_and_of_ones_own_network(hwcost: Hwcost) -> None:
         (["estimate", "nets.py:broken", "--input", "4"], ["NameError", "missing_name", "nets.py:45"]),
         (["estimate", "nets.py:needs", "--input", "4"], ["nets.py:needs", "argument"]),
         (["estimate", "nets.py:branches", "--input", "4"], ["nets.py:15", "if x.sum() > 0:"]),
-        (["estimate", "nets.py:floating", "--input", "1,4,4"], ["0: Conv2d", "rules="]),
+        (["estimate", "nets.py:floating", "--input", "1,4,4"], ["float network", "--quantize"]),
         (["estimate", "nets.py:widthless", "--input", "4"], ["0: its weights are float", "weight_quant="]),
         (["estimate", "nets.py:fine", "--input", "4", "--corrections", "tiny.py"], ["--corrections", "tiny.py"]),
     ],

@@ -39,3 +39,40 @@ def test_a_recipe_finds_the_modules_beside_it(hwcost: Hwcost, tmp_path: Path) ->
     (folder / "beside.py").write_text("from hwcost.zoo.lenet import QuantLeNet as Net\n")
     (folder / "mine.py").write_text("from beside import Net\n")
     assert hwcost("estimate", "elsewhere/mine.py:Net", "--input", "3,32,32").status == 0
+
+
+FLOATS = """
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(1, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(F.relu(self.conv(x)).mean([2, 3]))
+"""
+
+
+def test_a_float_network_is_quantized_on_the_way(hwcost: Hwcost, tmp_path: Path) -> None:
+    (tmp_path / "floats.py").write_text(FLOATS)
+    ended = hwcost("estimate", "floats.py:Net", "--input", "1,8,8", "--quantize", "learned4")
+    assert (ended.status, ended.err) == (0, "") and "conv" in ended.out and "relu" in ended.out
+    refused(hwcost("estimate", "floats.py:Net", "--input", "1,8,8"), "float network", "--quantize", "learned8")
+    refused(hwcost("estimate", "floats.py:Net", "--input", "1,8,8", "--quantize", "int7"), "int7", "learned8")
+    refused(hwcost("estimate", "floats.py:Net", "--input", "3,8,8", "--quantize", "int8"), "(1, 3, 8, 8)", "batch")
+    refused(hwcost("estimate", "lenet", "--quantize", "int8"), "lenet", "omit --quantize")
+    refused(hwcost("estimate", "digits", "--quantize", "int8"), "digits", "omit --quantize")
+
+
+def test_a_network_of_brevitas_comes_in_as_it_is(hwcost: Hwcost, tmp_path: Path) -> None:
+    pytest.importorskip("brevitas", reason="brevitas is not installed: nothing was imported; pip install brevitas")
+    (tmp_path / "brevitas_net.py").write_text(
+        "import brevitas.nn as qnn\nfrom torch import nn\n\n\ndef net():\n"
+        "    return nn.Sequential(qnn.QuantIdentity(return_quant_tensor=True), qnn.QuantLinear(4, 3, bias=False))\n"
+    )
+    ended = hwcost("estimate", "brevitas_net.py:net", "--input", "4")
+    assert (ended.status, ended.err) == (0, "")
+    refused(hwcost("estimate", "brevitas_net.py:net", "--input", "4", "--quantize", "int8"), "Brevitas", "omit")
