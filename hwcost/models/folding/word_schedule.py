@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwcost.graph.spec import Block, Concat, LabelSelect, Link, MatVec, Pool, Window
+from hwcost.models.folding.buffer_schedule import Buffering, buffered, entering_elements
 from hwcost.models.folding.word_timing import lanes
 from hwcost.models.formulas.formula import Job
 from hwcost.models.formulas.window import RESTART, word_order
@@ -134,6 +135,8 @@ def _words(block: Block) -> int:
         return block.cols * block.groups * block.vectors
     if isinstance(block, Window):
         return block.channels * prod(block.entering)
+    if isinstance(block, Buffering):
+        return entering_elements(block)
     each = prod(block.kernel) if isinstance(block, Pool) else 1
     return int(getattr(block, "channels", 1) * getattr(block, "vectors", 1)) * each
 
@@ -163,6 +166,9 @@ def _through(job: Job, arrived: list[Times], stages: int, frames: int) -> tuple[
     block = job.block
     if isinstance(block, Concat):
         return _joined(job, block, arrived, stages)
+    longest = max(len(other) for other in arrived)
+    if longest > min(len(other) for other in arrived):  # one channel is multiplied with all
+        arrived = [np.repeat(other, longest // len(other)) for other in arrived]
     times = arrived[0]
     for other in arrived[1:]:
         times = np.maximum(times, other)
@@ -179,6 +185,9 @@ def _through(job: Job, arrived: list[Times], stages: int, frames: int) -> tuple[
         if job.parallel.parallel_window:
             begun = np.concatenate([begun[:1], ready[:-1]])
         return [taken] * len(arrived), _Made(ready, begun, outward)
+    if isinstance(block, Buffering):
+        taken, ready = buffered(job, block, times, frames)
+        return [taken], _Made(ready, ready - REGISTER, outward)
     taken = _take(times, np.arange(len(times)))
     each = 1
     if isinstance(block, Pool):
