@@ -197,7 +197,9 @@ def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, w
     costs = np.concatenate([study.front[cost].to_numpy(dtype=float) for study in every] + [[o.cost for o in others]])
     costs = costs[np.isfinite(costs)]
     values = np.concatenate([_accuracy(study.front) for study in every] + [[o.accuracy for o in others]])
-    score_axis(axes, score.shown(values), score.shown(values), score, "")
+    tested = np.concatenate([np.isfinite(study.column("test_accuracy", study.front)) for study in every])
+    split = "test" if tested.all() else "test or validation" if tested.any() else "validation"
+    score_axis(axes, score.shown(values), score.shown(values), score, split)
     cost_axis(axes, costs, cost)
     left, right = axes.get_xlim()
     at = np.geomspace(left, right, GRID) if axes.get_xscale() == "log" else np.linspace(left, right, GRID)
