@@ -1,6 +1,8 @@
 """An ONNX graph under construction: nodes, constants, and the nodes that QONNX adds."""
 
 from dataclasses import dataclass, field
+from itertools import product
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,8 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
+
+from hwcost.errors import UnknownOperation
 
 QONNX = "qonnx.custom_op.general"
 """Domain of Quant, BipolarQuant and Trunc."""
@@ -49,7 +53,18 @@ class Graph:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes))
         return output
 
-    def quant(self, x: str, *, layer: str, step: Tensor, low: float, high: float, bits: int) -> str:
+    def quant(
+        self,
+        x: str,
+        *,
+        layer: str,
+        step: Tensor,
+        low: float,
+        high: float,
+        bits: int,
+        rounding: str = "ROUND",
+        zero: int = 0,
+    ) -> str:
         """Add a Quant node, which rounds to multiples of the step and clips them to low..high.
 
         Args:
@@ -57,21 +72,67 @@ class Graph:
             layer: it stands for.
             step: broadcasts to x.
             low, high, bits: of the codes; signed if low is below 0, narrow if it is -high.
+            rounding: by its name in QONNX.
+            zero: zero point, as whose distance from it a code is written.
         """
+        low, high = low + zero, high + zero
         signed = low < 0
-        zero = self.constant(0.0, f"{layer}.zero_point")
+        zero_point = self.constant(float(zero), f"{layer}.zero_point")
         width = self.constant(float(bits), f"{layer}.bit_width")
         return self.add(
             "Quant",
             x,
             self.constant(step, f"{layer}.scale"),
-            zero,
+            zero_point,
             width,
             layer=layer,
             domain=QONNX,
             signed=int(signed),
-            narrow=int(signed and low == -high),
-            rounding_mode="ROUND",
+            narrow=int(low == -high if signed else 0 < high == 2.0**bits - 2),
+            rounding_mode=rounding,
+        )
+
+    def activation(self, x: str, *, layer: str, step: Tensor, low: int, high: int, rounding: str, zero: int) -> str:
+        """Add a Quant node of any codes of 2^bits - 1 or 2^bits values, by a zero point.
+
+        Args:
+            x, layer, step, low, high: as `quant`.
+            rounding, zero: as `GridQuantizer`.
+
+        Raises:
+            UnknownOperation: no width and zero point give these codes.
+        """
+        ties = rounding == "HALF_EVEN"  # where only the parity of the zero point counts
+        free = rounding in ("CEIL", "FLOOR")
+        for signed, narrow in product((False, True), repeat=2):
+            bits = log2(high - low + 1 + narrow)
+            first = int(-(2 ** (bits - 1)) + narrow) if signed else 0
+            moved = first - low
+            even = (moved - zero) % 2 == 0
+            if bits == int(bits) and (not signed or bits > 1) and (free or moved == zero or (ties and even)):
+                name = "ROUND" if ties else rounding
+                return self.quant(
+                    x, layer=layer, step=step, low=low, high=high, bits=int(bits), rounding=name, zero=moved
+                )
+        raise UnknownOperation(
+            f"codes from {low} to {high}, {rounding}: no Quant node has them; quantize to a whole width, or "
+            "write standard nodes (--to onnx)"
+        )
+
+    def thresholds(self, x: str, *, layer: str, edges: Tensor, step: float, low: int, bipolar: bool, rank: int) -> str:
+        """Add a MultiThreshold node: (count of thresholds reached + low) * step; `rank` is that of x."""
+        scale, bias = (2 * step, -step) if bipolar else (step, low * step)
+        layouts = {2: "NC", 3: "NCW", 4: "NCHW"}
+        return self.add(
+            "MultiThreshold",
+            x,
+            self.constant(edges, f"{layer}.thresholds"),
+            layer=layer,
+            domain=QONNX,
+            out_dtype="BIPOLAR" if bipolar else f"{'INT' if low < 0 else 'UINT'}32",
+            out_scale=scale,
+            out_bias=bias,
+            data_layout=layouts.get(rank, "NC"),
         )
 
     def domains(self) -> list[onnx.OperatorSetIdProto]:
@@ -129,7 +190,28 @@ class Plain(Graph):
     def domains(self) -> list[onnx.OperatorSetIdProto]:
         return []
 
-    def quant(self, x: str, *, layer: str, step: Tensor, low: float, high: float, bits: int) -> str:
+    def activation(self, x: str, *, layer: str, step: Tensor, low: int, high: int, rounding: str, zero: int) -> str:
+        """Quantize to any codes."""
+        if rounding != "HALF_EVEN" or zero % 2:
+            raise UnknownOperation(f"rounds {rounding} with zero point {zero}; standard nodes round half to even")
+        bits = int(log2(max(high, -low - 1, 1))) + 1 + (low < 0)
+        return self.quant(x, layer=layer, step=step, low=low, high=high, bits=bits)
+
+    def thresholds(self, x: str, *, layer: str, edges: Tensor, step: float, low: int, bipolar: bool, rank: int) -> str:
+        raise UnknownOperation("standard nodes count no thresholds; write QONNX")
+
+    def quant(
+        self,
+        x: str,
+        *,
+        layer: str,
+        step: Tensor,
+        low: float,
+        high: float,
+        bits: int,
+        rounding: str = "ROUND",
+        zero: int = 0,
+    ) -> str:
         """Quantize, clip, and convert back to float."""
         if bits > BYTE:
             scale = self.constant(step, f"{layer}.scale")
@@ -140,12 +222,12 @@ class Plain(Graph):
         axis = next((place for place, size in enumerate(step.shape) if size > 1), None)
         flat = step.reshape(()) if axis is None else step.reshape(-1)
         scale = self.constant(flat, f"{layer}.scale")
-        zero = self._codes(np.zeros(tuple(flat.shape)), kind, f"{layer}.zero_point")
+        point = self._codes(np.zeros(tuple(flat.shape)), kind, f"{layer}.zero_point")
         bounds = (self._codes(low, kind, f"{layer}.low"), self._codes(high, kind, f"{layer}.high"))
         along_axis: dict[str, Any] = {} if axis is None else {"axis": axis}
-        codes = self.add("QuantizeLinear", x, scale, zero, layer=layer, **along_axis)
+        codes = self.add("QuantizeLinear", x, scale, point, layer=layer, **along_axis)
         clipped = self.add("Clip", codes, *bounds, layer=layer)
-        return self.add("DequantizeLinear", clipped, scale, zero, layer=layer, **along_axis)
+        return self.add("DequantizeLinear", clipped, scale, point, layer=layer, **along_axis)
 
     def bipolar(self, x: str, *, layer: str, step: Tensor) -> str:
         below = self.add("Less", x, self.constant(0.0, f"{layer}.zero"), layer=layer)

@@ -19,6 +19,7 @@ from hwcost.graph.rules import (
     NORMS,
     RELUS,
     SCALINGS,
+    SOFTMAXES,
     WIRES,
     Call,
     RuleKey,
@@ -86,6 +87,15 @@ def _merge(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     if isinstance(layer, quant.QuantConcat):
         return place.graph.add("Concat", *met, layer=place.layer, axis=1)
     return place.graph.add("Add", *met, layer=place.layer)
+
+
+def _shift_add(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    return place.graph.add("Add", *(stream.tensor for stream in streams), layer=place.layer)
+
+
+def _softmax(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    op = "LogSoftmax" if isinstance(call.module, nn.LogSoftmax) else "Softmax"
+    return place.graph.add(op, streams[0].tensor, layer=place.layer, axis=1)
 
 
 def _norm(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
@@ -156,6 +166,8 @@ WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
         quant.QuantScaleBias: scale_bias,
         quant.HadamardClassifier: _hadamard,
         **dict.fromkeys((quant.QuantAdd, quant.QuantConcat), _merge),
+        quant.ShiftAdd: _shift_add,
+        **dict.fromkeys(SOFTMAXES, _softmax),
         **dict.fromkeys(WIRES, _wire),
         **dict.fromkeys(SCALINGS, _scaled),
         **ORDER_WRITERS,

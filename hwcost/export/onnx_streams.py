@@ -11,7 +11,7 @@ from hwcost.graph.ranges import Range, bits_for, widest
 from hwcost.graph.rules import Call
 from hwcost.graph.spec import Signal
 from hwcost.integer.meaning import Meaning
-from hwcost.quant import StatScale, TernaryQuantizer
+from hwcost.quant import GridQuantizer, StatScale, TernaryQuantizer, ThresholdQuantizer
 from hwcost.quant.layers.source import Sourced
 from hwcost.quant.quantizers import Quantizer, common_range
 
@@ -89,6 +89,27 @@ def quantized(quantizer: Quantizer, stream: Stream, tensor: str, place: Place) -
     wire = common_range(quantizer)
     if wire.low.numel() > 1 and (wire.low.amin() != wire.low.amax() or wire.high.amin() != wire.high.amax()):
         raise UnknownOperation("its channels clip at codes of their own; give one width to all channels")
-    made = on_grid(place.graph, tensor, place.layer, step, wire)
+    made = _activation(place, tensor, quantizer, step, len(stream.signal.shape) + 1, wire)
     place.graph.shapes[made] = stream.signal.shape
     return made
+
+
+def _activation(place: Place, x: str, quantizer: Quantizer, step: Tensor, rank: int, wire: Range) -> str:
+    """Write the node of a quantizer of a stream, whose codes may be any."""
+    graph, layer = place.graph, place.layer
+    if isinstance(quantizer, ThresholdQuantizer):
+        edges, low = quantizer.thresholds, quantizer.low
+        return graph.thresholds(
+            x, layer=layer, edges=edges, step=float(step), low=low, bipolar=quantizer.bipolar, rank=rank
+        )
+    if not isinstance(quantizer, GridQuantizer):
+        return on_grid(graph, x, layer, step, wire)
+    return graph.activation(
+        x,
+        layer=layer,
+        step=step,
+        low=quantizer.low,
+        high=quantizer.high,
+        rounding=quantizer.rounding,
+        zero=quantizer.zero_point,
+    )

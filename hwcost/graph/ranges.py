@@ -60,8 +60,8 @@ class Range:
 
     @property
     def bipolar(self) -> bool:
-        """Whether the wire codes -1 and +1 in a single bit."""
-        return self.signed and bool((self.bits == 1).all())
+        """Whether the wire codes -1 and +1 in a single bit; two's complement of one bit, -1 and 0, does not."""
+        return self.signed and bool(((self.bits == 1) & (self.high > 0)).all())
 
 
 def _number(value: float | Tensor) -> Tensor:

@@ -39,7 +39,7 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
         **dict.fromkeys((nn.PReLU, F.prelu), "use QuantPReLU"),
         **dict.fromkeys((nn.Hardswish, nn.Hardsigmoid, nn.Softplus, nn.Softsign, nn.LogSigmoid), CURVE),
         **dict.fromkeys((F.gelu, F.silu, F.mish, F.elu, F.leaky_relu, F.hardswish, F.hardsigmoid, torch.exp), CURVE),
-        **dict.fromkeys((nn.Softmax, nn.LogSoftmax, F.softmax, F.log_softmax), SCORE),
+        **dict.fromkeys((F.softmax, F.log_softmax), SCORE),
         **dict.fromkeys((torch.softmax, torch.log_softmax, "softmax", "log_softmax"), SCORE),
         **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), "use QuantConcat, a layer that joins streams"),
     }

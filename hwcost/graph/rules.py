@@ -124,7 +124,7 @@ def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSp
 def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
     """Describe argmax of a sample: label select."""
     (signal,) = signals
-    if shape != () or len(signal.shape) != 1 or call.argument(2, "keepdim", False):
+    if shape not in ((), (1,)) or len(signal.shape) != 1:
         raise UnknownOperation(
             f"argmax of a sample of shape {signal.shape} to shape {shape}; its hardware takes the largest element of "
             "one vector: argmax(x, dim=1) of (N, labels)"
@@ -137,7 +137,19 @@ def argmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec
     (labels,) = signal.shape
     index = between(0, labels - 1)
     block = LabelSelect(channels=labels, vectors=1, input=signal.range, output=index)
-    return LayerSpec(output=Signal(range=index, shape=()), blocks=(block,))
+    return LayerSpec(output=Signal(range=index, shape=shape), blocks=(block,))
+
+
+def softmax(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+    """Describe a softmax of scores: no hardware; the host computes it, or an argmax behind it needs none."""
+    (signal,) = signals
+    if len(signal.shape) != 1 or call.argument(1, "dim") not in (1, -1):
+        raise UnknownOperation(
+            f"a softmax of a sample of shape {signal.shape}; the host takes that of one vector, (N, labels) with dim=1"
+        )
+    plain = signal.affine is None
+    behind = "a softmax" if plain else f"a softmax of what has {signal.affine}"
+    return LayerSpec(output=replace(signal, affine=behind, form=Form.ORDER if plain else Form.HOST))
 
 
 def scaling(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
@@ -182,6 +194,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 RELUS = (nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
 ARGMAXES = (torch.argmax, "argmax")
+SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
 
 SCALINGS: Mapping[RuleKey, str] = immutabledict(
     {
@@ -201,6 +214,7 @@ _TABLE: dict[RuleKey, Rule] = {
     **dict.fromkeys(RELUS, relu),
     **dict.fromkeys(MAX_POOLS, max_pool),
     **dict.fromkeys(ARGMAXES, argmax),
+    **dict.fromkeys(SOFTMAXES, softmax),
 }
 
 

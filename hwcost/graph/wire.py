@@ -11,13 +11,15 @@ class Form(IntEnum):
     """Map from the integers of a channel to its values; each form includes those before it.
 
     SCALE: a step of its own. AFFINE: a step and an offset (batch norm, float bias). MONOTONE: any monotone function.
-    ORDER: one that differs from sample to sample, so that only the largest channel is known.
+    ORDER: one that differs from sample to sample, so that only the largest channel is known. HOST: one that differs
+    from sample to sample and mixes channels of maps of their own: the host computes it, and nothing can follow.
     """
 
     SCALE = 1
     AFFINE = 2
     MONOTONE = 3
     ORDER = 4
+    HOST = 5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

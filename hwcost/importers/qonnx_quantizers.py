@@ -1,85 +1,89 @@
-"""Quantizers and affine maps for the numbers of a QONNX file."""
+"""Quantizers for the numbers of a QONNX file."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
+from math import isinf, log2
 
 from torch import Tensor
 
 from hwcost.errors import UnknownOperation
-from hwcost.quant import (
-    BinaryQuantizer,
-    ConstScale,
-    IntQuantizer,
-    QuantConv1d,
-    QuantConv2d,
-    QuantLinear,
-)
+from hwcost.importers.qonnx_values import Codes
+from hwcost.quant import BinaryQuantizer, ConstScale, GridQuantizer, IntQuantizer, ThresholdQuantizer
 
-Quantizer = IntQuantizer | BinaryQuantizer
+Quantizer = IntQuantizer | BinaryQuantizer | GridQuantizer | ThresholdQuantizer
+
+MOST_BITS = 32
+"""Widest code of a quantizer."""
 
 
-def integer(step: Tensor, bits: int, signed: bool, narrow: bool) -> Quantizer:
-    """Make the quantizer of whole codes in steps of `step`."""
-    reach = 2 ** (bits - 1) - narrow if signed else 2**bits - 1
-    return IntQuantizer(bits=bits, scale=ConstScale(threshold(step * reach)), signed=signed, narrow=narrow and signed)
+def bounds(bits: float, signed: bool, narrow: bool) -> tuple[int, int]:
+    """Find the smallest and largest code of a Quant node.
+
+    Raises:
+        UnknownOperation: no whole width from 1 to 32, or a single code.
+    """
+    if not 1 <= bits <= MOST_BITS or bits != round(bits):
+        raise UnknownOperation(f"{bits:g} bits; give a whole width from 1 to {MOST_BITS}")
+    width = int(bits)
+    low, high = (-(2 ** (width - 1)) + narrow, 2 ** (width - 1) - 1) if signed else (0, 2**width - 1 - narrow)
+    if low >= high:
+        raise UnknownOperation(f"{width} bits, signed={signed}, narrow={narrow}: a single code")
+    return low, high
 
 
-def threshold(value: Tensor) -> Tensor:
-    """Reshape a single threshold to (); leave one per channel unchanged."""
-    return value.reshape(()) if value.numel() == 1 else value
+def quantizer_of(codes: Codes) -> Quantizer:
+    """Make the quantizer of codes, in steps of their factor.
+
+    Raises:
+        UnknownOperation: nothing clamps them, or they are wider than 32 bits.
+    """
+    step = codes.factor
+    if not bool(((step > 0) & step.isfinite()).all()):
+        raise UnknownOperation("its scale is not above 0 and finite")
+    if codes.bipolar:
+        return BinaryQuantizer(scale=ConstScale(step))
+    if isinf(codes.low) or isinf(codes.high):
+        raise UnknownOperation("rounds without bounds, so its codes have no width; put a Clip behind it")
+    low, high = int(codes.low), int(codes.high)
+    width = log2(max(high + 1, -low)) + (low < 0)
+    if width > MOST_BITS or not low < high:
+        raise UnknownOperation(f"codes from {low} to {high}; give at least two, and at most {MOST_BITS} bits")
+    plain = codes.rounding == "HALF_EVEN" and codes.zero_point % 2 == 0
+    signed, narrow = low < 0, low == -high
+    if plain and width == int(width) and width > signed and low in (0, -high, -high - 1):
+        bits, reach = int(width), high if narrow or not signed else high + 1
+        return IntQuantizer(bits=bits, scale=ConstScale(step * reach), signed=signed, narrow=narrow and signed)
+    return GridQuantizer(step=step, low=low, high=high, rounding=codes.rounding, zero_point=codes.zero_point)
 
 
-def turned(quantizer: Quantizer) -> Quantizer:
-    """Make the quantizer of the transposed matrix."""
-    return _with(quantizer, lambda thresholds: thresholds.T.contiguous())
+def grown(quantizer: object, gain: float) -> tuple[Quantizer, float] | None:
+    """Make the quantizer of gain times its values.
 
-
-def per_channel(quantizer: Quantizer) -> Quantizer:
-    """Make the quantizer of one number per channel, as a vector."""
-    return _with(quantizer, lambda thresholds: thresholds.reshape(-1))
-
-
-def _with(quantizer: Quantizer, change: Callable[[Tensor], Tensor]) -> Quantizer:
-    if quantizer.scale.channel_dim is None:
-        return quantizer
-    scale = ConstScale(change(quantizer.scale.threshold))
+    Returns:
+        It, and what its input is multiplied by; None for another kind of quantizer.
+    """
+    if isinstance(quantizer, ThresholdQuantizer):
+        step = quantizer.scale.threshold.double() * gain
+        made = ThresholdQuantizer(quantizer.thresholds, step=step, low=quantizer.low, bipolar=quantizer.bipolar)
+        return made, 1.0
+    if type(quantizer) not in (IntQuantizer, BinaryQuantizer, GridQuantizer):
+        return None
+    scale = ConstScale(quantizer.scale.threshold.double() * gain)  # type: ignore[attr-defined] # checked
     if isinstance(quantizer, IntQuantizer):
         bits = int(quantizer.width())
-        return IntQuantizer(bits=bits, scale=scale, signed=quantizer.signed, narrow=quantizer.narrow)
-    return BinaryQuantizer(scale=scale)
+        return IntQuantizer(bits=bits, scale=scale, signed=quantizer.signed, narrow=quantizer.narrow), gain
+    if isinstance(quantizer, GridQuantizer):
+        step = scale.threshold
+        low, high, zero = quantizer.low, quantizer.high, quantizer.zero_point
+        return GridQuantizer(step=step, low=low, high=high, rounding=quantizer.rounding, zero_point=zero), gain
+    return BinaryQuantizer(scale=scale), gain
 
 
-@dataclass(frozen=True)
-class Affine:
-    """gain * x + offset of the stream `source`; one number each."""
-
-    source: str
-    gain: float = 1.0
-    offset: float = 0.0
-
-    def then(self, op: str, number: float, *, first: bool) -> Affine:
-        """Append an Add, Sub, Mul or Div by a number, which may stand first.
-
-        Raises:
-            UnknownOperation: a number divided by the stream.
-        """
-        if op == "Div" and first:
-            raise UnknownOperation("divides by a stream")
-        if op in ("Mul", "Div"):
-            factor = number if op == "Mul" else 1 / number
-            return Affine(self.source, self.gain * factor, self.offset * factor)
-        sign = -1.0 if op == "Sub" and first else 1.0
-        addend = -number if op == "Sub" and not first else number
-        return Affine(self.source, self.gain * sign, self.offset * sign + addend)
+def clamped(quantizer: Quantizer) -> tuple[float, float]:
+    """Find the smallest and largest code of a quantizer."""
+    wire = quantizer.range()
+    return float(wire.low.amin()), float(wire.high.amax())
 
 
-def rows_of(layer: object) -> int:
-    """Count the output channels of a product, behind which an affine map becomes a batch norm."""
-    if not isinstance(layer, QuantLinear | QuantConv1d | QuantConv2d):
-        raise UnknownOperation(
-            "scales or shifts a stream that is no product and that no Quant node takes; put a quantizer behind it, or "
-            "fold it into the layer in front"
-        )
-    return int(layer.weight.shape[0])
+def single_step(quantizer: Quantizer) -> Tensor | None:
+    """Find the step of a quantizer, float64 (); None where channels have steps of their own."""
+    step = quantizer.step().detach().double()
+    return step.reshape(()) if step.numel() == 1 else None

@@ -11,16 +11,27 @@ import torch
 from torch import Tensor
 
 from hwcost import quant
+from hwcost.errors import UnknownPrecision
 from hwcost.graph.call import Call, RuleKey
 from hwcost.graph.order import ORDER_RULES, RESHAPES
 from hwcost.graph.ranges import widest
-from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, SCALINGS, WIRES, factor_and_addend, max_pool_window
+from hwcost.graph.rules import (
+    ARGMAXES,
+    MAX_POOLS,
+    NORMS,
+    RELUS,
+    SCALINGS,
+    SOFTMAXES,
+    WIRES,
+    factor_and_addend,
+    max_pool_window,
+)
 from hwcost.graph.spec import Signal
 from hwcost.integer.elements import adaptive, curve, flat, mean, multiplied, rearranged
 from hwcost.integer.encoding import Lowered, Lowering, Outside, Stream, exact, grid, meaning_of
 from hwcost.integer.meaning import Meaning, direction
 from hwcost.integer.multiplication import product, scale_bias
-from hwcost.integer.operations import IndexOfLargest, Largest, Meet, Operation, Sums, Total, Wire
+from hwcost.integer.operations import IndexOfLargest, Largest, Meet, Multiply, Operation, Sums, Total, Wire
 from hwcost.integer.sequences import SEQUENCES
 from hwcost.quant.layers.pool import AveragePool
 
@@ -95,12 +106,18 @@ def average(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     return pool, replace(meaning, step=meaning.step * gain)
 
 
+def softmax(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """Lower a softmax at the end: the host computes it of the integers that leave, whose order is its own."""
+    (stream,) = streams
+    return Wire(), replace(meaning_of(stream), order=True)
+
+
 def label_select(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     """Lower argmax to the index of the largest."""
     (stream,) = streams
     meaning_of(stream).plain_step()
     one = torch.ones((), dtype=torch.float64)
-    return IndexOfLargest(), Meaning(step=one, offset=one - 1)
+    return IndexOfLargest(keepdim=output.shape != ()), Meaning(step=one, offset=one - 1)
 
 
 def merge(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -116,6 +133,20 @@ def merge(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     assert meaning is not None
     meaning.plain_step()
     return Meet(grids=tuple(grids), chained=isinstance(layer, quant.QuantConcat)), meaning
+
+
+def shift_add(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """Lower a sum of integers as they come: each is shifted left to the smaller step."""
+    layer = cast("quant.ShiftAdd", call.module)
+    units = [2**bits for bits in layer.shifts]
+    steps = [meaning_of(stream).plain_step() / unit for stream, unit in zip(streams, units, strict=True)]
+    if not torch.allclose(steps[0], steps[1], rtol=1e-5, atol=0.0):
+        raise UnknownPrecision(
+            f"its shifts {layer.shifts} bring integers to the unequal steps {float(steps[0]):g} and "
+            f"{float(steps[1]):g}; give ShiftAdd log2 of each step over the smaller one"
+        )
+    grids = tuple(Wire() if unit == 1 else Multiply(factor=torch.tensor([unit]), addend=None) for unit in units)
+    return Meet(grids=grids, chained=False), replace(meaning_of(streams[0]), step=steps[0])
 
 
 def hadamard(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
@@ -149,6 +180,7 @@ LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
         **SEQUENCES,
         quant.QuantAdd: merge,
         quant.QuantConcat: merge,
+        quant.ShiftAdd: shift_add,
         **dict.fromkeys(WIRES, wire),
         **dict.fromkeys(SCALINGS, scaled),
         **dict.fromkeys(ORDER_RULES, rearranged),
@@ -156,6 +188,7 @@ LOWERINGS: Mapping[RuleKey, Lowering] = MappingProxyType(
         **dict.fromkeys((*NORMS, *RELUS), absorbed),
         **dict.fromkeys(MAX_POOLS, max_pool),
         **dict.fromkeys(ARGMAXES, label_select),
+        **dict.fromkeys(SOFTMAXES, softmax),
     }
 )
 """Lowering by class, function or name of a tensor method; extend with `LOWERINGS | {key: lowering}`."""

@@ -173,12 +173,13 @@ class IntegerNetwork:
         Raises:
             BadOption: several outputs, or one that no layer makes integers of.
         """
-        step = self.steps[self.outputs[0] - len(self.inputs)] if len(self.outputs) == 1 else None
-        if step is None or self.outputs[0] < len(self.inputs) or step.meaning is None:
+        made = [place - len(self.inputs) for place in self.outputs if place >= len(self.inputs)]
+        step = self.steps[made[0]] if len(made) == len(self.outputs) == 1 else None
+        if step is None or step.meaning is None:
             raise BadOption("IntegerNetwork.values: give a network with one output, made of integers by a layer")
         if step.meaning.order:
             raise BadOption(
-                f"IntegerNetwork.values: {step.name} divides by the length of each sample, which no integer tells; "
+                f"IntegerNetwork.values: {step.name} divides by a number of each sample, which no integer tells; "
                 "run() gives its integers, whose order is that of the scores"
             )
         return step.meaning.value(self.run(*inputs)[step.name])

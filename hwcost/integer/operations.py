@@ -129,12 +129,18 @@ class Largest:
 
 @dataclass(frozen=True, eq=False)
 class IndexOfLargest:
-    """Label select: the place of the largest of a vector, the first of equals."""
+    """Label select: the place of the largest of a vector, the first of equals.
+
+    Attributes:
+        keepdim: (batch, 1) instead of (batch,).
+    """
+
+    keepdim: bool = False
 
     def __call__(self, *streams: Tensor) -> Tensor:
         """(batch, labels) -> (batch,)."""
         (x,) = streams
-        return x.argmax(1)
+        return x.argmax(1, self.keepdim)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

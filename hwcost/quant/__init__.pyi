@@ -12,6 +12,8 @@ from .convert import convert as convert
 from .convert import load_float as load_float
 from .correction import correct_biases as correct_biases
 from .correction import renew_norms as renew_norms
+from .grid_quantizer import GridQuantizer as GridQuantizer
+from .grid_quantizer import ThresholdQuantizer as ThresholdQuantizer
 from .int_quantizer import IntQuantizer as IntQuantizer
 from .layers.accumulator import Accumulator as Accumulator
 from .layers.accumulator import NarrowedBits as NarrowedBits
@@ -39,6 +41,7 @@ from .layers.layer_norm import QuantRMSNorm as QuantRMSNorm
 from .layers.linear import QuantLinear as QuantLinear
 from .layers.merge import QuantAdd as QuantAdd
 from .layers.merge import QuantConcat as QuantConcat
+from .layers.merge import ShiftAdd as ShiftAdd
 from .layers.multiply import QuantMul as QuantMul
 from .layers.norm import QuantScaleBias as QuantScaleBias
 from .layers.norm import ScaleBias as ScaleBias

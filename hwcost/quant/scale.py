@@ -99,14 +99,14 @@ class ConstScale(FullPrecision):
         self.domain = as_domain(domain, "ConstScale")
         self.channel_dim: int | None = _channel_dim(number)
         self.value = value
-        self.register_buffer("threshold", restricted(number, domain), persistent=False)
+        self.register_buffer("threshold", _exact(number, domain), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         empty = self.threshold.is_meta
         super()._apply(fn, recurse)
         if empty and not self.threshold.is_meta:  # `to_empty` leaves it without a value, and no checkpoint has it
             number = torch.as_tensor(self.value, dtype=torch.float32, device=self.threshold.device)
-            self.threshold.copy_(restricted(number, self.domain))
+            self.threshold.copy_(_exact(number, self.domain))
         return self
 
     def plain(self) -> Number | None:
@@ -124,6 +124,11 @@ class ConstScale(FullPrecision):
 
     def extra_repr(self) -> str:
         return f"{self.threshold.tolist()}, domain={self.domain.value}"
+
+
+def _exact(number: Tensor, domain: Domain) -> Tensor:
+    """A given threshold in its domain: unlike a computed one, it is never 0."""
+    return torch.exp2(ceil_log2(number)) if domain is POW2 else number
 
 
 def _channel_dim(number: Tensor) -> int | None:

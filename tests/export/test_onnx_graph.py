@@ -13,7 +13,9 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no expo
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import helper, numpy_helper
 
+from hwcost.errors import UnknownOperation
 from hwcost.export.onnx_graph import OPSET, Graph, Plain, along
 
 
@@ -63,3 +65,34 @@ def test_domains_are_those_that_are_used() -> None:
 def test_one_number_per_channel() -> None:
     assert along(torch.ones(()), 4).shape == () and along(torch.ones(3), 4).shape == (1, 3, 1, 1)
     assert along(torch.ones(3), 2).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "rounding", "zero", "expected"),
+    [
+        (0, 6, "HALF_EVEN", 0, (0, 1, 3, 0, "ROUND")),
+        (-18, 12, "FLOOR", 3, (0, 1, 5, 18, "FLOOR")),
+        (-8, 7, "CEIL", 0, (0, 0, 4, 8, "CEIL")),
+        (-7, 8, "HALF_UP", -1, (1, 0, 4, -1, "HALF_UP")),
+    ],
+)
+def test_codes_of_any_range_by_a_zero_point(low: int, high: int, rounding: str, zero: int, expected: object) -> None:
+    graph = Graph()
+    graph.activation("x", layer="a", step=torch.tensor(0.5), low=low, high=high, rounding=rounding, zero=zero)
+    (node,) = graph.nodes
+    numbers = {one.name: float(numpy_helper.to_array(one)) for one in graph.constants}
+    told = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    found = (
+        told["signed"],
+        told["narrow"],
+        numbers["a.bit_width"],
+        numbers["a.zero_point"],
+        told["rounding_mode"].decode(),
+    )
+    assert found == expected
+    with pytest.raises(UnknownOperation, match="codes from 0 to 67, FLOOR: no Quant node has them"):
+        graph.activation("x", layer="a", step=torch.tensor(0.5), low=0, high=67, rounding="FLOOR", zero=0)
+    with pytest.raises(UnknownOperation, match="rounds FLOOR with zero point 0; standard nodes round half to even"):
+        Plain().activation("x", layer="a", step=torch.tensor(0.5), low=0, high=67, rounding="FLOOR", zero=0)
+    with pytest.raises(UnknownOperation, match="standard nodes count no thresholds"):
+        Plain().thresholds("x", layer="a", edges=torch.zeros(1, 1), step=1.0, low=0, bipolar=False, rank=2)

@@ -308,12 +308,18 @@ def test_every_unknown_layer_is_named_at_once() -> None:
     assert "has no Quant node" in str(told.value)
 
 
-def test_rounded_averages_are_refused_with_the_remedy() -> None:
-    net = nn.Sequential(
-        qnn.QuantReLU(bit_width=4, return_quant_tensor=True), qnn.TruncAvgPool2d(2, bit_width=4), qnn.QuantIdentity()
+@pytest.mark.parametrize("size", [2, 3])
+def test_averages_that_round_have_their_values(size: int) -> None:
+    """Brevitas rounds half to even by default, on whole numbers: ties fall as there."""
+    torch.manual_seed(0)
+    there = nn.Sequential(
+        qnn.QuantReLU(bit_width=4, return_quant_tensor=True), qnn.TruncAvgPool2d(size, bit_width=4), qnn.QuantIdentity()
     )
-    with pytest.raises(UnknownOperation, match="float_to_int_impl_type='FLOOR'"):
-        from_brevitas(net, torch.rand(1, 3, 8, 8))
+    for _ in range(3):
+        there(torch.rand(4, 3, 12, 12))
+    x = torch.rand(8, 3, 12, 12)
+    ours = from_brevitas(there.eval(), x)
+    torch.testing.assert_close(ours(x), there(x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 2, (None, 3)])

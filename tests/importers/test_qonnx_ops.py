@@ -147,10 +147,11 @@ def quantized(op: str, numbers: dict[str, float], **options: Any) -> onnx.ModelP
 @pytest.mark.parametrize(
     ("numbers", "options", "message"),
     [
-        ({"zero": 1.0}, {}, "a zero point, or widths that differ"),
-        ({"bits": 2.5}, {}, "2.5 bits, signed=True"),
-        ({"bits": 1.0}, {}, "1 bits, signed=True"),
-        ({}, {"rounding_mode": "CEIL"}, "rounds by CEIL; ROUND is what hwcost has"),
+        ({"zero": 0.5}, {}, "zero point 0.5; give a whole number"),
+        ({"bits": 2.5}, {}, "2.5 bits; give a whole width from 1 to 32"),
+        ({"bits": 1.0, "zero": 1.0}, {}, "one signed bit, which is -1 and"),
+        ({"step": -1.0}, {}, r"scale \[-1.0\]; give numbers above 0"),
+        ({}, {"rounding_mode": "SIDEWAYS"}, "rounding_mode=SIDEWAYS; there are ROUND, HALF_EVEN, CEIL"),
     ],
 )
 def test_codes_that_no_quantizer_has(numbers: dict[str, float], options: dict[str, str], message: str) -> None:
@@ -165,4 +166,4 @@ def test_a_quant_node_is_a_quantizer_and_a_relu_in_front_of_it_stays() -> None:
     assert net(x).tolist() == [[-2.0, -0.5, 1.0, 1.5]]
     bipolar = from_qonnx(quantized("BipolarQuant", {"step": 0.5}))
     assert bipolar(x).tolist() == [[-0.5, -0.5, 0.5, 0.5]]
-    assert {"Quant", "BipolarQuant", "MatMul", "Conv"} <= set(READERS)
+    assert {"quantized:Quant", "quantized:BipolarQuant", "MatMul", "Conv"} <= set(READERS)

@@ -13,18 +13,20 @@ pytest.importorskip("onnx", reason="onnx is not installed: nothing was read; pip
 
 import onnx
 from onnx import TensorProto, helper
+from qonnx_files import QONNX, QUANTIZED, computed, node, quant, read
 
 from hwcost.errors import UnknownOperation
 from hwcost.export.qonnx import qonnx
 from hwcost.graph.trace import trace
 from hwcost.importers.qonnx import from_qonnx
+from hwcost.integer import IntegerNetwork
 from hwcost.quant import QuantAvgPool2d, QuantReLU, learned_activation
 
 STEP = 1 / 256
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_an_average_of_the_whole_map_needs_its_shape(tmp_path: Path, known: bool) -> None:
+def test_an_average_of_the_whole_map_needs_no_shape_of_the_file(tmp_path: Path, known: bool) -> None:
     def value(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
@@ -46,10 +48,6 @@ def test_an_average_of_the_whole_map_needs_its_shape(tmp_path: Path, known: bool
     )
     opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "mean.onnx")
-    if not known:
-        with pytest.raises(UnknownOperation, match=r"averages a map of shape \(\).*qonnx-cleanup"):
-            from_qonnx(tmp_path / "mean.onnx")
-        return
     net, x = from_qonnx(tmp_path / "mean.onnx"), torch.rand(2, 3, 4, 4)
     torch.testing.assert_close(net(x), ((x / 0.125).round().clamp(0, 15) * 0.125).mean((2, 3)), rtol=1e-6, atol=0)
 
@@ -81,11 +79,11 @@ def test_maxima_are_those_of_torch(options: dict[str, list[int]]) -> None:
 @pytest.mark.parametrize(
     ("op", "options", "message"),
     [
-        ("MaxPool", {"kernel_shape": [2, 2], "ceil_mode": 1}, "equal pads, no ceil_mode"),
-        ("MaxPool", {"kernel_shape": [2, 2], "pads": [1, 0, 0, 0]}, "equal pads"),
-        ("AveragePool", {"kernel_shape": [2, 3]}, r"kernel \[2, 3\].*give squares without padding"),
-        ("AveragePool", {"kernel_shape": [2, 2], "pads": [1, 1, 1, 1]}, "give squares without padding"),
-        ("Trunc", {"domain": "qonnx.custom_op.general"}, "truncates what is no average"),
+        ("MaxPool", {"kernel_shape": [2, 2], "pads": [1, 0, 0, 0]}, "no padding on both sides gives"),
+        ("MaxPool", {"kernel_shape": [9, 2]}, "give 1 or 2 dimensions that fit"),
+        ("MaxPool", {"kernel_shape": [2, 2], "storage_order": 1}, "storage_order=1; only storage_order=0"),
+        ("AveragePool", {"kernel_shape": [2, 2], "pads": [1, 0, 0, 1]}, "both sides the same padding"),
+        ("Trunc", {"domain": "qonnx.custom_op.general"}, "1 inputs; version 1 has 5, version 2 has 6"),
     ],
 )
 def test_what_is_no_pooling_of_ours_is_named(op: str, options: dict[str, Any], message: str) -> None:
@@ -106,3 +104,27 @@ def test_an_average_that_truncates_goes_out_and_comes_back(behind: bool) -> None
     torch.testing.assert_close(again(x), net(x))
     (found,) = (layer for layer in again.layers.values() if isinstance(layer, QuantAvgPool2d))
     assert found.truncate and not isinstance(list(again.layers.values())[-2], QuantAvgPool2d)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("mode", "wanted"), [("FLOOR", [1, 1, 2]), ("CEIL", [2, 2, 2]), ("ROUND", [1, 2, 2])])
+def test_codes_are_truncated_without_an_average(version: int, mode: str, wanted: list[int]) -> None:
+    """5, 6 and 8 quarters, of which two bits are cut off."""
+    after = [node("Trunc", "q quarter zero six four", domain=QONNX, rounding_mode=mode)]
+    if version == 2:
+        after = [node("Trunc", "q quarter zero six one six", domain=QONNX, rounding_mode=mode, signed=1, narrow=0)]
+    net = read([quant("x quarter zero six", "q"), *after], {"six": 6.0, "one": 1.0}, (3,))
+    unit = 0.25 if version == 1 else 1.0
+    x = torch.tensor([[1.25, 1.5, 2.0]])
+    assert computed(net, x).tolist() == [[unit * each for each in wanted]]
+    assert IntegerNetwork.of(trace(net, x)).values(x).tolist() == computed(net, x).tolist()
+
+
+@pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool", "ReduceMean"])
+def test_reductions_of_a_whole_map(op: str) -> None:
+    options = {"axes": [-2, -1], "keepdims": 0} if op == "ReduceMean" else {}
+    x = torch.arange(24.0).reshape(1, 2, 4, 3) / 16
+    grid = (x * 4).round().clamp(-8, 7) / 4
+    found = computed(read([QUANTIZED, node(op, "q", **options)], {}, (2, 4, 3)), x)
+    wanted = grid.amax((2, 3), True) if op == "GlobalMaxPool" else grid.mean((2, 3), op == "GlobalAveragePool")
+    torch.testing.assert_close(found, wanted)

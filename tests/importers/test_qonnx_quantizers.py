@@ -1,55 +1,90 @@
-"""Numbers of a QONNX file as quantizers and affine maps."""
+"""Quantizers for the numbers of a QONNX file."""
 
 from __future__ import annotations
 
+from math import inf
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
 
 from hwcost.errors import UnknownOperation
-from hwcost.importers.qonnx_quantizers import Affine, integer, per_channel, rows_of, threshold, turned
-from hwcost.quant import BinaryQuantizer, ConstScale, QuantConv2d, QuantLinear
+from hwcost.importers.qonnx_quantizers import bounds, clamped, grown, quantizer_of, single_step
+from hwcost.importers.qonnx_values import Codes, number
+from hwcost.quant import BinaryQuantizer, ConstScale, GridQuantizer, IntQuantizer, TernaryQuantizer, ThresholdQuantizer
+
+
+def codes(low: float, high: float, **options: Any) -> Codes:
+    return Codes(step=number(0.25), factor=number(0.25), low=low, high=high, **options)
 
 
 @pytest.mark.parametrize(
     ("bits", "signed", "narrow", "low", "high"),
-    [(4, True, False, -8, 7), (4, True, True, -7, 7), (3, False, False, 0, 7)],
+    [
+        (4, True, False, -8, 7),
+        (4, True, True, -7, 7),
+        (3, False, False, 0, 7),
+        (3, False, True, 0, 6),
+        (1, False, False, 0, 1),
+    ],
 )
 def test_codes_in_steps(bits: int, signed: bool, narrow: bool, low: int, high: int) -> None:
-    quantizer = integer(torch.tensor([0.25]).double(), bits, signed, narrow)
+    assert bounds(bits, signed, narrow) == (low, high)
+    quantizer = quantizer_of(codes(low, high))
+    assert isinstance(quantizer, GridQuantizer if (signed, narrow) == (False, True) else IntQuantizer)
     x = torch.tensor([-99.0, -0.3, 0.0, 0.6, 99.0])
-    assert quantizer.integers(x).tolist() == [low, max(low, -1), 0, 2, high]
-    torch.testing.assert_close(quantizer.step(x), torch.tensor(0.25))
+    assert quantizer.integers(x).tolist() == [low, max(low, -1), 0, min(2, high), high]
+    assert clamped(quantizer) == (low, high) and float(single_step(quantizer)) == 0.25  # type: ignore[arg-type]
 
 
-def test_matrices_are_turned_with_their_steps() -> None:
-    steps = torch.tensor([[0.5], [0.25], [1.0]]).double()
-    for quantizer in (integer(steps, 4, True, True), BinaryQuantizer(scale=ConstScale(steps))):
-        weight = torch.randn(3, 2).double()
-        torch.testing.assert_close(turned(quantizer)(weight.T), quantizer(weight).T)
-        torch.testing.assert_close(per_channel(quantizer)(weight[:, 0]), quantizer(weight)[:, 0])
-    one = integer(torch.tensor(0.5).double(), 4, True, True)
-    assert turned(one) is one is per_channel(one)
-    assert threshold(torch.ones(1, 1)).shape == () and threshold(steps) is steps
+@pytest.mark.parametrize(
+    ("low", "high", "options", "kind"),
+    [
+        (-8, 7, {"zero_point": 2}, IntQuantizer),
+        (-8, 7, {"zero_point": 1}, GridQuantizer),
+        (-8, 7, {"rounding": "FLOOR"}, GridQuantizer),
+        (-1, 0, {}, GridQuantizer),
+        (-5, 9, {}, GridQuantizer),
+        (0, 0, {"bipolar": True}, BinaryQuantizer),
+    ],
+)
+def test_codes_of_other_tools(low: int, high: int, options: dict[str, Any], kind: type) -> None:
+    assert type(quantizer_of(codes(low, high, **options))) is kind
 
 
-@pytest.mark.parametrize("first", [False, True])
-@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
-def test_maps_are_composed(op: str, first: bool) -> None:
-    given, x = Affine("x", 3.0, -1.0), 0.7
-    if op == "Div" and first:
-        with pytest.raises(UnknownOperation, match="divides by a stream"):
-            given.then(op, 4.0, first=first)
-        return
-    inner = 3.0 * x - 1.0
-    left, right = (4.0, inner) if first else (inner, 4.0)
-    wanted = {"Add": left + right, "Sub": left - right, "Mul": left * right, "Div": left / right}[op]
-    found = given.then(op, 4.0, first=first)
-    assert found.gain * x + found.offset == pytest.approx(wanted) and found.source == "x"
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (codes(-inf, 7), "rounds without bounds"),
+        (codes(0, 2**33), "at most 32 bits"),
+        (codes(3, 3), "give at least two"),
+        (Codes(step=number(1), factor=number(-1), low=0, high=1), "not above 0"),
+    ],
+)
+def test_codes_that_have_no_width(given: Codes, message: str) -> None:
+    with pytest.raises(UnknownOperation, match=message):
+        quantizer_of(given)
+    with pytest.raises(UnknownOperation, match="a single code"):
+        bounds(1, False, True)
 
 
-def test_only_products_have_rows() -> None:
-    assert rows_of(QuantLinear(3, 5, weight_quant=None)) == 5 and rows_of(QuantConv2d(3, 7, 1, weight_quant=None)) == 7
-    for other in (nn.ReLU(), None):
-        with pytest.raises(UnknownOperation, match="a stream that is no product and that no Quant node takes"):
-            rows_of(other)
+@pytest.mark.parametrize(
+    "quantizer",
+    [
+        quantizer_of(codes(-7, 7)),
+        quantizer_of(codes(0, 6, rounding="CEIL")),
+        BinaryQuantizer(scale=ConstScale(0.5)),
+        ThresholdQuantizer(torch.tensor([[-1.0, 0.5, 1.0]]), step=0.5, low=-1),
+    ],
+)
+def test_a_factor_behind_a_quantizer_is_part_of_its_step(quantizer: Any) -> None:
+    x = torch.tensor([[-2.0, -0.3, 0.1, 0.6, 5.0]])
+    made, inner = grown(quantizer, 4.0)  # type: ignore[misc]
+    torch.testing.assert_close(made(x * inner), quantizer(x) * 4)
+    assert grown(TernaryQuantizer(scale=ConstScale(1.0)), 4.0) is None
+    assert single_step(IntQuantizer(bits=4, scale=ConstScale(torch.tensor([[1.0], [2.0]])))) is None
+
+
+def test_a_step_below_the_least_of_a_statistic_is_kept() -> None:
+    quantizer = quantizer_of(Codes(step=number(2.0**-30), factor=number(2.0**-30), low=-8, high=7))
+    assert float(quantizer(torch.tensor(2.0**-29))) == 2.0**-29

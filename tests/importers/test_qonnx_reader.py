@@ -2,67 +2,83 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 from torch import nn
 
 pytest.importorskip("onnx", reason="onnx is not installed: nothing was read; pip install 'hwcost[onnx]'")
 
-from onnx import TensorProto, helper
+from qonnx_files import QUANTIZED, computed, node, quant, read
 
-from hwcost.errors import BadData, UnknownOperation
-from hwcost.importers.qonnx_quantizers import Affine, integer
-from hwcost.importers.qonnx_reader import Reader, constants_of, first_line
-from hwcost.quant import QuantLinear
-
-
-def node(name: str, *inputs: str, output: str):  # type: ignore[no-untyped-def] # onnx has no types
-    return helper.make_node("Relu", list(inputs), [output], name=name)
+from hwcost import trace
+from hwcost.importers.qonnx_quantizers import quantizer_of
+from hwcost.importers.qonnx_reader import Reader, features_of, last_of, norm_of_rank
+from hwcost.importers.qonnx_values import Codes, Value, number
+from hwcost.quant import QuantAffine, QuantConv2d, QuantIdentity, QuantLinear, QuantSigmoid
 
 
-def test_layers_and_calls_in_the_order_of_the_file() -> None:
-    reader = Reader({}, {}, ranks={"x": 4})
-    reader.add(node("conv.1", "x", output="a"), nn.ReLU(), "x")
-    reader.same["b"] = "a"
-    reader.add(node("", "b", output="c"), nn.Flatten(), "b")
-    assert reader.calls == [("conv_1", ("x",), "a"), ("c", ("a",), "c")] and list(reader.layers) == ["conv_1", "c"]
-    assert [reader.rank(name) for name in ("x", "b", "c", "unheard")] == [4, 4, 2, 2]
-    assert isinstance(reader.last("b"), nn.ReLU) and reader.last("x") is None
-    assert (reader.entering("c"), reader.entering("x")) == ("a", "")
-    assert isinstance(reader.norm("a", 3, eps=0.1), nn.BatchNorm2d) and isinstance(
-        reader.norm("c", 3, eps=0.1), nn.BatchNorm1d
-    )
+def reader(shape: tuple[int, ...] = (1, 3), **constants: torch.Tensor) -> Reader:
+    made = Reader(constants, Counter({"x": 1}))
+    made.values["x"], made.shapes["x"] = Value(tensor="x", shape=shape), shape
+    return made
 
 
 def test_a_map_that_nothing_takes_up_becomes_a_batch_norm() -> None:
-    reader = Reader({}, {})
-    reader.add(node("fc", "x", output="a"), QuantLinear(2, 3, weight_quant=None), "x")
-    reader.affine["b"] = Affine("a", 2.0, -1.0)
-    assert reader.settled("b") == "b" and reader.settled("a") == "a" and not reader.affine
-    norm = reader.layers["b_affine"].eval()
-    x = torch.randn(4, 3)
-    torch.testing.assert_close(norm(x), 2 * x - 1)
-    assert reader.calls[-1] == ("b_affine", ("a",), "b")
+    state = reader((1, 3))
+    state.values["y"] = state.value("x").scaled(torch.tensor([[2.0, 3.0, 4.0]])).shifted(number(-1))
+    made = state.plain("y")
+    norm = state.made_by(made)
+    assert isinstance(norm, nn.BatchNorm1d) and state.plain("y").tensor == made.tensor
+    torch.testing.assert_close(norm(torch.ones(1, 3)), torch.tensor([[1.0, 2.0, 3.0]]))
+    assert isinstance(norm_of_rank(5)(2), nn.BatchNorm3d) and last_of(4) == (0, 2, 3, 1)
+    assert features_of(nn.Linear(2, 3)) == -1
 
 
-def test_constants_and_weights() -> None:
-    reader = Reader({"w": torch.ones(2, 2)}, {})
-    assert reader.number("w").sum() == 4
-    with pytest.raises(UnknownOperation, match="v is no constant; run qonnx-cleanup on the file"):
-        reader.number("v")
-    with pytest.raises(UnknownOperation, match="its weight w has no Quant node, so no width"):
-        reader.weight("w")
-    reader.quants["w"] = quantizer = integer(torch.tensor(0.5).double(), 4, True, True)
-    assert reader.weight("w")[1] is quantizer
-    reader.same["y"] = "w"
-    reader.passed(node("flat", "y", output="z"))
-    assert reader.quants["z"] is quantizer
+def test_an_activation_takes_up_one_number_for_all_channels() -> None:
+    state = reader((1, 3))
+    quantizer = quantizer_of(Codes(step=number(0.25), factor=number(0.25), low=-8, high=7))
+    made = state.activated(state.value("x").scaled(number(2)).shifted(number(1)), quantizer, "y")
+    layer = state.made_by(made)
+    assert isinstance(layer, QuantAffine) and (layer.gain, layer.offset) == (2.0, 1.0)
+    grid = state.grid(made.scaled(number(2)))
+    assert grid is not None and (float(grid.step), grid.low, grid.high) == (0.5, -8, 7)
+    assert state.grid(made.shifted(number(1))) is None
+    assert state.plain("x", ordered=True).tensor == "x"
 
 
-def test_an_initializer_that_cannot_be_read_is_one_error() -> None:
-    good = helper.make_tensor("w", TensorProto.FLOAT, (2,), [1.0, 2.0])
-    assert constants_of(helper.make_graph([], "g", [], [], [good]), "net.onnx")["w"].tolist() == [1, 2]
-    good.dims[0] = 7
-    with pytest.raises(BadData, match=r"net\.onnx: an initializer cannot be read \(ValueError: "):
-        constants_of(helper.make_graph([], "g", [], [], [good]), "net.onnx")
-    assert first_line(ValueError("one\ntwo")) == "ValueError: one" and first_line(KeyError()) == "KeyError: "
+@pytest.mark.parametrize("between", [[], [node("Identity", "a", "i"), node("Identity", "i", "a2")]])
+def test_a_bias_is_part_of_the_product_whose_only_reader_adds_it(between: list[object]) -> None:
+    end = "a2" if between else "a"
+    nodes = [
+        *(QUANTIZED, quant("w quarter zero four", "v"), node("MatMul", "q v", "m"), node("Add", "m b", "a"), *between),
+        *(quant(f"{end} quarter zero four", "l"), quant(f"{end} quarter zero four", "r"), node("Add", "l r")),
+    ]
+    net = read(nodes, {"w": torch.ones(2, 2).numpy(), "b": [1.0, 0.25]}, (2,))  # type: ignore[arg-type]
+    products = [layer for layer in net.layers.values() if isinstance(layer, QuantLinear)]
+    assert len(products) == 1 and products[0].bias is not None
+    assert computed(net, torch.zeros(1, 2)).tolist() == [[2.0, 0.5]]
+
+
+def test_functions_and_clips_in_front_of_a_quantizer_are_part_of_it() -> None:
+    net = read([node("Sigmoid", "x", "s"), quant("s quarter zero four", "y", signed=0)], {}, (2,))
+    assert [type(layer) for layer in net.layers.values()] == [QuantSigmoid]
+    nodes = [node("Clip", "x low high", "c"), quant("c quarter zero four", "y", signed=0)]
+    net = read(nodes, {"low": 0.0, "high": 6.0}, (2,))
+    assert [type(layer) for layer in net.layers.values()] == [QuantIdentity] and trace(net, torch.zeros(1, 2))
+    net = read(nodes, {"low": 0.0, "high": 1.0}, (2,))
+    assert computed(net, torch.tensor([[3.0, -1.0]])).tolist() == [[1.0, 0.0]]
+
+
+def test_the_order_of_axes_is_turned_back_where_a_layer_minds() -> None:
+    nodes = [
+        QUANTIZED,
+        node("Transpose", "q", "t", perm=[0, 3, 2, 1]),
+        quant("w quarter zero four", "v"),
+        node("Conv", "t v"),
+    ]
+    net = read(nodes, {"w": torch.eye(4).reshape(4, 4, 1, 1).numpy()}, (2, 3, 4))
+    x = torch.arange(24.0).reshape(1, 2, 3, 4) / 16
+    assert any(isinstance(layer, QuantConv2d) for layer in net.layers.values())
+    torch.testing.assert_close(computed(net, x), ((x * 4).round() / 4).permute(0, 3, 2, 1))

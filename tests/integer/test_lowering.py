@@ -498,7 +498,7 @@ def test_a_hadamard_classifier_orders_its_classes_as_in_float(scale: float) -> N
     whole = integer.run(integer.codes(x))["1"]
     unit = abs(scale) * relu.quant.step().detach() / relu(x).norm(dim=1, keepdim=True)
     assert torch.allclose((whole * unit).float(), net(x), atol=1e-6)
-    with pytest.raises(BadOption, match="1 divides by the length of each sample"):
+    with pytest.raises(BadOption, match="1 divides by a number of each sample"):
         integer.values(integer.codes(x))
 
 

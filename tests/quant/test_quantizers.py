@@ -22,12 +22,14 @@ from hwcost.quant import (
     BoundedQuantizer,
     ConstBits,
     ConstScale,
+    GridQuantizer,
     IntQuantizer,
     LearnedBits,
     LearnedScale,
     Restrict,
     StatScale,
     TernaryQuantizer,
+    ThresholdQuantizer,
 )
 
 PUBLIC = {name: thing for name in dir(hwcost.quant) if callable(thing := getattr(hwcost.quant, name))}
@@ -186,6 +188,13 @@ def surrogate(quantizer: Any, x: Tensor) -> Callable[[Tensor], Tensor]:
     if isinstance(quantizer, IntQuantizer):
         return _uniform(quantizer, x, threshold, quantizer.bits, constant_step=False)
     s = scale(x)
+    if isinstance(quantizer, GridQuantizer | ThresholdQuantizer):
+        edges = getattr(quantizer, "thresholds", torch.tensor([[quantizer.low * 1.0, getattr(quantizer, "high", 0)]]))
+        unit = 1.0 if isinstance(quantizer, ThresholdQuantizer) else s
+        beyond = s if isinstance(quantizer, ThresholdQuantizer) else 0.0
+        low, high = (edges.to(x.dtype)[:, end] * unit + beyond * sign for end, sign in ((0, -1), (-1, 1)))
+        still = quantizer(x) - torch.minimum(torch.maximum(x, low), high)
+        return lambda x: torch.minimum(torch.maximum(x, low), high) + still
     if isinstance(quantizer, BinaryQuantizer):
 
         def clip(x: Tensor) -> Tensor:

@@ -43,6 +43,8 @@ class Convolution(Product):
     dilation: tuple[int, ...]
     groups: int
     same: bool
+    uneven: Pads | None = None
+    """Zeros (before, after) per spatial dimension where the two differ; None elsewhere."""
 
     def check_sizes(self) -> None:
         """Refuse sizes of another number of dimensions, of which torch takes some."""
@@ -53,14 +55,16 @@ class Convolution(Product):
 
     def pads(self, image: tuple[int, ...]) -> Pads:
         """Zeros around an image of this shape."""
+        if self.uneven is not None:
+            return self.uneven
         if not self.same:
             return tuple((int(pixels), int(pixels)) for pixels in self.padding)
         geometry = zip(image, self.kernel_size, self.stride, self.dilation, strict=True)
         return tuple(same_padding(*dimension) for dimension in geometry)
 
     def padded(self, x: Tensor) -> Tensor:
-        """x with the zeros of "same" padding; other padding is left to the convolution."""
-        if not self.same:
+        """x with the zeros of "same" or uneven padding; other padding is left to the convolution."""
+        if not self.same and self.uneven is None:
             return x
         pads = self.pads(tuple(x.shape[-len(self.kernel_size) :]))
         return F.pad(x, [pixels for pair in reversed(pads) for pixels in pair])
@@ -114,7 +118,7 @@ class PlainConvolution(Convolution):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Size | str = 0,
+        padding: Size | str | Pads = 0,
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
@@ -123,11 +127,23 @@ class PlainConvolution(Convolution):
         same = padding == "same"
         if isinstance(padding, str) and not same:
             raise BadOption(f"{type(self).__name__}: padding={padding!r}; give pixels or 'same'")
-        pixels = 0 if same else padding
+        uneven = isinstance(padding, tuple) and isinstance(padding[0], tuple)
+        pixels: Any = 0 if same or uneven else padding
         super().__init__(in_channels, out_channels, kernel_size, stride, pixels, dilation, groups, bias)
         self.same = same
+        if uneven:
+            self.uneven = self._pairs(padding)
         self.check_sizes()
         self.adopt(**quantizers)
+
+    def _pairs(self, padding: Any) -> Pads:
+        pairs = tuple(tuple(pair) if isinstance(pair, tuple) else () for pair in padding)
+        if len(pairs) != len(self.kernel_size) or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
+            raise BadOption(
+                f"{type(self).__name__}: padding={padding!r}; give (before, after) for each of the "
+                f"{len(self.kernel_size)} dimension(s), pixels of at least 0"
+            )
+        return pairs
 
 
 class QuantConv2d(PlainConvolution, nn.Conv2d):
@@ -137,7 +153,8 @@ class QuantConv2d(PlainConvolution, nn.Conv2d):
 
     Args:
         in_channels, out_channels, kernel_size, stride, dilation, groups, bias: as nn.Conv2d.
-        padding: zeros, in pixels; or "same", with any stride: an output of ceil(size / stride).
+        padding: zeros, in pixels, or (before, after) for each dimension in a tuple; or "same", with any stride: an
+            output of ceil(size / stride).
 
     Keyword Args:
         weight_quant (Quantizer | None): of the weights; None trains in float, and has no hardware.

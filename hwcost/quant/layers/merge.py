@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.graph.ranges import Range, add, join, widest
+from hwcost.graph.ranges import Range, add, between, join, widest
 from hwcost.graph.spec import Adder, Block, Concat, Form, LayerSpec, Signal
-from hwcost.quant.layers.signals import quantized, thresholds
+from hwcost.quant.layers.signals import integer, quantized, thresholds
 from hwcost.quant.quantizers import Quantizer, checked
 from hwcost.quant.tensor import QuantTensor
 
@@ -101,6 +101,10 @@ class _Merge(nn.Module):
         return f"ready={self.ready}"
 
 
+def _shifted(wire: Range, bits: int) -> Range:
+    return between(wire.low * 2**bits, wire.high * 2**bits) if bits else wire
+
+
 def _inside(wire: Range, of: Range) -> bool:
     wide = widest(of)
     return bool((wire.low >= wide.low).all() & (wire.high <= wide.high).all())
@@ -132,6 +136,58 @@ class QuantAdd(_Merge):
         adder = Adder(channels=left.channels, vectors=left.positions, left=a, right=b, output=total)
         output = replace(left, range=total, affine=None, form=Form.AFFINE, grid=self._grid(), shifts=False)
         return LayerSpec(output=output, blocks=(*blocks, adder))
+
+
+class ShiftAdd(nn.Module):
+    """Sum of two streams of integers as they come, whose steps are powers of two apart: a shift is wiring.
+
+    Args:
+        shifts: bits by which the integers of each stream are shifted left, so that both count in one step: log2 of
+            its step over the smaller of both.
+    """
+
+    def __init__(self, shifts: tuple[int, int]) -> None:
+        super().__init__()
+        if len(shifts) != 2 or min(shifts) < 0:
+            raise BadOption(f"ShiftAdd: shifts={shifts}; give the bits of each of two streams, at least 0")
+        self.shifts = tuple(int(bits) for bits in shifts)
+
+    def forward(self, left: Tensor | QuantTensor, right: Tensor | QuantTensor) -> Tensor | QuantTensor:
+        """left + right, of equal shapes."""
+        if isinstance(left, QuantTensor) and isinstance(right, QuantTensor):
+            units = [x.scale / 2**bits for x, bits in zip((left, right), self.shifts, strict=True)]
+            if not torch.allclose(units[0], units[1], rtol=1e-5, atol=0.0):
+                raise BadOption(
+                    f"ShiftAdd: shifts={self.shifts} of steps {left.scale} and {right.scale} differ in unit"
+                )
+            ranges = (_shifted(widest(x.range), bits) for x, bits in zip((left, right), self.shifts, strict=True))
+            return QuantTensor(left.value + right.value, units[0], add(*ranges))
+        if isinstance(left, QuantTensor) or isinstance(right, QuantTensor):
+            raise BadOption("ShiftAdd: one plain tensor and one QuantTensor; give two of a kind")
+        return left + right
+
+    def describe(self, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+        """An adder per channel, as wide as both streams need in one step.
+
+        Raises:
+            UnknownPrecision: a stream that is no integer of one step, or of no width.
+        """
+        for signal in signals:
+            if not signal.range.known:
+                raise UnknownPrecision("adds a stream of no width; put a QuantIdentity in front")
+        first, second = (integer(signal) for signal in signals)
+        if first.channels_last != second.channels_last:
+            raise UnknownPrecision("adds a stream with its channels last to one with them first; move one of them")
+        left, right = (
+            _shifted(widest(signal.range), bits) for signal, bits in zip((first, second), self.shifts, strict=True)
+        )
+        total = add(left, right)
+        adder = Adder(channels=first.channels, vectors=first.positions, left=left, right=right, output=total)
+        output = replace(first, range=total, affine=None, form=Form.AFFINE, grid=self, shifts=False)
+        return LayerSpec(output=output, blocks=(adder,))
+
+    def extra_repr(self) -> str:
+        return f"shifts={self.shifts}"
 
 
 class QuantConcat(_Merge):

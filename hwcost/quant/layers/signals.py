@@ -122,7 +122,7 @@ def thresholds(signal: Signal, output: Range, *, shifts: bool = False) -> Thresh
 
 
 def _same_in_every_sample(signal: Signal) -> None:
-    if signal.affine is not None and signal.form is Form.ORDER:
+    if signal.affine is not None and signal.form >= Form.ORDER:
         raise UnknownPrecision(
             f"the input has {signal.affine}, which no integer tells, so that there are no constant thresholds; only "
             "argmax can follow, or nothing"

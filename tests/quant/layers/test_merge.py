@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from hwcost.errors import BadOption, UnknownPrecision
-from hwcost.graph.ranges import bits_for, integers
+from hwcost.graph.ranges import bits_for, integers, unknown
 from hwcost.graph.spec import Adder, Concat, Signal, Thresholds
-from hwcost.quant import ConstScale, IntQuantizer, QuantAdd, QuantConcat, QuantTensor, learned_activation
+from hwcost.quant import ConstScale, IntQuantizer, QuantAdd, QuantConcat, QuantTensor, ShiftAdd, learned_activation
 
 
 def quantizer(bits: int, *, step: float, signed: bool = True, narrow: bool = False) -> IntQuantizer:
@@ -139,3 +139,22 @@ def test_refusals() -> None:
         QuantAdd(a)(x, whole)
     with pytest.raises(BadOption, match="mixed"):
         QuantConcat(a)(x, whole)
+
+
+def test_a_sum_of_shifted_integers_counts_in_the_smaller_step() -> None:
+    layer = ShiftAdd((0, 2))
+    left = QuantTensor(torch.tensor([[0.25, 3.75]]), torch.tensor(0.25), integers(4, signed=False))
+    right = QuantTensor(torch.tensor([[-8.0, 7.0]]), torch.tensor(1.0), integers(4, signed=True))
+    total = layer(left, right)
+    assert total.int().tolist() == [[-31, 43]] and (float(total.range.low), float(total.range.high)) == (-32, 43)
+    signals = [Signal(range=x.range, shape=(2,)) for x in (left, right)]
+    spec = layer.describe(*signals, shape=(2,))
+    assert float(spec.output.range.high) == 43 and [type(block).__name__ for block in spec.blocks] == ["Adder"]
+    with pytest.raises(BadOption, match="differ in unit"):
+        ShiftAdd((0, 1))(left, right)
+    with pytest.raises(BadOption, match="give two of a kind"):
+        layer(left, right.value)
+    with pytest.raises(BadOption, match=r"ShiftAdd: shifts=\(0, -1\); give the bits"):
+        ShiftAdd((0, -1))
+    with pytest.raises(UnknownPrecision, match="adds a stream of no width"):
+        layer.describe(Signal(range=unknown(), shape=(2,)), signals[1], shape=(2,))
