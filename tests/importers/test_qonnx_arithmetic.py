@@ -49,7 +49,7 @@ def test_one_quantized_factor_per_channel() -> None:
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ([node("Mul", "q q")], "meets two streams; only Add does"),
+        ([node("Sub", "q q")], "meets two streams; only Add and Mul do"),
         ([node("Relu", "q", "r"), node("Add", "q r")], "not known to be integers of one step"),
         ([quant("x steps zero four", "p"), node("Add", "q p")], "not known to be integers of one step"),
         (
@@ -94,3 +94,34 @@ def test_batch_norms_of_every_rank() -> None:
             else computed(net, torch.ones(1, 2))
         )
         assert found.tolist() == [[2.0, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("op", "options", "wanted"),
+    [
+        ("LeakyRelu", {"alpha": 0.25}, torch.nn.LeakyReLU(0.25)),
+        ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}, torch.nn.Hardsigmoid()),
+        ("Elu", {}, torch.nn.ELU()),
+        ("Exp", {}, torch.exp),
+        ("Neg", {}, torch.neg),
+    ],
+)
+def test_functions_of_one_number(op: str, options: dict[str, Any], wanted: Any) -> None:
+    net = read([QUANTIZED, node(op, "q", "f", **options), quant("f quarter zero four", "y")], {}, (2,))
+    torch.testing.assert_close(computed(net, X), (wanted(X) * 4).round().clamp(-8, 7) / 4)
+    assert torch.equal(IntegerNetwork.of(trace(net, X)).values(X).float(), computed(net, X))
+
+
+def test_slopes_that_are_shifts_and_others() -> None:
+    for slope, kind in ((0.25, "QuantPReLU"), (0.3, "PReLU")):
+        net = read([QUANTIZED, node("PRelu", "q s", "f"), quant("f quarter zero four", "y")], {"s": [slope]}, (2,))
+        assert kind in [type(layer).__name__ for layer in net.layers.values()]
+        torch.testing.assert_close(computed(net, X), (torch.where(X < 0, X * slope, X) * 4).round() / 4)
+
+
+def test_a_gate_of_each_channel() -> None:
+    net = read([QUANTIZED, node("GlobalMaxPool", "q", "g"), node("Mul", "g q")], {}, (2, 3, 3))
+    x = torch.arange(18.0).reshape(1, 2, 3, 3) / 16
+    grid = (x * 4).round() / 4
+    assert torch.equal(computed(net, x), grid * grid.amax((2, 3), True))
+    assert torch.equal(IntegerNetwork.of(trace(net, x)).values(x).float(), computed(net, x))
