@@ -10,6 +10,7 @@ import click
 from hwcost.cli.network import Defaults
 from hwcost.cli.options import PLACE, Target, gathered
 from hwcost.errors import BadFolding, BadOption
+from hwcost.export.finn_design import finn_design, is_finn
 from hwcost.files import parse_json
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, Device, Fold, target_fps
@@ -81,8 +82,11 @@ class Build:
         styles: dict[str, Any] = {"multipliers": self.multipliers, "weight_memory": self.weight_memory}
         folding: Mapping[str, Fold]
         if self.folding is not None:
-            folding = read_folding(self.folding)
+            table = read_folding(self.folding)
+            folding = {} if is_finn(table) else named_folds(table, self.folding)
             self._no_choice("--folding")
+            if is_finn(table):
+                folding = _of_finn(table, self.folding, pipeline, styles)
         elif self.fastest or "any" in styles.values():
             design = self._chosen(pipeline, part, clock_mhz, None if self.fastest else fps)
             folding, styles = (
@@ -125,11 +129,11 @@ class Build:
                 raise BadOption(f"{name} any also chooses the folding, which {why} gives; name a style")
 
 
-def read_folding(path: Path) -> dict[str, Fold]:
-    """Read PE and SIMD of every unit from JSON: {"conv1": {"PE": 16, "SIMD": 3}, ...}; "Defaults" is skipped.
+def read_folding(path: Path) -> dict[str, Any]:
+    """Read the object that a folding file holds.
 
     Raises:
-        BadOption: the file cannot be read, or an entry has another form; the message names it.
+        BadOption: the file cannot be read, or holds something else.
     """
     try:
         table = parse_json(path.read_text(encoding="utf-8-sig"))
@@ -137,9 +141,18 @@ def read_folding(path: Path) -> dict[str, Fold]:
         raise BadOption(f"--folding {path}: {error}") from error
     if not isinstance(table, dict):
         raise BadOption(f'--folding {path}: give an object, {{"conv1": {{"PE": 16, "SIMD": 3}}, ...}}')
+    return table
+
+
+def named_folds(table: Mapping[str, Any], path: Path) -> dict[str, Fold]:
+    """Take PE and SIMD of every unit from {"conv1": {"PE": 16, "SIMD": 3}, ...}.
+
+    Raises:
+        BadOption: an entry has another form; the message names it.
+    """
     folds = {}
     for name, entry in table.items():
-        if name == "Defaults":
+        if name == "Defaults" and entry == {}:
             continue
         sizes: list[Any] = [entry.get(key) for key in ("PE", "SIMD")] if isinstance(entry, dict) else []
         if len(sizes) != 2 or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
@@ -148,11 +161,27 @@ def read_folding(path: Path) -> dict[str, Fold]:
     return folds
 
 
+def _of_finn(table: Mapping[str, Any], path: Path, pipeline: Pipeline, styles: dict[str, Any]) -> dict[str, Fold]:
+    """Take the folds of FINN's file, and its multipliers and memories in place of those of `styles`."""
+    try:
+        found = finn_design(table, pipeline)
+    except BadOption as error:
+        raise BadOption(f"--folding {path}: {error}") from None
+    layers = [layer.name for layer in pipeline.layers()]
+    for option, chosen in (("multipliers", found.multipliers), ("weight_memory", found.weight_memory)):
+        if chosen:
+            styles[option] = {name: chosen.get(name, styles[option]) for name in layers}
+    if found.others:
+        rest = f" and {len(found.others) - 1} more" if len(found.others) > 1 else ""
+        click.echo(f"{path}: {found.others[0]}{rest}: follow from the units, whatever the file says", err=True)
+    return dict(found.folds)
+
+
 with_design = gathered(
     Build,
     "design",
     click.option("--folding", type=PLACE, metavar="FILE",
-                 help="JSON file with PE and SIMD of every unit."),
+                 help="JSON file with PE and SIMD of every unit, by layer or as FINN writes it."),
     click.option("--fastest", is_flag=True, help="Fold for the highest frame rate that place and route can fit."),
     click.option("--multipliers", type=click.Choice((*MULTIPLIERS, "any")), default="lut", show_default=True,
                  help="Multipliers of all units; any chooses for each layer."),

@@ -16,6 +16,8 @@ from hwcost.cli.options import PLACE, TRIAL, Place, Target, of_recipe, positive,
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
 from hwcost.graph.trace import Pipeline
+from hwcost.models import Dataflow
+from hwcost.sweep.trial import Design
 from hwcost.sweep.trust import Finder, finder
 
 FORMS = ("finn", "qonnx", "onnx", "verilog")
@@ -35,7 +37,7 @@ def step(text: str) -> float:
 @click.argument("network", default="lenet")
 @click.option("--to", "form", type=click.Choice(FORMS), default="finn", show_default=True, help="Kind of file.")
 @click.option("-o", "--out", type=Place(dir_okay=False), required=True, help="File to write.")
-@click.option("--trial", type=TRIAL, help="Export the trained network of this trial of a study; not for finn.")
+@click.option("--trial", type=TRIAL, help="Export the trained network of this trial of a study, or its folding.")
 @click.option("--refit", is_flag=True, help="With --trial: the network after `hwcost finish --refit`.")
 @of_recipe
 @click.option("--data", type=PLACE, help="Folder or file of the data set of the study.")
@@ -83,9 +85,11 @@ def export_command(
     """
     if trial is not None or refit or recipe is not None or data is not None:
         if form == "finn":
-            raise BadOption("--to finn: a folding holds no weights; omit --trial, --refit, --recipe and --data")
+            _only_the_network(form, [*HARDWARE, "shape", "input_bits", "input_step"])
+            _folding(_of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit), network, out, as_json)
+            return
         _only_the_network(form, [*HARDWARE, "shape", "input_bits"])
-        pipeline = _of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit)
+        pipeline = _of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit).pipeline
         if input_step is None:
             input_step = _recorded_step(network)
         if pipeline.inputs[0].range.known and input_step is None:
@@ -104,6 +108,18 @@ def export_command(
     _say(form, {out: f"{len(nodes) - 1} nodes"}, as_json)
 
 
+def _folding(design: Design, folder: str, out: Path, as_json: bool) -> None:
+    """Write the folding of a trial as its study priced it."""
+    if not isinstance(design.model, Dataflow):
+        raise BadOption(
+            f"{folder}: its hardware is {type(design.model).__name__}, which has no folding; FINN builds those of "
+            "architecture dataflow"
+        )
+    nodes = finn_folding(design.pipeline, design.model)
+    _write(out, (json.dumps(nodes, indent=2) + "\n").encode())
+    _say("finn", {out: f"{len(nodes) - 1} nodes"}, as_json)
+
+
 def _say(form: str, written: Mapping[Path, str], as_json: bool) -> None:
     """Print the files that were written: file -> content."""
     if as_json:
@@ -119,10 +135,11 @@ def _only_the_network(form: str, others: Sequence[str]) -> None:
     context = click.get_current_context()
     given = [name for name in sorted(others) if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if given:
-        raise BadOption(f"--to {form}: the file holds no folding; omit {', '.join(given)}")
+        holds = "that of the trial" if form == "finn" else "no folding"
+        raise BadOption(f"--to {form}: the file holds {holds}; omit {', '.join(given)}")
 
 
-def _of_a_study(folder: str, trial: int | None, find: Finder, data: Path | None, *, refit: bool) -> Pipeline:
+def _of_a_study(folder: str, trial: int | None, find: Finder, data: Path | None, *, refit: bool) -> Design:
     from hwcost.sweep.replay import recall
 
     if trial is None:
@@ -130,7 +147,7 @@ def _of_a_study(folder: str, trial: int | None, find: Finder, data: Path | None,
             f"{folder}: --data, --recipe and --refit apply to a study; also give --trial, the number of one of "
             "its trials"
         )
-    return recall(Path(folder), trial, find, data, refit=refit).pipeline
+    return recall(Path(folder), trial, find, data, refit=refit)
 
 
 def _recorded_step(folder: str) -> float | None:

@@ -81,15 +81,16 @@ class Dataflow:
 
         Args:
             placed: blocks with the names of their layers, in any order. Blocks that keep up with the others look at
-                the slowest matrix-vector unit among them, unless `folding` came from `target_fps`.
+                the slowest matrix-vector unit among them, unless `folding` came from `target_fps`; where another
+                block cannot be that fast, it sets the interval.
 
         Returns:
             LUT, FF, DSP, BRAM18, URAM, LUTRAM (counts; LUTRAM is part of LUT) and cycles (per inference): float64
             (len(placed),) each. Whole at whole widths; gradient to every width, never negative.
 
         Raises:
-            UnknownBlock: a block without a formula. BadFolding: a unit without a fold, with an illegal one, or a block
-                that cannot keep up.
+            UnknownBlock: a block without a formula. BadFolding: a unit without a fold or with an illegal one; a
+                block that cannot keep the interval of a folding from `target_fps`.
 
         Error: matrix-vector units: see `MatVecFormula`; whole pipelines: reports/calibration/published.md. DMA and the
             shell of a board are not in it.
@@ -160,7 +161,13 @@ class Dataflow:
             make=self.styles.job,
             fused=self.setting.fused,
         )
-        jobs = chooser.jobs(placed, self._interval(placed, folds))
+        interval = self._interval(placed, folds)
+        try:
+            jobs = chooser.jobs(placed, interval)
+        except BadFolding:
+            if isinstance(self.folding, Folding):
+                raise
+            jobs = chooser.jobs(placed, self._slowest(placed, folds, interval or 1))
         return self._queued(jobs) if self.setting.flow == "rtl" and word_fifos.whole(jobs) else jobs
 
     def _queued(self, jobs: list[Job]) -> list[Job]:
@@ -180,6 +187,14 @@ class Dataflow:
             return self.folding.interval_cycles
         units = MatVecFormula()
         return max((units.cycles(_matvec(placed[index]), fold) for index, fold in folds.items()), default=None)
+
+    def _slowest(self, placed: Sequence[Placed], folds: Mapping[int, Fold], interval: int) -> int:
+        """The interval of a folding by hand whose units are faster than a block between them can be."""
+        for index, item in enumerate(placed):
+            formula = self._formula(item.layer, item.block)
+            if index not in folds and isinstance(formula, Formula):
+                interval = max(interval, min(formula.cycles(item.block, fold) for fold in formula.folds(item.block)))
+        return interval
 
     def _unit_fold(self, name: str, block: MatVec) -> Fold:
         if name not in self.folding:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from hwcost.cli.design import Build, read_folding
+from hwcost.cli.design import Build, named_folds, read_folding
 from hwcost.cli.options import Target
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline, trace
@@ -28,7 +28,7 @@ def pipeline() -> Pipeline:
 def test_a_folding_is_read_by_unit(tmp_path: Path) -> None:
     path = tmp_path / "folding.json"
     path.write_text("\ufeff" + json.dumps({"Defaults": {}, "conv1": {"PE": 16, "SIMD": 3, "ram_style": "auto"}}))
-    assert read_folding(path) == {"conv1": Fold(16, 3)}
+    assert named_folds(read_folding(path), path) == {"conv1": Fold(16, 3)}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_is_no_folding_is_named(tmp_path: Path, text: str, message: str) ->
     path = tmp_path / "folding.json"
     path.write_text(text)
     with pytest.raises(BadOption, match=message):
-        read_folding(path)
+        named_folds(read_folding(path), path)
     with pytest.raises(BadOption, match=r"absent\.json"):
         read_folding(tmp_path / "absent.json")
 

@@ -18,6 +18,15 @@ def test_an_export_for_machines(hwcost: Hwcost, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_folding_of_a_trial_is_refused(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:
+def test_the_folding_of_a_trial_is_that_of_its_study(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:
+    ended = hwcost("export", study, "--to", "finn", "--trial", 0, "-o", tmp_path / "folding.json")
+    assert ended.status == 0, ended.err
+    nodes = json.loads((tmp_path / "folding.json").read_text())
+    assert next(iter(nodes)) == "Defaults" and any(name.startswith("MVAU") for name in nodes)
+    refused(hwcost("export", study, "--to", "finn", "--trial", 0, "--fps", 5, "-o", "x.json"), "omit fps")
+
+
+@pytest.mark.slow
+def test_a_folding_of_a_trial_takes_no_values(hwcost: Hwcost, study: Path, tmp_path: Path) -> None:
     refused(hwcost("export", study, "--to", "finn", "--trial", 0, "--input-step", 1, "-o", "x.json"), "--to finn")
     assert not (tmp_path / "x.json").exists()

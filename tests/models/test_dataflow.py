@@ -9,11 +9,15 @@ import torch
 from block_strategies import COORDINATES, bits, build, dense, geometries
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from hwcost import estimate, trace
 from hwcost.errors import BadFolding, BadOption, UnknownBlock, UnknownDevice
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Block, MatVec, Thresholds
-from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed
+from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed, place
+from hwcost.models.folding.folds import Folding
+from hwcost.quant import QuantConv2d, const_weight
 
 
 def holds_its_weights(options: dict[str, Any]) -> bool:
@@ -235,3 +239,34 @@ def test_weights_in_ultra_ram_that_can_hold_them(part: str, writable: bool) -> N
     items = [Placed("fc", dense(64, 1024))]
     model = Dataflow(device=part, folding={"fc": Fold(4, 4)}, weight_memory="uram", writable=writable)
     assert float(model.price(items)["URAM"]) >= 1
+
+
+def test_a_window_slower_than_its_unit_sets_the_interval() -> None:
+    """A unit of 64 cycles behind a window that needs one cycle for every pixel, padding included."""
+    layer = QuantConv2d(4, 4, 3, padding=1, bias=False, weight_quant=const_weight(bits=4))
+    pipeline = trace(nn.Sequential(layer), torch.zeros(1, 4, 8, 8), input_bits=4)
+    model = Dataflow(device="xc7z020", folding={"0": Fold(pe=4, simd=36)})
+    jobs = model.plan(list(place(pipeline.layers())))
+    cycles = {
+        type(job.block).__name__: float(price)
+        for job, price in zip(jobs, model.price_jobs(jobs)["cycles"], strict=True)
+    }
+    assert cycles["MatVec"] == 64 < cycles["Window"] == float(estimate(pipeline, model).total["cycles"])
+    with pytest.raises(BadFolding, match="above the interval of 64 that the pipeline keeps"):
+        Dataflow(device="xc7z020", folding=Folding({"0": Fold(pe=4, simd=36)}, 64)).plan(list(place(pipeline.layers())))
+
+
+def test_shared_weight_memories_of_hls_are_block_ram() -> None:
+    """6 words of 864 bits: 24 RAMB18 of 36 bits, as in a published build (Vivado 2023.2)."""
+    layer = QuantConv2d(12, 24, 3, bias=False, weight_quant=const_weight(bits=2))
+    pipeline = trace(nn.Sequential(layer), torch.zeros(1, 12, 8, 8), input_bits=2)
+    folding = {"0": Fold(pe=24, simd=18)}
+    found = {
+        (flow, banks): int(
+            estimate(pipeline, Dataflow(device="xczu7ev", folding=folding, flow=flow, weight_banks=banks))
+            .layers["BRAM18"]
+            .sum()
+        )
+        for flow, banks in (("hls", "shared"), ("hls", "per_pe"), ("rtl", "shared"))
+    }
+    assert found == {("hls", "shared"): 24, ("hls", "per_pe"): 0, ("rtl", "shared"): 0}

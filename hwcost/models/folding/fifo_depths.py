@@ -28,7 +28,8 @@ def adapters(
     Returns:
         One Adapter per link. A FIFO holds what its reader takes while the writer pauses (a window that fills), or what
         the writer makes while the reader pauses (a unit that works through its folds), as far as both have no time to
-        spare; and what a shorter branch makes until the longer one is there.
+        spare; and what a shorter branch makes until the longer one is there, also one that begins where the network
+        does.
 
     Error: equal to a cycle-by-cycle simulation of both pauses and of branches (tests). No published depths of an
         analytic model: BNN-PYNQ's CNV was built with 128 words by hand where this says 0 to 70.
@@ -47,11 +48,12 @@ def adapters(
             continue
         taken = given if wanted is None else wanted
         depth = 0.0
-        if source is not None and sink is not None and wanted is not None and source.fold is not None:
+        if sink is not None and wanted is not None and (link.source is None or (source and source.fold is not None)):
             words = _elements(link.sink, weights=_brings_weights(link)) / taken
-            depth = _pause_of_source(source, words, cycles[id(link.sink)], interval)
-            depth += 0.0 if _brings_weights(link) else _pause_of_sink(sink, cycles[id(link.source)], interval)
-            depth += late[number] * words / interval
+            depth = late[number] * words / interval
+            if source is not None:
+                depth += _pause_of_source(source, words, cycles[id(link.sink)], interval)
+                depth += 0.0 if _brings_weights(link) else _pause_of_sink(sink, cycles[id(link.source)], interval)
         copied = link.source is not None and readers[id(link.source)] > 1
         yield Adapter(given, taken, ceil(depth) if depth > REGISTERED else 0, copied)
 

@@ -91,7 +91,7 @@ class MatVecFormula(Formula[MatVec]):
         stored = block.weights // lanes
         depth = 1 if block.held else stored
         banks = fold.pe if setting.weight_banks == "per_pe" else 1
-        style = memory.style_index(job.weight_memory, depth, setting.flow)
+        style = memory.style_index(job.weight_memory, depth, setting.flow, shared=setting.weight_banks == "shared")
         steps = memory.bank_steps(lanes // banks, depth, memory.STYLES[style], setting.dsp_kind)
         return {
             "pe": fold.pe,

@@ -27,7 +27,9 @@ VERSAL = "DSP58"
 LUTRAM_DEPTH = 64
 AUTO_LUTRAM_DEPTH = {"rtl": 64, "hls": 31}
 """Up to this depth "auto" keeps a memory in LUT RAM. Source: weight memories of 114 published units (Vivado 2020.1):
-RTL used BRAM in 3 of 19 up to 64 words and in all above; HLS in none up to 16 and in 16 of 19 from 32 to 64."""
+RTL used BRAM in 3 of 19 up to 64 words and in all above; HLS in none up to 16 and in 16 of 19 from 32 to 64. Those are
+memories per PE; shared ones of HLS, which stand next to their unit, were BRAM in all four units of a published network
+(Vivado 2023.2), from 6 words on."""
 
 STYLES = ("lutram", "bram18", "uram", "external")
 
@@ -217,8 +219,13 @@ def write_port(
     return many + ops.ceil_fixed(address_bits / 2) + 2, held + address_bits + 4
 
 
-def style_index(style: str, depth: int, flow: str) -> int:
-    """The style as an index into STYLES; "auto" decides by depth alone, so that no width can change it."""
+def style_index(style: str, depth: int, flow: str, *, shared: bool = False) -> int:
+    """The style as an index into STYLES; "auto" decides by depth alone, so that no width can change it.
+
+    Args:
+        style, depth, flow: of the memory.
+        shared: whether it holds the weights of all PE of a unit.
+    """
     if style == "auto":
-        return 0 if depth <= AUTO_LUTRAM_DEPTH[flow] else 1
+        return 0 if depth <= (1 if shared and flow == "hls" else AUTO_LUTRAM_DEPTH[flow]) else 1
     return STYLES.index(style)

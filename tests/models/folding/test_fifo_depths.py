@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
+import torch
 from block_strategies import dense
+from torch import Tensor, nn
 
+from hwcost import trace
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import (
     Block,
@@ -20,6 +23,7 @@ from hwcost.graph.spec import (
 )
 from hwcost.models import Dataflow, Fold, place
 from hwcost.models.folding.fifo_depths import REGISTERED
+from hwcost.quant import QuantAdd, QuantConv2d, QuantIdentity, const_activation, const_weight
 
 
 @dataclass
@@ -125,3 +129,36 @@ def test_a_window_that_fills_does_not_starve_its_unit() -> None:
     fed = interval(writes, unit_reads(unit, fold), max(depth, REGISTERED))
     assert depth > REGISTERED and bound == 4 * 9 * 196
     assert fed <= bound + 1 < starved
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions, and a way around them from the input, or from a 1x1 convolution."""
+
+    def __init__(self, stem: bool) -> None:
+        super().__init__()
+        self.grid = const_activation(bits=8, max_val=1.0, signed=True)
+        self.enter = QuantIdentity(self.grid)
+        first = [self.conv(1), QuantIdentity(self.grid)] if stem else []
+        self.stem = nn.Sequential(*first)
+        self.inner = nn.Sequential(self.conv(3), QuantIdentity(self.grid), self.conv(3), QuantIdentity(self.grid))
+        self.add = QuantAdd(self.grid, ready=(0, 1))
+
+    @staticmethod
+    def conv(kernel: int) -> QuantConv2d:
+        return QuantConv2d(4, 4, kernel, padding=kernel // 2, bias=False, weight_quant=const_weight(bits=4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(self.enter(x))
+        return self.add(x, self.inner(x))
+
+
+@pytest.mark.parametrize("flow", ["rtl", "hls"])
+def test_a_way_around_from_the_input_has_the_fifo_of_one_from_a_stem(flow: str) -> None:
+    depths = {}
+    for stem in (True, False):
+        pipeline = trace(Residual(stem).eval(), torch.zeros(1, 4, 32, 32))
+        units = ["inner.0", "inner.2", *(["stem.0"] if stem else [])]
+        model = Dataflow(device="xc7z020", folding=dict.fromkeys(units, Fold(pe=1, simd=1)), flow=flow)
+        jobs = model.plan(list(place(pipeline.layers())))
+        depths[stem] = max(job.adapter.depth for job in jobs if job.layer == "add" and job.adapter is not None)
+    assert depths[False] == depths[True] > 256

@@ -19,7 +19,8 @@ def test_a_block_that_cannot_keep_up_is_named() -> None:
     slow = Thresholds(channels=4, vectors=50, input=integers(8, signed=True), output=integers(2, signed=False))
     items = [Placed("fc", dense(4, 8)), Placed("act", slow)]
     with pytest.raises(BadFolding, match="act: Thresholds takes 50 cycles per frame at best, above the interval of 1"):
-        Dataflow(device="xc7z020", folding={"fc": Fold(4, 8)}).price(items)
+        Dataflow(device="xc7z020", folding=Folding({"fc": Fold(4, 8)}, 1)).price(items)
+    assert Dataflow(device="xc7z020", folding={"fc": Fold(4, 8)}).price(items)["cycles"].tolist() == [1.0, 50.0]
 
 
 def test_units_of_one_layer_have_numbered_names() -> None:
