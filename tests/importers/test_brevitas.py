@@ -299,9 +299,9 @@ def test_every_unknown_layer_is_named_at_once() -> None:
     net = nn.Sequential()
     net.add_module("grid", qnn.QuantIdentity(bit_width=8))
     net.add_module("odd", nn.Conv2d(3, 3, 1))
-    net.add_module("soft", nn.Softplus())
+    net.add_module("soft", nn.Softshrink())
     net.add_module("middle", qnn.QuantReLU(bit_width=4))
-    net.add_module("elu", nn.ELU())
+    net.add_module("elu", nn.Hardshrink())
     with pytest.raises(UnknownOperation) as told:
         from_brevitas(net, torch.rand(1, 3, 8, 8))
     assert re.findall(r"(?m)^/(\w+)/", str(told.value)) == ["odd", "soft", "elu"]
