@@ -304,7 +304,7 @@ def test_every_unknown_layer_is_named_at_once() -> None:
     net.add_module("elu", nn.Hardshrink())
     with pytest.raises(UnknownOperation) as told:
         from_brevitas(net, torch.rand(1, 3, 8, 8))
-    assert re.findall(r"(?m)^/(\w+)/", str(told.value)) == ["odd", "soft", "elu"]
+    assert {*re.findall(r"(?m)^/(\w+)/", str(told.value))} == {"odd", "soft", "elu"}
     assert "has no Quant node" in str(told.value)
 
 
