@@ -92,6 +92,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
         name="tiny", network=network, float_network=Net, data=no_data, input=integers(4, signed=False),
         space={"bits": IntDistribution(1, 8)}, budget=budget, device="xc7z020", fps=1e3,
     ),
+    "Mixed": lambda: hwcost.Mixed(traced()[2], hwcost.Unrolled(device=traced()[2].device, clock_mhz=traced()[2].clock_mhz), ["fc"]),
     "Refolding": lambda: hwcost.Refolding(1e5, device="xc7z020"),
     "RULES": lambda: hwcost.RULES,
     "Setting": lambda: traced()[2].setting,

@@ -172,7 +172,7 @@ CASES = [
     Case("bit; give at least §", lambda n: Accumulator(bits=n, mode="saturate"), 1),
     Case("give removed >= §, § <= least", NarrowedBits, -1, (0,)),
     Case("give removed >= §, § <= least", lambda n: NarrowedBits(least=n), 0, (1,)),
-    Case("stride=None; give at least §", QuantAvgPool2d, 0),
+    Case("stride=None; give one number of at least §", QuantAvgPool2d, 0),
     Case("give § <= least <= most", lambda n: QuantAvgPool2d(2, least=n), 0),
     Case("channels=0; give at least §", ScaleBias, 0),
     Case("give at least § of each", lambda n: HadamardClassifier(n, n), 0),
@@ -194,7 +194,7 @@ CASES = [
     Case("of at least §", lambda n: Budget({"DSP": n}), -1),
     Case("give § or more updates", lambda n: Budget({"LUT": 5}, warmup=n), -1),
     Case("share of the epochs, § to", lambda n: HardwareBudget(NET, PIPELINE, MODEL, Budget({"LUT": 5}), settle=n), 2),
-    Case("as many of both, at least §", lambda n: Split(torch.zeros(n), torch.zeros(n)), 0),
+    Case("as many of each, at least §", lambda n: Split(torch.zeros(n), torch.zeros(n)), 0),
     Case("give whole numbers from § to §", labelled, 9),
     Case("at least § each", lambda n: MLP((n, n), None), 0),
     Case("a multiple of §, a share", lambda n: bare(lambda: MobileNetV1(None, image=n)), 33),
@@ -225,6 +225,10 @@ NAMED = re.compile(
 )
 
 NO_NUMBER_TO_GIVE = {
+    "returned §; return numbers, at most §": "a function of the recipe",
+    "codes from § to §; give at least two": "a file holds them",
+    "rounds § codes (§); use FLOOR": "a file holds them",
+    "takes several groups of § channels; choose PE": "tried where it is built, tests/build/test_layers.py",
     "not a multiple of §": "a file is torn",
     "§ sub-folders; give one": "folders of pictures",
     "(N, C, H, W), at least §": "shape of an array",

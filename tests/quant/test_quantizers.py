@@ -36,6 +36,10 @@ PUBLIC = {name: thing for name in dir(hwcost.quant) if callable(thing := getattr
 NO_CASE = {
     "Quantizer": "a protocol",
     "Scale": "a protocol",
+    **dict.fromkeys(
+        ("QuantEmbedding", "QuantGRU", "QuantLSTM", "QuantLayerNorm", "QuantMultiheadAttention", "QuantRMSNorm"),
+        "a layer of sequences: tests/quant/test_sequence_networks.py and tests/integer/test_sequences.py",
+    ),
     "Product": "what linear layers and convolutions share",
     "ScaleBias": "in float: it has no hardware; its quantized form is in the table",
 }
@@ -100,8 +104,12 @@ def _is_part(thing: Any) -> bool:
 )
 def test_unknown_keyword_raises(name: str) -> None:
     needed = {"QuantLinear": (1, 1)}.get(name, (1, 1, 1) if name.startswith("QuantConv") else ())
+    options: dict[str, Any] = {}
+    if name in ("QuantLSTM", "QuantGRU"):
+        needed = (1, 1)
+        options = {"weight_quant": hwcost.quant.const_weight, "input_quant": hwcost.quant.const_activation(bits=4)}
     with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
-        PUBLIC[name](*needed, nonsense=1)
+        PUBLIC[name](*needed, **options, nonsense=1)
 
 
 def test_unknown_keyword_of_a_batch_norm_raises() -> None:

@@ -68,7 +68,7 @@ def test_a_page_is_drawn_with_what_was_synthesized(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(study_report, "write_report", draw)
     publish(folder, running=True)
     ((where, trials, run), options) = drawn[0]
-    assert where == folder and run["recipe"] == "digits" and options == {"running": True, "figures": False}
+    assert where == folder and run["recipe"] == "digits" and options == {"running": True, "figures": None}
     assert trials["LUT_measured"].tolist()[2] == 123 and trials["LUT_measured"].isna().sum() == len(trials) - 1
 
 

@@ -241,4 +241,7 @@ def deepest(passing: Passing) -> int:
 
 def holds_up(passing: Passing) -> bool:
     """Whether a word that waits for its reader would hold up the making of the next."""
-    return bool((passing.taken[:-1] > passing.begun[1 : len(passing.taken)]).any())
+    words, taken = len(passing.begun), passing.taken
+    if len(taken) > words:  # each word is read several times: it waits for the last
+        taken = taken[(np.arange(words) + 1) * len(taken) // words - 1]
+    return bool((taken[:-1] > passing.begun[1 : len(taken)]).any())

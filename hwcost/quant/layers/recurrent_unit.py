@@ -110,7 +110,7 @@ class Recurrent(nn.Module):
     def shifts(self, x: Tensor | None = None) -> tuple[int, int]:
         """Bits by which sums over inputs, and over the state, are shifted left to have one step."""
         with torch.no_grad():
-            apart = round(log2(float(source_step(self.source, x) / self.step())))
+            apart = round(log2(float((source_step(self.source, x) / self.step()).detach())))
         return max(0, apart), max(0, -apart)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class Recurrent(nn.Module):
             weight = self.matrix()
             self.weight_quant(weight)
             rows = common_step(self.weight_quant, weight).double().reshape(-1).expand(len(weight))
-            unit = min(float(source_step(self.source, None)), float(self.step()))
+            unit = min(float(source_step(self.source, None).detach()), float(self.step().detach()))
             return rows * unit
 
     def sums(self) -> tuple[Range, Range, Range]:
