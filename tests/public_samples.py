@@ -17,6 +17,7 @@ import hwcost.models
 import hwcost.train.loop
 from hwcost.graph.ranges import integers
 from hwcost.models.folding.most_fps import most_fps
+from hwcost.models.mixed import Mixed
 from hwcost.models.shell import shell
 from hwcost.quant import QuantConv2d, QuantLinear, QuantReLU, const_activation, learned_weight
 
@@ -92,7 +93,9 @@ SAMPLES: dict[str, Callable[[], Any]] = {
         name="tiny", network=network, float_network=Net, data=no_data, input=integers(4, signed=False),
         space={"bits": IntDistribution(1, 8)}, budget=budget, device="xc7z020", fps=1e3,
     ),
-    "Mixed": lambda: hwcost.Mixed(traced()[2], hwcost.Unrolled(device=traced()[2].device, clock_mhz=traced()[2].clock_mhz), ["fc"]),
+    "Mixed": lambda: Mixed(
+        (folded := traced()[2]), hwcost.Unrolled(device=folded.device, clock_mhz=folded.clock_mhz), ["fc"]
+    ),
     "Refolding": lambda: hwcost.Refolding(1e5, device="xc7z020"),
     "RULES": lambda: hwcost.RULES,
     "Setting": lambda: traced()[2].setting,
