@@ -13,6 +13,7 @@ from hwcost.models.device import device as find_device
 from hwcost.models.folding import word_fifos
 from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.folds import Folding, unit_names
+from hwcost.models.folding.word_schedule import Unbalanced
 from hwcost.models.formulas.dsp import DSP_KINDS
 from hwcost.models.formulas.formula import Fold, Formula, Job
 from hwcost.models.formulas.matvec import MatVecFormula, fault
@@ -179,7 +180,10 @@ class Dataflow:
         ]
         interval, ordered = max([*cycles, 1]), word_fifos.stream_order(jobs)
         told = word_fifos.key(ordered, interval)
-        (found,) = self._fifos.of([told], lambda _: [word_fifos.depths(ordered, interval)])
+        try:
+            (found,) = self._fifos.of([told], lambda _: [word_fifos.depths(ordered, interval)])
+        except Unbalanced:  # as their neighbours alone ask for
+            return jobs
         return word_fifos.with_depths(jobs, found if ordered is jobs else found[::-1])
 
     def _interval(self, placed: Sequence[Placed], folds: Mapping[int, Fold]) -> int | None:

@@ -1,6 +1,7 @@
 """The latency of a single frame, from its first word in to its last word out."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil
 
 from hwcost.errors import BadOption
@@ -8,6 +9,7 @@ from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Layer, Link, MatVec, Thresholds
 from hwcost.models.dataflow import Dataflow
 from hwcost.models.folding import word_fifos
+from hwcost.models.folding.word_schedule import Unbalanced
 from hwcost.models.folding.word_timing import SOURCE, STAGE_CYCLES, Stream, joined, through
 from hwcost.models.formulas.formula import Formula, Job
 from hwcost.models.links import place
@@ -42,7 +44,8 @@ def latency_cycles(layers: Sequence[Layer], model: Dataflow) -> int:
     if not jobs:
         raise BadOption("latency: the pipeline has no hardware in it; trace a network with quantized layers")
     if model.setting.flow == "rtl" and word_fifos.whole(jobs):
-        return word_fifos.last_cycle(jobs, model.setting.thresholds) + 1
+        with suppress(Unbalanced):
+            return word_fifos.last_cycle(jobs, model.setting.thresholds) + 1
     made: dict[int, Stream] = {}
     read: dict[int, list[Stream]] = {}
     fused: set[int] = set()

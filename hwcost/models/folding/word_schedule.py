@@ -66,6 +66,10 @@ class Schedule:
     ends: Mapping[int, int]
 
 
+class Unbalanced(ValueError):
+    """A unit that reads another number of words than reach it: blocks by hand, which no network joins so."""
+
+
 def run(
     links: Sequence[Link],
     jobs: Mapping[int, Job],
@@ -84,6 +88,9 @@ def run(
         queued: FIFO of each link, which a word crosses in a cycle: "", "behind" or "ahead" of its converter.
         frames: how many enter.
         interval: at which they enter, word by word at even distances; None for as fast as they are taken.
+
+    Raises:
+        Unbalanced: see there.
     """
     into: dict[int, list[int]] = {}
     for number, link in enumerate(links):
@@ -103,6 +110,8 @@ def run(
         for number in numbers:
             source = made.get(id(links[number].source)) or _entering(job, shared, frames, interval)
             arrived.append(_converted(source, lanes(job)[0], queued[number]))
+            if isinstance(job.block, MatVec) and len(arrived[-1].times) != frames * _words(job.block) // lanes(job)[0]:
+                raise Unbalanced
         if not arrived:
             continue
         taken, left = _through(job, [one.times for one in arrived], stages(job), frames)
