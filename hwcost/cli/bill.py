@@ -115,7 +115,8 @@ def _shadow_prices(result: Estimate) -> None:
         [price.layer, price.stream, f"{price.bits} -> {price.bits - 1}", *(f"{price.saves[n]:,.0f}" for n in saved)]
         for price in result.shadow_prices
     ]
-    print_table(["one bit less of", "", "bits", "saves LUT", *saved[1:]], rows, left=("one bit less of", ""))
+    headers = ["one bit less of", "", "bits", "saves LUT", *saved[1:]]
+    print_table(headers, rows, left=headers[:2], spare=("DSP", "FF", "BRAM18"))
     if best := max(result.shadow_prices, key=lambda price: price.saves["LUT"], default=None):
         say(
             f"the bit that saves most LUTs: {best.layer}, {best.stream}, {best.bits} -> {best.bits - 1}. One bit less "
