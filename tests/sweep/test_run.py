@@ -540,7 +540,7 @@ def test_a_score_of_which_less_is_better_is_searched_reported_finished_and_repea
     said = capsys.readouterr().err
     assert f"best {best:.4g} mm at" in said and "validation " in said and "%" not in said
     for name in ("index.html", "report.md"):
-        assert "accuracy" not in shown((tmp_path / name).read_text())
+        assert "accuracy" not in page_words.shown((tmp_path / name).read_text())
     assert {entry["test_accuracy"] is not None for row in rows for entry in row.get("repeats", [])} == {True}
     recorded, again = reproduce(tmp_path, kept[0], lambda _: recipe, None)
     assert recorded == again
