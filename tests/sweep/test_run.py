@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import page_words
 import pytest
 import tiny_recipe
 import torch
