@@ -117,10 +117,14 @@ def test_compiled_in_one_graph(name: str) -> None:
     alike(trained(module, given, compiled), expected)
 
 
-EIGHT_UNSIGNED = {
-    f"quantizer preset {name}" for name in ("learned_activation", "const_activation", "const_input", "int8_input")
+IN_FLOAT32 = {
+    *(f"quantizer preset {name}" for name in ("learned_activation", "const_activation", "const_input", "int8_input")),
+    *(
+        f"quantizer {name}"
+        for name in ("grid", "grid of file", "thresholds", "thresholds per channel", "threshold bipolar")
+    ),
 }
-"""Their codes reach 255, which bfloat16 holds in few steps: they come in float32."""
+"""Codes of the first reach 255, which bfloat16 holds in few steps; quantizers of files promise at least float32."""
 
 
 # a bias quantizer is called by its layer, which chooses the precision
@@ -132,7 +136,7 @@ def test_bfloat16(name: str) -> None:
     for key, value in before.items():
         assert torch.equal(module.state_dict()[key], value), f"{key} changed with the precision"
     found = trained(module, inputs(name, torch.bfloat16))
-    assert found["y"].dtype == (torch.float32 if name in EIGHT_UNSIGNED else torch.bfloat16)
+    assert found["y"].dtype == (torch.float32 if name in IN_FLOAT32 else torch.bfloat16)
     assert all(bool(value.isfinite().all()) for value in found.values())
 
 
