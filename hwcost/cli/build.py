@@ -80,7 +80,7 @@ def build_command(
     joins them behind AXI4-Stream ports, with the weights and thresholds in their memories. --simulate runs frames
     through it and compares every code with the network in integers, under random pauses on both sides.
 
-    \\b
+    \b
     Example:
       hwcost build digits --out accelerator --simulate 100
       hwcost build reports/digits --trial 12 --out accelerator --simulate 1000

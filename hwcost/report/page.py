@@ -120,6 +120,7 @@ def facts(study: Study) -> dict[str, Any]:
     columns = study.costs
     rows = [_row(study, trial, columns) for _, trial in study.front.iterrows()]
     by_number = {row["number"]: row for row in rows}
+    bands = (study.run.get("error_band") or {}).items()
     became = np.array([standing(*pair) for pair in zip(study.trials["state"], study.trials["error"], strict=True)])
     states = Counter(became.tolist())
     return {
@@ -130,7 +131,7 @@ def facts(study: Study) -> dict[str, Any]:
         "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],
         "repeated": max((row["seeds"][2] for row in rows if row["seeds"]), default=0),
         "refitted": bool(np.isfinite(study.column("refit_accuracy", study.front)).any()),
-        "bands": dict(study.run.get("error_band") or {}),
+        "bands": ", ".join(f"{low:.2f} to {high:.2f} for {name}" for name, (low, high) in bands if name in columns),
         "finished": len(study.complete), "states": dict(states),
         "failed": _failures(study.trials[became == "failed"]),
         "interrupted": _failures(study.trials[became == "interrupted"]),

@@ -47,7 +47,8 @@ def python_call(experiment: Experiment) -> str:
 def trial_commands(experiment: Experiment) -> list[tuple[str, str]]:
     """Names and commands of what may follow for a trial, {number} in its place: to train it again, to export it.
 
-    Where the trials choose no hardware of their own, also to estimate and to synthesize what was exported.
+    A folded pipeline can also be built. Where the trials choose no hardware of their own, what was exported can be
+    estimated and synthesized.
     """
     settings, recipe = experiment.settings, experiment.recipe
     out = shlex.quote(str(settings.out))
@@ -57,8 +58,10 @@ def trial_commands(experiment: Experiment) -> list[tuple[str, str]]:
         ("train", f"hwcost train --from {out} --trial {{number}}{data}"),
         ("export", f"hwcost export {out} --trial {{number}} --to qonnx -o {file}{data}"),
     ]
-    plain = recipe.hardware is Recipe.__dataclass_fields__["hardware"].default
-    if plain and settings.architecture in (None, "dataflow"):
+    if settings.architecture not in (None, "dataflow"):
+        return found
+    found.append(("build", f"hwcost build {out} --trial {{number}} --out {out}/trial-{{number}}-build{data}"))
+    if recipe.hardware is Recipe.__dataclass_fields__["hardware"].default:
         part = shlex.quote(settings.device or recipe.device)
         on = f"--device {part} --fps {experiment.fps:g} --clock {experiment.clock_mhz:g}"
         found += [(name, f"hwcost {name} {file} {on}") for name in ("estimate", "verify")]

@@ -22,7 +22,7 @@ from hwcost.cli import COMMANDS, STATUSES, cli, doctor
 def test_help_has_an_example(hwcost: Hwcost, command: tuple[str, ...]) -> None:
     ended = hwcost(*command, "--help")
     assert (ended.status, ended.err) == (0, "")
-    assert "Usage: hwcost" in ended.out
+    assert "Usage: hwcost" in ended.out and "\\b" not in ended.out
     if command != ():
         assert f"hwcost {command[0]} " in ended.out.split("Example:")[1]
 

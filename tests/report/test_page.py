@@ -162,11 +162,11 @@ def test_synthesized_points_stand_beside_the_estimate(tmp_path: Path) -> None:
     trials = made_up_trials()
     number = int(read_study(trials, made_up_run()).front["number"].iloc[0])
     trials["LUT_measured"] = [1234.0 if one == number else None for one in trials["number"]]
-    run = made_up_run(error_band={"LUT": [0.9, 1.25]})
+    run = made_up_run(error_band={"LUT": [0.9, 1.25], "FF": [1.0, 1.21]})
     text = write_report(tmp_path, trials, run).read_text()
     data = embedded(text)
     assert 1234 in data["columns"]["LUT_measured"] and "LUT synthesized" in {one["title"] for one in data["metrics"]}
-    assert "0.90 to 1.25 times the estimate" in text
+    assert "measured / estimated was 0.90 to 1.25 for LUT, 1.00 to 1.21 for FF." in text
     with house_style():
         (axes,) = front_figure(read_study(trials, run)).figure.axes
     drawn = [tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "D"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 import tiny_recipe
+from command_line import command
 from sweeps import experiment
 
+from hwcost.cli import cli
 from hwcost.report.checks import check_details
 from hwcost.search.storage.masking import HIDDEN
 from hwcost.sweep.fingerprint import fingerprint_of
@@ -67,7 +71,11 @@ def test_commands_of_a_trial_name_its_hardware_where_it_is_that_of_the_study(tmp
         assert found[name].startswith(
             f"hwcost {name} {tmp_path}/trial-{{number}}.onnx --device ZCU104 --fps 250 --clock "
         )
+    folder = f"{tmp_path}/trial-{{number}}-build"
+    assert found["build"] == f"hwcost build {tmp_path} --trial {{number}} --out {folder} --data sets"
+    for name, words in found.items():
+        command(name).make_context(name, shlex.split(words.format(number=3))[2:], parent=click.Context(cli)).close()
     chosen = replace(tiny_recipe.recipe, hardware=lambda params: {"clock_mhz": 200.0})
-    assert [name for name, _ in trial_commands(experiment(chosen, tmp_path))] == ["train", "export"]
+    assert [name for name, _ in trial_commands(experiment(chosen, tmp_path))] == ["train", "export", "build"]
     unrolled = experiment(tiny_recipe.recipe, tmp_path, architecture="unrolled")
     assert [name for name, _ in trial_commands(unrolled)] == ["train", "export"]
