@@ -19,7 +19,7 @@ from hwcost.sweep.process_pool import Workers
 from hwcost.sweep.progress import watch
 from hwcost.sweep.provenance import command_line
 from hwcost.sweep.run import Result, run
-from hwcost.sweep.settings import Settings
+from hwcost.sweep.settings import TRIALS, Settings
 
 STORAGE = click.option("--storage", cls=Setting, hidden=True, envvar="HWCOST_STORAGE")
 ARTIFACTS = click.option("--artifacts", cls=Setting, hidden=True, envvar="HWCOST_ARTIFACTS")
@@ -35,7 +35,8 @@ HEARTBEAT = click.option(
 
 @click.command("sweep")
 @click.argument("recipe", default="digits")
-@click.option("--trials", type=COUNT, default=32, show_default=True, help="Trials to add.")
+@click.option("--trials", type=COUNT, help=f"Trials to add.  [default: {TRIALS}; with --time, what it allows]")
+@click.option("--time", metavar="TIME", help="Begin no trial after TIME, e.g. 10m, 1h30m; those that run end.")
 @click.option("--out", type=PLACE, help="Study folder.  [default: reports/NAME]")
 @click.option("--data", type=PLACE, help="Folder or file of the recipe's data set.")
 @click.option(
@@ -53,13 +54,7 @@ HEARTBEAT = click.option(
     metavar="EPOCHS",
     help="With --bits: train for EPOCHS epochs, from the weights of the nearest finished trial.",
 )
-@click.option(
-    "--ramp",
-    type=COUNT,
-    metavar="EPOCHS",
-    help="With --bits or unrolled: before the trials, train once for EPOCHS epochs while the cost weight rises; its "
-    "best epochs seed the front.",
-)
+@click.option("--ramp", type=COUNT, hidden=True)
 @click.option(
     "--architecture",
     metavar="NAME",
@@ -100,8 +95,12 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     With --warm, a trial takes a fraction of a training: it starts from the weights of the finished trial with the
     nearest widths, the first from those of the float network; the coarser it is than its start, the longer it trains.
 
-    With --ramp, all widths learn in one training while the weight of their cost rises. Its non-dominated epochs join
-    the study as finished trials: the sampler learns from them, and --warm trials start from them.
+    With --ramp EPOCHS (with --bits, or unrolled), all widths learn in one training of so many epochs while the weight
+    of their cost rises. Its non-dominated epochs join the study as finished trials: the sampler learns from them, and
+    --warm trials start from them.
+
+    With --time, the call ends with the trials that run when TIME is over, counted from its start, float network and
+    ramp included; it trains one at least. Called again, it goes on as with --trials.
 
     With --architecture unrolled, weights are constants in LUTs, each with a width of its own, 0 bits among them; or,
     with --widths channel or layer, each channel or layer. The epochs of its --ramp are all trials; without one, each
@@ -129,7 +128,7 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     experiment = Experiment(loaded, plan)
     epochs = plan.warm or experiment.training().epochs
     with ExitStack() as opened:
-        shown = watch(plan.trials, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
+        shown = watch(plan.bound, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
         listener = opened.enter_context(shown)
         crew = opened.enter_context(crew_of(plan, verbosity))
         result = run(experiment, listener, crew, command=command_line())

@@ -57,7 +57,7 @@ class Study:
                 ends first; each trial is still what its parameters and its seed make of it.
             trials: to finish in this call, failed and retried ones included; at least 1.
             on_trial: called after each trial with the number of trials that this call has finished.
-            stop: asked before each trial; True ends the call.
+            stop: asked before each trial; after True none is proposed, and those that a crew trains end.
             failures: errors of a trial that the study records and survives. Any other is recorded and raised again,
                 but `BadStudy`, which is of the machine: the trial is tried again.
 
@@ -69,13 +69,13 @@ class Study:
             BadStudy: the folder can no longer be written.
         """
         check_count(trials)
-        before = self._settled()
+        before, stopped = self._settled(), False
         try:
             running: dict[int, tuple[Trial, float]] = {}
             while (done := self._settled() - before) < trials:
-                if stop is not None and stop():
-                    return RunEnd(done, stopped=True)
-                if crew is None:
+                if stop is not None and not stopped and (stopped := stop()):
+                    trials = done + len(running)
+                elif crew is None:
                     self._one(objective, failures)
                 else:
                     self._some(crew, running, trials - done, failures)
@@ -88,7 +88,7 @@ class Study:
             with suppress(BadStudy):  # a full disk takes no note of it either
                 self._stop(crew)
             raise
-        return RunEnd(done)
+        return RunEnd(done, stopped=stopped)
 
     def _stop(self, crew: Crew | None) -> None:
         """End the trials that run; no sign that they are deadly."""

@@ -40,13 +40,16 @@ class _Epochs(Listener):
 class _Bar(_Epochs):
     """Two live lines, on a terminal."""
 
-    def __init__(self, progress: _TwoLines, trials: int, epochs: int, *, verbose: bool, score: Score) -> None:
+    def __init__(self, progress: _TwoLines, trials: int | None, epochs: int, *, verbose: bool, score: Score) -> None:
         super().__init__(progress.console, verbose, score)
         self._progress, self._epochs = progress, epochs
-        self._task = progress.add_task(
-            "float baseline", total=trials * epochs, trials=f"0/{trials}" if trials > 1 else ""
-        )
         self._trials, self._done = trials, 0
+        shown = "" if trials in (0, 1) else _of(0, trials)
+        self._task = progress.add_task("float baseline", total=self._total, trials=shown)
+
+    @property
+    def _total(self) -> int | None:
+        return None if self._trials is None else self._trials * self._epochs
 
     def trial_started(self, number: int) -> None:
         completed = self._done * self._epochs  # the epochs of the float baseline do not count
@@ -60,19 +63,19 @@ class _Bar(_Epochs):
         self._progress.update(self._task, description=name)
 
     def trials_added(self, count: int) -> None:
-        self._trials += count
-        self._progress.update(self._task, total=self._trials * self._epochs)
+        self._trials = None if self._trials is None else self._trials + count
+        self._progress.update(self._task, total=self._total)
 
     def trial_done(self, done: int, standing: Standing) -> None:
         self._done = done
         self._progress.front = _summary(standing, self._score)
-        self._progress.update(self._task, completed=done * self._epochs, trials=f"{done}/{self._trials}")
+        self._progress.update(self._task, completed=done * self._epochs, trials=_of(done, self._trials))
 
 
 class _Lines(_Epochs):
     """One line per trial, in a log."""
 
-    def __init__(self, console: Console, trials: int, verbose: bool, score: Score) -> None:
+    def __init__(self, console: Console, trials: int | None, verbose: bool, score: Score) -> None:
         super().__init__(console, verbose, score)
         self._trials = trials
 
@@ -80,10 +83,10 @@ class _Lines(_Epochs):
         self._console.print(name, highlight=False)
 
     def trials_added(self, count: int) -> None:
-        self._trials += count
+        self._trials = None if self._trials is None else self._trials + count
 
     def trial_done(self, done: int, standing: Standing) -> None:
-        text = f"trial {done}/{self._trials}  {_summary(standing, self._score)}{over_budget(standing.ended)}"
+        text = f"trial {_of(done, self._trials)}  {_summary(standing, self._score)}{over_budget(standing.ended)}"
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -98,6 +101,10 @@ class Trained(_Epochs):
         """The done-th trial ended."""
         if not self._quiet:
             self._console.print(f"trained {done}", highlight=False)
+
+
+def _of(done: int, trials: int | None) -> str:
+    return str(done) if trials is None else f"{done}/{trials}"
 
 
 def _told(epoch: Epoch, score: Score) -> str:
@@ -134,9 +141,16 @@ def over_budget(trials: Sequence[Row]) -> str:
 
 @contextmanager
 def watch(
-    trials: int, epochs: int, *, quiet: bool, verbose: bool = False, score: Score = _ACCURACY
+    trials: int | None, epochs: int, *, quiet: bool, verbose: bool = False, score: Score = _ACCURACY
 ) -> Iterator[Listener]:
-    """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet, each epoch when verbose."""
+    """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet, each epoch when verbose.
+
+    Args:
+        trials: to come; None where that is open.
+        epochs: of each.
+        quiet, verbose: as the flags.
+        score: the reading of the task's score.
+    """
     console = Console(stderr=True)
     if quiet:
         yield Listener()

@@ -1,5 +1,6 @@
 """`hwcost sweep`: a recipe and its settings -> a study folder with its report."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hwcost.sweep.listener import Listener
 from hwcost.sweep.provenance import provenance
 from hwcost.sweep.ramp import RECORD, stored
 from hwcost.sweep.session import Session, session
+from hwcost.sweep.settings import MOST
 from hwcost.sweep.study_files import write_json, write_text
 
 CONFIGURATION = "config.toml"
@@ -55,7 +57,7 @@ def run(
         BadStudy: the folder holds another study, is in use, corrupt, or cannot be written.
         HwcostError: what is wrong with recipe, data or part, before anything is trained or written.
     """
-    out, settings = experiment.settings.out, experiment.settings
+    out, settings, began = experiment.settings.out, experiment.settings, time.monotonic()
     with session(experiment, listener, crew) as opened:
         study, data = opened.study, opened.data
         if study.frame().empty:
@@ -69,7 +71,8 @@ def run(
         _adopt_ramp(opened)
         if settings.watch:
             opened.report(running=True)
-        end = RunEnd(0) if settings.ramp_alone else opened.train(settings.trials)
+        until = None if settings.time_s is None else began + settings.time_s
+        end = RunEnd(0) if settings.ramp_alone else opened.train(settings.bound or MOST, until)
         measure_on_test(experiment, data, study)
         record["float"] = measure_baseline_on_test(experiment, data)
         write_json(out / "run.json", record)

@@ -1,5 +1,6 @@
 """A study held open for one call: checked, founded or resumed, with its data and its known prices."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -50,8 +51,8 @@ class Session:
     page: LivePage | None = None
     done: int = 0
 
-    def train(self, trials: int) -> RunEnd:
-        """Add trials to the study."""
+    def train(self, trials: int, until: float | None = None) -> RunEnd:
+        """Add trials to the study; after `until` on the monotonic clock none begins, but the first of the call."""
         before = self.done
 
         known = {row["number"] for row in self.standing().ended}
@@ -70,6 +71,7 @@ class Session:
             lambda suggestion: evaluated(self.experiment, self.data, suggestion, self.listener),
             trials=trials,
             on_trial=heard,
+            stop=None if until is None else lambda: self.done > before and time.monotonic() >= until,
             failures=FAILURES,
             crew=self.crew,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from math import isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from hwcost.errors import BadOption
@@ -15,6 +16,7 @@ from hwcost.quant.granularity import PER
 from hwcost.search import LONGEST_BEAT_S, Share, masked
 from hwcost.search.storage.masking import masked_if_url
 from hwcost.sweep.architecture import ARCHITECTURES
+from hwcost.sweep.flag_texts import parse_bits, parse_limits, parse_time
 
 
 class Role(Enum):
@@ -37,33 +39,8 @@ class Flag:
     name: str
 
 
-def parse_bits(text: str) -> tuple[int, int]:
-    """Read the smallest and the largest width from LOW:HIGH.
-
-    Raises:
-        BadOption: it has another form.
-    """
-    try:
-        low, high = (int(part) for part in text.split(":"))
-    except ValueError as error:
-        raise BadOption(f"bits {text!r}: give the smallest and the largest width, e.g. 2:8") from error
-    return low, high
-
-
-def parse_limits(texts: Collection[str]) -> dict[str, float]:
-    """Read resource -> limit from RESOURCE=MOST, each resource once.
-
-    Raises:
-        BadOption: one has another form.
-    """
-    try:
-        pairs = [(name, float(most)) for name, most in (text.split("=") for text in texts)]
-    except ValueError as error:
-        raise BadOption(f"limit {', '.join(texts)}: give RESOURCE=MOST, e.g. LUT=20000") from error
-    if len(dict(pairs)) < len(pairs):
-        raise BadOption(f"limit {', '.join(texts)}: a resource is limited twice; give one limit for each")
-    return dict(pairs)
-
+TRIALS = 32
+"""Trials that a call adds, unless it says otherwise."""
 
 MOST = 1_000_000
 """The largest count that is no slip of the hand: of trials, epochs, processes."""
@@ -83,7 +60,9 @@ class Settings:
         recipe: reference of the recipe, as the user gave it.
         out: study folder, made when missing.
         data: path of the data set; None where it ships with a dependency.
-        trials: to add, at least 1; failed ones count.
+        trials: to add, at least 1; failed ones count. None for `TRIALS`, or with `time` as many as it allows.
+        time: of a call, e.g. "10m", or a number of seconds: after it, no trial begins; those that run end. The float
+            network and a ramp count; a call trains one trial at least.
         seed: of the search and of every training, 0 to 2**32 - 1.
         sampler: by name; None for "greybox" with `bits`, else "tpe".
         bits: smallest and largest width. With it every learned width of the recipe's `plain` network is a parameter
@@ -113,7 +92,8 @@ class Settings:
     recipe: Annotated[str, Role.MACHINE] = "digits"
     out: Annotated[Path, Role.MACHINE]
     data: Annotated[Path | None, Role.MACHINE] = None
-    trials: Annotated[int, Role.CALL] = 32
+    trials: Annotated[int | None, Role.CALL] = None
+    time: Annotated[str | float | None, Role.CALL] = None
     seed: Annotated[int, Role.RESOLVED] = 0
     sampler: Annotated[str | None, Role.RESOLVED] = None
     bits: Annotated[tuple[int, int] | None, Role.STUDY] = None
@@ -135,7 +115,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
-            ("trials", self.trials, 1, MOST),
+            ("trials", 1 if self.bound is None else self.bound, 1, MOST),
             ("jobs", self.jobs, 1, MOST),
             ("heartbeat", self.heartbeat_s, 1, LONGEST_BEAT_S),
             ("seed", self.seed, 0, 2**32 - 1),
@@ -152,6 +132,7 @@ class Settings:
                 flag = _DECLARED[name].flag
                 raise BadOption(f"{flag} needs {needed}, which is not given; add {needed}, or omit {flag}")
         self._check_architecture()
+        self._check_time()
         if self.limits and self.method != "greybox":
             raise BadOption(
                 f"limits {dict(self.limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
@@ -171,6 +152,24 @@ class Settings:
             raise BadOption(
                 f"widths {self.widths!r} needs architecture unrolled, without bits; add the one, omit the other"
             )
+
+    def _check_time(self) -> None:
+        if self.time_s is None:
+            return
+        if self.ramp_alone:
+            raise BadOption(f"time {self.time!r}: all trials are epochs of the ramp; give --ramp, and omit time")
+        if self.storage is not None and self.trials is None:
+            raise BadOption(f"time {self.time!r}: a shared study plans ahead; give --trials, the most to add, too")
+
+    @property
+    def time_s(self) -> float | None:
+        """The time of a call in seconds; None without an end."""
+        return None if self.time is None else parse_time(self.time)
+
+    @property
+    def bound(self) -> int | None:
+        """The number of trials that a call adds, unless its time ends first; None where its time alone decides."""
+        return TRIALS if self.trials is None and self.time is None else self.trials
 
     @property
     def granularity(self) -> str | None:
@@ -285,11 +284,11 @@ def _spelled(value: object) -> bool | int | float | str | list[str]:
 
 def _read(flag: str, name: str, value: object) -> Any:
     """The value of a field from its plain form."""
-    wanted: tuple[type, ...] = _DECLARED[name].types
+    wanted: tuple[type, ...] = tuple(kind for kind in _DECLARED[name].types if kind is not NoneType)
     if name in _READERS:
         wanted = (list, tuple) if name == "limits" else (str,)
     elif float in wanted:
-        wanted = (int, float)
+        wanted = (int, *wanted[::-1])
     texts = isinstance(value, list | tuple) and not all(isinstance(text, str) for text in value)
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted) or texts:
         kinds = " or ".join(kind.__name__ for kind in wanted)

@@ -45,7 +45,13 @@ _ABOUT = ("fits", "within_budget", "budget_reachable", "on_front", "seconds", "s
 
 
 def run_sweep(
-    recipe: Recipe | str, *, trials: int = 32, out: Path | str | None = None, quiet: bool = False, **settings: Any
+    recipe: Recipe | str,
+    *,
+    trials: int | None = None,
+    time: str | float | None = None,
+    out: Path | str | None = None,
+    quiet: bool = False,
+    **settings: Any,
 ) -> Study:
     """Add trials to the study of a recipe, making it if needed, as `hwcost sweep` does.
 
@@ -53,7 +59,8 @@ def run_sweep(
 
     Args:
         recipe: of the study, or its reference, as on the command line.
-        trials: to add, at least 1; failed ones count.
+        trials: to add, at least 1; failed ones count. None for 32, or with `time` as many as it allows.
+        time: after which no trial begins, e.g. "10m", or a number of seconds; those that run end.
         out: study folder; by default reports/NAME.
         quiet: print no line for each trial.
         settings: others of `hwcost.sweep.settings.Settings`, e.g. `bits=(2, 8)`, `seed=1` or `jobs=4`; with several
@@ -68,18 +75,19 @@ def run_sweep(
         KeyboardInterrupt: by the user; every finished trial is kept, and the page written.
         HwcostError: what is wrong with recipe, data or part, before anything is trained or written.
     """
-    known = {declared.name for declared in fields(Settings)} - {"recipe", "out", "trials"}
+    known = {declared.name for declared in fields(Settings)} - {"recipe", "out", "trials", "time"}
     if unknown := sorted(settings.keys() - known):
         raise BadOption(f"setting {unknown[0]!r}: unknown; known are {', '.join(sorted(known))}")
     loaded = named(recipe, RECIPES) if isinstance(recipe, str) else recipe
     reference = recipe if isinstance(recipe, str) else _reference(loaded)
     folder = Path("reports") / loaded.name if out is None else Path(out)
     paths = {name: Path(settings[name]) for name in ("data",) if settings.get(name) is not None}
-    chosen = Settings(**{**settings, **paths, "recipe": reference or loaded.name, "out": folder, "trials": trials})
+    named_here = {"recipe": reference or loaded.name, "out": folder, "trials": trials, "time": time}
+    chosen = Settings(**{**settings, **paths, **named_here})
     experiment = Experiment(loaded, chosen)
     with ExitStack() as opened:
         epochs = chosen.warm or experiment.training().epochs
-        listener = opened.enter_context(watch(trials, epochs, quiet=quiet, score=experiment.score))
+        listener = opened.enter_context(watch(chosen.bound, epochs, quiet=quiet, score=experiment.score))
         crew = None
         if chosen.jobs > 1:
             if reference is None:

@@ -347,6 +347,35 @@ def test_stop_ends_a_run(tmp_path: Path) -> None:
         assert len(study.frame()) == 2
 
 
+class _Slow:
+    """A crew that ends its trials in the order of their start, and notes what it began."""
+
+    size = 3
+
+    def __init__(self) -> None:
+        self.started: list[Suggestion] = []
+        self.ended = 0
+
+    def start(self, suggestion: Suggestion) -> None:
+        self.started.append(suggestion)
+
+    def finished(self) -> tuple[int, Outcome]:
+        self.ended += 1
+        return self.started[self.ended - 1].number, judge(self.started[self.ended - 1])
+
+    def stop(self) -> None:
+        raise AssertionError("its trials were to end")
+
+
+def test_what_a_crew_trains_when_a_run_is_stopped_is_kept(tmp_path: Path) -> None:
+    crew, done = _Slow(), []
+    with opened(tmp_path) as study:
+        end = study.run(judge, trials=9, on_trial=done.append, stop=lambda: len(done) == 2, crew=crew)
+        assert (end.done, end.stopped, len(crew.started)) == (4, True, 4)
+        assert list(study.frame()["state"]) == ["COMPLETE"] * 4
+        assert not study.run(judge, trials=1).stopped
+
+
 def test_one_objective(tmp_path: Path) -> None:
     with opened(tmp_path, objectives=OBJECTIVES[:1]) as study:
         study.run(lambda suggestion: Outcome((float(suggestion.params["bits"]),)), trials=12)

@@ -64,6 +64,14 @@ def test_a_log_has_a_line_for_each_trial(capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
+def test_where_time_decides_the_number_of_trials_is_open(capsys: pytest.CaptureFixture[str]) -> None:
+    with watch(None, 1, quiet=False) as listener:
+        sweep(listener)
+    assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "trial 1", "trial 2", "repetitions", "trial 3",
+    ]  # fmt: skip
+
+
 def test_a_verbose_log_has_a_line_for_each_epoch_and_a_quiet_one_has_none(capsys: pytest.CaptureFixture[str]) -> None:
     with watch(2, 1, quiet=False, verbose=True) as listener:
         sweep(listener)
@@ -85,10 +93,12 @@ def test_a_terminal_shows_a_bar_and_the_front(monkeypatch: pytest.MonkeyPatch) -
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
     monkeypatch.setattr("hwcost.sweep.progress.Console", lambda stderr: console)
-    with watch(2, 1, quiet=False) as listener:
-        sweep(listener)
+    for trials in (None, 2):
+        with watch(trials, 1, quiet=False) as listener:
+            sweep(listener)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", screen.getvalue())
     assert re.search(r"repetitions ━{24} 3/3 \d:\d\d:\d\d left", shown), shown
+    assert re.search(r"repetitions \S+ 3 \d:\d\d:\d\d left", shown), shown
 
 
 def test_a_worker_counts_its_own_trials(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ import tiny_recipe
 import torch
 from optuna.distributions import FloatDistribution
 from rich.console import Console
-from sweeps import experiment, run
+from sweeps import experiment, run, with_settings
 from tiny_recipe import made
 from torch import Tensor
 
+import hwcost.sweep.run
 from hwcost.errors import BadStudy
 from hwcost.models import RESOURCES
 from hwcost.quant import QuantLinear, learned_weight
@@ -301,6 +303,17 @@ def test_a_new_study_takes_nothing_from_a_published_report(whole: Path, tmp_path
 
 
 @pytest.mark.slow
+def test_when_its_time_is_over_a_call_begins_no_trial_and_the_next_goes_on(tmp_path: Path, undrawn: None) -> None:
+    spent = experiment(tiny_recipe.recipe, tmp_path / "spent", time=1e-6)
+    assert hwcost.sweep.run.run(spent).finished == 1  # its first, which it trains in any case
+    assert tomllib.loads((tmp_path / "spent" / "config.toml").read_text())["sweep"]["time"] == 1e-6
+    assert (
+        hwcost.sweep.run.run(with_settings(spent, trials=2, time="1h")).finished == 3
+    )  # of another time, the same study
+    run(experiment(tiny_recipe.recipe, tmp_path / "whole"), 3)
+    assert finished(tmp_path / "spent") == finished(tmp_path / "whole")
+
+
 def test_another_seed_is_another_study(tmp_path: Path, undrawn: None) -> None:
     for seed in (0, 1):
         run(tiny(tmp_path / str(seed), seed=seed), 4)

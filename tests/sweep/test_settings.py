@@ -14,7 +14,7 @@ from hwcost.cli.settings import keys
 from hwcost.cli.sweep import sweep_command
 from hwcost.errors import BadOption
 from hwcost.search import Share
-from hwcost.sweep.settings import Role, Settings, parse_bits, parse_limits
+from hwcost.sweep.settings import Role, Settings
 
 FULL = Settings(
     recipe="digits",
@@ -25,6 +25,7 @@ FULL = Settings(
     sampler="greybox",
     bits=(2, 8),
     warm=4,
+    time="1h30m",
     ramp=12,
     architecture="unrolled",
     limits={"LUT": 8000.0, "BRAM18": 12.5},
@@ -39,7 +40,7 @@ FULL = Settings(
     watch=True,
     prune=True,
 )
-ALONE = replace(FULL, bits=None, warm=None, limits={}, prune=False, sampler="tpe", widths="channel")
+ALONE = replace(FULL, time=None, bits=None, warm=None, limits={}, prune=False, sampler="tpe", widths="channel")
 """The settings that do not go together with those of FULL."""
 
 
@@ -47,7 +48,7 @@ def test_every_setting_comes_back_from_toml_but_the_password() -> None:
     named = [field for field in fields(FULL) if field.name != "recipe"]
     assert all(
         field.default not in (getattr(FULL, field.name), getattr(ALONE, field.name))
-        or field.name in ("bits", "warm", "limits", "prune", "widths")
+        or field.name in ("time", "bits", "warm", "limits", "prune", "widths")
         for field in named
     )
     for full in (FULL, ALONE):
@@ -61,6 +62,7 @@ def test_defaults_are_the_defaults() -> None:
     assert Settings.from_dict({"out": "x"}) == Settings(out=Path("x"))
     assert Settings.from_dict({"out": "x", "bits": None}) == Settings(out=Path("x"))
     assert Settings(out=Path("x")).share is None
+    assert Settings(out=Path("x")).bound == 32
     assert FULL.share == Share("postgresql://me:secret@host/db", "s3://bucket", 5)
 
 
@@ -89,6 +91,10 @@ def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> No
         ({"trials": 0}, "trials=0: give a whole number from 1 to 1000000"),
         ({"jobs": True}, "jobs=True"),
         ({"heartbeat_s": 0}, "heartbeat=0"),
+        ({"time": "soon"}, "time 'soon': give hours"),
+        ({"time": 0}, "time 0: give hours"),
+        ({"time": "1m", "architecture": "unrolled", "ramp": 3}, "all trials are epochs of the ramp; give --ramp"),
+        ({"time": 9, "storage": "sqlite:///x", "artifacts": "x"}, "a shared study plans ahead; give --trials"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": 2**32}, "from 0 to 4294967295"),
         ({"fps": float("inf")}, "fps=inf"),
@@ -111,6 +117,12 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, Any], part: str) -> N
         Settings(out=Path("x"), **changes)
 
 
+def test_a_time_alone_sets_no_number_of_trials() -> None:
+    for given, trials in (({"time": "2m"}, None), ({"time": 120, "trials": 5}, 5), ({"trials": 6}, 6)):
+        settings = Settings.from_dict({"out": "x", **given})
+        assert settings.bound == trials and settings.time_s == (None if trials == 6 else 120.0)
+
+
 @pytest.mark.parametrize(
     ("given", "part"),
     [
@@ -119,6 +131,7 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, Any], part: str) -> N
         ({"out": "x", "seed": "3"}, "seed = '3': give int"),
         ({"out": "x", "seed": True}, "seed = True: give int"),
         ({"out": "x", "fps": "fast"}, "fps = 'fast': give int or float"),
+        ({"out": "x", "time": True}, "time = True: give int or float or str"),
         ({"out": "x", "watch": 1}, "watch = 1: give bool"),
         ({"out": 3}, "out = 3: give str"),
         ({"out": "x", "bits": [2, 8]}, r"bits = \[2, 8\]: give str"),
@@ -129,15 +142,3 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, Any], part: str) -> N
 def test_what_is_of_another_form_is_refused(given: dict[str, object], part: str) -> None:
     with pytest.raises(BadOption, match=part):
         Settings.from_dict(given)
-
-
-def test_texts_of_flags() -> None:
-    assert parse_bits("2:8") == (2, 8)
-    assert parse_limits(["LUT=8000", "DSP=0"]) == {"LUT": 8000.0, "DSP": 0.0}
-    for text in ("8", "2:x", "2:4:8"):
-        with pytest.raises(BadOption, match="give the smallest and the largest width"):
-            parse_bits(text)
-    with pytest.raises(BadOption, match="give RESOURCE=MOST"):
-        parse_limits(["LUT<3"])
-    with pytest.raises(BadOption, match="a resource is limited twice"):
-        parse_limits(["LUT=3", "LUT=4"])

@@ -76,7 +76,7 @@ class SharedStudy(Study):
         check_count(trials)
         self._offer_float()
         before = told = self._settled()
-        running: Running = {}
+        stopped, running = False, Running()
         self._lead()
         self._study.set_user_attr("open", True)
         try:
@@ -88,10 +88,10 @@ class SharedStudy(Study):
                         on_trial(done)
                     told = before + done
                     if done >= trials:
-                        return RunEnd(done)
-                    if stop is not None and stop():
-                        self._give_back()
-                        return RunEnd(done, stopped=True)
+                        return RunEnd(done, stopped=stopped)
+                    if stop is not None and not stopped and (stopped := stop()):
+                        trials = self._begun() - before
+                        continue
                     if not self._train(objective, failures, crew, running):
                         time.sleep(POLL_S)
         except KeyboardInterrupt:
@@ -198,6 +198,10 @@ class SharedStudy(Study):
         waiting = [trial for trial in unfinished if trial.state == TrialState.WAITING]
         for trial in waiting[::-1][: max(0, -lacking)]:
             self._withdraw(trial)
+
+    def _begun(self) -> int:
+        """Trials that are settled, or that some process trains."""
+        return sum(self._ended(trial) or trial.state == TrialState.RUNNING for trial in self._trials())
 
     def _withdraw(self, trial: FrozenTrial) -> None:
         if self._storage.set_trial_state_values(self._id(trial.number), TrialState.RUNNING):
