@@ -95,12 +95,12 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     With --warm, a trial takes a fraction of a training: it starts from the weights of the finished trial with the
     nearest widths, the first from those of the float network; the coarser it is than its start, the longer it trains.
 
-    With --ramp EPOCHS (with --bits, or unrolled), all widths learn in one training of so many epochs while the weight
+    With --ramp EPOCHS (with --bits, or unrolled), all widths learn in one training of EPOCHS epochs while the weight
     of their cost rises. Its non-dominated epochs join the study as finished trials: the sampler learns from them, and
     --warm trials start from them.
 
     With --time, the call ends with the trials that run when TIME is over, counted from its start, float network and
-    ramp included; it trains one at least. Called again, it goes on as with --trials.
+    ramp included; it trains one at least. Called again, it resumes the study.
 
     With --architecture unrolled, weights are constants in LUTs, each with a width of its own, 0 bits among them; or,
     with --widths channel or layer, each channel or layer. The epochs of its --ramp are all trials; without one, each

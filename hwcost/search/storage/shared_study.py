@@ -31,8 +31,6 @@ from hwcost.search.trial_plan import plan_of
 POLL_S = 0.5
 """Seconds between two looks of a process that has no trial."""
 
-Running = dict[int, tuple[Trial, float]]
-
 
 class SharedStudy(Study):
     """An open shared study; made by `lead_study` and `join_study`.
@@ -76,7 +74,7 @@ class SharedStudy(Study):
         check_count(trials)
         self._offer_float()
         before = told = self._settled()
-        stopped, running = False, Running()
+        stopped, running = False, dict[int, tuple[Trial, float]]()
         self._lead()
         self._study.set_user_attr("open", True)
         try:
@@ -250,7 +248,7 @@ class SharedStudy(Study):
         objective: Callable[[Suggestion], Outcome],
         failures: tuple[type[HwcostError], ...],
         crew: Crew | None,
-        running: Running,
+        running: dict[int, tuple[Trial, float]],
     ) -> bool:
         """Settle one trial, with the crew the one that ends first; False where there is none to train."""
         if crew is None:
