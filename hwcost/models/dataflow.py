@@ -13,7 +13,6 @@ from hwcost.models.device import device as find_device
 from hwcost.models.folding import word_fifos
 from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.folds import Folding, unit_names
-from hwcost.models.folding.word_schedule import Unbalanced
 from hwcost.models.formulas.dsp import DSP_KINDS
 from hwcost.models.formulas.formula import Fold, Formula, Job
 from hwcost.models.formulas.matvec import MatVecFormula, fault
@@ -65,7 +64,7 @@ class Dataflow:
         self.styles.check_part(self.device)
         self.setting = self.styles.setting(self.device.dsp_kind)
         self._memo = PriceMemo(self.setting)
-        self._fifos: Memo[Hashable, tuple[tuple[int, bool], ...]] = Memo(most=64)
+        self._fifos: Memo[Hashable, word_fifos.Depths] = Memo(most=64)
 
     def __repr__(self) -> str:
         return (
@@ -169,22 +168,9 @@ class Dataflow:
             if isinstance(self.folding, Folding):
                 raise
             jobs = chooser.jobs(placed, self._slowest(placed, folds, interval or 1))
-        return self._queued(jobs) if self.setting.flow == "rtl" and word_fifos.whole(jobs) else jobs
-
-    def _queued(self, jobs: list[Job]) -> list[Job]:
-        """FIFOs as deep as the pipeline needs at the pace of its slowest block."""
-        cycles = [
-            formula.cycles(job.block, job.parallel)
-            for job in jobs
-            if isinstance(formula := self.formulas[type(job.block)], Formula)
-        ]
-        interval, ordered = max([*cycles, 1]), word_fifos.stream_order(jobs)
-        told = word_fifos.key(ordered, interval)
-        try:
-            (found,) = self._fifos.of([told], lambda _: [word_fifos.depths(ordered, interval)])
-        except Unbalanced:  # as their neighbours alone ask for
+        if self.setting.flow != "rtl":
             return jobs
-        return word_fifos.with_depths(jobs, found if ordered is jobs else found[::-1])
+        return word_fifos.queued(jobs, self.formulas, lambda told, find: self._fifos.of([told], lambda _: [find()])[0])
 
     def _interval(self, placed: Sequence[Placed], folds: Mapping[int, Fold]) -> int | None:
         if isinstance(self.folding, Folding):

@@ -17,6 +17,7 @@ from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.folds import Folding, keep_up, unit_names
 from hwcost.models.folding.knapsack import Choices, select
 from hwcost.models.folding.unit_context import Surroundings, priced
+from hwcost.models.folding.word_fifos import queued
 from hwcost.models.formulas.formula import Fold, Formula, Job, Setting
 from hwcost.models.formulas.matvec import MatVecFormula, check_streams, fault
 from hwcost.models.formulas.table import FORMULAS
@@ -24,6 +25,9 @@ from hwcost.models.rates import frames_per_second, rate_text
 from hwcost.models.resources import AREAS, Placed
 
 Array = NDArray[np.float64]
+
+TURNS = 4
+"""Choices of one interval: FIFOs of the whole pipeline may ask for more than their neighbours do."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class DesignSearch:
         self._others = [
             item for index, item in enumerate(placed) if index not in self._names and not isinstance(item.block, Link)
         ]
+        self._scheduled = setting.flow == "rtl" and any(isinstance(item.block, Link) for item in placed)
         self._units: dict[int, _Unit] = {}
 
     def list_units(self, styles: Sequence[tuple[str, str]], max_stream_bits: int) -> None:
@@ -179,34 +184,43 @@ class DesignSearch:
             total: Array = priced(jobs, self._setting).sum(0).numpy()[: len(AREAS)]
         return total
 
-    def _surroundings(self, interval: int) -> tuple[list[Array], Array, bool]:
-        """Price what follows from each option, and everything else; tell whether options are coupled."""
-        around = Surroundings(self._placed, self._setting, interval, self._make)
+    def _make(self, item: Placed, fold: Fold | None) -> Job:
+        return Job(item.layer, item.block, fold, "lut", "auto")
+
+    def _linked(self, interval: int, clock_mhz: float) -> tuple[Design | None, bool]:
+        """The choice of options with all that follows from them; whether None, where none is found, is proven.
+
+        FIFOs are as deep as words wait in the whole pipeline, options are weighed by what their neighbours alone ask
+        for: a choice that is too large then is made again with so much less to spend.
+        """
+        options, rest, coupled = self._options(interval)
+        left = self._limits - rest
+        for _ in range(TURNS):
+            found = select(options, left, self._limits)
+            if found.picked is None:
+                break
+            design = self._design(interval, found.picked, clock_mhz)
+            over = np.array([design.used[area] for area in AREAS]) - self._limits
+            if (over <= 0).all():
+                return design, not coupled
+            left = left - np.maximum(over, 0)
+        if self._scheduled:  # only what is too large without any FIFO is too large for certain
+            options, rest, coupled = self._options(interval, fifos=False)
+            found = select(options, self._limits - rest, self._limits)
+        return None, found.picked is None and found.proven and not coupled
+
+    def _options(self, interval: int, *, fifos: bool = True) -> tuple[list[Array], Array, bool]:
+        """Price each unit's options that keep an interval, and everything else; tell whether options are coupled."""
+        around = Surroundings(self._placed, self._setting, interval, self._make, fifos=fifos)
         least = {index: unit.picks[int(unit.cycles.argmin())][0] for index, unit in self._units.items()}
-        extra = []
+        options = []
         for index, unit in self._units.items():
             rows = np.flatnonzero(unit.cycles <= interval)
             folds = list(dict.fromkeys(unit.picks[row][0] for row in rows))
             bill = around.price(index, folds, least, alone=True)
             table = dict(zip(folds, np.stack([bill[area].numpy() for area in AREAS], axis=1), strict=True))
-            extra.append(np.stack([table[unit.picks[row][0]] for row in rows]))
-        return extra, self._areas(around.rest(least)), around.coupled
-
-    def _make(self, item: Placed, fold: Fold | None) -> Job:
-        return Job(item.layer, item.block, fold, "lut", "auto")
-
-    def _linked(self, interval: int, clock_mhz: float) -> tuple[Design | None, bool]:
-        """The choice of options with all that follows from them; whether None, where none is found, is proven."""
-        extra, rest, coupled = self._surroundings(interval)
-        units = self._units.values()
-        options = [unit.areas[unit.cycles <= interval] + more for unit, more in zip(units, extra, strict=True)]
-        found = select(options, self._limits - rest, self._limits)
-        proven = found.proven and not coupled
-        if found.picked is None:
-            return None, proven
-        design = self._design(interval, found.picked, clock_mhz)
-        used = np.array([design.used[area] for area in AREAS])
-        return (design if (used <= self._limits).all() else None), proven
+            options.append(unit.areas[rows] + np.stack([table[unit.picks[row][0]] for row in rows]))
+        return options, self._areas(around.rest(least)), around.coupled
 
     def _design(self, interval: int, picked: Sequence[int], clock_mhz: float) -> Design:
         chosen = {
@@ -224,6 +238,8 @@ class DesignSearch:
             return Job(item.layer, item.block, fold, *style)
 
         jobs = Chooser(_formula, folds, make, self._setting.fused).jobs(self._placed, interval)
+        if self._scheduled:
+            jobs = queued(jobs, FORMULAS)
         return Design(
             folding=Folding(immutabledict({self._names[index]: fold for index, fold in folds.items()}), interval),
             multipliers=immutabledict(ways),
@@ -235,10 +251,7 @@ class DesignSearch:
 
     def _shortage(self, interval: int) -> str:
         """Name what the smallest pipeline of an interval needs of every resource that is short."""
-        extra, rest, _ = self._surroundings(interval)
-        options = [
-            unit.areas[unit.cycles <= interval] + more for unit, more in zip(self._units.values(), extra, strict=True)
-        ]
+        options, rest, _ = self._options(interval)
         least = rest + sum((rows.min(0) for rows in options), np.zeros(len(AREAS)))
         short = [
             f"{ceil(need):,} {area} of {floor(have):,}"

@@ -34,8 +34,10 @@ def target_fps(
 
     A unit is weighed with all that follows from its fold: the window in front of it, the converters and FIFOs on both
     sides. At a fixed interval units with an activation of its own between them do not depend on each other, so the
-    choice per unit, over all legal divisors, is the optimum of the whole; else (units in a row, activations fused into
-    HLS units) choices are repeated until none improves. Equal LUTs: fewer BRAM18, then fewer multipliers.
+    choice per unit, over all legal divisors, is the optimum of the whole, with the FIFOs that neighbours ask for; else
+    (units in a row, activations fused into HLS units) choices are repeated until none improves. Where paths fork and
+    join, `Dataflow` prices FIFOs from the cycle of every word of the whole pipeline, which this choice does not weigh.
+    Equal LUTs: fewer BRAM18, then fewer multipliers.
 
     Args:
         pipeline: a traced network, or anything with `layers()`.

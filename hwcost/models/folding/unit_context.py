@@ -1,6 +1,7 @@
 """The context of a unit that follows from its fold: its window, its links, an activation fused into it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,16 +21,23 @@ class Surroundings:
         setting: what its blocks share.
         interval: that every block keeps.
         make: the job of a block with its fold.
+        fifos: whether links have the FIFOs that their neighbours ask for; without them a price is a lower bound.
 
     Attributes:
         coupled: whether the fold of one unit changes what another one's costs.
     """
 
     def __init__(
-        self, placed: Sequence[Placed], setting: Setting, interval: int, make: Callable[[Placed, Fold | None], Job]
+        self,
+        placed: Sequence[Placed],
+        setting: Setting,
+        interval: int,
+        make: Callable[[Placed, Fold | None], Job],
+        *,
+        fifos: bool = True,
     ) -> None:
         self._placed, self._setting, self._interval, self._make = placed, setting, interval, make
-        self._fused = setting.fused
+        self._fused, self._fifos = setting.fused, fifos
         self._at = {id(item.block): index for index, item in enumerate(placed)}
         self._into: dict[int, list[int]] = {}
         self._from: dict[int, list[int]] = {}
@@ -63,8 +71,7 @@ class Surroundings:
         jobs = []
         for fold in folds:
             chosen = {i: fold if p == unit else others[p] for i, p in enumerate(positions) if p in self._parts}
-            chooser = Chooser(lambda item: FORMULAS.get(type(item.block)), chosen, self._make, self._fused)
-            jobs += chooser.jobs(items, self._interval)[int(alone) : len(own)]
+            jobs += self._jobs(items, chosen)[int(alone) : len(own)]
         with torch.no_grad():
             table = priced(jobs, self._setting).reshape(len(folds), -1, len(RESOURCES))
         return {
@@ -79,10 +86,16 @@ class Surroundings:
 
     def rest(self, folds: Mapping[int, Fold]) -> list[Job]:
         """The jobs of everything else, at any folds of the units."""
-        chooser = Chooser(lambda item: FORMULAS.get(type(item.block)), folds, self._make, self._fused)
         owned = self.owned
-        jobs = chooser.jobs(self._placed, self._interval)
-        return [job for position, job in enumerate(jobs) if position not in owned]
+        return [job for position, job in enumerate(self._jobs(self._placed, folds)) if position not in owned]
+
+    def _jobs(self, items: Sequence[Placed], folds: Mapping[int, Fold]) -> list[Job]:
+        jobs = Chooser(lambda item: FORMULAS.get(type(item.block)), folds, self._make, self._fused).jobs(
+            items, self._interval
+        )
+        if self._fifos:
+            return jobs
+        return [job if job.adapter is None else replace(job, adapter=replace(job.adapter, depth=0)) for job in jobs]
 
     def _own(self, unit: int) -> list[int]:
         """The unit, its window, its fused activations, and every link of these."""

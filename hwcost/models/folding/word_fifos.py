@@ -1,12 +1,12 @@
 """FIFOs of a whole pipeline, from the cycle of every word, and the latency of a single frame."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Block, Link, MatVec, Thresholds
-from hwcost.models.folding.word_schedule import AHEAD, BEHIND, Passing, Schedule, deepest, holds_up, run
-from hwcost.models.formulas.formula import Adapter, Job
+from hwcost.models.folding.word_schedule import AHEAD, BEHIND, Passing, Schedule, Unbalanced, deepest, holds_up, run
+from hwcost.models.formulas.formula import Adapter, Formula, Job
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
 
 FRAMES = 3
@@ -41,6 +41,40 @@ def _most_stages(job: Job) -> int:
     return MOST_STAGES if isinstance(job.block, Thresholds) else 1
 
 
+Depths = tuple[tuple[int, bool], ...]
+"""The FIFO of each link, in order: its words, and whether it stands in front of the converter."""
+
+
+def queued(
+    jobs: list[Job],
+    formulas: Mapping[type, object],
+    known: Callable[[Hashable, Callable[[], Depths]], Depths] = lambda _, find: find(),
+) -> list[Job]:
+    """Give the links of a pipeline FIFOs as deep as it needs at the pace of its slowest block.
+
+    Args:
+        jobs: blocks of a pipeline of RTL units, in the order of `place` or in its reverse.
+        formulas: block type -> formula; one of the user's says nothing of cycles.
+        known: remembers depths by their key.
+
+    Returns:
+        The jobs as they are where the words have no schedule: FIFOs as their neighbours alone ask for.
+    """
+    if not whole(jobs):
+        return jobs
+    cycles = [
+        formula.cycles(job.block, job.parallel)
+        for job in jobs
+        if isinstance(formula := formulas[type(job.block)], Formula)
+    ]
+    interval, ordered = max([*cycles, 1]), stream_order(jobs)
+    try:
+        found = known(key(ordered, interval), lambda: depths(ordered, interval))
+    except Unbalanced:
+        return jobs
+    return with_depths(jobs, found if ordered is jobs else found[::-1])
+
+
 def stream_order(jobs: Sequence[Job]) -> Sequence[Job]:
     """Jobs in the order of the stream, where they stand in that order or in its reverse."""
     place = {id(job.block): number for number, job in enumerate(jobs)}
@@ -63,8 +97,8 @@ def key(jobs: Sequence[Job], interval: int) -> Hashable:
     return tuple(told)
 
 
-def depths(jobs: Sequence[Job], interval: int) -> tuple[tuple[int, bool], ...]:
-    """The FIFO of each link, in order: its words, and whether it stands in front of the converter.
+def depths(jobs: Sequence[Job], interval: int) -> Depths:
+    """The FIFO of each link, in order.
 
     Args:
         jobs: of a whole pipeline, each block with a fold.

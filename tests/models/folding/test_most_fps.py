@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from accelerated import traced
 from block_strategies import dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hwcost.graph.spec import Block, Layer, LayerSpec, MatVec, Signal, Threshold
 from hwcost.models import AREAS, Dataflow, place
 from hwcost.models.folding.most_fps import Design, least_share, most_fps
 from hwcost.models.formulas.matvec import MatVecFormula
+from hwcost.models.resources import HasLayers
 
 
 class Chain:
@@ -37,7 +39,7 @@ class Chain:
         return self._layers
 
 
-def rebuilt(chain: Chain, design: Design, part: str) -> dict[str, float]:
+def rebuilt(chain: HasLayers, design: Design, part: str) -> dict[str, float]:
     model = Dataflow(
         device=part,
         folding=design.folding,
@@ -200,3 +202,15 @@ def test_a_search_keeps_within_the_luts_that_can_be_ram() -> None:
     few_blocks = most_fps(chain, device="xc7z020", writable=True, budget={"BRAM18": 4})
     few_rams = most_fps(chain, device="xc7z020", writable=True, budget={"LUTRAM": 2_000})
     assert few_rams.used["LUTRAM"] <= 2_000 < few_blocks.used["LUTRAM"]
+
+
+@pytest.mark.parametrize("lut", [1_200, 1_800, 6_000])
+def test_what_it_says_is_used_is_the_price_of_the_whole_pipeline(lut: int) -> None:
+    pipeline = traced("residual")
+    design = most_fps(pipeline, device="ZCU104", budget={"LUT": lut})
+    used = rebuilt(pipeline, design, "ZCU104")
+    assert {area: used[area] for area in AREAS} == dict(design.used)
+    assert used["LUT"] <= lut
+    at = least_share(pipeline, design.fps, device="ZCU104", budget={"LUT": lut})
+    used = rebuilt(pipeline, at, "ZCU104")
+    assert {area: used[area] for area in AREAS} == dict(at.used) and used["LUT"] <= lut
