@@ -14,13 +14,14 @@ from hwcost.report.axes import cost_axis, score_axis
 from hwcost.report.files import harmless, replace_files
 from hwcost.report.front_figures import WIDE
 from hwcost.report.page import rendered
-from hwcost.report.pareto import Floats, hypervolume
+from hwcost.report.pareto import Floats
 from hwcost.report.published import Published, read_published
 from hwcost.report.schema import RunRecord
 from hwcost.report.score import PUBLISHED, Score
 from hwcost.report.significance import difference
 from hwcost.report.study import Study
 from hwcost.report.style import INK, MUTED, SERIES, Drawing, house_style, inline_svg, picture, sheet
+from hwcost.report.volume_scale import VolumeScale
 
 GRID = 241
 """Costs at which fronts of several seeds are compared."""
@@ -69,12 +70,12 @@ def write_comparison(
     with house_style():
         figures = [_figure(methods, others, cost, width) for width in (WIDE, WIDE / 2)]
         image, *vectors = picture(figures[0], "png"), *map(inline_svg, figures)
-    table = volumes(methods, cost)
+    table = volumes(methods)
     facts = {
         "score": score, "methods": [_row(method, table, cost) for method in methods],
         "studies": [_study_row(name, method, study, table) for name, method, study in _named(studies, methods)],
         "published": others, "cost": cost, "unlike": unlike, "figures": vectors, "pairs": _pairs(methods, table),
-        "alternative": figures[0].alternative,
+        "alternative": figures[0].alternative, "objectives": _scaled_in(methods),
         "title": _each(study.run["study"] for study in studies.values()),
         "parts": _each(study.run["device"].get("name") for study in studies.values()),
     }  # fmt: skip
@@ -166,34 +167,34 @@ def _accuracy(front: pd.DataFrame) -> Floats:
     return np.where(np.isfinite(test), test, validation)
 
 
-def volumes(methods: Sequence[Method], cost: str) -> dict[int, float]:
-    """Hypervolume of every study, by identity, in score and log cost.
+def _studies(methods: Sequence[Method]) -> list[Study]:
+    return [study for method in methods for study in method.studies]
 
-    Each axis runs from the worst to the best front point of all studies together; 1 is a network that is best in both.
+
+def _scaled_in(methods: Sequence[Method]) -> str:
+    """The objectives of the hypervolume in words."""
+    studies = _studies(methods)
+    names = [studies[0].score.name if name == "accuracy" else name for name, _ in VolumeScale.of(studies).objectives]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def volumes(methods: Sequence[Method]) -> dict[int, float]:
+    """Hypervolume of every study's front, by identity, on the scale of the finished trials of all studies.
+
+    Scores are those on test data where the front was tested, else on validation.
     """
-    every = [study for method in methods for study in method.studies]
-    points = {
-        id(study): np.column_stack(
-            [study.score.sign * _accuracy(study.front), np.log1p(study.front[cost].to_numpy(dtype=float))]
-        )
-        for study in every
+    every = _studies(methods)
+    scale = VolumeScale.of(every)
+    return {
+        id(study): scale.volume(scale.scaled(study.front.assign(accuracy=_accuracy(study.front)))) for study in every
     }
-    table = np.concatenate(list(points.values()))
-    table = table[np.isfinite(table).all(1)]
-    low, span = table.min(0), np.where(np.ptp(table, axis=0) > 0, np.ptp(table, axis=0), 1.0)
-    ways = ("maximize", "minimize")
-    found = {}
-    for name, own in points.items():
-        scaled = (own[np.isfinite(own).all(1)] - low) / span
-        found[name] = float(hypervolume(scaled, (0.0, 1.0), ways)) if len(scaled) else 0.0
-    return found
 
 
 def _figure(methods: Sequence[Method], others: Sequence[Published], cost: str, width: float) -> Drawing:
     """A step curve per method: the median of its seeds, their range as a band behind it, and every front point."""
     figure, axes = sheet(width, max(3.4, 0.55 * width))
     score = methods[0].studies[0].score
-    every = [study for method in methods for study in method.studies]
+    every = _studies(methods)
     costs = np.concatenate([study.front[cost].to_numpy(dtype=float) for study in every] + [[o.cost for o in others]])
     costs = costs[np.isfinite(costs)]
     values = np.concatenate([_accuracy(study.front) for study in every] + [[o.accuracy for o in others]])

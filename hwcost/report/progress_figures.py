@@ -3,43 +3,23 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from hwcost.report.pareto import Floats, hypervolume
+from hwcost.report.pareto import Floats
 from hwcost.report.study import Study
 from hwcost.report.style import ACCENT, INK, Drawing, sheet
-
-
-def scaled_objectives(study: Study) -> Floats:
-    """Objectives of the finished trials from 0, the worst value any of them reached, to 1, the best.
-
-    Minimized objectives that are never negative are scaled as log(1 + value), because doubling a design matters as
-    much at 500 LUTs as at 50,000; an objective that never varies is 1 throughout.
-
-    Returns:
-        (finished trials, objectives), all to be maximized.
-    """
-    columns = []
-    for name, direction in study.objectives:
-        values = study.column(name)
-        if name == "accuracy" and direction == "minimize":
-            values = -values
-        elif direction == "minimize":
-            values = -np.log1p(values) if len(values) and values.min() >= 0 else -values
-        span = float(np.ptp(values)) if len(values) else 0.0
-        columns.append((values - values.min()) / span if span > 0 else np.ones_like(values))
-    return np.column_stack(columns)
+from hwcost.report.volume_scale import VolumeScale
 
 
 def hypervolume_course(study: Study) -> Floats:
-    """Normalised hypervolume after each finished trial, in order of trial number; 1 is a point best in everything."""
-    points = scaled_objectives(study)
-    reference, ways = np.zeros(points.shape[1]), ["maximize"] * points.shape[1]
+    """Hypervolume after each finished trial, in order of trial number; 1 is a point best in everything."""
+    scale = VolumeScale.of([study])
+    points = scale.scaled(study.complete)
     front, course = points[:0], [0.0]
     for newest in points:
         if (front >= newest).all(axis=1).any():  # a point that another one covers adds no volume
             course.append(course[-1])
             continue
         front = np.vstack([front[~(newest >= front).all(axis=1)], newest])
-        course.append(hypervolume(front, reference, ways))
+        course.append(scale.volume(front))
     return np.array(course[1:])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up_study import made_up_run, made_up_trials
+from optuna._hypervolume import compute_hypervolume
 
 from hwcost.errors import BadStudy
 from hwcost.report import Study, read_study, write_comparison
@@ -61,9 +62,10 @@ def test_the_head_names_every_study_and_part(tmp_path: Path) -> None:
     page = write_comparison(tmp_path, {"a": study(0), "b": study(1, **other), "c": study(2)}, force=True).read_text()
     assert "<h1>digits on a small part, letters</h1>" in page
     assert "priced for the xc7z010, xc7z020." in page
+    assert "Hypervolume of the front in accuracy, LUT and BRAM18, each scaled from 0" in page
 
 
-def test_attainment_and_hypervolume_by_brute_force() -> None:
+def test_attainment_by_brute_force() -> None:
     studies = {str(seed): study(seed) for seed in range(3)}
     at = np.geomspace(500, 40_000, 25)
     points = {
@@ -73,16 +75,21 @@ def test_attainment_and_hypervolume_by_brute_force() -> None:
         for cost, reached in zip(at, attained(one, at, "LUT"), strict=True):
             below = [accuracy for accuracy, lut in points[name] if lut <= cost]
             assert reached == max(below) if below else np.isnan(reached)
-    every = np.array([point for some in points.values() for point in some])
-    accuracies, costs = every[:, 0], np.log1p(every[:, 1])
-    found = volumes(grouped(studies), "LUT")
-    for name, one in studies.items():
-        own = np.array(points[name])
-        gain = (own[:, 0] - accuracies.min()) / np.ptp(accuracies)
-        room = 1 - (np.log1p(own[:, 1]) - costs.min()) / np.ptp(costs)
-        grid = (np.arange(1500) + 0.5) / 1500
-        heights = [max((a for a, r in zip(gain, room, strict=True) if 1 - r <= x), default=0.0) for x in grid]
-        assert found[id(one)] == pytest.approx(np.mean(heights), abs=2e-3)
+
+
+def test_hypervolumes_are_on_the_scale_of_all_finished_trials() -> None:
+    studies = {str(seed): study(seed) for seed in range(3)}
+    found = volumes(grouped(studies))
+    finished = pd.concat([one.complete for one in studies.values()])
+    ends = {name: (finished[name].min(), finished[name].max()) for name in ("accuracy", "LUT", "BRAM18")}
+    for one in studies.values():
+        losses = [(ends["accuracy"][1] - one.front["test_accuracy"]) / np.ptp(ends["accuracy"])]
+        for name in ("LUT", "BRAM18"):
+            low, high = np.log1p(ends[name])
+            losses.append((np.log1p(one.front[name]) - low) / (high - low))
+        counted = np.column_stack(losses)
+        counted = counted[(counted <= 1).all(axis=1)]  # a test score may be below every validation score
+        assert found[id(one)] == pytest.approx(compute_hypervolume(counted, np.ones(3)), abs=1e-12)
 
 
 def test_the_page_needs_nothing_else_and_names_all(tmp_path: Path) -> None:

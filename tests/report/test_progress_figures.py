@@ -8,12 +8,13 @@ from made_up_study import made_up_run, made_up_trials
 from optuna._hypervolume import compute_hypervolume
 
 from hwcost.report import read_study
-from hwcost.report.progress_figures import hypervolume_course, scaled_objectives
+from hwcost.report.progress_figures import hypervolume_course
+from hwcost.report.volume_scale import VolumeScale
 
 
 def test_hypervolume_course_agrees_with_optuna_at_every_trial() -> None:
     study = read_study(made_up_trials(), made_up_run())
-    losses, course = 1 - scaled_objectives(study), hypervolume_course(study)
+    losses, course = 1 - VolumeScale.of([study]).scaled(study.complete), hypervolume_course(study)
     assert losses.min() == 0
     assert losses.max() == 1
     for count in range(1, len(losses) + 1):
