@@ -65,8 +65,9 @@ HEARTBEAT = click.option(
 @click.option(
     "--limit",
     multiple=True,
-    metavar="RESOURCE=MOST",
-    help="With --bits: never train a trial above this, e.g. LUT=20000.",
+    metavar="FIGURE=BOUND",
+    help="latency_us=20: the hardware keeps it; score=0.9: the worst of use; with --bits LUT=20000: nothing above is "
+    "trained.",
 )
 @DEVICE
 @FPS

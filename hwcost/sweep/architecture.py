@@ -83,7 +83,7 @@ def fast_enough(
         BadFolding: not even the least rate can be reached.
     """
     found = make(fps)
-    if most_cycles == inf or (least := float(_latency(pipeline, found))) <= most_cycles:
+    if most_cycles == inf or (least := float(latency_cycles(pipeline, found))) <= most_cycles:
         return found
     slow, fast = interval_cycles(fps, clock_mhz), 0  # the one is too slow; the other fast enough, or too fast to build
     while slow - fast > 1:
@@ -93,13 +93,14 @@ def fast_enough(
         except BadFolding:
             fast = middle
             continue
-        latency = _latency(pipeline, tried)
+        latency = latency_cycles(pipeline, tried)
         if latency <= most_cycles or latency <= least:
             found, least = tried, max(latency, most_cycles)
         slow, fast = (slow, middle) if latency <= most_cycles else (middle, fast)
     return found
 
 
-def _latency(pipeline: Pipeline, model: OnPart) -> int:
+def latency_cycles(pipeline: Pipeline, model: OnPart) -> int:
+    """Latency of a frame at the present widths, clock cycles."""
     with torch.no_grad():
         return latency_of(price(pipeline, model), model)

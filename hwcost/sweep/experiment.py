@@ -12,7 +12,7 @@ import torch
 from optuna.distributions import IntDistribution
 from torch import Tensor, nn
 
-from hwcost.errors import BadRecipe
+from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.models import RESOURCES, Device
 from hwcost.models.device import device
@@ -20,7 +20,8 @@ from hwcost.models.rates import frames_per_second
 from hwcost.models.resources import OnPart
 from hwcost.report.score import Score
 from hwcost.search import Objective, Params, Space
-from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough
+from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough, latency_cycles
+from hwcost.sweep.bounds import SPEEDS
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import accelerator
@@ -29,9 +30,6 @@ from hwcost.sweep.warm_start import take_over
 from hwcost.sweep.width_space import fix_widths, hold_widths
 from hwcost.train.data import Data
 from hwcost.train.run import Training
-
-SPEED_LIMITS = ("interval_cycles", "latency_cycles", "latency_us")
-"""Limits of a budget that the design of a trial is chosen by, before its widths are driven to the others."""
 
 FIGURES = ("latency_cycles", "latency_us", "fps")
 """Objectives besides resources, where their prices need not be known before training."""
@@ -104,7 +102,8 @@ class Experiment:
                     f"recipe {self.recipe.name}: objective {name!r}; give score and any of {', '.join(known)}{remedy}"
                 )
         ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
-        worst = {"accuracy": self.recipe.worst_score}
+        given = self.settings.bounds.worst_score
+        worst = {"accuracy": self.recipe.worst_score if given is None else given}
         named = {"accuracy": self.recipe.task.name}
         return tuple(
             Objective(name, ways.get(name, "minimize"), worst.get(name), named.get(name, ""))
@@ -176,18 +175,19 @@ class Experiment:
         return made
 
     def budget(self, params: Params) -> Mapping[str, float]:
-        """Resource -> the limit that a trial is driven to."""
+        """Figure -> the limit that a trial is driven to, or its hardware chosen by."""
+        bounds = self.settings.bounds
         if self._by_widths:
-            return self.settings.limits
+            return {**bounds.resources, **bounds.speeds}
         where = f"recipe {self.recipe.name}: its budget()"
         limits = _table(where, ask(where, self.recipe.budget, params))
         for name, limit in limits.items():
-            least = "above 0" if name in SPEED_LIMITS else "of at least 0"
-            if not (finite(limit) and limit >= 0) or (name in SPEED_LIMITS and limit == 0):
+            least = "above 0" if name in SPEEDS else "of at least 0"
+            if not (finite(limit) and limit >= 0) or (name in SPEEDS and limit == 0):
                 raise BadRecipe(f"{where}: {name}: {limit!r}; give a finite amount {least}")
         if "fps" in limits:
             raise BadRecipe(f"{where}: fps has no upper limit; limit interval_cycles, or give fps in hardware()")
-        return limits
+        return {**limits, **{name: min(limits.get(name, inf), most) for name, most in bounds.speeds.items()}}
 
     def hardware(self, params: Params) -> dict[str, Any]:
         """Options of the hardware that a trial chooses; architecture, clock and frame rate among them.
@@ -243,7 +243,14 @@ class Experiment:
                 raise BadRecipe(f"{where} made a {type(model).__name__}; make a hardware model with a part and a clock")
             return model
 
-        return fast_enough(made, pipeline, fps, clock_mhz, most_cycles)
+        found, given = fast_enough(made, pipeline, fps, clock_mhz, most_cycles), self.settings.bounds.speeds
+        asked = min(given.get("latency_cycles", inf), given.get("latency_us", inf) * clock_mhz)
+        if asked < inf and (cycles := latency_cycles(pipeline, found)) > asked:
+            raise BadFolding(
+                f"a latency of {asked:g} cycles is asked for, {asked / clock_mhz:g} us at {clock_mhz:g} MHz; the "
+                f"fastest design found takes {cycles:,}: raise --limit or the clock, or make the network shallower"
+            )
+        return found
 
     @property
     def space(self) -> Space:

@@ -21,7 +21,7 @@ def parse_bits(text: str) -> tuple[int, int]:
 
 
 def parse_limits(texts: Collection[str]) -> dict[str, float]:
-    """Read resource -> limit from RESOURCE=MOST, each resource once.
+    """Read figure -> bound from FIGURE=BOUND, each figure once.
 
     Raises:
         BadOption: one has another form.
@@ -29,9 +29,9 @@ def parse_limits(texts: Collection[str]) -> dict[str, float]:
     try:
         pairs = [(name, float(most)) for name, most in (text.split("=") for text in texts)]
     except ValueError as error:
-        raise BadOption(f"limit {', '.join(texts)}: give RESOURCE=MOST, e.g. LUT=20000") from error
+        raise BadOption(f"limit {', '.join(texts)}: give FIGURE=BOUND, e.g. LUT=20000") from error
     if len(dict(pairs)) < len(pairs):
-        raise BadOption(f"limit {', '.join(texts)}: a resource is limited twice; give one limit for each")
+        raise BadOption(f"limit {', '.join(texts)}: a figure is limited twice; give one bound for each")
     return dict(pairs)
 
 

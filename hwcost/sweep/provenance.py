@@ -98,7 +98,7 @@ def provenance(
         "bits": settings.bits,
         "warm": settings.warm,
         "ramp": settings.ramp,
-        "limits": dict(settings.limits),
+        "limits": {**settings.bounds.resources, **settings.bounds.speeds},
         "settings": settings.to_dict(),
         "target_fps": experiment.fps,
         "error_band": {name: [BANDS[name].low, BANDS[name].high] for name in AREAS if name in BANDS},

@@ -11,11 +11,11 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from hwcost.errors import BadOption
-from hwcost.models import RESOURCES
 from hwcost.quant.granularity import PER
 from hwcost.search import LONGEST_BEAT_S, Share, masked
 from hwcost.search.storage.masking import masked_if_url
 from hwcost.sweep.architecture import ARCHITECTURES
+from hwcost.sweep.bounds import Bounds
 from hwcost.sweep.flag_texts import parse_bits, parse_limits, parse_time
 
 
@@ -45,7 +45,7 @@ TRIALS = 32
 MOST = 1_000_000
 """The largest count that is no slip of the hand: of trials, epochs, processes."""
 
-NEEDS = {"warm": "bits", "limits": "bits", "storage": "artifacts", "artifacts": "storage"}
+NEEDS = {"warm": "bits", "storage": "artifacts", "artifacts": "storage"}
 """Setting -> the setting without which it has no meaning."""
 
 
@@ -76,8 +76,10 @@ class Settings:
         ramp: with `bits`, epochs of one training before the trials, in which all widths learn while the weight of
             their cost rises (`hwcost.sweep.ramp`); its best epochs join the study as finished trials. Unrolled without
             `bits`, these are the trials, and no others follow.
-        limits: resource -> the most that a trial may use, with `bits` and the grey-box sampler: a candidate that
-            exceeds it, or does not fit the part, is never trained.
+        limits: figure -> its bound. Of a resource, with `bits` and the grey-box sampler, the most that a trial may use:
+            a candidate that exceeds it, or does not fit the part, is never trained. Of latency_us, latency_cycles or
+            interval_cycles the most; the hardware is chosen by it, and a trial that cannot keep it is not trained. Of
+            the score the worst that is of use.
         device, fps, clock_mhz: replace those of the recipe; None keeps the recipe's.
         accelerator: where trainings run, by PyTorch's name: cpu, cuda, cuda:1, mps.
         jobs: trials at once, a process for each, at least 1.
@@ -133,14 +135,11 @@ class Settings:
                 raise BadOption(f"{flag} needs {needed}, which is not given; add {needed}, or omit {flag}")
         self._check_architecture()
         self._check_time()
-        if self.limits and self.method != "greybox":
+        if (limits := self.bounds.resources) and self.method != "greybox":
             raise BadOption(
-                f"limits {dict(self.limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
+                f"limits {dict(limits)}: the sampler {self.method} cannot keep them; give --bits and leave "
                 "--sampler out, or set the recipe's budget"
             )
-        for name, limit in self.limits.items():
-            if name not in RESOURCES or not (isfinite(limit) and limit >= 0):
-                raise BadOption(f"limit {name}={limit:g}: give a finite amount of any of {', '.join(RESOURCES)}")
 
     def _check_architecture(self) -> None:
         for name, allowed in (("architecture", ARCHITECTURES), ("widths", PER)):
@@ -165,6 +164,11 @@ class Settings:
     def time_s(self) -> float | None:
         """The time of a call in seconds; None without an end."""
         return None if self.time is None else parse_time(self.time)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The limits, by what keeps them."""
+        return Bounds.of(self.limits)
 
     @property
     def bound(self) -> int | None:

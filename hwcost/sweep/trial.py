@@ -17,7 +17,8 @@ from hwcost.models import RESOURCES
 from hwcost.models.resources import OnPart
 from hwcost.quant.granularity import fold_norms, refine_widths
 from hwcost.search import Outcome, Prices, Suggestion
-from hwcost.sweep.experiment import SPEED_LIMITS, Experiment
+from hwcost.sweep.bounds import SPEEDS
+from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.own_training import removed_at_the_end, trained, within_memory
@@ -77,11 +78,9 @@ def priced_space(experiment: Experiment, data: Data) -> Prices | None:
     fixed = experiment.recipe.fixed
     widths = WidthSpace(trial.net, trial.pipeline, trial.model, experiment.settings.bits, fixed)
     costs = {at: objective.name for at, objective in enumerate(experiment.objectives) if objective.name != "accuracy"}
-    limits = {
-        name: min(amount, experiment.settings.limits.get(name, amount))
-        for name, amount in experiment.part.capacity.items()
-    }
-    return Prices(widths.space, widths.price, costs, dict(experiment.settings.limits) | limits)
+    given = experiment.settings.bounds.resources
+    limits = {name: min(amount, given.get(name, amount)) for name, amount in experiment.part.capacity.items()}
+    return Prices(widths.space, widths.price, costs, {**given, **limits})
 
 
 def budget_of(
@@ -96,9 +95,7 @@ def budget_of(
     if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
     settings, limits = experiment.training(params), experiment.budget(params)
-    limits = {
-        name: max(limit, (floor or {}).get(name, limit)) for name, limit in limits.items() if name not in SPEED_LIMITS
-    }
+    limits = {name: max(limit, (floor or {}).get(name, limit)) for name, limit in limits.items() if name not in SPEEDS}
     if not limits:
         return None
     steps = data.train.steps(settings.batch)
@@ -156,7 +153,7 @@ def run_trial(
         parent_state = start_from(trial.net, checkpoint(out, parent), known)
     limits = {} if experiment.settings.bits is not None else experiment.budget(suggestion.params)
     floor = cost_at_floors(trial.net, trial.pipeline, trial.model) if limits else {}
-    floor |= {name: _speeds(trial.estimate())[name] for name in limits.keys() & SPEED_LIMITS}
+    floor |= {name: _speeds(trial.estimate())[name] for name in limits.keys() & SPEEDS}
     budget = budget_of(experiment, suggestion.params, data, floor)
     pruning = Pruning(experiment.objectives, suggestion.rivals, lambda epoch: epoch.cost | _speeds(trial.estimate()))
 

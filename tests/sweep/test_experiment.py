@@ -12,9 +12,10 @@ import torch
 from sweeps import experiment
 
 from hwcost.cost.width_proxy import learned_widths
-from hwcost.errors import BadRecipe, UnknownDevice
+from hwcost.errors import BadFolding, BadRecipe, UnknownDevice
 from hwcost.search import Objective
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.trial import design
 from hwcost.train.loop import Training
 
 PARAMS = {"base": 2, "lut_budget": 500.0}
@@ -58,6 +59,33 @@ def test_with_bits_the_plain_network_has_the_widths_of_the_trial(tmp_path: Path)
     assert not any(width.offset.requires_grad for width in learned_widths(net).values())
     assert dict(sweep.budget({})) == {"LUT": 900.0} and sweep.rehearsals == ({},)
     assert tiny(tmp_path).budget(PARAMS) == {"LUT": 500.0} and len(tiny(tmp_path).rehearsals) == 2
+
+
+def test_limits_on_speed_and_score_go_with_every_search(tmp_path: Path) -> None:
+    limits = {"latency_us": 3.0, "interval_cycles": 200.0, "score": 0.8}
+    searched = experiment(replace(tiny_recipe.recipe, worst_score=0.5), tmp_path, limits=limits)
+    assert searched.objectives[0] == Objective("accuracy", "maximize", 0.8)
+    assert searched.budget(PARAMS) == {"LUT": 500.0, "latency_us": 3.0, "interval_cycles": 200.0}
+    tighter = changed(tmp_path, budget=lambda params: {"latency_us": 2.0})
+    assert replace(searched, recipe=tighter.recipe).budget(PARAMS)["latency_us"] == 2.0
+    widths = experiment(tiny_recipe.roomy, tmp_path, bits=(2, 5), limits={"LUT": 900.0, **limits})
+    assert widths.budget({}) == {"LUT": 900.0, "latency_us": 3.0, "interval_cycles": 200.0}
+
+
+@pytest.mark.parametrize("architecture", [None, "unrolled"])
+def test_the_hardware_keeps_a_limit_on_latency_or_the_trial_is_refused(
+    tmp_path: Path, architecture: str | None
+) -> None:
+    data = tiny_recipe.made(None)
+    free = tiny(tmp_path, architecture=architecture, fps=1e4)
+    slow = design(free, PARAMS, data, 0).estimate().latency_cycles
+    asked = {"latency_cycles": slow - 1.0}
+    found = design(tiny(tmp_path, architecture=architecture, fps=1e4, limits=asked), PARAMS, data, 0).estimate()
+    assert found.latency_cycles < slow and found.total["LUT"] > 0
+    with pytest.raises(
+        BadFolding, match=r"a latency of 1 cycles is asked for, 0\.01 us at 100 MHz; the fastest design"
+    ):
+        design(tiny(tmp_path, architecture=architecture, limits={"latency_us": 0.01}), PARAMS, data, 0)
 
 
 def test_a_training_may_follow_from_the_parameters(tmp_path: Path) -> None:

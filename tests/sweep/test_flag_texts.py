@@ -14,9 +14,9 @@ def test_texts_of_flags() -> None:
     for text in ("8", "2:x", "2:4:8"):
         with pytest.raises(BadOption, match="give the smallest and the largest width"):
             parse_bits(text)
-    with pytest.raises(BadOption, match="give RESOURCE=MOST"):
+    with pytest.raises(BadOption, match="give FIGURE=BOUND"):
         parse_limits(["LUT<3"])
-    with pytest.raises(BadOption, match="a resource is limited twice"):
+    with pytest.raises(BadOption, match="a figure is limited twice"):
         parse_limits(["LUT=3", "LUT=4"])
 
 

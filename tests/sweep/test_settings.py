@@ -108,7 +108,8 @@ def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> No
         ({"warm": 3}, "warm needs bits, which is not given; add bits, or omit warm"),
         ({"bits": (2, 8), "ramp": 0}, "ramp=0"),
         ({"storage": "sqlite:///x"}, "storage needs artifacts, which is not given"),
-        ({"limits": {"LUT": 3.0}}, "limit needs bits"),
+        ({"limits": {"LUT": 3.0}}, "the sampler tpe cannot keep them; give --bits"),
+        ({"limits": {"score": float("nan")}}, "limit score=nan"),
         ({"bits": (2, 8), "sampler": "tpe", "limits": {"LUT": 3.0}}, "the sampler tpe cannot keep them"),
     ],
 )

@@ -98,9 +98,9 @@ def test_other_samplers_search_widths_too(tmp_path: Path, sampler: str) -> None:
     ("changes", "part"),
     [
         ({"bits": None, "sampler": "greybox"}, "must know costs before training; give --bits"),
-        ({"bits": None, "limits": {"LUT": 900.0}}, "limit needs bits, which is not given"),
+        ({"bits": None, "limits": {"LUT": 900.0}}, "the sampler tpe cannot keep them; give --bits"),
         ({"sampler": "tpe", "limits": {"LUT": 900.0}}, "the sampler tpe cannot keep them"),
-        ({"limits": {"LUTs": 900.0}}, "limit LUTs=900: give a finite amount of any of LUT, FF"),
+        ({"limits": {"LUTs": 900.0}}, "limit LUTs=900: give any of LUT, FF"),
         ({"limits": {"LUT": float("nan")}}, "limit LUT=nan"),
         ({"bits": (6, 2)}, "bits 6:2: give the smallest and the largest"),
         ({"bits": (17, 20)}, "0.weight_quant.bits can be 2 to 16 bits"),
@@ -134,7 +134,7 @@ def test_a_network_of_constant_widths_has_nothing_to_search(tmp_path: Path) -> N
     ("arguments", "part"),
     [
         (["--bits", "8"], "give the smallest and the largest width"),
-        (["--bits", "2:8", "--limit", "LUT<3"], "give RESOURCE=MOST"),
+        (["--bits", "2:8", "--limit", "LUT<3"], "give FIGURE=BOUND"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_read(arguments: list[str], part: str) -> None:
