@@ -21,7 +21,7 @@ from hwcost.models.resources import OnPart
 from hwcost.report.score import Score
 from hwcost.search import Objective, Params, Space
 from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough, latency_cycles
-from hwcost.sweep.bounds import SPEEDS
+from hwcost.sweep.limits import SPEEDS
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.settings import Settings
 from hwcost.sweep.torch_device import accelerator

@@ -15,8 +15,8 @@ from hwcost.quant.granularity import PER
 from hwcost.search import LONGEST_BEAT_S, Share, masked
 from hwcost.search.storage.masking import masked_if_url
 from hwcost.sweep.architecture import ARCHITECTURES
-from hwcost.sweep.bounds import Bounds
 from hwcost.sweep.flag_texts import parse_bits, parse_limits, parse_time
+from hwcost.sweep.limits import Bounds
 
 
 class Role(Enum):

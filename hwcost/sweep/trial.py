@@ -17,9 +17,9 @@ from hwcost.models import RESOURCES
 from hwcost.models.resources import OnPart
 from hwcost.quant.granularity import fold_norms, refine_widths
 from hwcost.search import Outcome, Prices, Suggestion
-from hwcost.sweep.bounds import SPEEDS
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
+from hwcost.sweep.limits import SPEEDS
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.own_training import removed_at_the_end, trained, within_memory
 from hwcost.sweep.pruning import Pruning

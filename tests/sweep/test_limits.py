@@ -7,7 +7,7 @@ from math import inf, nan
 import pytest
 
 from hwcost.errors import BadOption
-from hwcost.sweep.bounds import Bounds
+from hwcost.sweep.limits import Bounds
 
 
 def test_each_bound_goes_to_what_keeps_it() -> None:
