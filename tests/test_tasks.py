@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from example_recipes import MOST_LINES, TASKS, own_lines
 from page_words import shown
 
 import hwcost
 from hwcost.integer import IntegerNetwork
 from hwcost.sweep.recipe import load_recipe
 
-TASKS = Path(__file__).parents[1] / "examples" / "tasks"
 NEEDS = {"lightning_trainer.py": "lightning"}
 BETTER_THAN = {
     "regression.py": 35.0, "segmentation.py": 0.5, "multilabel.py": 0.6, "trigger.py": 0.3, "two_heads.py": 0.4,
@@ -27,18 +27,10 @@ BETTER_THAN = {
 }  # fmt: skip
 """Validation score of the best of two trials: what a network that learned nothing does not reach."""
 
-MOST_LINES = 40
-
-
-def _own_lines(path: Path) -> int:
-    """Lines that are neither empty, nor imports, nor documentation."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return sum(bool(line) and not line.startswith(('"""', "import ", "from ", "#")) for line in lines)
-
 
 def test_every_example_is_swept_here_and_short() -> None:
     assert {path.name for path in TASKS.glob("*.py")} == {*BETTER_THAN}
-    assert {path.name: lines for path in TASKS.glob("*.py") if (lines := _own_lines(path)) > MOST_LINES} == {}
+    assert {path.name: lines for path in TASKS.glob("*.py") if (lines := own_lines(path)) > MOST_LINES} == {}
 
 
 @pytest.mark.slow
