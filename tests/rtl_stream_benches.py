@@ -1,6 +1,6 @@
 """Simulations of units with a handshake, compared with integer arithmetic."""
 
-from itertools import product
+from itertools import chain, product
 from math import prod
 
 import torch
@@ -110,28 +110,39 @@ def converter(bench: Bench) -> Figures:
 
 
 def fifo(bench: Bench) -> Figures:
-    """Check that words leave in order, and that the FIFO holds as many as it must while nobody reads."""
+    """Check that words leave in order, and that the FIFO holds as many as it must while nobody reads, turn by turn."""
     ((depth, bits),) = bench.unit.numbers
     words = [bench.random.getrandbits(bits) for _ in range(bench.vectors * 8)]
     seen = stream(bench, [{"data": value} for value in words], ["word"])
-    filled = _filled(bench, [bench.random.getrandbits(bits) for _ in range(depth + 8)])
-    return [*seen, int(filled >= depth)], [*words, 1]
+    turns = [[bench.random.getrandbits(bits) for _ in range(depth + 8)] for _ in range(3)]
+    given, read = _filled(bench, turns)
+    return [*seen, int(min(map(len, given)) >= depth), *chain(*read)], [*words, 1, *chain(*given)]
 
 
-def _filled(bench: Bench, words: list[int]) -> int:
-    """Words that are taken while nobody reads."""
-    circuit, taken = bench.circuit, 0
+def _filled(bench: Bench, turns: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
+    """Words that are taken while nobody reads, then those that are read while nobody writes, of each turn."""
+    circuit, given, read = bench.circuit, [], []
 
     async def run(context: SimulatorContext) -> None:
-        nonlocal taken
-        context.set(circuit.inputs["in_valid"], 1)
+        for words in turns:
+            given.append(await _moved(context, [("in_valid", 1), ("out_ready", 0)], words, "in_ready", "data"))
+            read.append(await _moved(context, [("in_valid", 0), ("out_ready", 1)], words, "out_valid", "word"))
+
+    async def _moved(
+        context: SimulatorContext, pins: list[tuple[str, int]], words: list[int], sign: str, data: str
+    ) -> list[int]:
+        for pin, value in pins:
+            context.set(circuit.inputs[pin], value)
+        moved = []
         for word in words:
             context.set(circuit.inputs["data"], word)
-            taken += context.get(circuit.outputs["in_ready"])
+            if context.get(circuit.outputs[sign]):
+                moved.append(word if data == "data" else context.get(circuit.outputs[data]))
             await context.tick()
+        return moved
 
     bench.run(run)
-    return taken
+    return given, read
 
 
 def copy(bench: Bench) -> Figures:

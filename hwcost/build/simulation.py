@@ -23,11 +23,18 @@ class Deadlock(HwcostError):
 
 @dataclass(frozen=True)
 class Pauses:
-    """Share of cycles in which each side of the pipeline is there, in percent, and the seed of the choice."""
+    """Share of cycles in which each side of the pipeline is there, in percent, and the seed of the choice.
+
+    Attributes:
+        offered, taken: in percent.
+        seed: of the choice.
+        every: cycles from frame to frame, whose words then come at even distances; 0 for as fast as they are taken.
+    """
 
     offered: int = 100
     taken: int = 100
     seed: int = 1
+    every: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +100,8 @@ def simulate(made: Accelerator, golden: Golden, pauses: Pauses, quiet: int) -> T
         sent = seen = silent = cycle = 0
         offer = False
         while seen < len(golden.wanted):
-            offer = offer or (sent < len(golden.sent) and random.randrange(100) < pauses.offered)
+            due = cycle >= sent * pauses.every // words_in
+            offer = offer or (due and sent < len(golden.sent) and random.randrange(100) < pauses.offered)
             ready = random.randrange(100) < pauses.taken
             context.set(source.valid, offer)
             context.set(sink.ready, ready)

@@ -1,4 +1,4 @@
-"""Check of an accelerator: frames at full pace, then with random pauses; measurement next to price."""
+"""Check of an accelerator: frames at full pace, one every interval, with random pauses; measured next to priced."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Checked:
         frames, words: compared with the integer network, under random pauses.
         interval_cycles, latency_cycles: at full pace.
         priced: the same as priced.
-        fifos: stream -> (words as priced, most that it held).
+        fifos: stream -> (words as priced, most that it held while a frame came every interval).
     """
 
     simulator: str
@@ -87,13 +87,16 @@ def check(
         )
     paced = min(golden.frames, ceil(priced.latency_cycles / priced.interval_cycles) + 8)
     quiet = patience(priced.latency_cycles)
+    steady = Pauses(every=priced.interval_cycles)
     if command is None:
         free = simulate(made, golden.first(paced), Pauses(), quiet)
+        even = simulate(made, golden.first(paced), steady, quiet)
         slow = simulate(made, golden, PAUSES, quiet)
     else:
         with TemporaryDirectory(prefix="hwcost-build-") as folder:
             program = verilator.compiled(command, files, Path(folder))
             free = program.run(made, Pauses(), frames=paced, quiet=quiet)
+            even = program.run(made, steady, frames=paced, quiet=quiet)
             slow = program.run(made, PAUSES, frames=golden.frames, quiet=quiet)
     return Checked(
         simulator="amaranth" if command is None else "verilator",
@@ -102,7 +105,7 @@ def check(
         interval_cycles=free.interval_cycles,
         latency_cycles=free.latency_cycles,
         priced=priced,
-        fifos=_held(made, free),
+        fifos=_held(made, even),
     )
 
 

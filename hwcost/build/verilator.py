@@ -64,8 +64,9 @@ class Program:
         Raises:
             WrongHardware, Deadlock: as there. SimulatorFailed: it crashed.
         """
-        given = (f"+frames={frames}", f"+offered={pauses.offered}", f"+taken={pauses.taken}", f"+seed={pauses.seed}")
-        said = _said((str(self.folder / "obj_dir" / "Vbench"), *given, f"+quiet={quiet}"), self.folder, limit_s)
+        told = {"frames": frames, "quiet": quiet} | vars(pauses)
+        given = (f"+{name}={value}" for name, value in told.items())
+        said = _said((str(self.folder / "obj_dir" / "Vbench"), *given), self.folder, limit_s)
         return read(made, said.splitlines())
 
 

@@ -88,7 +88,8 @@ def _ring(circuit: Circuit, depth: int, bits: int) -> ValueLike:
     size = (depth - 1).bit_length()
     write, read = Signal(size + 1, name="write"), Signal(size + 1, name="read")
     held = Signal(name="held")
-    taken = circuit.node(valid & (write - read != Const(depth)))
+    room = circuit.node((write - read)[: size + 1] != Const(depth))  # the pointers run around at different times
+    taken = circuit.node(valid & room)
     fetch = circuit.node((write != read) & (ready | ~held))
     cells = Ram(module, "cells", depth, bits, "block")
     cells.write(write[:size], data, taken)
@@ -96,7 +97,7 @@ def _ring(circuit: Circuit, depth: int, bits: int) -> ValueLike:
     module.d.sync += [write.eq(write + taken), read.eq(read + fetch)]
     with module.If(ready | ~held):
         module.d.sync += held.eq(write != read)
-    circuit.output("in_ready", (write - read)[: size + 1] != Const(depth))
+    circuit.output("in_ready", room)
     circuit.output("out_valid", held)
     circuit.output("word", word)
     return (write - read)[: size + 1] + held

@@ -25,6 +25,16 @@ def test_cycles_at_full_pace_are_those_that_were_priced() -> None:
     assert all(seen.levels[probe.name] <= probe.depth for probe in made.probes if probe.level is not None)
 
 
+def test_frames_that_come_one_by_one_leave_the_pipeline_empty_in_between() -> None:
+    pipeline = traced("dense")
+    made, wanted = built(pipeline, model := folded(pipeline, 40)), priced(pipeline, model)
+    frames = golden(made, drawn(made, 3))
+    seen = simulate(made, frames, Pauses(every=wanted.latency_cycles + 50), patience(wanted.latency_cycles))
+    starts = [first for first, _ in seen.frames]
+    assert starts == [place * (wanted.latency_cycles + 50) for place in range(3)]
+    assert {last - first + 1 for first, last in seen.frames} == {wanted.latency_cycles}
+
+
 def test_a_wrong_word_is_named() -> None:
     made = built(pipeline := traced("dense"), folded(pipeline, 40))
     good = golden(made, drawn(made, 2))

@@ -63,11 +63,12 @@ def _pitches(block: Window) -> list[int]:
 def _serial_cycles(block: Window, words: int) -> int:
     """Cycles of a frame where a cyclic buffer is read word by word.
 
-    Whatever arrives last sets the end: a window of one of the corners, or the image.
+    Whatever comes last sets the end, counted from 0: the last word of the image is written, or the last one of a window
+    is read, a cycle after it came at the earliest.
     """
     axes, pitch = _axes(block), _pitches(block)
     inner, taps = 1 if block.depthwise else words, prod(block.kernel)
-    end = prod(size for size, *_ in axes) * words
+    end = prod(size for size, *_ in axes) * words - 1
     for corner in product(*({0, count - 1} for count in _windows(block))):
         pixel = sum(
             (at * stride + (kernel - 1) * apart) * way
