@@ -1,10 +1,12 @@
 """Whole networks, priced against built: simulated code by code, and counted by Yosys.
 
     python benchmarks/built_networks.py --frames 1000 --out reports/build        # needs hwcost[synth] and Verilator
-    python benchmarks/built_networks.py --only mlp --frames 100 --no-synthesis
+    python benchmarks/built_networks.py --only mlp --frames 100 --synthesis-s 0 --out /tmp/built
 
-Each network at three settings, with the weights that it starts with: neither prices nor widths depend on training. A
-row for each: cycles per frame, latency, FIFOs, LUT, FF, BRAM18 and DSP, as priced and as measured.
+Each network at three settings: widths drawn per layer, as learning leaves them; binary or ternary weights; 4 bits
+everywhere. Weights are those that it starts with, and batch norms have seen random data: neither prices nor widths
+depend on training. A row for each: cycles per frame, latency, FIFOs, LUT, FF, BRAM18 and DSP, priced and measured.
+Rows of networks that are not asked for stay in the table. Then the table of the page is printed.
 """
 
 from __future__ import annotations
@@ -12,26 +14,28 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from hwcost.build.accelerator import accelerator
+from hwcost.build.accelerator import Accelerator, accelerator
 from hwcost.build.draft import layout
 from hwcost.build.golden import drawn, golden
 from hwcost.build.trial_run import Priced, check
 from hwcost.build.verilog import bench, verilog
-from hwcost.cost.estimate import estimate
+from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import HwcostError
 from hwcost.graph.ranges import integers, unknown
-from hwcost.graph.trace import trace
+from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import Dataflow, target_fps
-from hwcost.quant import QuantConcat, QuantConv2d, QuantLinear
+from hwcost.quant import LearnedBits, QuantConcat, QuantConv2d, QuantLinear
 from hwcost.synth.yosys import find
+from hwcost.zoo import cnn as zoo_cnn
 from hwcost.zoo.autoencoder import Autoencoder
-from hwcost.zoo.cnn import SmallCNN, Widths
 from hwcost.zoo.keywords import DSCNN
 from hwcost.zoo.lenet import QuantLeNet
 from hwcost.zoo.mlp import MLP, finn_mlp
@@ -39,13 +43,52 @@ from hwcost.zoo.precision import Precision, relu, weight
 from hwcost.zoo.resnet import ResNet8
 
 COUNTED = ("LUT", "FF", "BRAM18", "DSP")
-PRECISIONS = (Precision(2, 2), Precision(3, 4), Precision(4, 3))
 CLOCK_HZ = 100e6
+FLOOR = 2
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits of weights and activations: each layer draws its own from these."""
+
+    weights: tuple[int, ...]
+    activations: tuple[int, ...]
+
+
+SETTINGS = {
+    "mixed": Widths(tuple(range(2, 9)), tuple(range(2, 9))),
+    "few": Widths((1,), (2,)),
+    "4/4": Widths((4,), (4,)),
+}
+
+
+def precision_of(widths: Widths) -> Precision:
+    """Learned widths; constant ones for weights of one bit."""
+    few = min(widths.weights) == 1
+    return Precision(1, min(widths.activations)) if few else Precision(FLOOR, FLOOR, learned=True)
+
+
+def settle(net: nn.Module, shape: tuple[int, ...], widths: Widths) -> None:
+    """Draw the widths of every layer, and let batch norms see random data; some of their factors are negative."""
+    drawn_ = Random(0)
+    for name, module in net.named_modules():
+        if isinstance(module, LearnedBits):
+            kind = widths.weights if "weight_quant" in name else widths.activations
+            module.offset.data.fill_(max(FLOOR, drawn_.choice(kind)) - module.base)
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, -0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            module.momentum = 0.5
+    net.train()
+    with torch.no_grad():
+        for _ in range(8):
+            net(torch.rand(16, *shape))
+    net.eval()
 
 
 def small_cnn(precision: Precision) -> nn.Module:
-    widths = Widths(conv=precision.weight_bits, dense=precision.weight_bits, activation=precision.activation_bits)
-    return SmallCNN(image=(1, 8, 8), channels=(16, 16), hidden=64, classes=10, widths=widths)
+    widths = zoo_cnn.Widths(conv=FLOOR, dense=FLOOR, activation=FLOOR)
+    return zoo_cnn.SmallCNN(image=(1, 8, 8), channels=(16, 16), hidden=64, classes=10, widths=widths)
 
 
 def cnv(precision: Precision) -> nn.Module:
@@ -104,70 +147,131 @@ NETWORKS: dict[str, tuple[Callable[[Precision], nn.Module], tuple[int, ...], int
     "tfc": (lambda p: finn_mlp("tfc", p), (1, 28, 28), 8, 1568),
     "concat": (Inception, (3, 16, 16), 8, 2000),
     "depthwise": (depthwise, (3, 16, 16), 8, 2000),
-    "lenet": (lambda p: QuantLeNet(p.weight_bits, p.activation_bits), (3, 32, 32), 8, 20_000),
-    "cnv": (cnv, (3, 32, 32), 8, 20_000),
     "autoencoder": (Autoencoder, (640,), 0, 4096),
+    "lenet": (lambda p: QuantLeNet(), (3, 32, 32), 8, 20_000),
+    "cnv": (cnv, (3, 32, 32), 8, 20_000),
     "ds-cnn": (lambda p: DSCNN(p, channels=16), (1, 49, 10), 0, 20_000),
     "resnet-8": (ResNet8, (3, 32, 32), 8, 50_000),
 }
 """Name -> (network, shape of a sample, bits of its input or 0 for floats, cycles that a frame may take)."""
 
 
-def measured(name: str, precision: Precision, frames: int, synthesis: bool) -> dict[str, object]:
-    """One row of the table."""
+def built(name: str, widths: Widths) -> tuple[Pipeline, Dataflow, Accelerator]:
+    """A network, its folding, and the accelerator."""
     make, shape, bits, cycles = NETWORKS[name]
     torch.manual_seed(0)
+    net = make(precision_of(widths))
+    settle(net, shape, widths)
     entering = integers(bits, signed=False) if bits else unknown()
-    pipeline = trace(make(precision).eval(), torch.zeros(1, *shape), input_range=entering)
+    pipeline = trace(net, torch.zeros(1, *shape), input_range=entering)
     model = Dataflow(device="xczu7ev", folding=target_fps(pipeline, CLOCK_HZ / cycles))
-    priced = estimate(pipeline, model)
-    row: dict[str, object] = {"network": name, "W": precision.weight_bits, "A": precision.activation_bits}
-    made = accelerator(layout(pipeline, model, input_step=2.0**-bits if bits else None))
+    return pipeline, model, accelerator(layout(pipeline, model, input_step=2.0**-bits if bits else None))
+
+
+def simulated(made: Accelerator, figures: Priced, frames: int) -> dict[str, object]:
+    """Columns of a simulation."""
     vectors = golden(made, drawn(made, frames))
-    tool = find()
-    files = verilog(made, "net", tool) | bench(made, "net", vectors)
-    figures = Priced(interval_cycles=int(priced.total["cycles"]), latency_cycles=priced.latency_cycles)
-    seen = check(made, vectors, files, figures)
+    seen = check(made, vectors, verilog(made, "net", find()) | bench(made, "net", vectors), figures)
     depths = [(depth, high) for depth, high in seen.fifos.values()]
-    row |= {
+    return {
         "units": len(made.layout.nodes),
         "frames": seen.frames,
         "words": seen.words,
+        "distinct": len({*vectors.wanted}),
         "cycles": figures.interval_cycles,
-        "cycles_measured": seen.interval_cycles,
+        "cycles_built": seen.interval_cycles,
         "latency": figures.latency_cycles,
-        "latency_measured": seen.latency_cycles,
+        "latency_built": seen.latency_cycles,
         "FIFOs": len(depths),
-        "deepest_to_high_water": max((depth / max(1, high) for depth, high in depths), default=1.0),
+        "too_shallow": sum(high > depth for depth, high in depths),
+        "too_deep": sum(depth > 2 * max(1, high) for depth, high in depths),
     }
-    if synthesis:
-        (counts,) = tool.count([made.rtlil()], family="xcup", dsp=False, limit_s=3600)
-        row |= {name: priced.total[name] for name in COUNTED}
-        row |= {f"{name}_built": counts[name] for name in COUNTED}
+
+
+def synthesized(made: Accelerator, priced: Estimate, limit_s: float) -> dict[str, object]:
+    """Columns of a synthesis."""
+    (counts,) = find().count([made.rtlil()], family="xcup", dsp=False, limit_s=limit_s)
+    row: dict[str, object] = {name: priced.total[name] for name in COUNTED}
+    return row | {f"{name}_built": counts[name] for name in COUNTED}
+
+
+def measured(name: str, setting: str, given: argparse.Namespace) -> dict[str, object]:
+    """Columns of one row."""
+    pipeline, model, made = built(name, SETTINGS[setting])
+    priced = estimate(pipeline, model)
+    row: dict[str, object] = {}
+    if given.frames:
+        figures = Priced(interval_cycles=int(priced.total["cycles"]), latency_cycles=priced.latency_cycles)
+        frames = max(10, min(given.frames, given.most_cycles // figures.interval_cycles))
+        row |= simulated(made, figures, frames)
+    if given.synthesis_s:
+        row |= synthesized(made, priced, given.synthesis_s)
     return row
+
+
+def page(rows: pd.DataFrame) -> str:
+    """The tables of the page, in Markdown."""
+    lines = []
+    if "frames" in rows:
+        lines += [
+            "| network | widths | units | frames, words, distinct words | cycles per frame, priced / built | "
+            "latency, priced / built | FIFOs | FIFOs exceeded / more than twice the mark |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for row in rows[rows["frames"].notna()].to_dict("records"):
+            cells = [row["network"], row["setting"], f"{row['units']:.0f}"]
+            cells.append(", ".join(f"{row[n]:,.0f}" for n in ("frames", "words", "distinct")))
+            cells += [f"{row[n]:,.0f} / {row[f'{n}_built']:,.0f}" for n in ("cycles", "latency")]
+            cells += [f"{row['FIFOs']:.0f}", f"{row['too_shallow']:.0f} / {row['too_deep']:.0f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    if "LUT_built" in rows:
+        lines += ["", "| network | widths | " + " | ".join(f"{n}, priced / built" for n in COUNTED) + " |"]
+        lines += ["|---" * (2 + len(COUNTED)) + "|"]
+        counted = rows[rows["LUT_built"].notna()]
+        for row in counted.to_dict("records"):
+            pairs = (f"{row[n]:,.0f} / {row[f'{n}_built']:,.0f}" for n in COUNTED)
+            lines.append(f"| {row['network']} | {row['setting']} | " + " | ".join(pairs) + " |")
+        for name in ("LUT", "FF"):
+            away = ((counted[name] - counted[f"{name}_built"]) / counted[f"{name}_built"]).abs()
+            lines += ["", f"{name}: median error {away.median():.1%}, worst {away.max():.1%} of {len(away)}."]
+        for name in ("BRAM18", "DSP"):
+            away = (counted[name] - counted[f"{name}_built"]).abs()
+            lines += ["", f"{name}: worst {away.max():.0f} blocks, exact in {(away < 0.5).sum()} of {len(away)}."]
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=[*NETWORKS], choices=[*NETWORKS], metavar="NETWORK")
-    parser.add_argument("--settings", type=int, default=len(PRECISIONS), help="of each network, from the first on")
-    parser.add_argument("--frames", type=int, default=1000)
-    parser.add_argument("--no-synthesis", action="store_true")
-    parser.add_argument("--out", type=Path, help="folder for built.csv")
+    parser.add_argument("--settings", nargs="*", default=[*SETTINGS], choices=[*SETTINGS], metavar="SETTING")
+    parser.add_argument("--frames", type=int, default=1000, help="to simulate; 0 for none")
+    parser.add_argument(
+        "--most-cycles", type=int, default=4_000_000, help="of a simulation: fewer frames of slow networks"
+    )
+    parser.add_argument(
+        "--synthesis-s", type=float, default=600.0, help="seconds that a synthesis may take; 0 for none"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of built.csv")
     given = parser.parse_args()
-    rows = []
+    given.out.mkdir(parents=True, exist_ok=True)
+    table = given.out / "built.csv"
+    key = ["network", "setting"]
+    rows = pd.read_csv(table).set_index(key) if table.exists() else pd.DataFrame(columns=key).set_index(key)
     for name in given.only:
-        for precision in PRECISIONS[: given.settings]:
+        for setting in given.settings:
             start = time.monotonic()
             try:
-                row = measured(name, precision, given.frames, not given.no_synthesis)
+                row = measured(name, setting, given)
             except HwcostError as error:
-                row = {"network": name, "W": precision.weight_bits, "A": precision.activation_bits, "error": str(error)}
-            rows.append(row)
-            print(row, f"{time.monotonic() - start:.0f} s", flush=True)
-            if given.out is not None:
-                given.out.mkdir(parents=True, exist_ok=True)
-                pd.DataFrame(rows).to_csv(given.out / "built.csv", index=False, lineterminator="\n")
+                print(name, setting, f"{error}", flush=True)
+                continue
+            print(name, setting, row, f"{time.monotonic() - start:.0f} s", flush=True)
+            fresh = pd.DataFrame([row], index=pd.MultiIndex.from_tuples([(name, setting)], names=key))
+            rows = fresh.combine_first(rows)[[*rows.columns, *(c for c in fresh.columns if c not in rows.columns)]]
+            order = [(n, w) for n in NETWORKS for w in SETTINGS if (n, w) in rows.index]
+            rows = rows.loc[order]
+            rows.to_csv(table, lineterminator="\n")
+    print(page(rows.reset_index()))
 
 
 if __name__ == "__main__":

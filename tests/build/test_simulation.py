@@ -25,14 +25,15 @@ def test_cycles_at_full_pace_are_those_that_were_priced() -> None:
     assert all(seen.levels[probe.name] <= probe.depth for probe in made.probes if probe.level is not None)
 
 
-def test_frames_that_come_one_by_one_leave_the_pipeline_empty_in_between() -> None:
+def test_words_come_at_even_distances_and_every_frame_alike() -> None:
     pipeline = traced("dense")
     made, wanted = built(pipeline, model := folded(pipeline, 40)), priced(pipeline, model)
-    frames = golden(made, drawn(made, 3))
-    seen = simulate(made, frames, Pauses(every=wanted.latency_cycles + 50), patience(wanted.latency_cycles))
-    starts = [first for first, _ in seen.frames]
-    assert starts == [place * (wanted.latency_cycles + 50) for place in range(3)]
-    assert {last - first + 1 for first, last in seen.frames} == {wanted.latency_cycles}
+    every = 10 * wanted.latency_cycles
+    seen = simulate(made, golden(made, drawn(made, 3)), Pauses(every=every), 2 * every)
+    assert [first for first, _ in seen.frames] == [0, every, 2 * every]
+    words = made.words[0]
+    assert {last - first for first, last in seen.frames} == {seen.frames[0][1]}
+    assert seen.frames[0][1] >= (words - 1) * every // words
 
 
 def test_a_wrong_word_is_named() -> None:
