@@ -515,6 +515,172 @@ class PlainSiren(nn.Module):
         return torch.exp(self.l3(h) * 0.25)
 
 
+class PatchEmbedding(nn.Module):
+    def __init__(self, img_size=8, patch_size=2, in_chans=3, embed_dim=16):
+        super().__init__()
+        self.num_patches = (img_size // patch_size) ** 2
+        self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size=patch_size, stride=patch_size)
+
+    def forward(self, x):
+        return self.proj(x).flatten(2).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Pre-norm, as timm writes it."""
+
+    def __init__(self, dim, num_heads, mlp_ratio=2.0, drop=0.1):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = nn.MultiheadAttention(dim, num_heads, dropout=drop, batch_first=True)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, int(dim * mlp_ratio)), nn.GELU(), nn.Dropout(drop), nn.Linear(int(dim * mlp_ratio), dim)
+        )
+
+    def forward(self, x):
+        h = self.norm1(x)
+        a, _ = self.attn(h, h, h)
+        x = x + a
+        return x + self.mlp(self.norm2(x))
+
+
+class ViTTiny(nn.Module):
+    def __init__(self, num_classes=10, dim=16, depth=2, heads=2):
+        super().__init__()
+        self.patch_embed = PatchEmbedding(embed_dim=dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.randn(1, self.patch_embed.num_patches + 1, dim) * 0.02)
+        self.pos_drop = nn.Dropout(0.1)
+        self.blocks = nn.ModuleList([Block(dim, heads) for _ in range(depth)])
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+
+    def forward(self, x):
+        B = x.shape[0]
+        x = self.patch_embed(x)
+        cls = self.cls_token.expand(B, -1, -1)
+        x = torch.cat((cls, x), dim=1)
+        x = self.pos_drop(x + self.pos_embed)
+        for blk in self.blocks:
+            x = blk(x)
+        x = self.norm(x)
+        return self.head(x[:, 0])
+
+
+class ConvGRU(nn.Module):
+    """A keyword spotter: convolutions over spectra, a GRU, its last state."""
+
+    def __init__(self, n_mels=10, hidden=16, n_classes=6):
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv1d(n_mels, 12, kernel_size=5, stride=2, padding=2), nn.BatchNorm1d(12), nn.ReLU(inplace=True)
+        )
+        self.gru = nn.GRU(12, hidden, num_layers=2, batch_first=True, dropout=0.1)
+        self.fc = nn.Linear(hidden, n_classes)
+
+    def forward(self, x):
+        x = self.conv(x)
+        x = x.permute(0, 2, 1)
+        _, h = self.gru(x)
+        return self.fc(h[-1])
+
+
+class LSTMTagger(nn.Module):
+    """Of the tutorial of torch: words, an LSTM, a tag for each word."""
+
+    def __init__(self, embedding_dim=8, hidden_dim=12, vocab_size=30, tagset_size=4):
+        super().__init__()
+        self.hidden_dim = hidden_dim
+        self.word_embeddings = nn.Embedding(vocab_size, embedding_dim)
+        self.lstm = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
+        self.hidden2tag = nn.Linear(hidden_dim, tagset_size)
+
+    def forward(self, sentence):
+        embeds = self.word_embeddings(sentence)
+        lstm_out, _ = self.lstm(embeds)
+        tag_space = self.hidden2tag(lstm_out)
+        return F.log_softmax(tag_space, dim=-1)
+
+
+class SensorLSTM(nn.Module):
+    """A classifier of sensor data that gives its state of zeros by hand."""
+
+    def __init__(self, input_size=6, hidden_size=10, num_layers=2, num_classes=3):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.lstm = nn.LSTM(input_size, hidden_size, num_layers, batch_first=True)
+        self.fc = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, x):
+        h0 = torch.zeros(self.num_layers, x.size(0), self.hidden_size).to(x.device)
+        c0 = torch.zeros(self.num_layers, x.size(0), self.hidden_size).to(x.device)
+        out, (_hn, _cn) = self.lstm(x, (h0, c0))
+        return self.fc(out[:, -1, :])
+
+
+class TransformerClassifier(nn.Module):
+    """nn.TransformerEncoder over tokens with a sinusoidal code, and the mean of all."""
+
+    def __init__(self, vocab=25, d_model=16, nhead=4, layers=2, classes=3, max_len=20):
+        super().__init__()
+        self.embed = nn.Embedding(vocab, d_model)
+        position = torch.arange(max_len).unsqueeze(1)
+        div_term = torch.exp(torch.arange(0, d_model, 2) * (-9.2 / d_model))
+        pe = torch.zeros(max_len, d_model)
+        pe[:, 0::2] = torch.sin(position * div_term)
+        pe[:, 1::2] = torch.cos(position * div_term)
+        self.register_buffer("pe", pe.unsqueeze(0))
+        layer = nn.TransformerEncoderLayer(d_model, nhead, dim_feedforward=32, activation="gelu", batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, num_layers=layers)
+        self.out = nn.Linear(d_model, classes)
+        self.d_model = d_model
+
+    def forward(self, tokens):
+        x = self.embed(tokens) * self.d_model**0.5
+        x = x + self.pe[:, : x.size(1)]
+        x = self.encoder(x)
+        return self.out(x.mean(dim=1))
+
+
+class TinyGPT(nn.Module):
+    """Positions that are an embedding of a range; RMS norms, a gated feed-forward, all tokens seen."""
+
+    def __init__(self, vocab_size=20, block_size=12, n_embd=16):
+        super().__init__()
+        self.wte = nn.Embedding(vocab_size, n_embd)
+        self.wpe = nn.Embedding(block_size, n_embd)
+        self.ln_1 = nn.RMSNorm(n_embd)
+        self.attn = nn.MultiheadAttention(n_embd, 2, bias=False, batch_first=True)
+        self.ln_2 = nn.RMSNorm(n_embd)
+        self.w1, self.w3 = nn.Linear(n_embd, 24, bias=False), nn.Linear(n_embd, 24, bias=False)
+        self.w2 = nn.Linear(24, n_embd, bias=False)
+        self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
+
+    def forward(self, idx):
+        _, t = idx.size()
+        pos = torch.arange(0, t, dtype=torch.long)
+        x = self.wte(idx) + self.wpe(pos)
+        h = self.ln_1(x)
+        x = x + self.attn(h, h, h, need_weights=False)[0]
+        h = self.ln_2(x)
+        x = x + self.w2(F.silu(self.w1(h)) * self.w3(h))
+        return self.lm_head(x)
+
+
+class MLPNorm(nn.Module):
+    def __init__(self, d=16, h=32, classes=5):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(d, h), nn.LayerNorm(h), nn.GELU(), nn.Dropout(0.1), nn.Linear(h, h), nn.LayerNorm(h), nn.GELU()
+        )
+        self.head = nn.Linear(h, classes)
+
+    def forward(self, x):
+        return self.head(self.net(x))
+
+
 class Asking(nn.Module):
     """Python around a convolution, as people write it."""
 
@@ -553,5 +719,15 @@ STYLES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "video": (Video3D, (1, 6, 6, 6)),
     "yolo": (TinyYolo, (3, 16, 16)),
     "numbers": (PlainSiren, (6,)),
+    "mlp norm": (MLPNorm, (16,)),
+    "vit": (ViTTiny, (3, 8, 8)),
+    "conv gru": (ConvGRU, (10, 21)),
+    "sensor lstm": (SensorLSTM, (9, 6)),
+    "tagger": (LSTMTagger, (7,)),
+    "encoder": (TransformerClassifier, (9,)),
+    "gpt": (TinyGPT, (6,)),
 }
 """Name -> (network, shape of one sample)."""
+
+TOKENS = {"tagger": 30, "encoder": 25, "gpt": 20}
+"""Name of a network that takes tokens -> how many there are."""

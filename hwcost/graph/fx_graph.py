@@ -29,6 +29,8 @@ class Tracer(fx.Tracer):
         count: inputs of the network; other arguments keep their defaults.
     """
 
+    proxy_buffer_attributes = True  # a slice of one stays a slice, and no copy
+
     def __init__(
         self, rules: Mapping[RuleKey, Rule], example: tuple[Tensor, ...] | None = None, count: int = 1
     ) -> None:

@@ -16,6 +16,8 @@ MEAN = "use QuantMean"
 SIZED = "use QuantAdaptiveAvgPool"
 NORM = "use nn.BatchNorm1d or nn.BatchNorm2d, which thresholds absorb"
 CURVE = "use QuantActivation"
+ENCODER = "write it with QuantMultiheadAttention, QuantLayerNorm, QuantLinear and QuantAdd"
+ATTENTION = "use nn.MultiheadAttention, which hwcost.quant.convert() replaces"
 SCORE = "leave it out of the network: the largest score is found without it, and the loss may compute it"
 
 ADVICE: Mapping[RuleKey, str] = MappingProxyType(
@@ -42,6 +44,13 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
         **dict.fromkeys((F.softmax, F.log_softmax), SCORE),
         **dict.fromkeys((torch.softmax, torch.log_softmax, "softmax", "log_softmax"), SCORE),
         **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), "use QuantConcat, a layer that joins streams"),
+        nn.LayerNorm: "use QuantLayerNorm",
+        nn.RMSNorm: "use QuantRMSNorm",
+        nn.Embedding: "use QuantEmbedding",
+        nn.LSTM: "use QuantLSTM",
+        nn.GRU: "use QuantGRU",
+        nn.MultiheadAttention: "use QuantMultiheadAttention",
+        **dict.fromkeys((nn.TransformerEncoder, nn.TransformerEncoderLayer), ENCODER),
     }
 )
 """Advice for what `convert` replaces, too."""
@@ -49,12 +58,16 @@ ADVICE: Mapping[RuleKey, str] = MappingProxyType(
 BY_HAND: Mapping[RuleKey, str] = MappingProxyType(
     {
         **dict.fromkeys((nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, F.batch_norm), NORM),
-        **dict.fromkeys((nn.LayerNorm, F.layer_norm), "use QuantLayerNorm"),
-        nn.RMSNorm: "use QuantRMSNorm",
-        nn.Embedding: "use QuantEmbedding",
-        nn.LSTM: "use QuantLSTM",
-        nn.GRU: "use QuantGRU",
-        nn.MultiheadAttention: "use QuantMultiheadAttention",
+        F.layer_norm: "use nn.LayerNorm, which hwcost.quant.convert() replaces",
+        F.rms_norm: "use nn.RMSNorm, which hwcost.quant.convert() replaces",
+        F.embedding: "use nn.Embedding, which hwcost.quant.convert() replaces",
+        **dict.fromkeys((F.scaled_dot_product_attention, F.multi_head_attention_forward), ATTENTION),
+        **dict.fromkeys((nn.RNN, nn.RNNCell, nn.GRUCell), "use nn.GRU, which hwcost.quant.convert() replaces"),
+        nn.LSTMCell: "use nn.LSTM, which hwcost.quant.convert() replaces",
+        **dict.fromkeys(
+            (nn.Transformer, nn.TransformerDecoder, nn.TransformerDecoderLayer),
+            f"{ATTENTION}, around your own loop over tokens",
+        ),
     }
 )
 """Advice for what `convert` leaves to the user."""

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from hwcost.graph.call import Call, RuleKey
 from hwcost.graph.ranges import Range
 from hwcost.graph.wire import Signal
-from hwcost.integer.encoding import Lowered, Lowering, Stream, exact, meaning_of
+from hwcost.integer.encoding import Lowered, Lowering, Stream, exact, grid, meaning_of
 from hwcost.integer.meaning import Meaning, comparators
-from hwcost.integer.operations import Comparators
+from hwcost.integer.operations import Comparators, Operation
 from hwcost.quant.layers.embedding import QuantEmbedding
 from hwcost.quant.layers.gru import GRUUnit
 from hwcost.quant.layers.heads import HeadContext, HeadScores, ScoreExp
 from hwcost.quant.layers.lstm import LSTMUnit
+from hwcost.quant.layers.position import QuantPosition, QuantPrefix
 from hwcost.quant.layers.recurrent_unit import Recurrent
 from hwcost.quant.layers.row_inverse import RowInverse, RowProduct
 from hwcost.quant.layers.rows import OnRows, RowDifference, RowMax, RowMean
@@ -66,6 +67,36 @@ def embedding(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
     meaning_of(streams[0])
     step = layer.step().detach().double()
     return LookUp(layer.integers()), Meaning(step=step, offset=torch.zeros_like(step), last=output.channels_last)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Joined:
+    """A stream on a grid, and a constant on it: added, or in front.
+
+    Attributes:
+        onto: the comparators of the grid.
+        constant: int64, with a batch dimension of 1.
+        front: whether it stands in front instead of being added.
+    """
+
+    onto: Operation
+    constant: Tensor
+    front: bool
+
+    def __call__(self, *streams: Tensor) -> Tensor:
+        whole = self.onto(*streams)
+        if self.front:
+            return torch.cat([self.constant.expand(len(whole), -1, -1), whole], 1)
+        return whole + self.constant
+
+
+def constant(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
+    """Lower positions and tokens in front: the stream goes onto the grid of the constant."""
+    layer = cast("QuantPosition | QuantPrefix", call.module)
+    onto, meaning = grid(streams[0], layer.quantizer(0, 1))
+    assert meaning is not None
+    meaning.plain_step()
+    return Joined(onto=onto, constant=exact(layer).integers(), front=isinstance(layer, QuantPrefix)), meaning
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -228,6 +259,7 @@ SEQUENCES: Mapping[RuleKey, Lowering] = MappingProxyType(
         **dict.fromkeys(ROWS, on_rows),
         **dict.fromkeys((LSTMUnit, GRUUnit), recurrent),
         QuantEmbedding: embedding,
+        **dict.fromkeys((QuantPosition, QuantPrefix), constant),
     }
 )
 """Lowering of layers on sequences by class."""

@@ -48,6 +48,8 @@ from .layers.norm import ScaleBias as ScaleBias
 from .layers.norm import fold_batch_norm as fold_batch_norm
 from .layers.pool import QuantAvgPool1d as QuantAvgPool1d
 from .layers.pool import QuantAvgPool2d as QuantAvgPool2d
+from .layers.position import QuantPosition as QuantPosition
+from .layers.position import QuantPrefix as QuantPrefix
 from .layers.product import Product as Product
 from .layers.recurrent import QuantGRU as QuantGRU
 from .layers.recurrent import QuantLSTM as QuantLSTM

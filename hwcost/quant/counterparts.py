@@ -10,7 +10,8 @@ from torch import nn
 
 from hwcost.errors import BadOption
 from hwcost.graph.rules import RULES
-from hwcost.quant.functions import Add, Concatenate, Mean, Multiply, Requantize
+from hwcost.quant import sequences
+from hwcost.quant.functions import Add, Concatenate, Mean, Multiply, Position, Prefix, Requantize
 from hwcost.quant.layers.activation import QuantHardTanh, QuantIdentity, QuantReLU, QuantSigmoid, QuantTanh
 from hwcost.quant.layers.average import QuantAdaptiveAvgPool, QuantMean
 from hwcost.quant.layers.conv import QuantConv1d, QuantConv2d, QuantConv3d
@@ -145,6 +146,18 @@ COUNTERPARTS: Mapping[type[nn.Module], Counterpart] = MappingProxyType(
         Multiply: Counterpart(
             build=lambda layer, keywords: QuantMul(**keywords), keywords=("left_quant", "right_quant"), needed=None
         ),
+        **dict.fromkeys(
+            (nn.LayerNorm, nn.RMSNorm),
+            Counterpart(build=sequences.norm, keywords=sequences.NORM, needed="input_quant"),
+        ),
+        nn.Embedding: Counterpart(build=sequences.embedding, keywords=("weight_quant",), needed="weight_quant"),
+        nn.LSTM: Counterpart(build=sequences.recurrent, keywords=sequences.LSTM, needed="weight_quant"),
+        nn.GRU: Counterpart(build=sequences.recurrent, keywords=sequences.GRU, needed="weight_quant"),
+        nn.MultiheadAttention: Counterpart(
+            build=sequences.attention, keywords=sequences.ATTENTION, needed="weight_quant"
+        ),
+        Position: Counterpart(build=sequences.position),
+        Prefix: Counterpart(build=sequences.prefix),
         Mean: Counterpart(build=_mean, keywords=(), needed=None),
     }
 )

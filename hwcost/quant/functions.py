@@ -81,6 +81,36 @@ class Requantize(nn.Module):
         return x
 
 
+class Position(nn.Module):
+    """A constant that is added: learned positions.
+
+    Args:
+        value: a Parameter or a buffer; index: of the part that is added, None for all of it.
+    """
+
+    def __init__(self, value: Tensor, index: object = None) -> None:
+        super().__init__()
+        self.value, self.index = value, index
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (self.value if self.index is None else self.value[self.index])  # type: ignore[index] # as given
+
+
+class Prefix(nn.Module):
+    """Constant vectors in front of a sequence: class tokens.
+
+    Args:
+        value: (1, count, features).
+    """
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.value.expand(len(x), -1, -1), x], 1)
+
+
 def _given(node: fx.Node, place: int, name: str, default: Any = None) -> Any:
     """An argument of a call, by position (the tensor is 0) or by name."""
     return node.args[place] if len(node.args) > place else node.kwargs.get(name, default)

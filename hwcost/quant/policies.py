@@ -7,7 +7,7 @@ from types import MappingProxyType
 from torch import nn
 
 from hwcost.quant.counterparts import CURVES, Keywords
-from hwcost.quant.functions import Add, Concatenate, Requantize
+from hwcost.quant.functions import Add, Concatenate, Position, Prefix, Requantize
 from hwcost.quant.layers.curve import RISING, Exp
 from hwcost.quant.presets import (
     binary_weight,
@@ -18,6 +18,7 @@ from hwcost.quant.presets import (
     ternary_weight,
 )
 from hwcost.quant.quantizers import Quantizer
+from hwcost.quant.scale import POW2
 
 Policy = Callable[[str, nn.Module], Keywords | None]
 """(name of a layer, the float layer) -> keywords of its quantized counterpart, or None to leave it as it is."""
@@ -28,9 +29,10 @@ def uniform(*, weight: Callable[..., Quantizer | None], activation: Callable[...
 
     Args:
         weight: makes a quantizer for weights, called without arguments; with channel_dim=1 for a transposed
-            convolution, and with per_channel=False if that has groups.
+            convolution, and with per_channel=False if that has groups, or for an embedding.
         activation: makes one for activations, called without arguments for ReLU; with max_val=6 for ReLU6, max_val=1
-            for Sigmoid, max_val= and signed=True for Tanh and Hardtanh.
+            for Sigmoid, max_val= and signed=True for Tanh and Hardtanh; signed=True and domain=POW2 for what enters
+            recurrent layers.
 
     >>> policy = uniform(weight=partial(learned_weight, bits=6), activation=partial(learned_activation, bits=5))
     >>> sorted(policy("fc", nn.Linear(3, 2)))
@@ -46,6 +48,14 @@ def uniform(*, weight: Callable[..., Quantizer | None], activation: Callable[...
                 return {"weight_quant": weight()}
             case nn.AvgPool1d() | nn.AvgPool2d():
                 return {"truncate": False}
+            case nn.Embedding():
+                return {"weight_quant": weight(per_channel=False)}
+            case nn.LSTM() | nn.GRU():
+                return {"weight_quant": weight, "input_quant": activation(signed=True, domain=POW2)}
+            case nn.MultiheadAttention():
+                return {"weight_quant": weight, "activation": partial(activation, signed=True)}
+            case nn.LayerNorm() | nn.RMSNorm():
+                return {"input_quant": activation(signed=True)}
         return _activated(layer, activation)
 
     return policy
@@ -68,6 +78,8 @@ def _activated(layer: nn.Module, activation: Callable[..., Quantizer | None]) ->
             return {"quant": activation(), "input_quant": activation(signed=True)}
         case Add() | Concatenate() | Requantize():
             return {"quant": activation(signed=True) if layer.signed else activation()}
+        case Position() | Prefix():
+            return {"quant": activation(signed=True)}
     if isinstance(layer, (*RISING, nn.PReLU)):
         return {"quant": activation(signed=True)}
     return (

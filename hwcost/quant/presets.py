@@ -4,7 +4,7 @@ from hwcost.quant.binary import BinaryQuantizer, TernaryQuantizer
 from hwcost.quant.bits import LearnedBits
 from hwcost.quant.int_quantizer import IntQuantizer
 from hwcost.quant.measured_scale import StatScale
-from hwcost.quant.scale import FLOAT, ConstScale, Domain, LearnedScale
+from hwcost.quant.scale import FLOAT, LOG, ConstScale, Domain, LearnedScale
 from hwcost.quant.stats import abs_max, abs_mean
 
 
@@ -52,7 +52,13 @@ def ternary_weight(*, per_channel: bool = True, channel_dim: int = 0, threshold:
 
 
 def learned_activation(
-    *, bits: int = 8, base: int = 2, most: int = 16, max_val: float = 6.0, signed: bool = False
+    *,
+    bits: int = 8,
+    base: int = 2,
+    most: int = 16,
+    max_val: float = 6.0,
+    signed: bool = False,
+    domain: Domain = LOG,
 ) -> IntQuantizer:
     """Activations: integers of learned width, with a learned threshold that starts at `max_val`.
 
@@ -60,14 +66,17 @@ def learned_activation(
         bits: starting width; base, most: its bounds, in bits.
         max_val: starting threshold, in the unit of the values, above 0.
         signed: False behind a ReLU.
+        domain: POW2 for steps that are powers of two, which recurrent layers need.
     """
     width = LearnedBits(bits, base=base, most=most)
-    return IntQuantizer(bits=width, scale=LearnedScale(max_val), signed=signed)
+    return IntQuantizer(bits=width, scale=LearnedScale(max_val, domain=domain), signed=signed)
 
 
-def const_activation(*, bits: int = 8, max_val: float = 6.0, signed: bool = False) -> IntQuantizer:
-    """Activations: integers of constant width, with a learned threshold that starts at `max_val`."""
-    return IntQuantizer(bits=bits, scale=LearnedScale(max_val), signed=signed)
+def const_activation(
+    *, bits: int = 8, max_val: float = 6.0, signed: bool = False, domain: Domain = LOG
+) -> IntQuantizer:
+    """Activations: integers of constant width, with a learned threshold that starts at `max_val`; else as learned."""
+    return IntQuantizer(bits=bits, scale=LearnedScale(max_val, domain=domain), signed=signed)
 
 
 def const_input(*, bits: int = 8, max_val: float = 1.0, signed: bool = False) -> IntQuantizer:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import fx, nn
@@ -22,15 +23,15 @@ from hwcost.quant.functions import (
     Add,
     Concatenate,
     Multiply,
+    Position,
+    Prefix,
     Requantize,
 )
 from hwcost.quant.layers.activation import QuantIdentity
-from hwcost.quant.layers.average import QuantAdaptiveAvgPool, QuantMean
-from hwcost.quant.layers.curve import QuantActivation
 from hwcost.quant.layers.multiply import QuantMul
-from hwcost.quant.layers.norm import QuantScaleBias
-from hwcost.quant.layers.pool import AveragePool
-from hwcost.quant.layers.product import Product
+from hwcost.quant.layers.recurrent import QuantGRU, QuantLSTM
+from hwcost.quant.operands import AVERAGES, OPEN, is_score, reads_integers
+from hwcost.quant.sequence_nodes import Values, constant_of, pieces, prefix_of
 
 _note = logging.getLogger(__name__).warning
 
@@ -52,6 +53,7 @@ class Rewriting:
         fresh: identity of a float layer -> its counterpart.
         make: builds the counterpart of a function or of a new quantizer.
         keep: parts of the network whose functions stay as they are.
+        values: of every node on an example; empty without one.
 
     Attributes:
         added: name -> new layer.
@@ -60,9 +62,14 @@ class Rewriting:
     """
 
     def __init__(
-        self, graph: fx.GraphModule, fresh: Mapping[int, nn.Module], make: Make, keep: tuple[str, ...] = ()
+        self,
+        graph: fx.GraphModule,
+        fresh: Mapping[int, nn.Module],
+        make: Make,
+        keep: tuple[str, ...] = (),
+        values: Values = MappingProxyType({}),
     ) -> None:
-        self.graph, self._fresh, self._make, self._keep = graph, fresh, make, keep
+        self.graph, self._fresh, self._make, self._keep, self._values = graph, fresh, make, keep, values
         self.added: dict[str, nn.Module] = {}
         self.faults: list[HwcostError] = []
         self.changed = False
@@ -81,6 +88,9 @@ class Rewriting:
                 self._streams.add(node)
                 self._integers.add(node)  # what follows is judged on its own
                 self.faults.append(type(fault)(f"{self._name(node)}: {fault}"))
+        kept = {"placeholder", "output"}
+        streams = {node for node in self._streams if node.op == "call_module"}
+        self.graph.graph.eliminate_dead_code(lambda node: node.op in kept or node in streams)
 
     def _name(self, node: fx.Node) -> str:
         """Name of a function: the module that calls it, and its own name."""
@@ -156,8 +166,10 @@ class Rewriting:
             self._integers.add(node)  # of the width that is given to trace()
         elif node.op == "call_module":
             module = self.graph.get_submodule(str(node.target))
+            if self._streams.isdisjoint(node.all_input_nodes):
+                return  # a constant
             self._streams.add(node)
-            if _is_score(module) and self._tail(node):
+            if is_score(module) and self._tail(node):
                 self._drop(node, type(module).__name__)
                 return
             self._module(node, self._fresh.get(id(module), module))
@@ -176,10 +188,10 @@ class Rewriting:
         sources = [each for each in node.all_input_nodes if each in self._streams]
         if not sources:
             return
-        if _reads_integers(module):
+        if reads_integers(module):
             self._whole(node, *sources)
         first = node.all_input_nodes[0]
-        if isinstance(module, (Product, QuantScaleBias, *NORMS)):
+        if isinstance(module, (*OPEN, *NORMS)):
             return
         if isinstance(module, QuantIdentity):
             if module.quant is not None:
@@ -189,7 +201,7 @@ class Rewriting:
         elif isinstance(module, QuantMul):
             if all(each in self._signless for each in sources):
                 self._signless.add(node)
-        elif isinstance(module, Describes) and not isinstance(module, AVERAGES):
+        elif isinstance(module, Describes | QuantLSTM | QuantGRU) and not isinstance(module, AVERAGES):
             self._integers.add(node)
         elif isinstance(module, NONNEGATIVE):
             self._signless.add(node)
@@ -213,8 +225,7 @@ class Rewriting:
         elif target in PRODUCTS and len(node.all_input_nodes) > 1:
             self._both(node, Multiply(), sources)
         elif target in JOINS:
-            listed: Any = node.args[0] if node.args else node.kwargs["tensors"]
-            self._replace(node, Concatenate(self._any_sign(sources)), *listed)
+            self._joined(node, sources)
         elif target in SCALINGS:
             self._like(node, sources[0]) if target in PRODUCTS else None
         elif target in ARGMAXES:
@@ -232,13 +243,26 @@ class Rewriting:
         return not all(each in self._signless for each in sources)
 
     def _both(self, node: fx.Node, layer: nn.Module, sources: list[fx.Node]) -> None:
-        if len(sources) < len([each for each in node.args if isinstance(each, fx.Node)]):
-            raise UnknownOperation(
-                "has a constant tensor for one operand, which is no stream; make it the bias of the layer in front, or "
-                "a QuantScaleBias for a factor per channel"
-            )
         pair: Any = [each for each in node.args[:2] if isinstance(each, fx.Node)]
-        self._replace(node, layer, *pair)
+        fixed = [each for each in pair if each not in self._streams]
+        if not fixed:
+            self._replace(node, layer, *pair)
+            return
+        if not isinstance(layer, Add):
+            raise UnknownOperation(
+                "has a constant tensor for one operand, which is no stream; use a QuantScaleBias, a factor per channel"
+            )
+        self._replace(node, Position(*constant_of(self.graph, fixed[0], self._values)), *sources)
+
+    def _joined(self, node: fx.Node, sources: list[fx.Node]) -> None:
+        """Streams that are concatenated, or a constant in front of one."""
+        listed = pieces(node, self._values)
+        if all(each in self._streams for each in listed):
+            self._replace(node, Concatenate(self._any_sign(sources)), *listed)
+        elif len(listed) == 2 and listed[0] not in self._streams:
+            self._replace(node, Prefix(prefix_of(self.graph, listed[0], self._values)), *sources)
+        else:
+            raise UnknownOperation("joins a constant tensor behind a stream; hardware sets it in front, or adds it")
 
     def _tail(self, node: fx.Node) -> bool:
         """Whether only the largest score matters behind a node: it leaves the network, or an argmax reads it."""
@@ -260,21 +284,5 @@ class Rewriting:
         self.graph.graph.erase_node(node)
 
 
-AVERAGES = (AveragePool, QuantMean, QuantAdaptiveAvgPool)
-APART_MODULES = tuple(key for key in (*SHUFFLES, *PADS, nn.Unflatten) if isinstance(key, type))
-
 SIZES = ("size", "dim", "numel", "ndimension")
 """Methods that give no stream."""
-
-
-def _reads_integers(module: nn.Module) -> bool:
-    """Whether a layer multiplies, looks up or shuffles what enters, so that it must be integers of one scale."""
-    if isinstance(module, Product | QuantScaleBias):
-        return module.input_quant is None and module.weight_quant is not None
-    if isinstance(module, QuantActivation):
-        return module.input_quant is None and not module.rises and module.quant is not None
-    return isinstance(module, (QuantMul, *APART_MODULES))
-
-
-def _is_score(module: nn.Module) -> bool:
-    return isinstance(module, nn.Softmax | nn.LogSoftmax | nn.Softmax2d)

@@ -39,6 +39,12 @@ def test_advice_agrees_with_the_counterparts_of_convert() -> None:
         nn.PReLU: "QuantPReLU",
         nn.AvgPool1d: "QuantAvgPool1d",
         **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d), "QuantAdaptiveAvgPool"),
+        nn.LayerNorm: "QuantLayerNorm",
+        nn.RMSNorm: "QuantRMSNorm",
+        nn.Embedding: "QuantEmbedding",
+        nn.LSTM: "QuantLSTM",
+        nn.GRU: "QuantGRU",
+        nn.MultiheadAttention: "QuantMultiheadAttention",
         **dict.fromkeys(set(CURVES) - {Exp}, "QuantActivation"),
     }
     of_torch = {kind for kind in COUNTERPARTS if kind.__module__.startswith("torch.")}
@@ -56,5 +62,5 @@ def test_a_sum_with_a_constant_needs_no_second_stream() -> None:
 
 def test_convert_is_advised_only_for_what_it_converts() -> None:
     assert not BY_HAND.keys() & (ADVICE.keys() | COUNTERPARTS.keys())
-    assert remedy(Call(module=nn.LSTM(4, 4), args=(), kwargs={})).startswith("use QuantLSTM, or pass trace(")
+    assert remedy(Call(module=nn.LSTMCell(4, 4), args=(), kwargs={})).startswith("use nn.LSTM, which hwcost.quant.conv")
     assert "convert" in remedy(Call(module=nn.Linear(4, 4), args=(), kwargs={}))

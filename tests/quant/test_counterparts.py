@@ -40,7 +40,7 @@ from hwcost.quant import (
     learned_weight,
 )
 from hwcost.quant.counterparts import COUNTERPARTS, CURVES
-from hwcost.quant.functions import Add, Concatenate, Mean, Multiply, Requantize
+from hwcost.quant.functions import Add, Concatenate, Mean, Multiply, Position, Prefix, Requantize
 
 
 def test_every_kind_of_layer() -> None:
@@ -105,8 +105,9 @@ def test_every_kind_of_layer() -> None:
     for float_kind, quant_kind in merges.items():
         assert type(COUNTERPARTS[float_kind].build(None, PRESETS["int8"]("merge", float_kind()))) is quant_kind
     pools = {nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.PReLU}
+    sequences = {nn.LayerNorm, nn.RMSNorm, nn.Embedding, nn.LSTM, nn.GRU, nn.MultiheadAttention, Position, Prefix}
     converted = {type(layer) for layer, *_ in [*weighted, *plain]} | pools | set(merges)
-    assert converted == set(COUNTERPARTS)
+    assert converted | sequences == set(COUNTERPARTS)  # those of sequences: test_sequences.py
 
 
 @pytest.mark.parametrize(

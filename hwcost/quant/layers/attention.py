@@ -1,5 +1,6 @@
 """Attention on integers: products of two streams per head, softmax by tables, divided behind the second product."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ class QuantMultiheadAttention(nn.Module):
             and of what enters the last projection.
         input_quant: of what enters the first projections; None takes it as it comes.
         softmax: "exp" or "pow2", see `ScoreExp`; score_bits: of its weights; table_bits: of the address of its table.
+        dropout: of the weights in training, as nn.MultiheadAttention.
         index_bits, inverse_bits: of the table of inverses; bits: of a normalized sum below the step of the values.
 
     Raises:
@@ -57,6 +59,7 @@ class QuantMultiheadAttention(nn.Module):
         index_bits: int = 5,
         inverse_bits: int = 8,
         bits: int = 2,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads or length < 1:
@@ -89,10 +92,21 @@ class QuantMultiheadAttention(nn.Module):
             bits=1 if softmax == "pow2" else inverse_bits,
             least=self.exponential.one,
         )
+        self.dropout = nn.Dropout(dropout) if dropout else None
         self.context = HeadContext(self.exponential, projections["v"], length=length, **sizes)
         self.product = RowProduct(self.context, self.inverse, bits=bits, heads=num_heads)
         self.out_quant = QuantIdentity(activation())
         self.out_proj = QuantLinear(embed_dim, embed_dim, bias, weight_quant=weight_quant())
+
+    def of_float(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state dict of nn.MultiheadAttention with the keys of this layer; one of this layer as it is."""
+        found = dict(state)
+        for kind in ("weight", "bias"):
+            whole = found.pop(f"in_proj_{kind}", None)
+            if whole is not None:
+                names = (f"{name}_proj.{kind}" for name in "qkv")
+                found |= dict(zip(names, whole.chunk(3), strict=True))
+        return found
 
     def forward(
         self,
@@ -122,5 +136,6 @@ class QuantMultiheadAttention(nn.Module):
         )
         scores = self.scores(q, k)
         weights = self.exponential(scores, self.largest(scores))
-        y = self.product(self.context(weights, v), self.inverse(weights))
+        kept = weights if self.dropout is None else self.dropout(weights)
+        y = self.product(self.context(kept, v), self.inverse(weights))
         return self.out_proj(self.out_quant(y)), None

@@ -1,5 +1,6 @@
 """Normalization of each row: layer norm and RMS norm as hardware computes them."""
 
+from collections.abc import Mapping
 from math import sqrt
 
 import torch
@@ -103,6 +104,10 @@ class QuantRMSNorm(nn.Module):
         y = torch.floor(x * (table(z.clamp_(table.low, table.high)).to(wide) * 2.0**-shift))
         # the step of the rows divides that of the inverse
         return (y.double() * (sqrt(self.features) * 2.0 ** (shift - table.scale_bits))).to(rows.dtype)
+
+    def of_float(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state dict of a norm of torch.nn with the keys of this layer; one of this layer as it is."""
+        return {f"product.{key}" if key in ("weight", "bias") else key: value for key, value in state.items()}
 
     @property
     def weight(self) -> nn.Parameter | None:

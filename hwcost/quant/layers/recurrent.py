@@ -1,6 +1,7 @@
 """Recurrent networks: layers of units, one behind the other."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ class _Stacked(nn.Module):
         *,
         weight_quant: Callable[[], Quantizer],
         input_quant: Quantizer,
+        dropout: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -38,6 +40,11 @@ class _Stacked(nn.Module):
             units.append(self.unit(size, hidden_size, bias, weight_quant=weight_quant(), source=source, **options))
         self.enter = QuantIdentity(input_quant)
         self.layers = nn.ModuleList(units)
+        self.dropout = nn.Dropout(dropout) if dropout else None
+
+    def of_float(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state dict of its twin in torch.nn with the keys of this layer; one of this layer as it is."""
+        return {re.sub(r"^(\w+_[ih]h)_l(\d+)$", r"layers.\2.\1", key): value for key, value in state.items()}
 
     def forward(self, input: Tensor, hx: None = None) -> tuple[Tensor, None]:
         """(N, time, input_size) -> ((N, time, hidden_size), None): the last state is that of the last step.
@@ -48,8 +55,8 @@ class _Stacked(nn.Module):
         if hx is not None:
             raise BadOption(f"{type(self).__name__}: its hardware begins with zeros; leave the state out")
         x = self.enter(input)
-        for layer in self.layers:
-            x = layer(x)
+        for number, layer in enumerate(self.layers):
+            x = layer(x if self.dropout is None or number == 0 else self.dropout(x))
         return x, None
 
 
@@ -62,6 +69,7 @@ class QuantLSTM(_Stacked):
     Keyword Args:
         weight_quant (() -> Quantizer): makes the quantizer of the weights of a layer.
         input_quant (Quantizer): of the input, with one scale that is a power of two (domain=POW2).
+        dropout: of the states between two layers in training, as nn.LSTM.
         gate_bits, state_bits, cell_bits, cell_range, table_bits: as `LSTMUnit`.
 
     Error: of the integers none; from a float LSTM that of the widths (tests/quant/layers/test_recurrent.py).
@@ -77,7 +85,7 @@ class QuantGRU(_Stacked):
         input_size, hidden_size, num_layers, bias: as nn.GRU.
 
     Keyword Args:
-        weight_quant, input_quant, gate_bits, state_bits: as `QuantLSTM`.
+        weight_quant, input_quant, dropout, gate_bits, state_bits: as `QuantLSTM`.
     """
 
     unit = GRUUnit

@@ -1,0 +1,38 @@
+"""Operands of layers: integers of one scale, or any stream."""
+
+from torch import nn
+
+from hwcost.graph.order import PADS, SHUFFLES
+from hwcost.quant.layers.attention import QuantMultiheadAttention
+from hwcost.quant.layers.average import QuantAdaptiveAvgPool, QuantMean
+from hwcost.quant.layers.curve import QuantActivation
+from hwcost.quant.layers.layer_norm import QuantRMSNorm
+from hwcost.quant.layers.multiply import QuantMul
+from hwcost.quant.layers.norm import QuantScaleBias
+from hwcost.quant.layers.pool import AveragePool
+from hwcost.quant.layers.product import Product
+
+AVERAGES = (AveragePool, QuantMean, QuantAdaptiveAvgPool)
+"""Layers whose integers have the scale of what enters."""
+
+APART_MODULES = tuple(key for key in (*SHUFFLES, *PADS, nn.Unflatten) if isinstance(key, type))
+"""Modules that need integers of one scale, because channels do not stay together or zeros join them."""
+
+OPEN = (Product, QuantScaleBias, QuantRMSNorm, QuantMultiheadAttention)
+"""Layers whose result has a map per channel, which no product can take."""
+
+
+def reads_integers(module: nn.Module) -> bool:
+    """Whether a layer multiplies, looks up or shuffles what enters, so that it must be integers of one scale."""
+    if isinstance(module, Product | QuantScaleBias):
+        return module.input_quant is None and module.weight_quant is not None
+    if isinstance(module, QuantMultiheadAttention):
+        return module.enter is None
+    if isinstance(module, QuantActivation):
+        return module.input_quant is None and not module.rises and module.quant is not None
+    return isinstance(module, (QuantMul, *APART_MODULES))
+
+
+def is_score(module: nn.Module) -> bool:
+    """Whether a layer only turns scores into probabilities."""
+    return isinstance(module, nn.Softmax | nn.LogSoftmax | nn.Softmax2d)
