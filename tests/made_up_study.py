@@ -10,6 +10,13 @@ import pandas as pd
 LAYERS = ("quant", "conv1", "conv2", "fc1", "fc2")
 SHARES = (0.02, 0.14, 0.42, 0.34, 0.08)
 
+PART: dict[str, Any] = {
+    "name": "ZCU104", "capacity": {"LUT": 230400.0, "BRAM18": 624.0}, "finished": 35, "fitting": 30,
+    "front": [{"number": 1.0, "accuracy": 0.95, "LUT": 2304.0, "FF": 9.0, "DSP": 0.0, "BRAM18": 6.0, "URAM": 0.0,
+               "LUTRAM": 0.0, "cycles": 900.0, "fps": 1e5, "latency_us": 10.0}],
+}  # fmt: skip
+"""The record of a further part, of which one trial is on the front."""
+
 
 def made_up_run(**changes: Any) -> dict[str, Any]:
     run: dict[str, Any] = {

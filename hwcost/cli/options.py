@@ -143,6 +143,14 @@ def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 DEVICE = click.option(
     "--device", "part", metavar="NAME", shell_complete=_parts, help="FPGA part or board; `hwcost devices` lists them."
 )
+DEVICES = click.option(
+    "--device",
+    "part",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_parts,
+    help="FPGA part or board; `hwcost devices` lists them. Given again: finished trials are priced for that one too.",
+)
 FPS = click.option("--fps", type=float, callback=positive, help="Target frame rate, frames/s.")
 CLOCK = click.option("--clock", "clock_mhz", type=float, callback=positive, help="Clock in MHz.")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from hwcost.cli.network import find_recipe
-from hwcost.cli.options import COUNT, DEVICE, FPS, PLACE, SEED, Moved, Setting, Verbosity, positive, with_verbosity
+from hwcost.cli.options import COUNT, DEVICES, FPS, PLACE, SEED, Moved, Setting, Verbosity, positive, with_verbosity
 from hwcost.cli.settings import keys
 from hwcost.errors import BadOption
 from hwcost.search import LONGEST_BEAT_S
@@ -69,7 +69,7 @@ HEARTBEAT = click.option(
     help="latency_us=20: the hardware keeps it; score=0.9: the worst of use; with --bits LUT=20000: nothing above is "
     "trained.",
 )
-@DEVICE
+@DEVICES
 @FPS
 @click.option("--jobs", type=COUNT, default=1, show_default=True, help="Trials at once, each in its own process.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -171,6 +171,9 @@ def show_result(result: Result, *, as_json: bool) -> None:
         click.echo(json.dumps({**asdict(result), "page": str(result.page)}, indent=2))
     else:
         click.echo(f"{result.finished} trials, {result.front} on the front -> {result.page}")
+        for part in result.parts:
+            fitting, points = f"{part['fitting']} of {part['finished']} fit", len(part["front"])
+            click.echo(f"{part['name']}: {fitting}, {points} on its front")
     if result.interrupted:
         click.echo(f"interrupted; everything finished is kept, continue with: {command_line()}", err=True)
         sys.exit(130)

@@ -66,7 +66,23 @@ _ENTRIES = {
     },
     "repeats": dict.fromkeys(("accuracy", "test_accuracy", "seed"), _NUMBER),
 }
+
+
+def _part(value: object) -> bool:
+    """Whether a value is the record of a further part."""
+    if not isinstance(value, Mapping) or not _text(value.get("name")) or not _table(value.get("capacity"), _amount):
+        return False
+    points = value.get("front")
+    counted = all(_amount(value.get(name)) for name in ("finished", "fitting"))
+    return (
+        counted
+        and isinstance(points, list)
+        and all(_table(point, _amount) and {"number", "accuracy", *RESOURCES} <= point.keys() for point in points)
+    )
+
+
 _RUN: Mapping[tuple[str, ...], _Form] = {
+    ("parts",): _Form(lambda value: _several(value, _part), "a list of parts with their fronts"),
     ("trial_command",): _TEXT,
     ("commands",): _Form(lambda value: _table(value, _text), "a table of texts"),
     ("target_fps",): _AMOUNT,

@@ -139,6 +139,7 @@ def facts(study: Study) -> dict[str, Any]:
         "float": study.float_accuracy, "float_test": study.run["float"].get("test"),
         "budgets": {name: study.budget(name) for name in RESOURCES if study.budget(name) > 0},
         "provenance": _provenance(study.run, study.score),
+        "parts": study.run.get("parts") or [], "part_columns": [name for name in RESOURCES if name in columns],
         "trials": len(study.trials), "samples": study.run["data"].get("validation"),
     }  # fmt: skip
 

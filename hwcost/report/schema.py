@@ -55,6 +55,19 @@ class FloatRecord(TypedDict, total=False):
     given: bool
 
 
+class PartRecord(TypedDict):
+    """A further part that the finished trials were priced on: how many fit it, and the front among those.
+
+    An entry of `front` has number, accuracy, the resources, fps and latency_us, the cheapest first.
+    """
+
+    name: str
+    capacity: Amounts
+    finished: int
+    fitting: int
+    front: list[dict[str, float]]
+
+
 class RunRecord(TypedDict):
     """run.json: how a study was made.
 
@@ -87,6 +100,7 @@ class RunRecord(TypedDict):
     limits: NotRequired[Amounts]
     target_fps: NotRequired[float | None]
     error_band: NotRequired[Mapping[str, list[float]]]
+    parts: NotRequired[list[PartRecord]]
 
 
 class LayerRecord(TypedDict, total=False):

@@ -74,8 +74,8 @@ class Experiment:
 
     @property
     def part(self) -> Device:
-        """The part that everything is priced on."""
-        return device(self.recipe.device if self.settings.device is None else self.settings.device)
+        """The part that the search is for."""
+        return device(self.recipe.device if self.settings.part is None else self.settings.part)
 
     @property
     def clock_mhz(self) -> float:

@@ -5,6 +5,7 @@ from hwcost.search import Crew
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import measure_on_test, refit_front, repeat_front, survivors
 from hwcost.sweep.float_baseline import measure_baseline_on_test
+from hwcost.sweep.further_parts import fronts_on_parts
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.run import Result, result_of
 from hwcost.sweep.session import Session, session
@@ -58,8 +59,10 @@ def finish(
         whole = _polished(opened, polish)
         measure_on_test(experiment, opened.data, opened.study)
         whole = whole and _trained_again(opened, repeat, refit)
-        write_json(out / "run.json", record | {"float": measure_baseline_on_test(experiment, opened.data)})
-        return result_of(opened, interrupted=not whole)
+        parts = fronts_on_parts(experiment, opened.data, opened.study)
+        baseline = measure_baseline_on_test(experiment, opened.data)
+        write_json(out / "run.json", {**record, "float": baseline, "parts": parts})
+        return result_of(opened, parts, interrupted=not whole)
 
 
 def _polished(opened: Session, rounds: int) -> bool:

@@ -1,7 +1,7 @@
 """Texts that settings take: a range of widths, limits, a time."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from math import inf, nan
 
 from hwcost.errors import BadOption
@@ -33,6 +33,17 @@ def parse_limits(texts: Collection[str]) -> dict[str, float]:
     if len(dict(pairs)) < len(pairs):
         raise BadOption(f"limit {', '.join(texts)}: a figure is limited twice; give one bound for each")
     return dict(pairs)
+
+
+def parse_parts(given: str | Sequence[str]) -> str | tuple[str, ...]:
+    """The name of a part, or the names of several.
+
+    Raises:
+        BadOption: none is named.
+    """
+    if not given:
+        raise BadOption(f"device {given!r}: name a part or a board; `hwcost devices` lists them")
+    return given if isinstance(given, str) else given[0] if len(given) == 1 else tuple(given)
 
 
 def parse_time(given: str | float) -> float:

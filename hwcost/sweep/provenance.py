@@ -62,7 +62,7 @@ def trial_commands(experiment: Experiment) -> list[tuple[str, str]]:
         return found
     found.append(("build", f"hwcost build {out} --trial {{number}} --out {out}/trial-{{number}}-build{data}"))
     if recipe.hardware is Recipe.__dataclass_fields__["hardware"].default:
-        part = shlex.quote(settings.device or recipe.device)
+        part = shlex.quote(settings.part or recipe.device)
         on = f"--device {part} --fps {experiment.fps:g} --clock {experiment.clock_mhz:g}"
         found += [(name, f"hwcost {name} {file} {on}") for name in ("estimate", "verify")]
     return found

@@ -1,16 +1,19 @@
 """`hwcost sweep`: a recipe and its settings -> a study folder with its report."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
 
 from hwcost.errors import BadStudy
+from hwcost.report.schema import PartRecord
 from hwcost.search import Crew, RunEnd
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, REPEATED, TESTED, measure_on_test
 from hwcost.sweep.float_baseline import FLOAT, float_baseline, measure_baseline_on_test
+from hwcost.sweep.further_parts import PRICED, fronts_on_parts
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.provenance import provenance
 from hwcost.sweep.ramp import RECORD, stored
@@ -31,12 +34,14 @@ class Result:
         finished: finished trials of the study.
         front: non-dominated ones among them.
         interrupted: by Ctrl-C.
+        parts: fronts on the further parts of the settings.
     """
 
     page: Path
     finished: int
     front: int
     interrupted: bool
+    parts: tuple[PartRecord, ...] = ()
 
 
 def run(
@@ -75,14 +80,17 @@ def run(
         end = RunEnd(0) if settings.ramp_alone else opened.train(settings.bound or MOST, until)
         measure_on_test(experiment, data, study)
         record["float"] = measure_baseline_on_test(experiment, data)
+        record["parts"] = fronts_on_parts(experiment, data, study)
         write_json(out / "run.json", record)
-        return result_of(opened, interrupted=end.interrupted)
+        return result_of(opened, record["parts"], interrupted=end.interrupted)
 
 
-def result_of(opened: Session, *, interrupted: bool) -> Result:
+def result_of(opened: Session, parts: Sequence[PartRecord] = (), *, interrupted: bool) -> Result:
     """Write the report of an open study, and sum it up."""
     page, stands = opened.report(), opened.standing()
-    return Result(page=page, finished=stands.finished, front=len(stands.front), interrupted=interrupted)
+    return Result(
+        page=page, finished=stands.finished, front=len(stands.front), interrupted=interrupted, parts=tuple(parts)
+    )
 
 
 def _adopt_ramp(opened: Session) -> None:
@@ -97,7 +105,7 @@ def _adopt_ramp(opened: Session) -> None:
 
 def _forget(folder: Path) -> None:
     """Remove the figures of an older study whose published report is in the folder of a new one."""
-    for name in (FLOAT, TESTED, REPEATED, REFIT, RECORD):
+    for name in (FLOAT, TESTED, REPEATED, REFIT, RECORD, PRICED):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:

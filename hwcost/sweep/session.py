@@ -11,10 +11,11 @@ from hwcost.search import MARK, Crew, Prices, RunEnd, Study, StudySpec, check_li
 from hwcost.sweep.entering import check_input
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.fingerprint import Fingerprint, fingerprint_of, spec_of
+from hwcost.sweep.further_parts import further
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.live_page import LivePage
 from hwcost.sweep.rehearsal import rehearse
-from hwcost.sweep.settings import Role
+from hwcost.sweep.spelling import Role
 from hwcost.sweep.standing import Standing, standing
 from hwcost.sweep.study_files import TRIALS, checkpoint, read_trials
 from hwcost.sweep.study_report import report, write_table
@@ -101,7 +102,7 @@ def session(experiment: Experiment, listener: Listener | None, crew: Crew | None
         HwcostError: what is wrong with recipe, data or part, before anything is trained or written.
     """
     with one_thread():
-        _ = experiment.part, experiment.objectives  # a wrong name shows before the data are read
+        _ = further(experiment), experiment.objectives  # a wrong name shows before the data are read
         data = experiment.load()
         recipe = experiment.recipe
         step = check_input(f"recipe {recipe.name}", data, recipe.input, recipe.input_step)

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import Enum
 from math import isfinite
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated
 
 from hwcost.errors import BadOption
 from hwcost.quant.granularity import PER
 from hwcost.search import LONGEST_BEAT_S, Share, masked
 from hwcost.search.storage.masking import masked_if_url
 from hwcost.sweep.architecture import ARCHITECTURES
-from hwcost.sweep.flag_texts import parse_bits, parse_limits, parse_time
+from hwcost.sweep.flag_texts import parse_time
 from hwcost.sweep.limits import Bounds
-
-
-class Role(Enum):
-    """The reach of a setting; declared once for each field of `Settings`."""
-
-    STUDY = "study"
-    """Part of the fingerprint as it is, unless it has its default: another value is another study."""
-    RESOLVED = "resolved"
-    """Part of the study, which is compared by what the setting makes of recipe and search, e.g. the part."""
-    CALL = "call"
-    """Matter of this call alone: how many trials it adds, on how many processes."""
-    MACHINE = "machine"
-    """Places on this machine; another machine of the same study has its own."""
-
-
-@dataclass(frozen=True)
-class Flag:
-    """Name of a setting on the command line and in files, where it differs from that of its field."""
-
-    name: str
-
+from hwcost.sweep.spelling import Flag, Role, declared_by, read, spelled
 
 TRIALS = 32
 """Trials that a call adds, unless it says otherwise."""
@@ -80,7 +58,8 @@ class Settings:
             a candidate that exceeds it, or does not fit the part, is never trained. Of latency_us, latency_cycles or
             interval_cycles the most; the hardware is chosen by it, and a trial that cannot keep it is not trained. Of
             the score the worst that is of use.
-        device, fps, clock_mhz: replace those of the recipe; None keeps the recipe's.
+        device, fps, clock_mhz: replace those of the recipe; None keeps the recipe's. Of several parts the search is for
+            the first, and the finished trials are priced for the others too.
         accelerator: where trainings run, by PyTorch's name: cpu, cuda, cuda:1, mps.
         jobs: trials at once, a process for each, at least 1.
         storage: URL of the database of a shared study; None keeps the study in `out`.
@@ -105,7 +84,7 @@ class Settings:
     widths: Annotated[str | None, Role.STUDY] = None
     limits: Annotated[Mapping[str, float], Role.RESOLVED, Flag("limit")] = field(default_factory=dict)
     prune: Annotated[bool, Role.STUDY] = False
-    device: Annotated[str | None, Role.RESOLVED] = None
+    device: Annotated[str | tuple[str, ...] | None, Role.RESOLVED] = None
     fps: Annotated[float | None, Role.RESOLVED] = None
     clock_mhz: Annotated[float | None, Role.RESOLVED, Flag("clock")] = None
     accelerator: Annotated[str, Role.RESOLVED] = "cpu"
@@ -166,6 +145,16 @@ class Settings:
         return None if self.time is None else parse_time(self.time)
 
     @property
+    def part(self) -> str | None:
+        """The part that the search is for, where the settings name one."""
+        return self.device[0] if isinstance(self.device, tuple) else self.device
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Parts that the finished trials are priced for as well."""
+        return self.device[1:] if isinstance(self.device, tuple) else ()
+
+    @property
     def bounds(self) -> Bounds:
         """The limits, by what keeps them."""
         return Bounds.of(self.limits)
@@ -213,7 +202,7 @@ class Settings:
             value = getattr(self, name)
             if value is None or value == {} or (roles and declared.role not in roles):
                 continue
-            text = masked(value) if name == "storage" else _spelled(value)
+            text = masked(value) if name == "storage" else spelled(value)
             found[declared.flag] = masked_if_url(text) if isinstance(text, str) else text
         return found
 
@@ -231,7 +220,11 @@ class Settings:
         unknown = sorted(given.keys() - names.keys())
         if unknown:
             raise BadOption(f"setting {unknown[0]!r}: unknown; known are {', '.join(names)}")
-        values = {names[flag]: _read(flag, names[flag], value) for flag, value in given.items() if value is not None}
+        values = {
+            names[flag]: read(names[flag], _DECLARED[names[flag]], value)
+            for flag, value in given.items()
+            if value is not None
+        }
         if "out" not in values:
             raise BadOption("setting out: missing; give the study folder")
         return cls(**values)
@@ -240,61 +233,10 @@ class Settings:
         """The settings of role STUDY that differ from their defaults, as text for the fingerprint."""
         defaults = {declared.name: declared.default for declared in fields(self)}
         return {
-            _DECLARED[name].flag: str(_spelled(getattr(self, name)))
+            _DECLARED[name].flag: str(spelled(getattr(self, name)))
             for name, default in defaults.items()
             if _DECLARED[name].role is Role.STUDY and getattr(self, name) != default
         }
 
 
-@dataclass(frozen=True)
-class _Declared:
-    flag: str
-    role: Role
-    types: tuple[type, ...]
-
-
-def _declared() -> dict[str, _Declared]:
-    """Field -> what its annotation declares."""
-    found = {}
-    for name, hint in get_type_hints(Settings, include_extras=True).items():
-        annotated, *extras = get_args(hint)
-        role = next(extra for extra in extras if isinstance(extra, Role))
-        flag = next((extra.name for extra in extras if isinstance(extra, Flag)), name)
-        kinds = get_args(annotated) if get_origin(annotated) not in (None, tuple, Mapping) else (annotated,)
-        found[name] = _Declared(flag, role, tuple(kind for kind in kinds if isinstance(kind, type)))
-    return found
-
-
-_DECLARED = _declared()
-
-_READERS: Mapping[str, Callable[[Any], object]] = {
-    "bits": parse_bits,
-    "limits": parse_limits,
-    "out": Path,
-    "data": Path,
-}
-
-
-def _spelled(value: object) -> bool | int | float | str | list[str]:
-    """A value as its flag takes it."""
-    if isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return [f"{name}={int(most) if float(most).is_integer() else most!r}" for name, most in value.items()]
-    if isinstance(value, tuple):
-        return ":".join(map(str, value))
-    return str(value)
-
-
-def _read(flag: str, name: str, value: object) -> Any:
-    """The value of a field from its plain form."""
-    wanted: tuple[type, ...] = tuple(kind for kind in _DECLARED[name].types if kind is not NoneType)
-    if name in _READERS:
-        wanted = (list, tuple) if name == "limits" else (str,)
-    elif float in wanted:
-        wanted = (int, *wanted[::-1])
-    texts = isinstance(value, list | tuple) and not all(isinstance(text, str) for text in value)
-    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted) or texts:
-        kinds = " or ".join(kind.__name__ for kind in wanted)
-        raise BadOption(f"setting {flag} = {value!r}: give {kinds}")
-    return _READERS[name](value) if name in _READERS else value
+_DECLARED = declared_by(Settings)

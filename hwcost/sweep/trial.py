@@ -153,9 +153,9 @@ def run_trial(
         parent_state = start_from(trial.net, checkpoint(out, parent), known)
     limits = {} if experiment.settings.bits is not None else experiment.budget(suggestion.params)
     floor = cost_at_floors(trial.net, trial.pipeline, trial.model) if limits else {}
-    floor |= {name: _speeds(trial.estimate())[name] for name in limits.keys() & SPEEDS}
+    floor |= {name: speeds_of(trial.estimate())[name] for name in limits.keys() & SPEEDS}
     budget = budget_of(experiment, suggestion.params, data, floor)
-    pruning = Pruning(experiment.objectives, suggestion.rivals, lambda epoch: epoch.cost | _speeds(trial.estimate()))
+    pruning = Pruning(experiment.objectives, suggestion.rivals, lambda epoch: epoch.cost | speeds_of(trial.estimate()))
 
     def heard(epoch: Epoch) -> None:
         if on_epoch is not None:
@@ -214,7 +214,7 @@ def judged(
         extra: attributes of this trial alone.
     """
     priced, limits = trial.estimate(), experiment.budget(suggestion.params)
-    speeds = _speeds(priced)
+    speeds = speeds_of(priced)
     quantizing, task = _activations(trial.pipeline), experiment.recipe.task
     figures: dict[str, Any] = {
         "accuracy": extra["accuracy"] if "accuracy" in extra else evaluate(trial.net, data.validation, task=task),
@@ -233,8 +233,8 @@ def judged(
     return Outcome(values=tuple(values[name] for name in experiment.recipe.objectives), attributes=figures)
 
 
-def _speeds(priced: Estimate) -> dict[str, float]:
-    """Interval, latency and frame rate of a design."""
+def speeds_of(priced: Estimate) -> dict[str, float]:
+    """Interval and latency in cycles, latency in microseconds, and frame rate of a design."""
     return {
         "interval_cycles": priced.total["cycles"],
         "latency_cycles": priced.latency_cycles,

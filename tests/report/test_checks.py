@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from made_up_study import made_up_run, made_up_trials
+from made_up_study import PART, made_up_run, made_up_trials
 
 from hwcost.errors import BadStudy
 from hwcost.report.checks import check_details, nested
@@ -14,6 +14,7 @@ from hwcost.report.checks import check_details, nested
 def test_a_run_as_it_is_written_passes() -> None:
     check_details(made_up_run())
     check_details({})
+    check_details(made_up_run(parts=[PART]))
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,9 @@ def test_a_run_as_it_is_written_passes() -> None:
         ({"device": {"LUT": "many"}}, r"run\['device'\]\['LUT'\] is 'many'; it must be a number"),
         ({"device": {"unconfirmed": "LUT"}}, r"run\['device'\]\['unconfirmed'\] .* a list of texts"),
         ({"data": {"step": float("inf")}}, r"run\['data'\]\['step'\] is inf"),
+        ({"parts": [{**PART, "name": None}]}, r"run\['parts'\] .* a list of parts with their fronts"),
+        ({"parts": [{**PART, "front": [{"number": 1.0}]}]}, r"run\['parts'\]"),
+        ({"parts": [{**PART, "fitting": "all"}]}, r"run\['parts'\]"),
         ({"float": {"test": []}}, r"run\['float'\]\['test'\] is \[\]"),
     ],
 )

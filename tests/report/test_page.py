@@ -12,13 +12,14 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_study import made_up_run, made_up_trials
+from made_up_study import PART, made_up_run, made_up_trials
+from matplotlib.figure import Figure
 
 from hwcost.errors import BadStudy
 from hwcost.report import read_study, write_report
 from hwcost.report.front_figures import front_figure
-from hwcost.report.page import SCRIPTS
-from hwcost.report.style import house_style
+from hwcost.report.page import SCRIPTS, html, markdown
+from hwcost.report.style import Drawing, house_style
 
 
 def brute_front(trials: pd.DataFrame) -> list[int]:
@@ -173,6 +174,16 @@ def test_synthesized_points_stand_beside_the_estimate(tmp_path: Path) -> None:
     assert (1234.0,) in [tuple(map(float, xs)) for xs in drawn if len(xs)]
     plain = write_report(tmp_path / "plain", made_up_trials(), made_up_run()).read_text()
     assert "synthesized" not in json.dumps(embedded(plain))
+
+
+def test_each_further_part_has_its_front() -> None:
+    study = read_study(made_up_trials(), made_up_run(parts=[PART]))
+    text = html(study)
+    assert "30 of 35 fit, 1 on its front" in text and '2,304 <span class="share">1.0 %</span>' in text
+    assert '<a href="#trial-1">1</a></td><td>95.00</td>' in text
+    written = markdown(study, Drawing(name="pareto", figure=Figure(), alternative="picture"))
+    assert "## On the ZCU104" in written and "| 1 | 95.00 | 2,304 |" in written
+    assert "On other parts" not in html(read_study(made_up_trials(), made_up_run()))
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ import pytest
 
 from hwcost.errors import BadStudy
 from hwcost.sweep.remote_worker import _settings
-from hwcost.sweep.settings import Role, Settings
+from hwcost.sweep.settings import Settings
+from hwcost.sweep.spelling import Role
 
 SENT = Settings(out=Path("/there/s"), recipe="mine.py:recipe", seed=7, bits=(2, 5), data=Path("/there/sets"))
 

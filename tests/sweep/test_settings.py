@@ -14,7 +14,8 @@ from hwcost.cli.settings import keys
 from hwcost.cli.sweep import sweep_command
 from hwcost.errors import BadOption
 from hwcost.search import Share
-from hwcost.sweep.settings import Role, Settings
+from hwcost.sweep.settings import Settings
+from hwcost.sweep.spelling import Role
 
 FULL = Settings(
     recipe="digits",
@@ -29,7 +30,7 @@ FULL = Settings(
     ramp=12,
     architecture="unrolled",
     limits={"LUT": 8000.0, "BRAM18": 12.5},
-    device="PYNQ-Z1",
+    device=("PYNQ-Z1", "ZCU104"),
     fps=1e5,
     clock_mhz=150.0,
     accelerator="cuda:1",
@@ -124,22 +125,12 @@ def test_a_time_alone_sets_no_number_of_trials() -> None:
         assert settings.bound == trials and settings.time_s == (None if trials == 6 else 120.0)
 
 
-@pytest.mark.parametrize(
-    ("given", "part"),
-    [
-        ({}, "out: missing"),
-        ({"out": "x", "sed": 3}, "'sed': unknown; known are recipe, out"),
-        ({"out": "x", "seed": "3"}, "seed = '3': give int"),
-        ({"out": "x", "seed": True}, "seed = True: give int"),
-        ({"out": "x", "fps": "fast"}, "fps = 'fast': give int or float"),
-        ({"out": "x", "time": True}, "time = True: give int or float or str"),
-        ({"out": "x", "watch": 1}, "watch = 1: give bool"),
-        ({"out": 3}, "out = 3: give str"),
-        ({"out": "x", "bits": [2, 8]}, r"bits = \[2, 8\]: give str"),
-        ({"out": "x", "bits": "2:8", "limit": "LUT=3"}, "limit = 'LUT=3': give list"),
-        ({"out": "x", "bits": "2:8", "limit": [3]}, r"limit = \[3\]"),
-    ],
-)
-def test_what_is_of_another_form_is_refused(given: dict[str, object], part: str) -> None:
-    with pytest.raises(BadOption, match=part):
-        Settings.from_dict(given)
+def test_the_search_is_for_the_first_of_several_parts() -> None:
+    for given, part, further in (
+        (None, None, ()),
+        ("A", "A", ()),
+        (["A"], "A", ()),
+        (["A", "B", "C"], "A", ("B", "C")),
+    ):
+        settings = Settings.from_dict({"out": "x", "device": given})
+        assert (settings.part, settings.further) == (part, further)
