@@ -246,6 +246,7 @@ def test_the_files_of_a_study_are_those_that_the_documentation_names(study: Path
         "verify/",
         "figures/",
         "ramp.json",
+        "parts.json",
         "repeats.json",
         "refit.json",
     }  # made by another command, or by another flag
