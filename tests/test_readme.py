@@ -6,9 +6,11 @@ import re
 import shlex
 import shutil
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hwcost.cli import main
@@ -70,6 +72,29 @@ def test_the_commands_run_as_they_are(
         assert ended.value.code == 0, (line, capsys.readouterr().err)
         assert capsys.readouterr().out
     sys.modules.pop("_hwcost_recipe_mynet", None)
+
+
+def test_the_gains_are_those_of_the_recorded_points() -> None:
+    """The LUTs and ratios of the README, and the table of the page, as the command computes them."""
+    root = README.parent
+    spec = spec_from_file_location("equal_accuracy", root / "benchmarks" / "equal_accuracy.py")
+    assert spec is not None and spec.loader is not None
+    spec.loader.exec_module(script := module_from_spec(spec))
+    rows = script.compared(pd.read_csv(root / "reports" / "benchmarks" / "real_nets.csv"))
+    page = (root / "reports" / "benchmarks" / "real_nets.md").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 9 and set(rows) <= set(page)
+    told = {
+        tuple(cells[:2]): cells[2:5] for row in rows for cells in [[cell.strip() for cell in row.strip("|").split("|")]]
+    }
+    text = README.read_text(encoding="utf-8")
+    for name, net, losses in (
+        ("Fashion-MNIST CNN", "fashion-mnist", "0 1"),
+        ("letter MLP", "letter", "0 1"),
+        ("digits CNN", "digits", "0.5 1"),
+    ):
+        (line,) = re.findall(rf"^\| {name}, folded.*$", text, flags=re.MULTILINE)
+        shown = [cell.replace("*", "").strip().split(" / ") for cell in line.strip("|").split("|")[1:]]
+        assert shown == [list(pair) for pair in zip(*(told[net, loss] for loss in losses.split()), strict=True)]
 
 
 @pytest.mark.parametrize("mark", ["sweep", "tests"])

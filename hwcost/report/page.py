@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -16,7 +16,7 @@ from hwcost.report.checks import RESOURCES
 from hwcost.report.figure_data import figure_data
 from hwcost.report.schema import ObjectiveRecord, RunRecord, standing
 from hwcost.report.score import Score
-from hwcost.report.study import Study
+from hwcost.report.study import CHEAPEST, Study
 from hwcost.report.style import Drawing
 
 _FEW = 8  # numbers of trials in a list
@@ -56,6 +56,20 @@ def cell(text: object) -> str:
     """
     plain = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
     return " ".join(plain.splitlines())
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names of a point in a row; what they begin and end with is said once.
+
+    >>> joined(["cheapest within 0.5 points of float", "cheapest within 1 point of float", "knee"])
+    'cheapest within 0.5 points and 1 point of float, knee'
+    """
+    cheapest = [name.removeprefix(CHEAPEST).rpartition(" of ") for name in names if name.startswith(CHEAPEST)]
+    if not cheapest:
+        return ", ".join(names)
+    losses, what = [loss for loss, _, _ in cheapest], cheapest[0][2]
+    told = " and ".join(filter(None, [", ".join(losses[:-1]), losses[-1]]))
+    return ", ".join([f"{CHEAPEST}{told} of {what}", *(name for name in names if not name.startswith(CHEAPEST))])
 
 
 def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def _remarks(study: Study) -> list[str]:
         remarks.append(f"The {score.name} of the float network was not recorded; losses are not shown.")
     known = score.losses(study.float_accuracy) if math.isfinite(study.float_accuracy) else []
     found = [name for mark in study.marks for name in mark.names]
-    missing = [words for _, words in known if f"cheapest within {words} of float" not in found]
+    missing = [words for _, words in known if f"{CHEAPEST}{words} of float" not in found]
     if missing and study.marks:
         remarks.append(f"No front point lies within {' or '.join(missing)} of the float network.")
     if len(study.front) == 1 and len(study.complete) > 1:
@@ -132,6 +146,7 @@ def facts(study: Study) -> dict[str, Any]:
         "repeated": max((row["seeds"][2] for row in rows if row["seeds"]), default=0),
         "refitted": bool(np.isfinite(study.column("refit_accuracy", study.front)).any()),
         "bands": ", ".join(f"{low:.2f} to {high:.2f} for {name}" for name, (low, high) in bands if name in columns),
+        "crosses": any(row["fits"] is False for row in rows),
         "finished": len(study.complete), "states": dict(states),
         "failed": _failures(study.trials[became == "failed"]),
         "interrupted": _failures(study.trials[became == "interrupted"]),
@@ -145,7 +160,7 @@ def facts(study: Study) -> dict[str, Any]:
 
 
 SCRIPTS = (
-    "study", "state", "filter", "scales", "figure", "scatter", "layers", "parallel", "table", "panel", "page",
+    "study", "state", "filter", "scales", "figure", "scatter", "layers", "parallel", "table", "panel", "hints", "page",
 )  # fmt: skip
 """Files of the folder script, in the order in which the page needs them."""
 
@@ -206,7 +221,7 @@ def _environment(*, escape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=count, cell=cell, headed=headed)
+    environment.filters.update(count=count, cell=cell, headed=headed, joined=joined)
     return environment
 
 

@@ -19,6 +19,8 @@ from hwcost.report.score import Score
 
 SPEEDS = ("latency_cycles", "latency_us", "fps")
 STATES = ("COMPLETE", "FAIL", "PRUNED", "RUNNING")
+CHEAPEST = "cheapest within "
+"""Beginning of the name of a point that loses at most so much."""
 
 _NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, *SPEEDS, "LUT_measured")
 _YES_OR_NO = ("fits", "within_budget", "budget_reachable")
@@ -226,7 +228,7 @@ def _marks(complete: pd.DataFrame, cost: str | None, score: Score, float_score: 
     for loss, words in score.losses(best):
         row = cheapest_within(gain, costs, best, loss)
         if row is not None:
-            found.setdefault(row, []).append((f"cheapest within {words} of {what}", f"within {words}"))
+            found.setdefault(row, []).append((f"{CHEAPEST}{words} of {what}", f"within {words}"))
     row = knee(gain, costs)
     if row is not None:
         found.setdefault(row, []).append(("knee", "knee"))

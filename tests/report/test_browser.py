@@ -135,6 +135,9 @@ def test_the_page_of_a_running_study_loads_itself_again_and_keeps_what_was_chose
 def test_the_comparison_is_a_page_too(opened: Opened, tmp_path: Path, view: tuple[int, str]) -> None:
     studies = {str(seed): read_study(made_up_trials(30, seed), made_up_run(seed=seed)) for seed in range(3)}
     page = opened(write_comparison(tmp_path, studies), view)
+    wide = "all => all.map(e => e.classList.contains('hidden-right') === (e.scrollWidth > e.clientWidth + 4))"
+    assert all(page.eval_on_selector_all(".scroll", wide))
+    assert (page.locator(".hidden-right").count() > 0) == (view[0] == 390)
     assert page.evaluate("document.documentElement.scrollWidth") <= view[0]
     assert page.evaluate(TEXTS % SMALLEST_TEXT) == []
     assert violations(page) == ""

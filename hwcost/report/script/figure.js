@@ -133,12 +133,12 @@ const bound = (id, key, attribute = "value") => {
 // A line chart with a tooltip at the nearest step. series: [{name, values, slot}], all over the same steps.
 const lineChart = (host, width, series, steps, words) => {
   const height = words.height || 190, left = words.left || 46, right = width - 10, bottom = height - (words.bare ? 6 : 34);
-  const every = series.flatMap(one => one.values), [low, high] = extent(every);
+  const top = words.y ? 26 : 10, every = series.flatMap(one => one.values), [low, high] = extent(every);
   if (!known(low) || high === -Infinity) { host.innerHTML = ""; return; }
   const first = words.zero ? 0 : low, span = high - first || 1;
   const x = scale("linear", steps[0], steps.at(-1) === steps[0] ? steps[0] + 1 : steps.at(-1), left + (words.inset || 0), right - (words.inset || 0));
-  const y = scale("linear", first - (words.zero ? 0 : 0.06 * span), high + 0.08 * span, bottom, 10);
-  let body = "";
+  const y = scale("linear", first - (words.zero ? 0 : 0.06 * span), high + 0.08 * span, bottom, top);
+  let body = words.y ? label(2, 12, words.y) : "";
   for (const tick of y.ticks(height / 32)) body += tag("line", { class: "grid", x1: left, x2: right, y1: y.at(tick), y2: y.at(tick) })
     + label(left - 6, y.at(tick) + 4, String(tick), { "text-anchor": "end" });
   if (!words.bare) for (const tick of x.ticks(Math.min(6, width / 70)).filter(Number.isInteger)) body += label(x.at(tick), bottom + 16, short(tick), { "text-anchor": "middle" });
@@ -151,6 +151,7 @@ const lineChart = (host, width, series, steps, words) => {
       pen = "L";
     });
     body += tag("path", { class: `line s${one.slot}`, d: path });
+    if (words.ends && known(one.values.at(-1))) body += label(right, y.at(one.values.at(-1)) - 7, words.text(one.values.at(-1)), { class: "ink", "text-anchor": "end" });
   }
   host.innerHTML = svg(width, height, body, `role="img" aria-label="${escaped(words.label)}"`);
   host.onpointermove = event => {

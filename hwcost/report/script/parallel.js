@@ -36,10 +36,12 @@ const drawParallel = (host, width, axes) => {
   body += tag("path", { class: "thread", d: bright.filter(line => !line.trial.front).map(path).join("") });
   for (const line of bright) if (line.trial.front) body += tag("path", { class: "thread front", "data-trial": line.trial.number, style: `opacity:${strong(line.trial).toFixed(2)}`, d: path(line) });
   for (const line of lines) if (isSelected(line.trial)) body += tag("path", { class: `thread chosen s${slot(line.trial)}`, d: path(line) });
+  const most = Math.max(12, Math.floor(2 * (right - left) / Math.max(shown.length - 1, 1) / 6.8) - 2); // letters: every other name stands in a line
   shown.forEach((axis, at) => {
-    const x = place(at), fit = words => words.length > 12 ? `…${words.slice(-11)}` : words, ends = axis.words ? [axis.words[0], axis.words.at(-1)] : [axis.scale.low, axis.scale.high].map(value => axis.metric.kind === "score" ? scoreNumber(value) : short(value));
+    const x = place(at), anchor = at ? at === shown.length - 1 ? "end" : "middle" : "start", edge = { start: x - 40, middle: x, end: x + 40 }[anchor];
+    const fit = words => words.length > most ? `…${words.slice(1 - most)}` : words, ends = axis.words ? [axis.words[0], axis.words.at(-1)] : [axis.scale.low, axis.scale.high].map(value => axis.metric.kind === "score" ? scoreNumber(value) : short(value));
     body += tag("line", { class: "axis", x1: x, x2: x, y1: top, y2: bottom });
-    body += label(x, 14 + 15 * (at % 2), fit(axis.metric.title) + (axis.log ? " (log)" : ""), { class: "ink", "text-anchor": "middle" });
+    body += label(edge, 14 + 15 * (at % 2), fit(axis.metric.title + (axis.log ? " (log)" : "")), { class: "ink", "text-anchor": anchor });
     body += label(x, top - 8, ends[1], { "text-anchor": "middle" }) + label(x, bottom + 16, ends[0], { "text-anchor": "middle" });
     body += tag("rect", { class: "handle", x: x - 12, y: top, width: 24, height: bottom - top, "data-axis": axis.metric.key });
   });

@@ -7,7 +7,7 @@ const niceTicks = (low, high, most) => {
   const step = [1, 2, 5, 10].map(factor => factor * size).find(step => step >= raw * 0.999);
   const ticks = [];
   for (let at = Math.ceil(low / step - 1e-9); at * step <= high + 1e-9 * step; at++) ticks.push(Number((at * step).toPrecision(12)));
-  return ticks;
+  return ticks.length < 2 && most < 16 && high > low ? niceTicks(low, high, 2 * most) : ticks; // one number shows no distance
 };
 
 const logTicks = (low, high, most) => {

@@ -12,9 +12,9 @@ const stairs = (points, x, y, better) => {
   return best === null ? "" : `${path}H${x.at(better === "min" ? x.high : x.low).toFixed(1)}`;
 };
 
-// Names of the marked points where they hide neither a point nor each other.
-const placed = (marks, dots, width, top, bottom) => {
-  const taken = [], out = [];
+// Names of the marked points where they hide neither a point nor each other, nor what is already written.
+const placed = (marks, dots, width, top, bottom, written) => {
+  const taken = [...written], out = [];
   for (const mark of marks) {
     const size = mark.words.length * 6.7 + 6;
     let best = null;
@@ -70,6 +70,7 @@ const scatter = (host, width, options) => {
   const points = seen.map(trial => ({ trial, vx: trial[key], vy: trial.accuracy, x: x.at(trial[key]), y: y.at(trial.accuracy), lines: () => described(trial, key) }))
     .sort((a, b) => a.x - b.x || b.y - a.y);
   let body = "";
+  const boxes = [];
   for (const tick of y.ticks(small ? 4 : 7)) if (!(PERCENT && tick > 100)) body += tag("line", { class: "grid", x1: left, x2: right, y1: y.at(tick), y2: y.at(tick) }) + label(left - 6, y.at(tick) + 4, String(tick), { "text-anchor": "end" });
   for (const tick of x.ticks(Math.floor((right - left) / 62))) body += tag("line", { class: "grid", x1: x.at(tick), x2: x.at(tick), y1: top, y2: bottom }) + label(x.at(tick), bottom + 16, short(tick), { "text-anchor": "middle" });
   body += label((left + right) / 2, height - 6, `${metric.words || heading(metric)}${x.kind === "log" ? " (log)" : ""}`, { "text-anchor": "middle" });
@@ -80,7 +81,11 @@ const scatter = (host, width, options) => {
     body += tag("rect", { class: "beyond", x: edge, y: top, width: right - edge, height: bottom - top }) + tag("line", { class: "limit", x1: edge, x2: edge, y1: top, y2: bottom });
     if (!small) body += label(edge + (flip ? -5 : 5), bottom - 6, `${count(most)} ${metric.title} of the ${DATA.part}`, { class: "ink", "text-anchor": flip ? "end" : "start" });
   }
-  if (!small && known(DATA.float) && DATA.float >= y.low && DATA.float <= y.high) body += tag("line", { class: "float", x1: left, x2: right, y1: y.at(DATA.float), y2: y.at(DATA.float) }) + label(left + 4, y.at(DATA.float) - 5, `float ${scoreNumber(DATA.float)} ${SCORE.unit}`, { class: "ink" });
+  if (!small && known(DATA.float) && DATA.float >= y.low && DATA.float <= y.high) {
+    const words = `float ${scoreNumber(DATA.float)} ${SCORE.unit}`, at = y.at(DATA.float);
+    body += tag("line", { class: "float", x1: left, x2: right, y1: at, y2: at }) + label(left + 4, at - 5, words, { class: "ink" });
+    boxes.push([left, at - 18, left + 6.7 * words.length + 8, at + 2]);
+  }
   const bright = points.filter(point => passes(point.trial)), dull = points.filter(point => !passes(point.trial));
   const dots = some => some.map(point => `M${point.x.toFixed(1)} ${point.y.toFixed(1)}h0`).join("");
   body += tag("path", { class: "dots dull", d: dots(dull) }) + tag("path", { class: "dots", d: dots(bright.filter(point => !point.trial.front)) });
@@ -95,8 +100,9 @@ const scatter = (host, width, options) => {
     if (!small && key === "LUT" && known(trial.LUT_measured)) body += tag("path", { class: "measured", d: `M${px} ${py}H${x.at(trial.LUT_measured).toFixed(1)}m0 -5l5 5l-5 5l-5 -5z` });
   }
   for (const point of bright) if (point.trial.front) body += marker(point.trial, point.x, point.y, paint.of(point.trial[state.color]), small);
+  const squares = tests ? points.filter(point => point.trial.front && known(point.trial.test_accuracy)).map(point => ({ x: point.x, y: y.at(point.trial.test_accuracy) })) : [];
   if (!small) body += placed(points.filter(point => MARK.has(point.trial.number)).map(point => ({ x: point.x, y: point.y,
-    words: MARK.get(point.trial.number).short })), points, right, top, bottom);
+    words: MARK.get(point.trial.number).short })), [...points, ...squares], right, top, bottom, boxes);
   for (const point of points) if (isSelected(point.trial)) body += tag("circle", { class: `ring s${slot(point.trial)}`, cx: point.x, cy: point.y, r: small ? 7 : 10 });
   body += '<circle class="cursor" r="12" style="display:none"/><rect class="frame" width="0" height="0"/>';
   const hidden = complete.length - seen.length;
@@ -104,6 +110,7 @@ const scatter = (host, width, options) => {
     ? `, ${hidden} dominated outside the picture` : ""}. Arrow keys walk along the points, Enter selects one.`);
   host.innerHTML = svg(width, height, body, 'aria-hidden="true"');
   host.hiddenPoints = hidden;
+  host.shaded = most && most > x.low && most < x.high;
   return points;
 };
 
@@ -136,6 +143,7 @@ if ($("chart")) {
   drawn($("chart"), ["x", "xscale", "yscale", "color", "noise", "test", "filter", "selected"], width => {
     points = METRIC[state.x] ? scatter($("chart"), width, { key: state.x, height: Math.max(320, Math.min(540, 0.55 * width)) }) : [];
     const hidden = $("chart").hiddenPoints;
+    $("shaded").textContent = $("chart").shaded ? `Shaded: beyond the ${DATA.part}.` : "";
     $("hidden").textContent = hidden ? `${hidden} dominated trial${hidden > 1 ? "s" : ""} below the picture.` : "";
     legend();
   });
