@@ -126,10 +126,14 @@ class Inception(nn.Module):
     def __init__(self, precision: Precision) -> None:
         super().__init__()
         self.stem = QuantConv2d(3, 8, 3, 2, 1, bias=False, weight_quant=weight(precision))
-        self.act = relu(precision)
+        self.norm, self.act = nn.BatchNorm2d(8), relu(precision)
         sizes = ((8, 1), (8, 3), (4, 5))
         self.branches = nn.ModuleList(
-            [QuantConv2d(8, rows, k, padding=k // 2, bias=False, weight_quant=weight(precision)) for rows, k in sizes]
+            nn.Sequential(
+                QuantConv2d(8, rows, k, padding=k // 2, bias=False, weight_quant=weight(precision)),
+                nn.BatchNorm2d(rows),
+            )
+            for rows, k in sizes
         )
         self.join = QuantConcat(precision.activation())
         self.pool = nn.MaxPool2d(4)
@@ -137,7 +141,7 @@ class Inception(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, 16, 16) -> (N, 10)."""
-        x = self.act(self.stem(x))
+        x = self.act(self.norm(self.stem(x)))
         return self.fc(self.pool(self.join(*[branch(x) for branch in self.branches])).flatten(1))
 
 

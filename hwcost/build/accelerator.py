@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from math import lcm, prod
 
@@ -15,7 +16,7 @@ from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit
 from hwcost.models.formulas.streams import MOST_SRL
 from hwcost.synth import links
-from hwcost.synth.circuit import Circuit, shape_of
+from hwcost.synth.circuit import Circuit, shape_of, within
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,10 @@ class Accelerator:
         pipes = (self.entering, self.leaving)
         ports = [self.clk, self.resetn, *(wire for pipe in pipes for wire in (pipe.data, pipe.valid, pipe.ready))]
         ports.append(self.last)
-        return str(rtlil.convert(self.module, ports=ports, name="top", emit_src=False))
+        text = str(rtlil.convert(self.module, ports=ports, name="top", emit_src=False))
+        head, *modules = re.split(r"^(?=module )", text, flags=re.MULTILINE)
+        inside = {f"module \\top.{name}" for name, circuit in self.units.items() if circuit.inside}
+        return head + "".join(within(one) if one.split("\n", 1)[0] in inside else one for one in modules)
 
 
 def accelerator(layout: Layout) -> Accelerator:

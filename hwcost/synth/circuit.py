@@ -60,7 +60,12 @@ class Circuit:
         """The module `top` in Yosys' own language."""
         ports = [*self.inputs.values(), *self.outputs.values()]
         text = str(rtlil.convert(self.module, ports=ports, name="top", emit_src=False))
-        return text.replace("cell $shift ", "cell $shiftx ") if self.inside else text
+        return within(text) if self.inside else text
+
+
+def within(text: str) -> str:
+    """A module in Yosys' language whose selections never reach beyond the end of a signal."""
+    return text.replace("cell $shift ", "cell $shiftx ")
 
 
 def shape_of(range: Range) -> Shape:

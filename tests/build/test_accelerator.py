@@ -27,6 +27,19 @@ def test_every_stream_has_a_probe_and_a_copied_one_a_copy() -> None:
     assert next(probe.fifo for probe in made.probes if probe.name == "add_adder_0") > 2
 
 
+def test_shift_registers_are_selected_from_as_a_synthesizer_knows_them() -> None:
+    pipeline = traced("residual")
+    made = built(pipeline, folded(pipeline, 200))
+    shallow = [name for name, circuit in made.units.items() if circuit.inside]
+    assert shallow
+    for text in made.rtlil().split("\nmodule ")[1:]:
+        name = text.split("\n")[0].removeprefix("\\top.")
+        if name in shallow:
+            assert "cell $shiftx " in text and "cell $shift " not in text
+        else:
+            assert "cell $shiftx " not in text
+
+
 def test_a_network_without_hardware_is_refused() -> None:
     pipeline = traced("dense")
     empty = built(pipeline, folded(pipeline, 40)).layout
