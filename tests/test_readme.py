@@ -18,7 +18,11 @@ from hwcost.cli import main
 README = Path(__file__).parents[1] / "README.md"
 TINY = Path(__file__).with_name("tiny_recipe.py")
 
-SHORTER = {"hwcost sweep fashion-mnist": ["--trials", "1"], "hwcost sweep mynet.py:recipe": ["--trials", "8"]}
+SHORTER = {
+    "hwcost sweep fashion-mnist": ["--trials", "1"],
+    "hwcost sweep net.py:Net": ["--trials", "1"],
+    "hwcost sweep mynet.py:recipe": ["--trials", "8"],
+}
 """Options added to the commands that would run for minutes."""
 
 
@@ -42,7 +46,7 @@ def test_the_python_blocks_run_as_they_are(capsys: pytest.CaptureFixture[str]) -
 
 
 def _files_of_a_user(folder: Path) -> None:
-    """mynet.py with build and recipe, and DIR with images like Fashion-MNIST's."""
+    """mynet.py with build and recipe, DIR with images like Fashion-MNIST's, net.py with a float network and samples."""
     source = TINY.read_text() + "\n\nfrom hwcost.zoo.lenet import QuantLeNet as build\n"
     (folder / "mynet.py").write_text(source)
     (folder / "DIR").mkdir()
@@ -52,6 +56,10 @@ def _files_of_a_user(folder: Path) -> None:
         arrays[f"y_{part}"] = np.tile(np.arange(10), each).astype(np.uint8)
         arrays[f"X_{part}"] = random.integers(0, 256, (10 * each, 28, 28), dtype=np.uint8)
     np.savez(folder / "DIR" / "fashion.npz", **arrays)
+    (folder / "net.py").write_text(
+        "from torch import nn\ndef Net(): return nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten(), nn.Linear(64, 3))\n"
+    )
+    np.savez(folder / "samples.npz", x=random.integers(0, 256, (60, 3, 32, 32), dtype=np.uint8), y=np.arange(60) % 3)
 
 
 @pytest.mark.slow

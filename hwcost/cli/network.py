@@ -17,7 +17,7 @@ from hwcost.quant import PRESETS, convert
 from hwcost.sweep.recipe import Recipe, load_object
 from hwcost.sweep.trust import RECIPES as RECIPES
 from hwcost.sweep.trust import named
-from hwcost.sweep.user_call import ask
+from hwcost.sweep.user_call import ask, built
 from hwcost.sweep.width_space import hold_widths
 
 MOST_VALUES = 2**26
@@ -114,17 +114,11 @@ def pipeline_of(
         net = ask(f"{network}: its network()", found.network, found.first_tries[0])
         hold_widths(net, found.fixed)
         return trace(net, _zeros(network, found.example), input_range=found.input), found
-    if not callable(found):
-        raise BadOption(
-            f"{network}: a {type(found).__name__}, not a function that returns a network; name such a function"
-        )
-    net = ask(network, found)
-    if not isinstance(net, torch.nn.Module):
-        raise BadOption(f"{network}: returned {type(net).__name__}, not a torch.nn.Module; return the network")
+    net = built(network, found)
     known = NETWORKS.get(network, Reference())
     if shape is None and not (shape := known.shape):
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
-    example = _example(network, _parse_shape(shape))
+    example = _example(network, parse_shape(shape))
     entering = integers(8 if input_bits is None else input_bits, signed=False)
     return trace(_quantized(network, net, example, quantize), example, input_range=entering), known
 
@@ -166,7 +160,12 @@ def _example(network: str, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.zeros(1, *shape)
 
 
-def _parse_shape(text: str) -> tuple[int, ...]:
+def parse_shape(text: str) -> tuple[int, ...]:
+    """Read the shape of one sample from its text, e.g. 3,32,32.
+
+    Raises:
+        BadOption: it has another form.
+    """
     try:
         sizes = tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError:

@@ -4,12 +4,12 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
-from hwcost.cli.network import find_recipe
+from hwcost.cli.network import RECIPES, find_recipe, parse_shape
 from hwcost.cli.options import COUNT, DEVICES, FPS, PLACE, SEED, Moved, Setting, Verbosity, positive, with_verbosity
 from hwcost.cli.settings import keys
 from hwcost.errors import BadOption
@@ -18,8 +18,11 @@ from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.process_pool import Workers
 from hwcost.sweep.progress import watch
 from hwcost.sweep.provenance import command_line
+from hwcost.sweep.recipe import Recipe, checked
+from hwcost.sweep.recipe_draft import FILE, drafted, study_name
 from hwcost.sweep.run import Result, run
 from hwcost.sweep.settings import TRIALS, Settings
+from hwcost.sweep.trust import named_object
 
 STORAGE = click.option("--storage", cls=Setting, hidden=True, envvar="HWCOST_STORAGE")
 ARTIFACTS = click.option("--artifacts", cls=Setting, hidden=True, envvar="HWCOST_ARTIFACTS")
@@ -38,7 +41,7 @@ HEARTBEAT = click.option(
 @click.option("--trials", type=COUNT, help=f"Trials to add.  [default: {TRIALS}; with --time, what it allows]")
 @click.option("--time", metavar="TIME", help="Begin no trial after TIME, e.g. 10m, 1h30m; those that run end.")
 @click.option("--out", type=PLACE, help="Study folder.  [default: reports/NAME]")
-@click.option("--data", type=PLACE, help="Folder or file of the recipe's data set.")
+@click.option("--data", type=PLACE, help="Folder or file of the data set.")
 @click.option(
     "--seed",
     type=SEED,
@@ -46,6 +49,7 @@ HEARTBEAT = click.option(
     show_default=True,
     help="Seed of the search and of every training.",
 )
+@click.option("--input", "shape", hidden=True)
 @click.option("--sampler", hidden=True)
 @click.option("--bits", metavar="LOW:HIGH", help="Search every width on its own, e.g. 2:8.")
 @click.option(
@@ -84,11 +88,17 @@ HEARTBEAT = click.option(
 @click.option("--polish", cls=Moved, hidden=True, expose_value=False, help="`hwcost finish STUDY --polish ROUNDS`")
 @click.option("--repeat", cls=Moved, hidden=True, expose_value=False, help="`hwcost finish STUDY --repeat SEEDS`")
 @click.option("--refit", cls=Moved, hidden=True, expose_value=False, help="`hwcost finish STUDY --refit EPOCHS`")
-def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbosity, **settings: object) -> None:
+def sweep_command(
+    recipe: str, out: Path | None, shape: str | None, as_json: bool, verbosity: Verbosity, **settings: object
+) -> None:
     """Search bit-widths and budgets for RECIPE and write a Pareto report.
 
     RECIPE is digits (default), fashion-mnist, package.module:recipe or file.py:recipe. Called again, the command
     resumes the study and adds trials; Ctrl-C keeps everything finished. `hwcost finish` trains its front further.
+
+    RECIPE may also be a float network, file.py:Net, with --data, an npz file or a folder of samples, and --input, the
+    shape of one (--input 3,32,32), where the data have another. Its recipe is drafted as recipe.py in the study folder,
+    to be edited.
 
     With --bits, the cost of a trial is known before it is trained: the grey-box sampler prices 100,000 candidates for
     each trial and trains none that exceeds a --limit or the part.
@@ -122,10 +132,10 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     Example:
       hwcost sweep --jobs 4
       hwcost sweep digits --bits 2:8 --warm 4 --limit LUT=8000
+      hwcost sweep net.py:Net --data samples.npz --input 3,32,32
       hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
     """  # fmt: skip
-    loaded = find_recipe(recipe)
-    plan = chosen({**settings, "recipe": recipe, "out": out or Path("reports") / loaded.name})
+    loaded, plan = _loaded({**settings, "recipe": recipe, "out": out}, shape)
     experiment = Experiment(loaded, plan)
     epochs = plan.warm or experiment.training().epochs
     with ExitStack() as opened:
@@ -136,13 +146,29 @@ def sweep_command(recipe: str, out: Path | None, as_json: bool, verbosity: Verbo
     show_result(result, as_json=as_json)
 
 
+def _loaded(given: dict[str, object], shape: str | None) -> tuple[Recipe, Settings]:
+    """The recipe that a command names, or the one that is drafted for its network, and the settings with it."""
+    named = str(given["recipe"])
+    found = named_object(named, RECIPES)
+    if isinstance(found, Recipe) or not callable(found):
+        recipe = checked(named, found)
+        if shape is not None:
+            raise BadOption(f"{named}: a recipe defines its own input; omit --input")
+        return recipe, chosen({**given, "out": given["out"] or Path("reports") / recipe.name})
+    plan = chosen({**given, "out": given["out"] or Path("reports") / study_name(named)})
+    reference, fresh = drafted(found, plan, None if shape is None else parse_shape(shape))
+    words = "drafted, to be edited" if fresh else "there already, and run as it is; removed, it is drafted again"
+    click.echo(f"{plan.out / FILE}: {words}", err=True)
+    return find_recipe(reference), replace(plan, recipe=reference)
+
+
 def chosen(given: Mapping[str, object]) -> Settings:
     """Make the settings of a sweep from the parameters of its command.
 
     Raises:
         BadOption: a value makes no sense.
     """
-    others = ("polish", "repeat", "refit", "json", "quiet", "verbose")
+    others = ("polish", "repeat", "refit", "json", "quiet", "verbose", "input")
     options = {key: str(option.name) for key, option in keys(sweep_command).items() if key not in others}
     return Settings.from_dict({key: _plain(given[name]) for key, name in options.items()})
 

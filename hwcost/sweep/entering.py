@@ -1,13 +1,14 @@
 """Values that enter a network, held against the integers that its recipe promises."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hwcost.errors import BadData
-from hwcost.graph.ranges import Range
+from hwcost.graph.ranges import Range, integers
 from hwcost.train.data import SPLITS, Data
 from hwcost.train.split import CHUNK, Split, naming
 from hwcost.train.tree import leaves
@@ -55,6 +56,27 @@ def check_input(where: str, data: Data, wire: Range, step: float | None) -> floa
                         "quantize in front (QuantIdentity, input=unknown()), or give the range with its input_step="
                     )
     return found
+
+
+def fewest_bits(data: Data, most: int) -> tuple[int, bool] | None:
+    """The narrowest integers that all inputs of a data set are, in steps of some value.
+
+    Args:
+        data: all three splits are read.
+        most: bits, at most.
+
+    Returns:
+        Bits, and whether they are signed; None where no such integers are exactly what enters.
+    """
+    for signed in (False, True):
+        for bits in range(1 + signed, most + 1):
+            wire = integers(bits, signed=signed)
+            if _step(data.train, wire) is None:
+                continue
+            with suppress(BadData):
+                check_input(data.name, data, wire, None)
+                return bits, signed
+    return None
 
 
 def _chunks(where: str, data: Data, name: str) -> Iterator[tuple[int, Any, Any]]:

@@ -218,10 +218,18 @@ def load_recipe(where: str, built_in: Mapping[str, str]) -> Recipe:
     Raises:
         BadRecipe: it does not import (the message gives the first cause), or is no Recipe.
     """
-    recipe = load_object(built_in.get(where, where), built_in)
-    if not isinstance(recipe, Recipe):
-        raise BadRecipe(f"{where}: {type(recipe).__name__} is not a hwcost.Recipe; see `hwcost sweep --help`")
-    return recipe
+    return checked(where, load_object(built_in.get(where, where), built_in))
+
+
+def checked(where: str, found: Any) -> Recipe:
+    """The object behind a reference, if it is a recipe.
+
+    Raises:
+        BadRecipe: it is none.
+    """
+    if not isinstance(found, Recipe):
+        raise BadRecipe(f"{where}: {type(found).__name__} is not a hwcost.Recipe; see `hwcost sweep --help`")
+    return found
 
 
 def load_object(where: str, built_in: Mapping[str, str]) -> Any:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from hwcost.errors import BadRecipe
-from hwcost.sweep.recipe import Recipe, load_recipe
+from hwcost.sweep.recipe import Recipe, checked, load_object, load_recipe
 
 RECIPES = {
     "digits": "hwcost.zoo.digits:recipe",
@@ -52,15 +53,20 @@ def named(reference: str, built_in: Mapping[str, str]) -> Recipe:
     Raises:
         BadRecipe: as `load_recipe`.
     """
+    return checked(reference, named_object(reference, built_in))
+
+
+def named_object(reference: str, built_in: Mapping[str, str]) -> Any:
+    """Load whatever the user names in the place of a recipe, and know it from then on; arguments as of `named`."""
     known = None if _ships(reference, built_in) else hash_of(reference)
-    recipe = load_recipe(reference, built_in)
+    found = load_object(built_in.get(reference, reference), built_in)
     if known is not None and known not in _known():
         path = known_recipes()
         with suppress(OSError):  # a home that cannot be written: it is named again the next time
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{known}  {' '.join(_shown(reference).split())}\n")
-    return recipe
+    return found
 
 
 def found_in_a_record(reference: str, built_in: Mapping[str, str]) -> Recipe:

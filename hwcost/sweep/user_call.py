@@ -1,6 +1,7 @@
 """Calls of functions that users wrote, and numbers that they return."""
 
 import importlib
+import inspect
 import traceback
 from collections.abc import Callable
 from math import isfinite
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import ParamSpec, TypeGuard, TypeVar
 
 import torch
+from torch import nn
 
-from hwcost.errors import BadRecipe, HwcostError
+from hwcost.errors import BadOption, BadRecipe, HwcostError
 
 _Given = ParamSpec("_Given")
 _Got = TypeVar("_Got")
@@ -32,6 +34,39 @@ def ask(what: str, function: Callable[_Given, _Got], *args: _Given.args, **kwarg
         raise
     except (Exception, SystemExit) as error:  # a user's function may fail in any way at all
         raise BadRecipe(f"{what} failed: {told(error)}") from error
+
+
+def built(where: str, found: object) -> nn.Module:
+    """The network that a name leads to: a module itself, or what a class or a function without arguments makes.
+
+    Raises:
+        BadOption: neither, or one that needs arguments. BadRecipe: the call failed.
+    """
+    if isinstance(found, nn.Module):
+        return found
+    if not callable(found):
+        raise BadOption(
+            f"{where}: a {type(found).__name__}, not a function that returns a network; name such a function"
+        )
+    if needed := _needed(found):
+        raise BadOption(
+            f"{where}: needs {', '.join(needed)}; name a function without arguments that returns the network, e.g. "
+            f"def build(): return {getattr(found, '__name__', 'Net')}(...)"
+        )
+    net = ask(where, found)
+    if not isinstance(net, nn.Module):
+        raise BadOption(f"{where}: returned {type(net).__name__}, not a torch.nn.Module; return the network")
+    return net
+
+
+def _needed(function: Callable[..., object]) -> list[str]:
+    """Names of the arguments without which a function cannot be called."""
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    try:
+        known = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):  # what is written in C has no signature
+        return []
+    return [one.name for one in known if one.default is one.empty and one.kind not in many]
 
 
 def told(error: BaseException) -> str:

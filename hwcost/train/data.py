@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.utils.data import ConcatDataset, Dataset
 
 from hwcost.errors import BadData
 from hwcost.train.frame import parts_of, split_frame
+from hwcost.train.sample_files import read_samples
 from hwcost.train.split import CHUNK, Asked, naming
 from hwcost.train.split import Split as Split
 from hwcost.train.tree import joined, leaves, shapes
@@ -158,6 +160,39 @@ class Data:
         rows = parts_of(name, labels, known, len(whole), (share, seed))
         train, validation, test = (whole.some(torch.from_numpy(part)) for part in rows)
         return Data(name=name, train=train, validation=validation, test=test, classes=classes)
+
+    @staticmethod
+    def from_files(
+        where: Path | str,
+        *,
+        shape: tuple[int, ...] | None = None,
+        classes: int | None = None,
+        share: float = 0.2,
+        seed: int = 0,
+    ) -> Data:
+        """Read samples and targets from files, and draw from the training samples what validation or test are missing.
+
+        Args:
+            where: an npz file with x and y, or with x_train, y_train and x_test, y_test, x_val, y_val (also images,
+                labels, targets...); a folder of npy files of these names, or of MNIST's idx files; a folder with a
+                sub-folder per class, of images or of npy files, or with train/, val/ and test/ that hold such.
+            shape: of one sample, as the network takes it, e.g. (3, 32, 32): rows are unrolled, channels moved to the
+                front, images scaled and cropped; None leaves the samples as they are.
+            classes: scores of the network, where they are more than the labels; None counts the labels.
+            share: of the training samples for each missing split, stratified by label; above 0, below 0.5.
+            seed: of that division, at least 0.
+
+        Returns:
+            x, float32: bytes / 256; other whole numbers / 2^k, the least power of two above them; floats as they are.
+            y: labels, where the file has whole numbers or texts; floats are numbers to predict.
+
+        Raises:
+            BadData: what is missing or cannot be read, types, shapes, gaps; names file, array, value and remedy.
+        """
+        name = Path(where).stem or "data"
+        parts, count = read_samples(Path(where), shape=shape, classes=classes, share=share, seed=seed)
+        train, validation, test = (Split(*parts[split]) for split in SPLITS)
+        return Data(name=name, train=train, validation=validation, test=test, classes=count)
 
     def _digest(self, name: str) -> str:
         with naming(f"{self.name}: {name}"):

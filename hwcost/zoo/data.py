@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from hwcost.errors import BadData, BadOption
+from hwcost.train.array_files import Array, find_arrays
 from hwcost.train.data import Data, Split
-from hwcost.zoo.arrays import Array, find_arrays
 
 
 def digits(*, seed: int = 0) -> Data:

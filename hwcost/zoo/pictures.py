@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from hwcost.errors import BadData, BadOption
+from hwcost.train.array_files import Array
+from hwcost.train.class_folders import IMAGES, Files, check_memory, class_files, loaded
 from hwcost.train.data import Data
-from hwcost.zoo.arrays import Array
 from hwcost.zoo.data import labelled_images
 
 CIFAR_SHAPE = (3, 32, 32)
@@ -16,9 +17,6 @@ CIFAR_ROW = 1 + 3 * 32 * 32
 """Bytes of a binary record: the label, then the pixels plane by plane."""
 CIFAR_TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 CIFAR_TEST = "test_batch"
-IMAGE_FILES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
-MOST_BYTES = 8 * 2**30
-"""Limit on the size of the decoded images, which are kept in memory as float32."""
 
 
 def cifar10(where: Path | str, *, validation: float = 0.1, seed: int = 0) -> Data:
@@ -111,55 +109,24 @@ def image_folder(
     folder = Path(where)
     if size < 1:
         raise BadOption(f"image_folder: size={size}; give at least 1 pixel")
-    test = next((folder / name for name in ("test", "val") if (folder / name).is_dir()), None)
-    if (folder / "train").is_dir() and test is not None:
-        names = _class_names(folder / "train")
-        train_files, test_files = _files(folder / "train", names), _files(test, names)
-    else:
-        names = _class_names(folder)
-        train_files, test_files = _divided(_files(folder, names), seed)
-    needed = (len(train_files) + len(test_files)) * 3 * size * size * 4
-    if needed > MOST_BYTES:
-        raise BadData(
-            f"{folder}: its images would take {needed / 2**30:.0f} GiB, more than {MOST_BYTES // 2**30}; give fewer, a "
-            "smaller size, or write the recipe's data= as a loader of your own"
-        )
+    splits, _ = class_files(folder, IMAGES)
+    test = splits.get("test", splits.get("validation"))
+    train = splits.get("train", [])
+    if test is None:
+        train, test = _divided(train, seed)
+    shape = (3, size, size)
+    check_memory(folder, len(train) + len(test), shape)
     return labelled_images(
         folder,
-        _decoded(train_files, size),
-        _decoded(test_files, size),
+        loaded(train, shape),
+        loaded(test, shape),
         validation=validation,
         seed=seed,
         classes=classes,
     )
 
 
-def _class_names(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise BadData(f"{folder}: no such folder; give one with a sub-folder of images per class")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    if len(names) < 2:
-        raise BadData(f"{folder}: {len(names)} sub-folders; give one with a sub-folder of images per class, at least 2")
-    return names
-
-
-def _files(folder: Path, names: list[str]) -> list[tuple[Path, int]]:
-    """Each image with its label."""
-    foreign = sorted({path.name for path in folder.iterdir() if path.is_dir()} - set(names))
-    if foreign:
-        raise BadData(f"{folder}: class {foreign[0]!r} is not in train; give the same classes")
-    found = [
-        (path, label)
-        for label, name in enumerate(names)
-        for path in sorted((folder / name).glob("*"))
-        if path.suffix.lower() in IMAGE_FILES
-    ]
-    if not found:
-        raise BadData(f"{folder}: no images in its sub-folders; put {', '.join(sorted(IMAGE_FILES))} files there")
-    return found
-
-
-def _divided(files: list[tuple[Path, int]], seed: int) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+def _divided(files: Files, seed: int) -> tuple[Files, Files]:
     """A sixth of each class, at least one, for the test split."""
     random = np.random.default_rng(seed)
     train, test = [], []
@@ -169,17 +136,3 @@ def _divided(files: list[tuple[Path, int]], seed: int) -> tuple[list[tuple[Path,
         train += [entry for number, entry in enumerate(own) if number not in aside]
         test += [entry for number, entry in enumerate(own) if number in aside]
     return train, test
-
-
-def _decoded(files: list[tuple[Path, int]], size: int) -> tuple[Array, Array]:
-    from PIL import Image, ImageOps, UnidentifiedImageError  # comes with matplotlib; only this reader needs it
-
-    pixels = np.empty((len(files), 3, size, size), dtype=np.uint8)
-    for row, (path, _) in enumerate(files):
-        try:
-            with Image.open(path) as image:
-                fitted = ImageOps.fit(image.convert("RGB"), (size, size))
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise BadData(f"{path}: no readable image ({type(error).__name__}); mend or remove it") from error
-        pixels[row] = np.asarray(fitted).transpose(2, 0, 1)
-    return pixels, np.array([label for _, label in files], dtype=np.int64)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from command_line import ROOT, TINY, Ended, Hwcost, command, refused
 
@@ -66,6 +67,11 @@ def test_a_retired_flag_is_refused_in_a_file_too_unless_it_had_no_effect(hwcost:
         (["sweep", "--jobs", "2", "--verbose"], ["omit --jobs"]),
         (["sweep", "--data", "tiny.py"], ["--data", "omit"]),
         (["sweep", "fashion-mnist"], ["--data"]),
+        (["sweep", "--input", "1,8,8"], ["digits: a recipe defines its own input; omit --input"]),
+        (["sweep", "nets.py:floating"], ["nets.py:floating: a network, not a recipe; give its data set with --data"]),
+        (["sweep", "nets.py:floating", "--data", "nowhere"], ["nowhere: no such file or folder"]),
+        (["sweep", "nets.py:floating", "--data", "nowhere", "--input", "0"], ["--input 0", "3,32,32"]),
+        (["sweep", "nets.py:number"], ["nets.py:number: int is not a hwcost.Recipe"]),
         (["sweep", "fashion-mnist", "--data", "nowhere"], ["nowhere", "no such file or folder"]),
     ],
     ids=lambda value: "_".join(value),
@@ -142,6 +148,27 @@ def test_a_bad_recipe_trains_and_writes_nothing(hwcost: Hwcost, tmp_path: Path, 
     )
     refused(hwcost("sweep", "mine.py:recipe"), *parts)
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.slow
+def test_a_float_network_and_a_file_of_samples_make_a_study(hwcost: Hwcost, tmp_path: Path) -> None:
+    """The drafted recipe is an ordinary one: resumed, edited, reported, exported, trained again."""
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", x=random.integers(0, 16, (90, 4, 4)), y=np.arange(90) % 3)
+    named = ("sweep", "nets.py:floating", "--data", "d.npz", "--input", "1,4,4", "--trials", 1, "--quiet")
+    first = hwcost(*named)
+    assert first.status == 0 and "reports/floating/recipe.py: drafted, to be edited" in first.err
+    again = hwcost(*named)
+    assert again.out.startswith("2 trials") and "there already, and run as it is" in again.err
+    study = "reports/floating"
+    assert hwcost("sweep", f"{study}/recipe.py:recipe", "--out", study, "--trials", 1, "--quiet").out.startswith(
+        "3 tri"
+    )
+    assert hwcost("report", study).status == 0
+    assert hwcost("export", study, "--trial", 1, "--to", "qonnx", "-o", "trial.onnx").status == 0
+    assert hwcost("train", "--from", study, "--trial", 1, "--quiet").status == 0
+    assert hwcost("estimate", f"{study}/recipe.py:recipe").status == 0
+    refused(hwcost(*named[:-4], "16"), "recipe.py: is there already, for another input, 1,4,4, not 16")
 
 
 @pytest.mark.parametrize("out", ["tiny.py", "tiny.py/study"])
@@ -249,6 +276,7 @@ def test_the_files_of_a_study_are_those_that_the_documentation_names(study: Path
         "parts.json",
         "repeats.json",
         "refit.json",
+        "recipe.py",
     }  # made by another command, or by another flag
     assert len(named) > 9 and {name for name in named if not (study / name).exists()} == set()
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 from hwcost.errors import BadOption, BadRecipe
-from hwcost.sweep.user_call import ask, finite, positive
+from hwcost.sweep.user_call import ask, built, finite, positive
 
 
 def test_asking_a_function_of_the_user() -> None:
@@ -50,3 +51,18 @@ def test_a_factory_that_exits_is_an_error_of_the_recipe() -> None:
 )  # fmt: skip
 def test_numbers_that_a_function_may_return(value: Any, is_finite: bool, is_positive: bool) -> None:
     assert (finite(value), bool(positive(value))) == (is_finite, is_positive)
+
+
+def test_a_network_is_an_object_or_what_a_call_without_arguments_makes() -> None:
+    net = nn.Linear(2, 3)
+    assert built("n", net) is net and built("n", lambda: net) is net
+    with pytest.raises(BadOption, match=r"n: needs wide, deep; name a function without arguments .* return _sized"):
+        built("n", _sized)
+    with pytest.raises(BadOption, match=r"n: returned int, not a torch.nn.Module"):
+        built("n", lambda: 3)
+    with pytest.raises(BadOption, match=r"n: a int, not a function that returns a network"):
+        built("n", 3)
+
+
+def _sized(wide: int, deep: int, bias: bool = True, *more: int, **others: int) -> nn.Module:
+    return nn.Linear(wide, deep)

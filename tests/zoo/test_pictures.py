@@ -122,7 +122,7 @@ def test_folders_that_hold_no_data_set_are_refused(tmp_path: Path) -> None:
         image_folder(tmp_path / "train", size=8)
     for path in (tmp_path / "train").rglob("*.png"):
         path.unlink()
-    with pytest.raises(BadData, match="no images in its sub-folders"):
+    with pytest.raises(BadData, match="no samples in its sub-folders"):
         image_folder(tmp_path / "train", size=8)
 
 

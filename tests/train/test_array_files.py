@@ -10,7 +10,7 @@ import pytest
 from saved_arrays import ENOUGH, IMAGES, idx, idx_folder, saved
 
 from hwcost.errors import BadData
-from hwcost.zoo.arrays import ARRAYS, find_arrays
+from hwcost.train.array_files import ARRAYS, find_arrays
 from hwcost.zoo.data import images, table
 
 
