@@ -11,6 +11,7 @@ from command_line import Hwcost, refused
 from hwcost.sweep.study_files import read_json
 
 
+@pytest.mark.slow
 def test_the_front_is_repeated_and_refit(hwcost: Hwcost, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWCOST_STORAGE", "sqlite:///of-another-study.db")  # this one is kept in its folder
     before = json.loads((study / "trials.json").read_text())["trials"]

@@ -53,6 +53,7 @@ def test_a_step_trains_every_parameter(name: str) -> None:
     assert stem.weight.grad is not None and bool((stem.weight.grad != 0).any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SMALL if "learned" in name])
 def test_every_learned_width_has_a_price(name: str) -> None:
     pipeline = traced(SMALL[name](), SIDE)

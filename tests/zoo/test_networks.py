@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -71,8 +72,11 @@ def test_a_few_steps_lower_the_loss(name: str, precision: Precision | None) -> N
     assert all(parameter.grad is not None for parameter in net.parameters())
 
 
+LARGE = re.compile("proxyless|mobilenet-v1")
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if "proxyless" in n else n for n in sorted(NETWORKS)]
+    "name", [pytest.param(n, marks=pytest.mark.slow) if LARGE.match(n) else n for n in sorted(NETWORKS)]
 )
 def test_every_network_with_a_name_is_priced(name: str) -> None:
     pipeline, known = pipeline_of(name, None, None)
