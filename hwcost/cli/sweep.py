@@ -196,7 +196,8 @@ def show_result(result: Result, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(result), "page": str(result.page)}, indent=2))
     else:
-        click.echo(f"{result.finished} trials, {result.front} on the front -> {result.page}")
+        plural = "" if result.finished == 1 else "s"
+        click.echo(f"{result.finished} trial{plural}, {result.front} on the front -> {result.page}")
         for part in result.parts:
             fitting, points = f"{part['fitting']} of {part['finished']} fit", len(part["front"])
             click.echo(f"{part['name']}: {fitting}, {points} on its front")

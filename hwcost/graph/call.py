@@ -108,8 +108,16 @@ class Describes(Protocol):
         ...
 
 
-def refuse_other_forward(kind: type[nn.Module]) -> None:
-    """Refuse a class that replaces `forward`, but not the `describe` that it inherits."""
+def refuse_other_forward(module: nn.Module | None) -> None:
+    """Refuse a `forward` that replaces another, on an object or in a class that inherits its `describe`."""
+    kind = type(module)
+    if module is not None and "forward" in vars(module):
+        raise UnknownOperation(
+            f"its forward was replaced on this very {kind.__name__}, so it cannot be treated as one; write a class "
+            "with a forward and a describe() of its own"
+        )
+    if not isinstance(module, Describes):
+        return
     for each in kind.__mro__:
         if "describe" in vars(each):
             return

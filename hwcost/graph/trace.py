@@ -287,8 +287,8 @@ def described_by(call: Call, kind: str, rules: Mapping[RuleKey, Rule]) -> Callab
         UnknownOperation: neither exists, or the module's class inherits a description of another forward.
     """
     module = call.module
+    refuse_other_forward(module)
     if isinstance(module, Describes):
-        refuse_other_forward(type(module))
         return module.describe
     rule = entry(rules, call)
     if rule is None:

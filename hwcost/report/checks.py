@@ -49,6 +49,7 @@ _AMOUNTS = _Form(lambda value: _table(value, _amount), "a table of numbers")
 _NESTED = {
     "params": _Form(lambda value: isinstance(value, Mapping), "a table of parameters"),
     "budget": _AMOUNTS,
+    "figures": _AMOUNTS,
     **dict.fromkeys(
         ("layers", "epochs", "repeats"),
         _Form(lambda value: isinstance(value, list) and _several(value, lambda one: isinstance(one, Mapping)),
@@ -113,10 +114,10 @@ def check_details(run: Mapping[str, object]) -> None:
 
 
 def nested(name: str, number: object, value: Any) -> Any:
-    """Entry of a trial in a column: params and budget are mappings, layers, epochs and repeats lists of mappings.
+    """Entry of a trial in a column: a mapping, or of layers, epochs and repeats a list of mappings.
 
     Args:
-        name: params, budget, layers, epochs or repeats.
+        name: params, budget, figures, layers, epochs or repeats.
         number: of the trial, for the error.
         value: None or NaN where there is none.
 

@@ -92,11 +92,15 @@ def _metrics(study: Study) -> list[dict[str, Any]]:
         found += [{"key": name, "title": title, "unit": "", "kind": "state", "table": True}] * said
     found += [{"key": key, "title": title, "unit": "", "kind": "state"} for key, title in _STATES]
     related = related_parameters(study)
-    names = dict.fromkeys(str(name) for params in study.trials["params"] for name in params)
+    names, figures = (dict.fromkeys(str(name) for one in study.trials[key] for name in one) for key in _NAMED)
+    found += [{"key": f"figure:{name}", "title": name, "unit": "", "kind": "figure", "table": True} for name in figures]
     return found + [
         {"key": f"param:{name}", "title": name, "unit": "", "kind": "param", "table": name in related} for name in names
     ]
 
+
+_NAMED = {"params": "param:", "figures": "figure:"}
+"""Columns of named values -> what stands in front of a name among the keys of the page."""
 
 _STATES = (("number", "trial"), ("front", "front"), ("state", "state"))
 
@@ -120,8 +124,9 @@ def _columns(study: Study, rows: Sequence[dict[Any, Any]], front: set[int], keys
     own = {key: values for key, values in own.items() if key in _ALWAYS or any(value is not None for value in values)}
     for key in keys:
         if key not in own:
-            name = key.removeprefix("param:")
-            own[key] = [row["params"].get(name) if name != key else row[key] for row in rows]
+            column = next((column for column, front in _NAMED.items() if key.startswith(front)), None)
+            name = key.partition(":")[2]
+            own[key] = [row[key] if column is None else row[column].get(name) for row in rows]
     return own
 
 

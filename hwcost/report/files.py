@@ -112,7 +112,7 @@ def paper_figures(study: Study, width: float = WIDE) -> list[Drawing]:
 
 
 def trials_table(study: Study) -> pd.DataFrame:
-    """Every trial as plain numbers: parameters as `param:name`, widths as `weight_bits:layer` and so on."""
+    """Every trial as plain numbers: `param:name`, `figure:name` of an own training, `weight_bits:layer` and so on."""
     rows = []
     front = set(study.front["number"])
     for _, trial in study.trials.iterrows():
@@ -122,6 +122,7 @@ def trials_table(study: Study) -> pd.DataFrame:
         row["error"] = trial["error"]
         row |= {f"budget:{name}": limit for name, limit in trial["budget"].items()}
         row |= {name: trial[name] for name in ("within_budget", "budget_reachable") if trial[name] is not None}
+        row |= {f"figure:{name}": value for name, value in trial["figures"].items()}
         row |= {f"param:{name}": value for name, value in trial["params"].items()}
         for key in ("weight_bits", "input_bits", "activation_bits"):
             row |= {f"{key}:{e['layer']}": e[key] for e in trial["layers"] if e.get(key) is not None}

@@ -129,6 +129,11 @@ def _remarks(study: Study) -> list[str]:
     return remarks
 
 
+def _middle(losses: list[tuple[float, str]]) -> str:
+    """The words of the tolerance in the middle, one of a task or more."""
+    return losses[len(losses) // 2][1]
+
+
 def facts(study: Study) -> dict[str, Any]:
     """Everything both templates print; numbers as numbers."""
     columns = study.costs
@@ -139,7 +144,7 @@ def facts(study: Study) -> dict[str, Any]:
     states = Counter(became.tolist())
     return {
         "study": study, "run": study.run, "score": study.score,
-        "within": study.score.losses(study.float_accuracy)[1][1],
+        "within": _middle(study.score.losses(study.float_accuracy)),
         "part": study.run["device"].get("name") or "", "columns": columns, "rows": rows, "remarks": _remarks(study),
         "others": [name for name, _ in study.objectives if name not in ("accuracy", study.cost)],
         "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],

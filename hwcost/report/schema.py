@@ -144,7 +144,10 @@ class RepeatRecord(TypedDict):
 
 
 class TrialRecord(TypedDict):
-    """A row of trials.json; objectives of other names and the attributes of a trial are further keys."""
+    """A row of trials.json; objectives of other names and the attributes of a trial are further keys.
+
+    `figures` are those that the recipe's own training returned.
+    """
 
     number: int
     state: Literal["COMPLETE", "FAIL", "PRUNED", "RUNNING"]
@@ -168,6 +171,7 @@ class TrialRecord(TypedDict):
     budget: NotRequired[Amounts | None]
     within_budget: NotRequired[bool | None]
     budget_reachable: NotRequired[bool | None]
+    figures: NotRequired[Mapping[str, float] | None]
     parent: NotRequired[int | None]
     polish: NotRequired[int | None]
     ramp_epoch: NotRequired[int | None]

@@ -74,6 +74,11 @@ class Score:
         return 1.0 if self.direction == "maximize" else -1.0
 
     @property
+    def binomial(self) -> bool:
+        """Whether the score is a share of samples, whose noise follows; other scores in percent are none."""
+        return self.name == "accuracy" and self.unit == "%"
+
+    @property
     def factor(self) -> float:
         """Factor from the score to the number that is shown."""
         return 100.0 if self.unit == "%" else 1.0

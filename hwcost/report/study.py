@@ -86,8 +86,8 @@ class Study:
 
     @property
     def binomial(self) -> bool:
-        """Whether the score is a share of samples, whose noise follows; other scores in percent are none."""
-        return self.score.name == "accuracy" and self.score.unit == "%"
+        """Whether the score is a share of samples; see `Score`."""
+        return self.score.binomial
 
     def budget(self, resource: str) -> float:
         """Amount of a resource on the part; NaN if unknown or not a resource of a part."""
@@ -184,7 +184,7 @@ def _check_trials(trials: pd.DataFrame, objectives: tuple[tuple[str, str], ...])
     if not np.isfinite(numbers).all() or numbers.duplicated().any() or (numbers != numbers.round()).any():
         raise BadStudy("report: trial numbers are missing or used twice; each trial needs its own")
     table["number"] = numbers.astype(int)
-    for name in ("params", "budget", "layers", "epochs", "repeats"):
+    for name in ("params", "budget", "figures", "layers", "epochs", "repeats"):
         given = table[name] if name in table.columns else [None] * len(table)
         entries = [nested(name, number, value) for number, value in zip(table["number"], given, strict=True)]
         table[name] = pd.Series(entries, dtype=object)
@@ -283,7 +283,7 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     objectives = _check_run(run)
     table = _check_trials(trials, objectives)
     score = Score.of(run.get("score"))
-    if score.unit == "%":
+    if score.binomial:  # an error of 130 % is one
         _check_ratios(score.name, table, run["float"])
     names = [name for name, _ in objectives]
     finite = np.isfinite(table[names].to_numpy(dtype=float)).all(axis=1)

@@ -18,7 +18,7 @@ from hwcost.models import RESOURCES, Device
 from hwcost.models.device import device
 from hwcost.models.rates import frames_per_second
 from hwcost.models.resources import OnPart
-from hwcost.report.score import Score
+from hwcost.report.score import PUBLISHED, Score
 from hwcost.search import Objective, Params, Space
 from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough, latency_cycles
 from hwcost.sweep.limits import SPEEDS
@@ -98,9 +98,8 @@ class Experiment:
         for name in self.recipe.objectives:
             if name not in ("accuracy", *known):
                 remedy = "; its price is not known before training: give another --sampler" if name in FIGURES else ""
-                raise BadRecipe(
-                    f"recipe {self.recipe.name}: objective {name!r}; give score and any of {', '.join(known)}{remedy}"
-                )
+                names = ", ".join(PUBLISHED.get(one, one) for one in known)
+                raise BadRecipe(f"recipe {self.recipe.name}: objective {name!r}; give score and any of {names}{remedy}")
         ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
         given = self.settings.bounds.worst_score
         worst = {"accuracy": self.recipe.worst_score if given is None else given}

@@ -6,13 +6,14 @@ from math import isfinite
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from hwcost.errors import BadRecipe, BadStudy
 from hwcost.report.schema import FloatRecord
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.own_training import removed_at_the_end, trained
 from hwcost.sweep.study_files import checkpoint, read_json, restore_net, save_net, text, unfinished, write_json
-from hwcost.train.data import Data
+from hwcost.train.data import Data, Split
 from hwcost.train.run import Epoch, Run, evaluate
 
 FLOAT = "float.json"
@@ -35,15 +36,32 @@ def float_baseline(experiment: Experiment, data: Data, on_epoch: Callable[[Epoch
             trained(experiment, replace(run, checkpoint=kept))
     else:
         figures["given"] = True
-    figures["validation"] = evaluate(net, data.validation, task=task)
-    if not isfinite(figures["validation"]):
-        raise BadRecipe(
-            f"recipe {experiment.recipe.name}: the {task.name} of its float network is {figures['validation']}; mend "
-            "score() or the training, and call again"
-        )
+    figures["validation"] = _sound(experiment, net, data.validation, "validation")
+    _sound(experiment, net, data.test, "test")  # what fails there must not fail after the search; it is not looked at
     saved = save_net(net, checkpoint(experiment.settings.out, None))
     write_json(path, {**figures, "checkpoint": saved})
     return figures
+
+
+def _sound(experiment: Experiment, net: nn.Module, split: Split, name: str) -> float:
+    """The score of the float network on a split.
+
+    Raises:
+        BadRecipe: it is not finite, or shown in percent and no ratio.
+    """
+    task, where = experiment.recipe.task, f"recipe {experiment.recipe.name}"
+    found = evaluate(net, split, task=task)
+    if not isfinite(found):
+        raise BadRecipe(
+            f"{where}: the {task.name} of its float network on {name} data is {found}; mend score() or the training, "
+            "and call again"
+        )
+    if task.unit == "%" and found > 1:
+        raise BadRecipe(
+            f"{where}: the {task.name} of its float network on {name} data is {found:g}, which unit='%' shows as "
+            f"{100 * found:g} %; return a ratio, 1 for 100 %, or give another unit"
+        )
+    return found
 
 
 def measure_baseline_on_test(experiment: Experiment, data: Data) -> FloatRecord:

@@ -48,4 +48,4 @@ def train_trial(
         check_input(f"recipe {found.name}", loaded, found.input, found.input_step)
     outcome, _ = run_trial(experiment, loaded, Suggestion(number=0, params=params, seed=seed))
     figures = {name: one for name, one in outcome.attributes.items() if isinstance(one, int | float | str)}
-    return published(figures)
+    return published(figures) | dict(outcome.attributes.get("figures", {}))

@@ -9,24 +9,17 @@ from shutil import rmtree
 
 from hwcost.errors import BadRecipe, DivergedTraining, HwcostError, OutOfMemory
 from hwcost.models import RESOURCES
+from hwcost.report.score import PUBLISHED
 from hwcost.sweep.experiment import FIGURES, Experiment
 from hwcost.sweep.user_call import ask, finite
 from hwcost.train.loop import train
 from hwcost.train.run import Run
 
 _TAKEN = {
-    *RESOURCES,
-    *FIGURES,
-    "interval_cycles",
-    "fits",
-    "budget",
-    "within_budget",
-    "layers",
-    "epochs",
-    "checkpoint",
-    "parent",
-    "polish",
-}
+    *RESOURCES, *FIGURES, *PUBLISHED, *PUBLISHED.values(), "number", "state", "seconds", "seed", "error", "parent",
+    "polish", "fits", "budget", "within_budget", "budget_reachable", "on_front", "layers", "epochs", "checkpoint",
+} - {"accuracy"}  # fmt: skip
+"""Names that a trial, its row in a frame, and `train_trial` have already."""
 
 
 def trained(experiment: Experiment, run: Run) -> dict[str, float]:

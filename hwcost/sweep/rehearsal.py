@@ -1,8 +1,7 @@
 """Rehearsal of a recipe: every fault that shows without training is met before anything is trained or written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import chain, islice
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.models import RESOURCES
 from hwcost.sweep.experiment import Experiment
-from hwcost.sweep.recipe import Params
+from hwcost.sweep.noted import Noted
 from hwcost.sweep.trial import budget_of, design
 from hwcost.sweep.tries import kept_tries
 from hwcost.sweep.user_call import ask
@@ -25,42 +24,6 @@ _OF_EPOCHS = {"accuracy", *RESOURCES}
 
 _DRAWS = 16
 """Random assignments in which a parameter may be read that no first try reads."""
-
-
-class _Noted(dict[str, Any]):
-    """Parameters that note which of them were read; whoever asks for all of them reads all."""
-
-    def __init__(self, params: Params) -> None:
-        super().__init__(params)
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> Any:
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a parameter, or the default."""
-        self.read.add(name)
-        return super().get(name, default)
-
-    def __iter__(self) -> Iterator[str]:
-        self.read.update(super().__iter__())
-        return super().__iter__()
-
-    def keys(self) -> Any:
-        """All names."""
-        self.read.update(super().__iter__())
-        return super().keys()
-
-    def values(self) -> Any:
-        """All values."""
-        self.keys()
-        return super().values()
-
-    def items(self) -> Any:
-        """All names and values."""
-        self.keys()
-        return super().items()
 
 
 def rehearse(experiment: Experiment, data: Data) -> None:
@@ -133,12 +96,12 @@ def _check_read(experiment: Experiment) -> None:
     recipe = experiment.recipe
     if (
         experiment.settings.bits is not None or experiment.settings.ramp_alone or recipe.train is not train
-    ):  # a training of its own may read them
+    ):  # a training of its own may read them: `check_trainings`
         return
     left: set[str] = set()
     read: set[str] = set()
     for params in chain(recipe.first_tries, islice(kept_tries(recipe.asked, recipe.excess), _DRAWS)):
-        noted = _Noted(params)
+        noted = Noted(params)
         for function in (experiment.network, experiment.budget, experiment.hardware, experiment.training):
             function(noted)
         read |= noted.read

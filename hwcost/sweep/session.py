@@ -14,6 +14,7 @@ from hwcost.sweep.fingerprint import Fingerprint, fingerprint_of, spec_of
 from hwcost.sweep.further_parts import further
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.live_page import LivePage
+from hwcost.sweep.noted import check_trainings
 from hwcost.sweep.rehearsal import rehearse
 from hwcost.sweep.spelling import Role
 from hwcost.sweep.standing import Standing, standing
@@ -55,7 +56,7 @@ class Session:
     def train(self, trials: int, until: float | None = None) -> RunEnd:
         """Add trials to the study; after `until` on the monotonic clock none begins, but the first of the call."""
         before = self.done
-
+        self._check_read()
         known = {row["number"] for row in self.standing().ended}
 
         def heard(done: int) -> None:
@@ -64,6 +65,7 @@ class Session:
             fresh = [row for row in stands.ended if row["number"] not in known]
             known.update(row["number"] for row in fresh)
             self.listener.trial_done(self.done, replace(stands, ended=fresh))
+            self._check_read(stands)
             if self.page is not None and self.page.due():
                 write_table(self.experiment, self.study)
                 self.page.draw()
@@ -76,6 +78,12 @@ class Session:
             failures=FAILURES,
             crew=self.crew,
         )
+
+    def _check_read(self, stands: Standing | None = None) -> None:
+        """Refuse parameters that no trial read."""
+        ended = (self.standing() if stands is None else stands).ended
+        if self.experiment.settings.bits is None:
+            check_trainings(self.experiment.recipe.name, [row for row in ended if row["state"] == "COMPLETE"])
 
     def standing(self) -> Standing:
         """The front so far."""

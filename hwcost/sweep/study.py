@@ -155,17 +155,20 @@ class Study:
         """All trials: a row each, a column for each parameter, score and cost, by their plain names.
 
         Returns:
-            number, state, the parameters, score, test_score and refit_score, interval_cycles, LUT to fps, fits,
-            on_front and others; a parameter with the name of another column has `param:` in front.
+            number, state, the parameters, score, test_score and refit_score, interval_cycles, LUT to fps, figures of a
+            training of one's own, fits, on_front and others; a parameter with the name of another column has `param:`
+            in front.
         """
         study = self._read()
         table = study.trials
         about = table.assign(on_front=table["number"].isin(study.front["number"])).rename(columns=PUBLISHED)
         figures = dict.fromkeys((*PUBLISHED, *COSTS, *SPEEDS, *(name for name, _ in study.objectives)))
-        rest = [*(PUBLISHED.get(name, name) for name in figures), *_ABOUT]
-        params = pd.DataFrame(list(table["params"]), index=table.index)
-        params = params.rename(columns={name: f"param:{name}" for name in (*rest, "number", "state")})
-        return pd.concat([about[["number", "state"]], params, about[rest]], axis=1)
+        rest = [PUBLISHED.get(name, name) for name in figures]
+        params, own = (pd.DataFrame(list(table[key]), index=table.index) for key in ("params", "figures"))
+        params = params.rename(
+            columns={name: f"param:{name}" for name in (*rest, *own.columns, *_ABOUT, "number", "state")}
+        )
+        return pd.concat([about[["number", "state"]], params, about[rest], own, about[list(_ABOUT)]], axis=1)
 
     def front(self) -> pd.DataFrame:
         """The trials that no other beats in every objective, cheapest first; columns as of `frame`."""
@@ -238,7 +241,7 @@ class Study:
                     values=[float(row[name]) for name, _ in read.objectives],
                     params=dict(row["params"]),
                     distributions={name: space[name] for name in row["params"]},
-                    user_attrs={"number": int(row["number"]), **costs},
+                    user_attrs={"number": int(row["number"]), **costs, **row["figures"]},
                     intermediate_values={int(one["epoch"]): float(one["accuracy"]) for one in row["epochs"]},
                 )
             )

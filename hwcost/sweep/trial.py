@@ -21,6 +21,7 @@ from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.limits import SPEEDS
 from hwcost.sweep.listener import Listener
+from hwcost.sweep.noted import Noted
 from hwcost.sweep.own_training import removed_at_the_end, trained, within_memory
 from hwcost.sweep.pruning import Pruning
 from hwcost.sweep.recipe import Params
@@ -29,6 +30,7 @@ from hwcost.sweep.warm_start import start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget
 from hwcost.train.data import Data
+from hwcost.train.loop import train
 from hwcost.train.penalties import Keeper, Ramp, TargetControl, WeightedCost
 from hwcost.train.run import Epoch, Hardware, Run, evaluate
 from hwcost.train.width_repair import cost_at_floors
@@ -142,6 +144,8 @@ def run_trial(
     Raises:
         HopelessTrial: in a study that prunes. HwcostError: as the parts do.
     """
+    noted = Noted(suggestion.params)
+    suggestion = replace(suggestion, params=noted)
     trial = design(experiment, suggestion.params, data, suggestion.seed)
     settings, parent_state = experiment.training(suggestion.params), experiment.pretrained
     if experiment.settings.warm is not None:
@@ -176,6 +180,9 @@ def run_trial(
             on_epoch=heard,
         )
         extra: dict[str, object] = dict(trained(experiment, run))
+        own = {name: extra.pop(name) for name in extra.keys() - {"accuracy"}}
+    extra |= {"figures": own} if own else {}
+    extra |= {"unread": noted.unread} if noted.unread and experiment.recipe.train is not train else {}
     extra |= {} if experiment.settings.warm is None else {"parent": suggestion.parent}
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     if limits:

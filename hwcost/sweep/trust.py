@@ -82,7 +82,10 @@ def found_in_a_record(reference: str, built_in: Mapping[str, str]) -> Recipe:
     if not _ships(reference, built_in):
         known = hash_of(reference)
         if known is None:
-            raise BadRecipe(f"recipe {reference!r}: the study names it, but it is not here; name yours with --recipe")
+            raise BadRecipe(
+                f"recipe {reference!r}: the study names it, but it is not here; name yours with --recipe, or give it "
+                "to open_study()"
+            )
         if known not in _known():
             raise BadRecipe(
                 f"recipe {reference!r}: the study names it, and it would run as you; you have not named it before, or "

@@ -37,7 +37,7 @@ def _alike(one: Split, other: Split) -> bool:
     return one is other or one.digest() == other.digest()
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Data:
     """Training, validation and test samples, kept apart: fit on the first, select on the second, report the third.
 
@@ -93,6 +93,10 @@ class Data:
             digests = " ".join(self._digest(name) for name in SPLITS)
             digests += "" if self.weights is None else f" {self.weights.tolist()}"
             object.__setattr__(self, "fingerprint", sha256(digests.encode()).hexdigest()[:16])
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}={len(getattr(self, name))}" for name in SPLITS)
+        return f"Data({self.name!r}, {counts}, samples={shapes(self.train.example)}, classes={self.classes})"
 
     @staticmethod
     def from_frame(
@@ -227,7 +231,7 @@ class Data:
         if targets.is_floating_point() or bool(stray.any()):
             at = int(stray.int().argmax())
             raise BadData(
-                f"{self.name}: {name} has labels {values.min():g} to {values.max():g} ({targets.dtype}), sample "
+                f"{self.name}: {name} has labels {values.min():g} to {values.max():g} ({targets.dtype}), in sample "
                 f"{start + at} {values[at].max():g}; give whole numbers from 0 to {self.classes - 1}, one for each of "
                 f"{self.classes} classes, or leave out classes= where the targets are no labels"
             )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch.utils.data import (
 )
 
 from hwcost.errors import BadData, HwcostError
-from hwcost.train.tree import each, leaves
+from hwcost.train.tree import each, leaves, shapes
 
 _UNLIKE = (RuntimeError, TypeError, KeyError, ValueError)
 """Errors of `default_collate` at samples that make no batch."""
@@ -65,7 +66,7 @@ def _tensor(given: Any) -> Tensor:
         return torch.from_numpy(array)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Samples and their targets as tensors, or as NumPy arrays; `numpy.memmap` stays on disk and is read in batches.
 
@@ -110,6 +111,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(leaves(self.x)[0])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} samples of {shapes(self.example)})"
 
     def __getitem__(self, at: int) -> tuple[Any, Any]:
         x, y = self.take(slice(at, at + 1))
@@ -196,9 +200,9 @@ class Asked(Split):
     """Samples of a Dataset, each asked for when its batch is due; an IterableDataset is read once, and kept."""
 
     def __init__(self, dataset: Any, device: torch.device | None = None) -> None:
-        kept = list(dataset) if isinstance(dataset, IterableDataset) else dataset
-        if not hasattr(kept, "__len__"):
-            raise BadData(f"{type(kept).__name__} has no length; give it __len__")
+        if not hasattr(dataset, "__len__"):  # a stream may have no end
+            raise BadData(f"{type(dataset).__name__} has no length; give it __len__")
+        kept = list(islice(dataset, len(dataset))) if isinstance(dataset, IterableDataset) else dataset  # type: ignore[arg-type] # it has
         pair = kept[0] if len(kept) else None
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise BadData(f"{type(kept).__name__} gives {type(pair).__name__} for sample 0; give (input, target)")

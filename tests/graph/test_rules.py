@@ -24,6 +24,7 @@ from hwcost.quant import (
     QuantScaleBias,
     StatScale,
     abs_max,
+    const_weight,
     learned_activation,
     learned_weight,
 )
@@ -44,6 +45,15 @@ def test_a_subclass_that_only_adds_is_the_same_operation() -> None:
     assert entry(RULES, of(Named())) is relu
     assert entry(RULES, of(nn.GELU())) is None
     assert entry(RULES, Call(module=None, target=torch.relu, args=(), kwargs={})) is relu
+
+
+def test_a_forward_of_one_object_alone_is_another_operation() -> None:
+    layer, norm = QuantLinear(4, 3, weight_quant=const_weight(bits=4)), nn.BatchNorm1d(3)
+    for changed in (layer, norm):
+        changed.forward = changed.forward  # type: ignore[method-assign] # as tools that wrap it do
+        with pytest.raises(UnknownOperation, match=f"replaced on this very {type(changed).__name__}, so it cannot"):
+            trace(nn.Sequential(layer, norm), torch.zeros(2, 4), input_bits=8)
+        del changed.forward
 
 
 @pytest.mark.parametrize("method", ["forward", "__call__", "_check_input_dim"])

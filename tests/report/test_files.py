@@ -48,6 +48,18 @@ def test_every_number_survives_into_csv_and_json(folder: Path) -> None:
     assert unsealed((folder / "run.json").read_bytes()) == made_up_run()
 
 
+def test_figures_of_an_own_training_are_columns(tmp_path: Path) -> None:
+    trials = made_up_trials(9)
+    trials["figures"] = [{"macro F1": 0.1 * number} if number != 7 else None for number in trials["number"]]
+    page = write_report(tmp_path, trials, made_up_run()).read_text(encoding="utf-8")
+    table = pd.read_csv(tmp_path / "trials.csv")
+    assert table["figure:macro F1"].dropna().tolist() == pytest.approx([0.1 * at for at in range(9) if at != 7])
+    assert '{"key":"figure:macro F1","title":"macro F1"' in page
+    trials["figures"] = [{"macro F1": "high"}] * 9
+    with pytest.raises(BadStudy, match=r"trial 0: figures is .*high.*; it must be a table of numbers"):
+        write_report(tmp_path, trials, made_up_run())
+
+
 SCHEMA = json.loads(files("hwcost.report").joinpath("front.schema.json").read_text(encoding="utf-8"))
 
 

@@ -16,7 +16,7 @@ from hwcost.report.comparison import attained, grouped, volumes
 from hwcost.report.files import front_record, paper_figures
 from hwcost.report.front_figures import front_figure
 from hwcost.report.layer_figures import training_trial
-from hwcost.report.page import html, markdown
+from hwcost.report.page import facts, html, markdown
 from hwcost.report.progress_figures import hypervolume_course
 from hwcost.report.score import Score
 from hwcost.report.study import Study
@@ -60,6 +60,24 @@ def test_less_is_better_chooses_what_more_is_better_chose() -> None:
     at = np.array([3e3, 8e3, 2e4])
     np.testing.assert_allclose(attained(mine, at, "LUT"), _error(attained(theirs, at, "LUT")))
     assert volumes(grouped({"a": mine}))[id(mine)] == pytest.approx(volumes(grouped({"a": theirs}))[id(theirs)])
+
+
+@pytest.mark.parametrize("tolerances", [(0.5,), (0.2, 0.5), (0.1, 0.2, 0.5, 1.0)])
+def test_a_task_names_as_many_tolerances_as_it_likes(tolerances: tuple[float, ...]) -> None:
+    study = read_study(
+        made_up_trials(), made_up_run(score={"name": "placing error", "unit": "mm", "tolerances": tolerances})
+    )
+    assert facts(study)["within"] == "0.5 mm"  # the one in the middle stands in the filter
+
+
+def test_an_error_may_exceed_100_percent() -> None:
+    trials = made_up_trials()
+    trials["accuracy"] = 1.5 * trials["accuracy"]
+    score = {"name": "relative error", "unit": "%", "direction": "minimize"}
+    study = read_study(trials, made_up_run(score=score))
+    assert study.score.text(1.3) == "130.00 %" and not study.binomial
+    with pytest.raises(BadStudy, match="ratios in"):
+        read_study(trials, made_up_run())
 
 
 def test_no_page_says_accuracy_of_a_score_that_is_none(tmp_path: Path) -> None:

@@ -47,9 +47,25 @@ def test_given_weights_are_not_trained(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_score_that_is_no_number_ends_before_anything_is_written(tmp_path: Path) -> None:
     task = replace(CLASSIFICATION, score=lambda right, y: float("inf"))
     sweep = experiment(replace(QUICK, task=task), tmp_path)
-    with pytest.raises(BadRecipe, match="the accuracy of its float network is inf; mend"):
+    with pytest.raises(BadRecipe, match="the accuracy of its float network on validation data is inf; mend"):
         float_baseline(sweep, sweep.load())
     assert not (tmp_path / FLOAT).exists() and float_checkpoint(tmp_path) is None
+
+
+def test_a_score_that_fails_on_test_data_ends_before_the_search(tmp_path: Path) -> None:
+    samples = len(tiny_recipe.made(None).test)
+    task = replace(CLASSIFICATION, score=lambda right, y: float("nan") if len(y) == samples else 0.5)
+    sweep = experiment(replace(QUICK, task=task), tmp_path)
+    with pytest.raises(BadRecipe, match="the accuracy of its float network on test data is nan; mend"):
+        float_baseline(sweep, sweep.load())
+
+
+def test_a_score_in_percent_is_a_ratio(tmp_path: Path) -> None:
+    task = replace(CLASSIFICATION, name="hit rate", score=lambda right, y: 97.5)
+    sweep = experiment(replace(QUICK, task=task), tmp_path)
+    with pytest.raises(BadRecipe, match=r"hit rate .* is 97\.5, which unit='%' shows as 9750 %; return a ratio"):
+        float_baseline(sweep, sweep.load())
+    assert not (tmp_path / FLOAT).exists()
 
 
 def test_a_garbled_record_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hwcost.models import RESOURCES
 from hwcost.quant import parameter_groups
 from hwcost.search import Suggestion
 from hwcost.sweep.fingerprint import fingerprint_of
+from hwcost.sweep.objective import train_trial
 from hwcost.sweep.rehearsal import rehearse
 from hwcost.sweep.replay import recall, reproduce
 from hwcost.sweep.study import open_study
@@ -99,7 +100,17 @@ def test_it_may_return_a_score_or_figures(
 ) -> None:
     told = _first(replace(recipe, train=lambda net, run: said), tmp_path)
     assert told["accuracy"] == (evaluate(told["net"], made(None).validation) if score is None else score)
-    assert {name: told[name] for name in more} == more
+    assert told.get("figures", {}) == more
+
+
+def test_its_figures_stand_in_frame_and_copy_and_come_from_a_single_trial(tmp_path: Path) -> None:
+    told = replace(recipe, train=lambda net, run: {"macro F1": 0.25, "base": 7} if run.params else None)
+    run(experiment(told, tmp_path), 1)
+    study = open_study(tmp_path, told)
+    row = study.frame().iloc[0]
+    assert row["macro F1"] == 0.25 and row["base"] == 7 and row["param:base"] == recipe.anchors[0]["base"]
+    assert study.to_optuna().trials[0].user_attrs["macro F1"] == 0.25
+    assert train_trial(told, recipe.anchors[0])["macro F1"] == 0.25
 
 
 def _fails(net: nn.Module, run: Run) -> None:
@@ -117,6 +128,7 @@ def _asks_for_too_much(net: nn.Module, run: Run) -> None:
         (_asks_for_too_much, OutOfMemory, "trial 0: its training ran out of memory"),
         (lambda net, run: "good", BadRecipe, r"its train\(\) returned str"),
         (lambda net, run: {"LUT": 3.0}, BadRecipe, "returned 'LUT', which a trial has already"),
+        (lambda net, run: {"on_front": 3.0}, BadRecipe, "returned 'on_front', which a trial has already"),
     ],
 )
 def test_what_can_go_wrong_in_it(tmp_path: Path, function: Any, error: type[Exception], part: str) -> None:

@@ -68,7 +68,11 @@ def replace_low(low: float):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("score", "error", "part"),
     [
-        (lambda right, y: float("nan"), BadRecipe, "recipe tiny: the accuracy of its float network is nan; mend"),
+        (
+            lambda right, y: float("nan"),
+            BadRecipe,
+            "recipe tiny: the accuracy of its float network on validation data is nan; mend",
+        ),
         (lambda right, y: [0.5], BadOption, r"its score\(\) returned list; return one number"),
     ],
 )
@@ -87,7 +91,7 @@ def test_a_trial_without_a_score_says_so_under_its_name(tmp_path: Path, undrawn:
 
     def broken(right: Any, y: Any) -> float:
         calls.append(1)
-        return 0.5 if len(calls) <= 7 else float("nan")  # six epochs of the float network, and its score
+        return 0.5 if len(calls) <= 8 else float("nan")  # six epochs of the float network, and its scores
 
     recipe = replace(tiny_recipe.recipe, task=replace(CLASSIFICATION, name="recall", score=broken))
     run(experiment(recipe, tmp_path), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,21 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
 
 from hwcost.errors import BadData
+from hwcost.train.data import Data
 from hwcost.train.split import Asked, Split
 
 X = torch.arange(24.0).reshape(12, 2)
 Y = torch.arange(12) % 3
 
 
-class _Stream(IterableDataset[Any]):
+class _Endless(IterableDataset[Any]):
     def __iter__(self) -> Iterator[Any]:
-        return iter(zip(X, Y, strict=True))
+        return cycle(zip(X, Y, strict=True))
+
+
+class _Stream(_Endless):
+    def __len__(self) -> int:
+        return len(X)
 
 
 def _forms() -> list[Any]:
@@ -29,6 +36,18 @@ def _forms() -> list[Any]:
         Split(X, Y), (X.numpy(), Y.numpy()), (X.double(), Y), (X.to(torch.uint8), Y), pairs,
         DataLoader(pairs, batch_size=5, shuffle=True), _Stream(),
     ]  # fmt: skip
+
+
+def test_a_stream_that_may_have_no_end_is_not_read() -> None:
+    with pytest.raises(BadData, match="_Endless has no length; give it __len__"):
+        Split.of(_Endless())
+
+
+def test_a_split_is_shown_in_one_line() -> None:
+    assert repr(Split(X, Y)) == "Split(12 samples of (2,))"
+    assert repr(Split.of(_Stream())) == "Asked(12 samples of (2,))"
+    data = Data(name="d", train=(X, Y), validation=(X[:3], Y[:3]), test=_Stream())
+    assert repr(data) == "Data('d', train=12, validation=3, test=12, samples=(2,), classes=None)"
 
 
 @pytest.mark.parametrize("form", range(7))

@@ -44,7 +44,7 @@ const written = (metric, value) => {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "string") return value;
   if (metric.kind === "score") return scoreNumber(value);
-  if (metric.kind === "param") return String(Number(value.toPrecision(6)));
+  if (metric.kind === "param" || metric.kind === "figure") return String(Number(value.toPrecision(6)));
   return metric.digits ? count(value, Math.abs(value) < 100 ? metric.digits : 0) : count(value);
 };
 const heading = metric => metric.unit ? `${metric.title}, ${metric.unit}` : metric.title;
