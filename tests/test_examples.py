@@ -49,7 +49,7 @@ def test_a_script_ends_inside_its_budget(
     assert score > (0.6 if name == "autoencoder.py" else 60)
 
 
-def test_the_notebook_runs_from_top_to_bottom() -> None:
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     if find_spec("nbclient") is None or find_spec("ipykernel") is None:
         pytest.skip("nbclient and ipykernel are not installed; pip install 'hwcost[notebook]'")
     import nbformat
@@ -57,13 +57,14 @@ def test_the_notebook_runs_from_top_to_bottom() -> None:
 
     notebook = nbformat.read(EXAMPLES / "first_front.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "clear the outputs before committing"
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    shown = "".join(
-        str(output.get("data", {}).get("text/plain", ""))
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-    )
-    assert "float:" in shown and "accuracy" in shown
+    place = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    (progress,) = (one["text/html"] for one in shown if "<progress" in one.get("text/html", ""))
+    assert re.fullmatch(r'<progress max="8" value="8"></progress> 8/8 trials; front \d: best .* LUT', progress)
+    assert sum("image/png" in one for one in shown) == 1
+    assert sum("test_score" in one.get("text/plain", "") for one in shown) == 2
+    assert len(hwcost.open_study(tmp_path / "first-front").frame()) == 8
 
 
 def _needs(package: str, remedy: str) -> None:

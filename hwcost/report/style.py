@@ -85,9 +85,23 @@ def house_style() -> Iterator[None]:
         yield
 
 
+class _Sheet(Figure):
+    """A figure that a notebook shows where it is the value of a cell, without the state of pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with house_style():
+            self.savefig(buffer, format="png", dpi=_SCREEN_DPI)
+        return buffer.getvalue()
+
+
+_SCREEN_DPI = 110
+"""Resolution in a notebook, whose text has about 12 pixels."""
+
+
 def sheet(width: float, height: float) -> tuple[Figure, Axes]:
     """Create a figure of width x height inches with one axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _Sheet(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 

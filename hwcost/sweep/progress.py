@@ -1,7 +1,11 @@
 """Progress display of a sweep: a bar with the time left and the best front so far."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from html import escape
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,6 +16,12 @@ from hwcost.sweep.standing import Row, Standing
 from hwcost.train.loop import Epoch
 
 _ACCURACY = Score()
+
+Show = Callable[[Mapping[str, str]], object]
+"""Draws a text that is given in several forms: MIME type -> text."""
+
+_REDRAWN_S = 0.2
+"""Seconds for which a drawn epoch stands in a notebook."""
 
 
 class _TwoLines(Progress):
@@ -90,6 +100,55 @@ class _Lines(_Epochs):
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
+class _Cell(_Epochs):
+    """One output of a notebook, drawn again while the sweep runs."""
+
+    def __init__(self, show: Show, trials: int | None, epochs: int, *, verbose: bool, score: Score) -> None:
+        super().__init__(Console(stderr=True), verbose, score)
+        self._show, self._trials, self._epochs = show, trials, epochs
+        self._what, self._epoch, self._done, self._front = "float baseline", 0, 0, ""
+        self._drawn = 0.0
+        self._draw()
+
+    def trial_started(self, number: int) -> None:
+        self._what, self._epoch = f"trial {number}", 0
+        self._draw()
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        super().epoch_done(epoch)
+        self._epoch = epoch.epoch
+        if time.monotonic() > self._drawn + _REDRAWN_S:
+            self._draw()
+
+    def phase_started(self, name: str) -> None:
+        self._what, self._epoch = name, 0
+        self._draw()
+
+    def trials_added(self, count: int) -> None:
+        self._trials = None if self._trials is None else self._trials + count
+
+    def trial_done(self, done: int, standing: Standing) -> None:
+        self._done, self._front = done, _summary(standing, self._score)
+        self._what, self._epoch = "", 0
+        self._draw()
+
+    def _draw(self) -> None:
+        epoch = f", epoch {self._epoch} of {self._epochs}" if self._epoch else ""
+        told = [f"{_of(self._done, self._trials)} trials", f"{self._what}{epoch}", self._front]
+        text = "; ".join(part for part in told if part)
+        most = f' max="{self._trials}" value="{self._done}"' if self._trials else ""
+        self._show({"text/plain": text, "text/html": f"<progress{most}></progress> {escape(text)}"})
+        self._drawn = time.monotonic()
+
+
+def _notebook_output() -> Show:
+    """A function that draws an output of the running cell, and draws it again."""
+    from IPython.display import display
+
+    handle: Any = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call] # IPython's
+    return partial(handle.update, raw=True)
+
+
 class Trained(_Epochs):
     """A line for each trial of a worker, which knows neither the front nor how much is left."""
 
@@ -143,7 +202,7 @@ def over_budget(trials: Sequence[Row]) -> str:
 def watch(
     trials: int | None, epochs: int, *, quiet: bool, verbose: bool = False, score: Score = _ACCURACY
 ) -> Iterator[Listener]:
-    """A listener for `sweep.run`: a bar on a terminal, lines in a log, nothing when quiet, each epoch when verbose.
+    """A listener for `sweep.run`: a bar on a terminal or in a notebook, lines in a log; every epoch when verbose.
 
     Args:
         trials: to come; None where that is open.
@@ -154,6 +213,8 @@ def watch(
     console = Console(stderr=True)
     if quiet:
         yield Listener()
+    elif console.is_jupyter:
+        yield _Cell(_notebook_output(), trials, epochs, verbose=verbose, score=score)
     elif not console.is_terminal:
         yield _Lines(console, trials, verbose, score)
     else:

@@ -50,6 +50,13 @@ def drawing(name: str = "pareto") -> Drawing:
         return Drawing(name=name, figure=figure, alternative='trials "a" < b', points={"7": (7, "trial 7: 9 & more")})
 
 
+def test_a_notebook_shows_a_figure_in_its_style() -> None:
+    figure = drawing().figure
+    shown = figure._repr_png_()  # type: ignore[attr-defined] # what notebooks look for
+    assert shown.startswith(b"\x89PNG") and int.from_bytes(shown[16:20], "big") == 330
+    assert matplotlib.rcParams["savefig.facecolor"] == "auto"
+
+
 def test_an_inline_figure_has_the_colours_of_the_page_and_ids_of_its_own() -> None:
     with house_style():
         text = inline_svg(drawing())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 
 import pytest
 from rich.console import Console
@@ -51,6 +52,30 @@ def sweep(listener: Listener) -> None:
     listener.trials_added(1)
     listener.phase_started("repetitions")
     listener.trial_done(3, Standing(2, [], []))
+
+
+def test_a_notebook_has_one_output_that_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Mapping[str, str]] = []
+    monkeypatch.setattr("hwcost.sweep.progress.Console", lambda stderr: Console(force_jupyter=True, file=io.StringIO()))
+    monkeypatch.setattr("hwcost.sweep.progress._notebook_output", lambda: drawn.append)
+    monkeypatch.setattr("hwcost.sweep.progress._REDRAWN_S", -1.0)
+    with watch(2, 4, quiet=False) as listener:
+        sweep(listener)
+    assert [one["text/plain"] for one in drawn] == [
+        "0/2 trials; float baseline",
+        "0/2 trials; trial 0",
+        "0/2 trials; trial 0, epoch 1 of 4",
+        "1/2 trials; front 1: best 90.0 % at 900 LUT, cheapest 90.0 % at 900 LUT",
+        "1/2 trials; trial 1; front 1: best 90.0 % at 900 LUT, cheapest 90.0 % at 900 LUT",
+        "1/2 trials; trial 1, epoch 1 of 4; front 1: best 90.0 % at 900 LUT, cheapest 90.0 % at 900 LUT",
+        "2/2 trials; front 2: best 90.0 % at 900 LUT, cheapest 75.0 % at 300 LUT",
+        "2/3 trials; repetitions; front 2: best 90.0 % at 900 LUT, cheapest 75.0 % at 300 LUT",
+        "3/3 trials; no finished trial yet",
+    ]
+    assert drawn[0]["text/html"] == '<progress max="2" value="0"></progress> 0/2 trials; float baseline'
+    with watch(2, 4, quiet=True) as listener:
+        sweep(listener)
+    assert len(drawn) == 9
 
 
 def test_a_log_has_a_line_for_each_trial(capsys: pytest.CaptureFixture[str]) -> None:
