@@ -78,13 +78,15 @@ def _matvec(bench: Bench) -> Figures:
 
 
 def _constant(bench: Bench) -> Figures:
-    circuit, inputs, matrix = bench.circuit, wire(bench.unit.input), bench.unit.constants
+    circuit, matrix = bench.circuit, bench.unit.constants
+    wires = [wire(name) for name in bench.unit.input.split()]
+    columns = wires * len(matrix[0]) if len(wires) == 1 else wires
     seen: list[int] = []
     wanted: list[int] = []
 
     async def run(context: SimulatorContext) -> None:
         for _ in range(bench.vectors):
-            x = [bench.number(inputs) for _ in matrix[0]]
+            x = [bench.number(one) for one in columns]
             for j, value in enumerate(x):
                 context.set(circuit.inputs[f"x{j}"], value)
             await context.delay(1e-6)

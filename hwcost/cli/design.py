@@ -13,13 +13,14 @@ from hwcost.errors import BadFolding, BadOption
 from hwcost.export.finn_design import finn_design, is_finn
 from hwcost.files import parse_json
 from hwcost.graph.trace import Pipeline
-from hwcost.models import Dataflow, Device, Fold, target_fps
+from hwcost.models import Dataflow, Device, Fold, Mixed, Unrolled, target_fps
 from hwcost.models.device import USABLE, device
 from hwcost.models.folding.most_fps import Design, least_share, most_fps
 from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS
 from hwcost.models.rates import rate_text
 from hwcost.models.shell import SHELLS, Shell, shell
+from hwcost.sweep.architecture import auto, unrolled
 
 SHELL_NAMES = [one.name for one in SHELLS]
 
@@ -198,3 +199,29 @@ with_design = gathered(
                  help="Shell that the board adds."),
 )  # fmt: skip
 """Add the options of `Build`; the command takes them as `design`."""
+
+
+ARCHITECTURE = click.option(
+    "--architecture",
+    type=click.Choice(("dataflow", "unrolled", "auto")),
+    default="dataflow",
+    show_default=True,
+    help="Folded units, weights as constants, or each layer as it is cheaper.",
+)
+
+
+def of_constants(architecture: str, pipeline: Pipeline, target: Target, defaults: Defaults) -> Mixed | Unrolled:
+    """Build layers as constants on a part.
+
+    Args:
+        architecture: "unrolled", or "auto", which decides for each layer.
+        pipeline: the network.
+        target: part, frame rate and clock, as given.
+        defaults: what replaces those that were not given.
+    """
+    part = device(defaults.device if target.part is None else target.part)
+    clock_mhz = defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz
+    fps = defaults.fps if target.fps is None else target.fps
+    if architecture == "auto":
+        return auto(pipeline, device=part, clock_mhz=clock_mhz, fps=fps)
+    return unrolled(pipeline, device=part, clock_mhz=clock_mhz, fps=fps, sums="shared")

@@ -8,16 +8,14 @@ import click
 import pandas as pd
 
 from hwcost.cli.bill import show
-from hwcost.cli.design import Build, with_design
+from hwcost.cli.design import ARCHITECTURE, Build, of_constants, with_design
 from hwcost.cli.network import Defaults, pipeline_of
 from hwcost.cli.options import PLACE, Target, with_target
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadFolding, BadOption
 from hwcost.files import parse_json
 from hwcost.graph.trace import Pipeline
-from hwcost.models.device import device
 from hwcost.models.resources import OnPart
-from hwcost.sweep.architecture import auto, unrolled
 
 
 @click.command("estimate")
@@ -27,13 +25,7 @@ from hwcost.sweep.architecture import auto, unrolled
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @with_target
 @with_design
-@click.option(
-    "--architecture",
-    type=click.Choice(("dataflow", "unrolled", "auto")),
-    default="dataflow",
-    show_default=True,
-    help="Folded units, weights as constants, or each layer as it is cheaper.",
-)
+@ARCHITECTURE
 @click.option("--explain", is_flag=True, help="Show where the LUTs go and what one bit less would save.")
 @click.option("--corrections", "factors", type=PLACE, help="corrections.json of `hwcost verify`.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -97,12 +89,7 @@ def _constants(architecture: str, pipeline: Pipeline, target: Target, design: Bu
         raise BadOption(
             f"--architecture {architecture} takes no folding, memories or styles of units; give --fps, --clock, --shell"
         )
-    part = device(defaults.device if target.part is None else target.part)
-    clock_mhz = defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz
-    fps = defaults.fps if target.fps is None else target.fps
-    if architecture == "auto":
-        return auto(pipeline, device=part, clock_mhz=clock_mhz, fps=fps)
-    return unrolled(pipeline, device=part, clock_mhz=clock_mhz, fps=fps, sums="shared")
+    return of_constants(architecture, pipeline, target, defaults)
 
 
 def _corrected(result: Estimate, path: Path) -> Estimate:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from hwcost.cli.design import Build
+from hwcost.cli.design import ARCHITECTURE, Build, of_constants
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
 from hwcost.cli.network import RECIPES, pipeline_of
 from hwcost.cli.options import CLOCK, COUNT, DEVICE, FPS, PLACE, Target, Verbosity, gathered, of_recipe, with_verbosity
@@ -16,7 +16,7 @@ from hwcost.cli.table import print_table, say, say_left_out
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
 from hwcost.graph.trace import Pipeline
-from hwcost.models import Dataflow, place
+from hwcost.models import Dataflow, Mixed, Unrolled, place
 from hwcost.models.resources import COUNTED, OnPart
 from hwcost.sweep.replay import best, recall
 from hwcost.sweep.trust import finder
@@ -29,6 +29,7 @@ from hwcost.sweep.trust import finder
 @click.option("--data", type=PLACE, help="Folder or file of the data set of a study.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
+@ARCHITECTURE
 @gathered(Target, "hardware", DEVICE, FPS, CLOCK)  # `target` is the argument
 @click.option("--out", type=PLACE, help="Folder for the results.  [default: STUDY/verify]")
 @click.option("--import", "report", type=PLACE, help="Utilisation report of Vivado to compare with.")
@@ -42,6 +43,7 @@ def verify_command(
     data: Path | None,
     shape: str | None,
     input_bits: int | None,
+    architecture: str,
     hardware: Target,
     out: Path | None,
     report: Path | None,
@@ -52,7 +54,8 @@ def verify_command(
     """Synthesize the blocks of TARGET and compare with the estimate.
 
     TARGET is the folder of a study, whose best front points are verified, or a network as in `hwcost estimate`. The
-    results, a picture, and corrections.json for `hwcost estimate --corrections` are written to --out.
+    results, a picture, and corrections.json for `hwcost estimate --corrections` are written to --out. Of weights that
+    are constants, the products are built as they are now, with the sums that their price shares.
 
     \b
     Example:
@@ -63,22 +66,30 @@ def verify_command(
     if study is None and Path(target).is_dir():
         raise BadStudy(f"{target}: not a study (it has no run.json); name a folder that `hwcost sweep` wrote")
     if study is not None:
-        if hardware.given or shape is not None or input_bits is not None:
+        if hardware.given or shape is not None or input_bits is not None or architecture != "dataflow":
             raise BadOption(
-                f"{target}: a study defines network and part; omit --input, --input-bits, --device, --fps and --clock"
+                f"{target}: a study defines network and part; omit --input, --input-bits, --architecture, --device, "
+                "--fps and --clock"
             )
         if report is not None and (top or 1) > 1:
             raise BadOption("--import: a report describes one network; omit --top")
         find = finder(recipe, RECIPES)
         points = {f"trial {number}": recall(study, number, find, data)
                   for number in best(study, top or 1)}  # fmt: skip
-        designs = {name: (point.pipeline, _folded(name, point.model)) for name, point in points.items()}
+        designs = {name: (point.pipeline, _buildable(name, point.model)) for name, point in points.items()}
         folder = study / "verify" if out is None else out
     else:
         if top is not None or data is not None or recipe is not None:
             raise BadOption(f"{target}: not a study; omit --top, --recipe and --data")
         pipeline, defaults = pipeline_of(target, shape, input_bits)
-        designs = {target: (pipeline, Build().model(pipeline, hardware, defaults))}
+        designs = {
+            target: (
+                pipeline,
+                Build().model(pipeline, hardware, defaults)
+                if architecture == "dataflow"
+                else of_constants(architecture, pipeline, hardware, defaults),
+            )
+        }
     found: dict[str, object] = {}
     for name, (network, model) in designs.items():
         rows = _imported(network, model, report) if report is not None else _measured(network, model, tools, verbosity)
@@ -92,18 +103,24 @@ def verify_command(
         click.echo(json.dumps(found, indent=2))
 
 
-def _folded(name: str, model: OnPart) -> Dataflow:
-    """Refuse a design of another architecture, whose parts no bench here builds.
+Buildable = Dataflow | Mixed | Unrolled
+
+
+def _buildable(name: str, model: OnPart) -> Buildable:
+    """Refuse a design of an architecture of the user's own, whose parts no bench here builds.
 
     Raises:
         BadOption: names its architecture.
     """
-    if not isinstance(model, Dataflow):
-        raise BadOption(f"{name}: verify synthesizes folded pipelines, and this design is {type(model).__name__}")
+    if not isinstance(model, Buildable):
+        raise BadOption(
+            f"{name}: verify synthesizes folded units and constants (Dataflow, Unrolled, Mixed), and this design is "
+            f"{type(model).__name__}"
+        )
     return model
 
 
-def _measured(pipeline: Pipeline, model: Dataflow, tools: Tools, verbosity: Verbosity) -> pd.DataFrame:
+def _measured(pipeline: Pipeline, model: Buildable, tools: Tools, verbosity: Verbosity) -> pd.DataFrame:
     part = model.device
     family = "xc7" if part.dsp_kind == "DSP48E1" else "xcup"
     if part.dsp_kind == "DSP58":
@@ -119,7 +136,7 @@ def _measured(pipeline: Pipeline, model: Dataflow, tools: Tools, verbosity: Verb
         return verify(place(pipeline.layers()), model, lab, progress)
 
 
-def _imported(pipeline: Pipeline, model: Dataflow, report: Path) -> pd.DataFrame:
+def _imported(pipeline: Pipeline, model: Buildable, report: Path) -> pd.DataFrame:
     from hwcost.synth.verify import against
     from hwcost.synth.vivado import read_report
 

@@ -1,4 +1,7 @@
-"""RTL of a product with a constant matrix: a balanced tree of adders over the signed digits of each row."""
+"""RTL of a product with a constant matrix: a balanced tree of adders over the signed digits of each row.
+
+With structure "shared", sums that several rows have in common are built once.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +9,15 @@ from dataclasses import dataclass
 import torch
 from amaranth.hdl import Cat, Const, ShapeLike, ValueLike
 
+from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.unrolled.signed_digits import signed_digits
 from hwcost.models.unrolled.small_table import Bits, few_bits, truth_tables
 from hwcost.synth.circuit import Circuit, bits_of, shape_of
+from hwcost.synth.common_terms import shared
+
+SHARED = "shared"
+"""Structure of a product whose rows share sums."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +46,47 @@ class Operand:
 
 
 def build(unit: Unit, family: str) -> Circuit:
-    """One output per row of the matrix, y{i}, from x{j}; nothing is registered."""
+    """One output per row of the matrix, y{i}, from x{j}; nothing is registered.
+
+    Raises:
+        BadOption: inputs of several widths, for rows that share nothing.
+    """
     circuit = Circuit()
-    inputs, matrix = wire(unit.input), unit.constants
-    low, high, bits = int(inputs.low), int(inputs.high), Bits.of(inputs)
-    x = [Operand(circuit.input(f"x{j}", shape_of(inputs)), low, high) for j in range(len(matrix[0]))]
-    for i, row in enumerate(matrix):
-        circuit.output(f"y{i}", dot(circuit, row, x, bits).value)
+    wires, matrix = [wire(name) for name in unit.input.split()], unit.constants
+    if len(wires) > 1 and unit.structure != SHARED:
+        raise BadOption(f"constant: {len(wires)} input wires need structure {SHARED!r}; give one wire for all columns")
+    columns = wires * len(matrix[0]) if len(wires) == 1 else wires
+    x = [Operand(circuit.input(f"x{j}", shape_of(one)), int(one.low), int(one.high)) for j, one in enumerate(columns)]
+    if unit.structure == SHARED:
+        sums = dots(circuit, matrix, x)
+    else:
+        sums = [dot(circuit, row, x, Bits.of(wires[0])) for row in matrix]
+    for i, one in enumerate(sums):
+        circuit.output(f"y{i}", one.value)
     return circuit
+
+
+def dots(circuit: Circuit, matrix: Sequence[Sequence[int]], x: Sequence[Operand]) -> list[Operand]:
+    """Dot products with constants that build what they have in common once.
+
+    Args:
+        circuit: where they are built.
+        matrix: the constants, (outputs, operands).
+        x: the operands.
+    """
+    rows = [
+        {(column, shift): sign for column, weight in enumerate(row) for shift, sign in digits(weight)} for row in matrix
+    ]
+    plan, terms = shared(rows, len(x)), list(x)
+    for pair in plan.pairs:
+        left, right = (terms[at] for at in (pair.first, pair.second))
+        node = _sum(
+            circuit,
+            _Node(0, 1, left.low, left.high, left.value),
+            _Node(pair.shift, pair.sign, right.low, right.high, right.value),
+        )
+        terms.append(Operand(node.value, node.low, node.high))
+    return [_added(circuit, [(shift, sign, terms[term]) for (term, shift), sign in row.items()]) for row in plan.rows]
 
 
 def dot(circuit: Circuit, row: Sequence[int], x: Sequence[Operand], bits: Bits) -> Operand:
@@ -64,12 +105,22 @@ def dot(circuit: Circuit, row: Sequence[int], x: Sequence[Operand], bits: Bits) 
     high = sum(max(weight * one.low, weight * one.high) for weight, one in zip(row, x, strict=True))
     if few_bits(torch.tensor([list(row)]), bits):
         return Operand(_table(row, [one.value for one in x], bits), low, high)
-    leaves = sorted((shift, j, sign) for j, weight in enumerate(row) for shift, sign in digits(weight))
-    nodes = [_Node(shift, sign, x[j].low, x[j].high, x[j].value) for shift, j, sign in leaves]
+    leaves = [(shift, sign, x[j]) for j, weight in enumerate(row) for shift, sign in digits(weight)]
+    return Operand(_added(circuit, leaves).value, low, high)
+
+
+def _added(circuit: Circuit, leaves: Sequence[tuple[int, int, Operand]]) -> Operand:
+    """The sum of shifted and signed operands: neighbours are added, level by level, the lowest shifts first."""
+    ordered = sorted(leaves, key=lambda leaf: leaf[0])
+    nodes = [_Node(shift, sign, one.low, one.high, one.value) for shift, sign, one in ordered]
     while len(nodes) > 1:
         pairs = [nodes[start : start + 2] for start in range(0, len(nodes), 2)]
         nodes = [_sum(circuit, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    return Operand(_whole(nodes[0]) if nodes else Const(0, 1), low, high)
+    if not nodes:
+        return Operand(Const(0, 1), 0, 0)
+    (last,) = nodes
+    low, high = sorted(last.sign * bound << last.shift for bound in (last.low, last.high))
+    return Operand(_whole(last), low, high)
 
 
 def digits(weight: int) -> list[tuple[int, int]]:

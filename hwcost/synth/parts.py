@@ -37,6 +37,7 @@ class Part:
         name: "arithmetic", "weights" (with every other block RAM) or "control" of a MatVec; "all" of the others.
         estimate: resource -> what the model says.
         terms: (factor, unit): the sum of factor * count is the measure; None where there is no RTL.
+        unknown: resources that the units do not have as they are estimated.
     """
 
     layer: str
@@ -44,12 +45,14 @@ class Part:
     name: str
     estimate: Mapping[str, float]
     terms: tuple[Term, ...] | None
+    unknown: tuple[str, ...] = ()
 
     def measure(self, found: Mapping[Unit, Measured]) -> dict[str, float] | None:
         """Resource -> what synthesis counted; None where there is no RTL."""
         if self.terms is None:
             return None
-        return {name: sum(factor * found[unit].amounts[name] for factor, unit in self.terms) for name in COUNTED}
+        known = [name for name in COUNTED if name not in self.unknown]
+        return {name: sum(factor * found[unit].amounts[name] for factor, unit in self.terms) for name in known}
 
 
 def parts(placed: Sequence[Placed], model: Dataflow) -> list[Part]:

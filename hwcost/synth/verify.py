@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from hwcost.errors import BadOption
-from hwcost.models import Dataflow, Placed
+from hwcost.models import Dataflow, Mixed, Placed, Unrolled
 from hwcost.models.formulas.memory import VERSAL
 from hwcost.models.resources import COUNTED
 from hwcost.synth.measure import Laboratory, Progress
-from hwcost.synth.parts import parts
+from hwcost.synth.parts import Part, parts
+from hwcost.synth.unrolled_parts import unrolled_parts
 
 MEASURED = tuple(f"{name}_measured" for name in COUNTED)
 
@@ -18,13 +19,16 @@ OTHER_ON_VERSAL = ("BRAM18", "URAM", "DSP")
 
 
 def verify(
-    placed: Sequence[Placed], model: Dataflow, laboratory: Laboratory, progress: Progress | None = None
+    placed: Sequence[Placed],
+    model: Dataflow | Mixed | Unrolled,
+    laboratory: Laboratory,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Synthesize the blocks of a pipeline and compare the counts with the estimate.
 
     Args:
         placed: blocks with their layers.
-        model: the estimate; in flow "rtl".
+        model: the estimate; folded units in flow "rtl", constants in the fabric, or both.
         laboratory: where units are synthesized.
         progress: called for every batch of units.
 
@@ -32,12 +36,14 @@ def verify(
         One row per part of a block: layer, block, part; every resource of COUNTED as estimated; and again with the
         suffix "_measured", NaN where there is no RTL, and for BRAM18, URAM and DSP of Versal, whose geometry no open
         synthesizer knows. Processing elements of a unit are alike, so that one is built and
-        counted as often as it occurs; wide tables are measured by a slice.
+        counted as often as it occurs; wide tables are measured by a slice. Of an unrolled design the products are
+        built, without their registers.
 
     Raises:
-        SynthesisFailed, MissingSynthesizer: as the synthesizer. BadOption: a flow without RTL.
+        SynthesisFailed, MissingSynthesizer: as the synthesizer. BadOption: a flow without RTL. UnknownPrecision:
+            constants whose values are not known.
     """
-    found = parts(placed, model)
+    found = _parts(placed, model)
     units = [unit for part in found for _, unit in part.terms or ()]
     measured = laboratory.measure(units, progress)
     unknown = OTHER_ON_VERSAL if model.device.dsp_kind == VERSAL else ()
@@ -50,6 +56,21 @@ def verify(
             | {f"{name}_measured": counts.get(name) for name in COUNTED}
         )
     return pd.DataFrame(rows).astype({name: float for name in (*COUNTED, *MEASURED)})
+
+
+def _parts(placed: Sequence[Placed], model: Dataflow | Mixed | Unrolled) -> list[Part]:
+    """The parts of each block as its model builds it."""
+    if isinstance(model, Dataflow):
+        return parts(placed, model)
+    if isinstance(model, Unrolled):
+        return unrolled_parts(placed, model)
+
+    def constant(part: Part) -> bool:
+        return part.layer in model.constants and part.block != "Link"
+
+    return [part for part in parts(placed, model.folded) if not constant(part)] + [
+        part for part in unrolled_parts(placed, model.unrolled) if constant(part)
+    ]
 
 
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:

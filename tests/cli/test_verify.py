@@ -57,6 +57,7 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
         (["verify", "nets.py:fine", "--input", "4", "--synthesizer", "vivado"], ["vivado", "pyosys"]),
         (["verify", "nets.py:fine", "--input", "4", "--import", "tiny.py"], ["tiny.py", "report_utilization"]),
         (["verify", "."], ["not a study"]),
+        (["verify", "nets.py:fine", "--input", "4", "--architecture", "systolic"], ["systolic", "unrolled"]),
     ],
     ids=lambda value: "_".join(value),
 )
@@ -64,6 +65,21 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
     before = sorted(tmp_path.rglob("*"))
     refused(hwcost(*arguments), *parts)
     assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["unrolled", "auto"])
+def test_products_with_constants_are_verified(hwcost: Hwcost, architecture: str) -> None:
+    if find_spec("pyosys") is None:
+        pytest.skip("pyosys is not installed: nothing was verified; pip install 'hwcost[synth]'")
+    options = ["--input", "4", "--input-bits", "4", "--architecture", architecture, "--fps", "1e8", "--json"]
+    ended = hwcost("verify", "nets.py:fine", *options, "--cache", "cache", "--jobs", 1)
+    assert (ended.status, ended.err) == (0, "")
+    ((_, parts),) = json.loads(ended.out).items()
+    sums = [part for part in parts if part["part"] == "sums"]
+    assert [part["block"] for part in sums] == ["MatVec"] * 2 and all(part["FF_measured"] is None for part in sums)
+    estimated, measured = (sum(part[name] for part in sums) for name in ("LUT", "LUT_measured"))
+    assert 0.7 * estimated < measured < 1.4 * estimated
 
 
 @pytest.mark.slow

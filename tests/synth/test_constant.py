@@ -14,9 +14,10 @@ from amaranth.hdl import signed
 from amaranth.sim import Simulator, SimulatorContext
 from rtl_simulation import WrongCircuit, prove
 
+from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Unit
 from hwcost.synth.circuit import Circuit
-from hwcost.synth.constant import cut, digits
+from hwcost.synth.constant import build, cut, digits
 
 
 def test_a_wrong_circuit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,11 +43,19 @@ def test_signed_digits_add_up_and_never_touch(weight: int) -> None:
         Unit(kind="constant", input="INT3", matrix="-7 -7;7 -6"),
         Unit(kind="constant", input="INT6", matrix="0 0 0 0;1 2 4 8;-96 3 17 -5;-1 -1 -1 -1"),
         Unit(kind="constant", input="UINT8", matrix="127 -127 64 1 1 85"),
+        Unit(kind="constant", structure="shared", input="UINT4", matrix="3 -5 7;3 -5 -7;0 0 0;-3 5 1"),
+        Unit(kind="constant", structure="shared", input="INT3 UINT5 UINT1", matrix="85 -3 6;-85 3 12;85 3 0;0 0 -1"),
+        Unit(kind="constant", structure="shared", input="INT4", matrix="-11 22 44 7;11 -22 -44 9;5 10 20 40;1 0 0 0"),
     ],
     ids=lambda unit: f"{unit.kind}-{unit.structure}-{unit.geometry}",
 )
 def test_tables_and_trees(unit: Unit) -> None:
     assert prove(unit, vectors=12)
+
+
+def test_inputs_of_several_widths_are_for_rows_that_share() -> None:
+    with pytest.raises(BadOption, match="2 input wires need structure 'shared'"):
+        build(Unit(kind="constant", input="UINT2 UINT3", matrix="1 1"), "xcup")
 
 
 def test_a_value_is_cut_to_a_code() -> None:

@@ -12,10 +12,10 @@ from torch import nn
 
 from hwcost.errors import BadOption
 from hwcost.graph.trace import trace
-from hwcost.models import Dataflow, Fold, place
+from hwcost.models import Dataflow, Fold, Mixed, Unrolled, place
 from hwcost.models.calibration.corpus import Measured, Unit
 from hwcost.models.resources import COUNTED
-from hwcost.quant import QuantLinear, const_weight
+from hwcost.quant import QuantLinear, QuantReLU, const_activation, const_weight
 from hwcost.synth.verify import MEASURED, against, by_layer, corrections, verify
 
 
@@ -34,6 +34,25 @@ def test_what_no_synthesizer_knows_of_a_part_is_left_open(part: str, known: set[
     found = verify(placed, Dataflow(device=part, folding={"0": Fold(2, 2)}), Sevens())  # type: ignore[arg-type]
     assert {name for name in COUNTED if found[f"{name}_measured"].notna().all()} == known
     assert {name for name in COUNTED if found[f"{name}_measured"].notna().any()} == known
+
+
+def test_constants_are_measured_without_registers_and_mixed_with_folded_units() -> None:
+    net = nn.Sequential(
+        QuantLinear(8, 4, bias=False, weight_quant=const_weight(bits=4)),
+        QuantReLU(const_activation(bits=2, max_val=1.0)),
+        QuantLinear(4, 3, bias=False, weight_quant=const_weight(bits=4)),
+    )
+    placed = place(trace(net, torch.zeros(1, 8), input_bits=4).layers())
+    unrolled = Unrolled(device="ZCU104", clock_mhz=100.0, sums="shared")
+    rows = verify(placed, unrolled, Sevens()).set_index("layer")  # type: ignore[arg-type]
+    assert list(rows["block"]) == ["MatVec", "Thresholds", "MatVec"]
+    assert list(rows["LUT_measured"].notna()) == [True, False, True] and rows["FF_measured"].isna().all()
+    folded = Dataflow(device="ZCU104", folding={"0": Fold(2, 2), "1": Fold(2, 1), "2": Fold(1, 1)})
+    mixed = verify(placed, Mixed(folded, unrolled, ["2"]), Sevens())  # type: ignore[arg-type]
+    built = {layer: set(found["part"]) for layer, found in mixed[mixed["block"] == "MatVec"].groupby("layer")}
+    assert built == {"0": {"arithmetic", "weights", "control"}, "2": {"sums"}}
+    total = Mixed(folded, unrolled, ["2"]).price(placed)["LUT"].sum()
+    assert mixed["LUT"].sum() == pytest.approx(float(total))
 
 
 def test_corrections_are_measured_over_estimated() -> None:

@@ -3,10 +3,12 @@
 Columns, one row per unit; what a kind does not know stays empty:
 
 - `kind`: see KINDS.
-- `weight`, `input`, `output`: wires, see `wire`. `output` is the accumulator of a matvec, the right
+- `weight`, `input`, `output`: wires, see `wire`; of a constant "shared" the inputs, one for all columns or one for
+  each. `output` is the accumulator of a matvec, the right
   operand of an adder; `weight` the right one of a multiplier.
 - `pe`, `simd`: parallelism.
-- `structure`: matvec "lut" or "dsp"; unit, a whole matrix-vector unit as published, its flow "rtl" or "hls";
+- `structure`: constant "shared" (sums that rows have in common are built once) or empty;
+  matvec "lut" or "dsp"; unit, a whole matrix-vector unit as published, its flow "rtl" or "hls";
   thresholds "parallel" or "search"; memory "rom", "ram" (LUT RAM), "spram" (with one address), "bram18" or "uram"; pool
   "max" or "sum"; window "serial" or "parallel"; scale_bias "scale" or "bias"; converter "up" (narrow words to a wide
   one) or "down"; fifo "srl" or "bram18"; inverse "reciprocal" or
