@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How the rows of a matrix are added up.
+    """The additions that make the rows of a matrix.
 
     Attributes:
         pairs: new terms, each of terms before it; the first of them has the number of columns as its number.

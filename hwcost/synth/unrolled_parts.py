@@ -23,7 +23,7 @@ REGISTERED = ("FF",)
 def unrolled_parts(placed: Sequence[Placed], model: Unrolled) -> list[Part]:
     """Every block of an unrolled design that costs something; products alone have units.
 
-    The units have the weights of now, whether the model prices their values or their widths alone.
+    The units have the present weights, whether the model prices their values or their widths alone.
 
     Args:
         placed: the blocks with their links, as `hwcost.models.place` gives them.
