@@ -16,7 +16,7 @@ from hwcost.cli.options import PLACE, TRIAL, Place, Target, of_recipe, positive,
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
 from hwcost.graph.trace import Pipeline
-from hwcost.models import Dataflow
+from hwcost.models import Dataflow, Unrolled
 from hwcost.sweep.trial import Design
 from hwcost.sweep.trust import Finder, finder
 
@@ -73,9 +73,10 @@ def export_command(
 
     finn is FINN's folding configuration (JSON). qonnx is the network with Quant nodes, for FINN, hls4ml and the qonnx
     package; onnx is the same in standard nodes (QCDQ), for onnxruntime. verilog is a network of dense layers, fully
-    unrolled, with its interface in a JSON file next to it. NETWORK is as in `hwcost estimate`, and so are the
-    options of its design, which only finn takes. A named network has untrained weights: for trained ones name the
-    folder of a study with --trial, or call hwcost.export.qonnx or hwcost.export.verilog from a script.
+    unrolled, with its interface in a JSON file next to it; a trial that was priced with shared sums has them. NETWORK
+    is as in `hwcost estimate`, and so are the options of its design, which only finn takes. A named network has
+    untrained weights: for trained ones name the folder of a study with --trial, or call hwcost.export.qonnx or
+    hwcost.export.verilog from a script.
 
     \b
     Example:
@@ -89,12 +90,13 @@ def export_command(
             _folding(_of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit), network, out, as_json)
             return
         _only_the_network(form, [*HARDWARE, "shape", "input_bits"])
-        pipeline = _of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit).pipeline
+        found = _of_a_study(network, trial, finder(recipe, RECIPES), data, refit=refit)
+        pipeline, sums = found.pipeline, found.model.sums if isinstance(found.model, Unrolled) else "apart"
         if input_step is None:
             input_step = _recorded_step(network)
         if pipeline.inputs[0].range.known and input_step is None:
             raise BadOption(f"{network}: the value of one integer step of its data is not recorded; give --input-step")
-        _say(form, _network(pipeline, form, out, input_step), as_json)
+        _say(form, _network(pipeline, form, out, input_step, sums), as_json)
         return
     pipeline, defaults = pipeline_of(network, shape, input_bits)
     if form != "finn":
@@ -157,13 +159,15 @@ def _recorded_step(folder: str) -> float | None:
     return read_run(Path(folder))["data"].get("step")
 
 
-def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None) -> dict[Path, str]:
+def _network(
+    pipeline: Pipeline, form: str, out: Path, input_step: float | None, sums: str = "apart"
+) -> dict[Path, str]:
     """Write the network; returns file -> content."""
     (entering,) = pipeline.inputs
     if entering.range.known and input_step is None:
         input_step = 2.0 ** -float(entering.range.bits.detach())
     if form == "verilog":
-        return _verilog(pipeline, out, input_step)
+        return _verilog(pipeline, out, input_step, sums)
     try:
         from hwcost.export.qonnx import plain_onnx, qonnx
     except ImportError as error:
@@ -173,13 +177,13 @@ def _network(pipeline: Pipeline, form: str, out: Path, input_step: float | None)
     return {out: f"{len(model.graph.node)} nodes"}
 
 
-def _verilog(pipeline: Pipeline, out: Path, input_step: float | None) -> dict[Path, str]:
+def _verilog(pipeline: Pipeline, out: Path, input_step: float | None, sums: str) -> dict[Path, str]:
     try:
         from hwcost.export.verilog import verilog
     except ImportError as error:
         raise BadOption(f"{error.name} is not installed; pip install 'hwcost[synth]'") from None
     name = re.sub(r"\W", "_", out.stem, flags=re.ASCII)
-    made = verilog(pipeline, input_step=input_step, name=name if name[:1].isalpha() else f"net_{name}")
+    made = verilog(pipeline, input_step=input_step, name=name if name[:1].isalpha() else f"net_{name}", sums=sums)
     cycles = made.interface["latency_cycles"]
     interface = out.with_suffix(".json")
     _write(out, made.text.encode())

@@ -49,6 +49,7 @@ class Netlist:
 
     Attributes:
         structure: of thresholds, "search" or "parallel".
+        sums: of products, "apart" or "shared".
         module: the whole.
         x: the port of the input, once a layer has said what enters.
         entered: its data.
@@ -56,6 +57,7 @@ class Netlist:
     """
 
     structure: str
+    sums: str = "apart"
     module: Module = field(default_factory=Module)
     x: Signal | None = None
     entered: Port | None = None

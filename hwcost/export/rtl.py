@@ -19,7 +19,7 @@ from hwcost.integer.meaning import Meaning
 from hwcost.integer.network import lowering_of
 from hwcost.integer.operations import Chain, Comparators, Flat, Meet, Multiply, Operation, Register, Sums, Wire
 from hwcost.synth.circuit import Circuit
-from hwcost.synth.number import Number, activation, clipped, constant, product, shifted, wrapped
+from hwcost.synth.number import Number, activation, clipped, constant, product, products, shifted, wrapped
 
 REMEDY = "build it of dense layers, or export it to FINN or hls4ml (--to finn, --to qonnx)"
 
@@ -40,7 +40,9 @@ class Design:
     cycles: int
 
 
-def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresholds: str) -> Design:
+def unrolled(
+    pipeline: Pipeline, *, input_step: float | None, name: str, thresholds: str, sums: str = "apart"
+) -> Design:
     """Build the RTL of a traced network; see `hwcost.export.verilog.verilog`."""
     _refuse(pipeline)
     network = IntegerNetwork.of(pipeline, input_step=input_step)
@@ -49,7 +51,7 @@ def unrolled(pipeline: Pipeline, *, input_step: float | None, name: str, thresho
             f"{len(network.inputs)} inputs, {len(network.outputs)} outputs: give a network with one of each"
         )
     meaning = _left(network)
-    netlist, (source,) = Netlist(structure=thresholds), network.inputs
+    netlist, (source,) = Netlist(structure=thresholds, sums=sums), network.inputs
     count = source.signal.channels * source.signal.positions
     streams = [Stream([], 0)]
     if source.meaning is not None:
@@ -159,7 +161,7 @@ class _Layer:
                 stream.cycles,
             )
         if isinstance(operation, Sums) and operation.weight.ndim == 2:
-            return self.netlist.stage(self.name, partial(_sums, operation), stream)
+            return self.netlist.stage(self.name, partial(_sums, operation, self.netlist.sums), stream)
         if isinstance(operation, Comparators):
             return self.netlist.stage(self.name, partial(self._compared, operation), stream)
         if isinstance(operation, Register):
@@ -210,8 +212,10 @@ class _Layer:
         return [keep(circuit, number, low, high) for number, low, high in zip(x, lows, highs, strict=True)]
 
 
-def _sums(operation: Sums, circuit: Circuit, x: list[Number]) -> list[Number]:
+def _sums(operation: Sums, sums: str, circuit: Circuit, x: list[Number]) -> list[Number]:
     biases = [0] * len(operation.weight) if operation.bias is None else operation.bias.tolist()
+    if sums == "shared":
+        return products(circuit, operation.weight.tolist(), x, biases)
     return [product(circuit, row, x, bias) for row, bias in zip(operation.weight.tolist(), biases, strict=True)]
 
 

@@ -11,6 +11,7 @@ from hwcost.export.netlist import Port
 from hwcost.export.rtl import Design, unrolled
 from hwcost.graph.trace import Pipeline
 from hwcost.models.options import THRESHOLDS, choice
+from hwcost.models.unrolled.model import SUMS
 from hwcost.synth.yosys import Yosys, find
 
 PASSES = "read_rtlil top.il; hierarchy -check -top {name}; proc; opt_expr; opt_clean; write_verilog -noattr made.v"
@@ -35,6 +36,7 @@ def verilog(
     input_step: float | None = None,
     name: str = "network",
     thresholds: str = "search",
+    sums: str = "apart",
     synthesizer: Yosys | None = None,
     limit_s: float = 600.0,
 ) -> Verilog:
@@ -48,6 +50,7 @@ def verilog(
         input_step: value of one integer that enters; needed where the pipeline has an input range.
         name: of the module.
         thresholds: "search" (one comparator per output bit) or "parallel" (one per threshold).
+        sums: "apart" (each output is a tree of its own) or "shared" (what outputs have in common is built once).
         synthesizer: the Yosys that writes the file; None takes what is installed.
         limit_s: seconds that it may take.
 
@@ -56,10 +59,11 @@ def verilog(
         BadOption: an argument. MissingSynthesizer: no Yosys; pip install 'hwcost[synth]'.
     """
     choice("thresholds", thresholds, THRESHOLDS)
+    choice("sums", sums, SUMS)
     if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII):
         raise BadOption(f"name={name!r}: give an identifier of Verilog: letters, digits and _, a letter first")
     tool = find() if synthesizer is None else synthesizer
-    design = unrolled(pipeline, input_step=input_step, name=name, thresholds=thresholds)
+    design = unrolled(pipeline, input_step=input_step, name=name, thresholds=thresholds, sums=sums)
     made = tool.convert(
         {"top.il": design.rtlil}, PASSES.format(name=name).replace("; ", "\n"), "made.v", limit_s=limit_s
     )

@@ -9,7 +9,7 @@ from amaranth.hdl import Const, Mux, Value, ValueLike
 from hwcost.graph.ranges import Range
 from hwcost.models.unrolled.small_table import Bits
 from hwcost.synth.circuit import Circuit, bits_of, shape_of
-from hwcost.synth.constant import Operand, cut, dot
+from hwcost.synth.constant import Operand, cut, dot, dots
 from hwcost.synth.thresholds import reached
 
 
@@ -79,6 +79,30 @@ def product(circuit: Circuit, row: Sequence[int], x: Sequence[Number], bias: int
     total = dot(circuit, weights, operands, bits)
     value = circuit.node(cut(total.value, bits_of(total.low, total.high)))
     return Number(code=value, low=total.low, high=total.high, gain=common, offset=offset)
+
+
+def products(
+    circuit: Circuit, rows: Sequence[Sequence[int]], x: Sequence[Number], biases: Sequence[int]
+) -> list[Number]:
+    """Several sums as `product` gives them, with the sums that they have in common built once."""
+    moving = [at for at, one in enumerate(x) if not one.known]
+    operands = [Operand(cut(x[at].code, bits_of(x[at].low, x[at].high)), x[at].low, x[at].high) for at in moving]
+    gains, matrix = [], []
+    for row in rows:
+        weights = [row[at] * x[at].gain for at in moving]
+        first = next((weight for weight in weights if weight), 1)
+        gains.append(max(1, gcd(*weights)) * (1 if first > 0 else -1))
+        matrix.append([weight // gains[-1] for weight in weights])
+    found = []
+    for row, bias, gain, total in zip(rows, biases, gains, dots(circuit, matrix, operands), strict=True):
+        offset = bias + sum(weight * one.offset for weight, one in zip(row, x, strict=True))
+        offset += sum(weight * one.gain * one.low for weight, one in zip(row, x, strict=True) if one.known)
+        if total.low == total.high:
+            found.append(constant(offset + gain * total.low))
+            continue
+        value = circuit.node(cut(total.value, bits_of(total.low, total.high)))
+        found.append(Number(code=value, low=total.low, high=total.high, gain=gain, offset=offset))
+    return found
 
 
 def activation(

@@ -11,9 +11,11 @@ pytest.importorskip("amaranth", reason="amaranth is not installed: no Verilog wa
 from verilog_bench import STEP, agrees, extreme, trained
 
 import hwcost
+from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import UnknownOperation
 from hwcost.export import rtl
 from hwcost.export.verilog import verilog
+from hwcost.graph.spec import MatVec
 from hwcost.integer import IntegerNetwork
 from hwcost.quant import (
     Accumulator,
@@ -30,6 +32,7 @@ from hwcost.quant import (
     const_input,
     const_weight,
 )
+from hwcost.quant.granularity import fold_norms, refine_widths
 from hwcost.zoo.mlp import MLP
 from hwcost.zoo.precision import Precision
 
@@ -81,6 +84,23 @@ def test_a_float_input_enters_as_codes(quant: nn.Module) -> None:
     pipeline = hwcost.trace(net, x[:1])
     made = agrees(pipeline, IntegerNetwork.of(pipeline).run(x)["0"].flatten(1), floats=x)
     assert made.interface["input"]["step"] == pytest.approx(float(quant.step(x).squeeze()))
+
+
+@pytest.mark.parametrize("sums", ["apart", "shared"])
+def test_a_network_of_widths_per_weight(sums: str) -> None:
+    """Of weights without bits, and of sums that rows share or not, the integers are those of the network."""
+    torch.manual_seed(5)
+    net, codes = MLP((5, 8, 6, 3), Precision(3, 3, learned=True)), extreme(0, 15, 5, 60)
+    trained(net, codes * STEP)
+    fold_norms(net, codes * STEP)
+    refine_widths(net, codes * STEP, per="weight")
+    with torch.no_grad():
+        for width in learned_widths(net).values():
+            width.offset -= width() * (torch.rand(width.offset.shape) < 0.3) * (width.offset.ndim == 2)
+    pipeline = hwcost.trace(net.eval(), torch.zeros(1, 5), input_bits=4)
+    blocks = [block for layer in pipeline.layers() for block in layer.blocks if isinstance(block, MatVec)]
+    assert any(bool((block.constants() == 0).any()) for block in blocks)
+    agrees(pipeline, codes, sums=sums)
 
 
 def test_what_cannot_be_built_is_listed_at_once() -> None:

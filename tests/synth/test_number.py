@@ -21,6 +21,7 @@ from hwcost.synth.number import (
     clipped,
     constant,
     entering,
+    products,
     shifted,
     whole,
     wrapped,
@@ -50,6 +51,18 @@ def every(build: Callable[[Circuit, list[Number]], Number], wanted: Callable[...
     simulator = Simulator(circuit.module)
     simulator.add_testbench(run)
     simulator.run()
+
+
+@pytest.mark.parametrize("wires", [("INT3", "UINT2"), ("BIPOLAR", "INT3")])
+@pytest.mark.parametrize("row", [(3, -5), (-4, 6), (-2, -2), (0, 7), (0, 0)])
+def test_products_that_share(row: tuple[int, int], wires: tuple[str, str]) -> None:
+    rows = [row, (3, -5), (-row[0], row[1])]
+
+    def last(circuit: Circuit, x: list[Number]) -> Number:
+        return products(circuit, rows, [*x, constant(2)], [0, 0, 9])[2]
+
+    rows = [(*one, 4) for one in rows]
+    every(last, lambda a, b: -row[0] * a + row[1] * b + 17, *wires)
 
 
 @pytest.mark.parametrize("wires", [("INT3", "UINT2"), ("BIPOLAR", "INT3"), ("BIPOLAR", "BIPOLAR")])
