@@ -6,6 +6,7 @@ import re
 import traceback
 import warnings
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 import onnx
@@ -123,7 +124,8 @@ def _out_again(pipeline: Pipeline, x: np.ndarray, wanted: np.ndarray) -> str:
 def _reason(error: Exception) -> str:
     line = next((line for line in str(error).splitlines() if not line.endswith("no layers for")), "")
     line = re.sub(r"^[^ ]+ \((\w+)\): ", r"\1: ", line)
-    return re.sub(r"-?\d+(\.\d+)?(e[-+]\d+)?", "N", re.sub(r"\([\d, ()]*\)|\[[^]]*\]", "S", line))[:100]
+    line = re.sub(r"-?\d+(\.\d+)?(e[-+]\d+)?", "N", re.sub(r"\([\d, ()]*\)|\[[^]]*\]", "S", line))
+    return shorten(line, 110, placeholder="...")
 
 
 LEAST = {

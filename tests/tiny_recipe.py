@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from torch import Tensor, nn
 
 from hwcost.cost.hardware_cost import hardware_cost
@@ -83,13 +83,18 @@ def luts(bits: int) -> float:
 TIGHT, LOOSE = round(1.05 * luts(3)), round(0.95 * luts(8))
 """Budgets that the network reaches, whatever the constants of the hardware model are."""
 
+SPACE: dict[str, BaseDistribution] = {
+    "base": IntDistribution(2, 5),
+    "lut_budget": FloatDistribution(TIGHT, LOOSE, log=True),
+}
+
 recipe = Recipe(
     name="tiny",
     network=_network,
     float_network=lambda: TinyNet(None),
     data=made,
     input=between(0, 15),
-    space={"base": IntDistribution(2, 5), "lut_budget": FloatDistribution(TIGHT, LOOSE, log=True)},
+    space=SPACE,
     budget=lambda params: {"LUT": params["lut_budget"]},
     training=Training(epochs=6, batch=16, lr=2e-2, width_lr=2.0, budget_strength=20.0),
     device="PYNQ-Z1",

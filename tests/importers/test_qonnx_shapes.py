@@ -77,7 +77,12 @@ def test_depth_first_has_values_and_no_hardware() -> None:
 )
 def test_what_moves_numbers_in_no_known_way(made: Any, message: str) -> None:
     numbers = {"swapped": np.array([4, -1]), "wrong": np.array([1, 5]), "one": np.array([1]), "nought": np.array([0])}
-    numbers |= {"half": 0.5, "yes": np.array(True), "scales": [1.0, 1.0, 2.0, 2.0], "two": np.array([2])}
+    numbers |= {
+        "half": np.array(0.5),
+        "yes": np.array(True),
+        "scales": np.array([1.0, 1.0, 2.0, 2.0]),
+        "two": np.array([2]),
+    }
     with pytest.raises(UnknownOperation, match=message.replace("(", r"\(").replace(")", r"\)")):
         read([QUANTIZED, made], numbers, (4, 2, 2))
 

@@ -231,7 +231,7 @@ def test_texts_of_strangers_are_neither_html_nor_formulas(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_where_no_score_is_of_use_the_front_is_empty_and_said_so(tmp_path: Path) -> None:
-    objectives = [{"name": "accuracy", "direction": "maximize", "worst": 0.95},
+    objectives: list[dict[str, object]] = [{"name": "accuracy", "direction": "maximize", "worst": 0.95},
                   {"name": "LUT", "direction": "minimize"}]  # fmt: skip
     rows = [trial(0, accuracy=0.9), trial(1, accuracy=0.95, LUT=200), trial(2, accuracy=0.97, LUT=300)]
     page = write_report(tmp_path / "some", pd.DataFrame(rows), made_up_run(objectives=objectives)).read_text()

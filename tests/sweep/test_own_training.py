@@ -147,6 +147,7 @@ def _searched(params: Mapping[str, Any]) -> Training:
 
 def test_settings_of_the_training_may_be_searched(tmp_path: Path) -> None:
     """`lr` and `epochs` in the space: recorded 8, 2, 9; all trained 3."""
+    assert isinstance(recipe.space, Mapping)
     space = {**recipe.space, "lr": FloatDistribution(1e-3, 1e-1), "epochs": IntDistribution(1, 4)}
     first = {**recipe.anchors[0], "lr": 0.02, "epochs": 3}
     searched = replace(recipe, space=space, anchors=(first, first | {"epochs": 1}), training=_searched)

@@ -29,7 +29,7 @@ from hwcost.train.ready_tasks import CLASSIFICATION
     ],
 )
 def test_parameters_that_nobody_reads_are_refused(tmp_path: Path, budget: Any, network: Any, unread: set[str]) -> None:
-    space = {**tiny_recipe.recipe.space, "lr": FloatDistribution(1e-4, 1.0), "epochs": IntDistribution(1, 9)}
+    space = {**tiny_recipe.SPACE, "lr": FloatDistribution(1e-4, 1.0), "epochs": IntDistribution(1, 9)}
     recipe = replace(
         tiny_recipe.recipe, space=space, anchors=({**tiny_recipe.recipe.anchors[0], "lr": 0.1, "epochs": 3},),
         budget=lambda p: {"LUT": budget(p)["LUT"]},  # no other resource

@@ -494,7 +494,7 @@ def test_a_watched_page_grows_and_then_rests(tmp_path: Path, monkeypatch: pytest
 def test_a_trial_that_chose_its_hardware_comes_out_again_and_another_choice_is_another_study(
     tmp_path: Path, undrawn: None
 ) -> None:
-    space = {**tiny_recipe.recipe.space, "fps": FloatDistribution(1e5, 4e5)}
+    space = {**tiny_recipe.SPACE, "fps": FloatDistribution(1e5, 4e5)}
     base, *_ = tiny_recipe.recipe.anchors
     searched = replace(
         tiny_recipe.recipe, space=space, hardware=lambda params: {"fps": params["fps"]}, anchors=({**base, "fps": 1e5},)

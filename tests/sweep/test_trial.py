@@ -39,7 +39,7 @@ def test_a_trial_says_what_was_asked_and_whether_it_was_met(
 def test_a_missed_budget_is_marked_in_table_and_page(tmp_path: Path) -> None:
     floor = tiny_recipe.luts(2)
     narrow = {"base": 2, "lut_budget": 0.9 * floor}
-    space = {**tiny_recipe.recipe.space, "lut_budget": replace_low(0.5 * floor)}
+    space = {**tiny_recipe.SPACE, "lut_budget": replace_low(0.5 * floor)}
     recipe = replace(tiny_recipe.recipe, anchors=(narrow,), space=space)
     page = run(experiment(recipe, tmp_path), 1).page
     row = json.loads((tmp_path / "trials.json").read_text())["trials"][0]

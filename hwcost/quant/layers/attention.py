@@ -32,7 +32,8 @@ class QuantMultiheadAttention(nn.Module):
         input_quant: of what enters the first projections; None takes it as it comes.
         softmax: "exp" or "pow2", see `ScoreExp`; score_bits: of its weights; table_bits: of the address of its table.
         dropout: of the weights in training, as nn.MultiheadAttention.
-        index_bits, inverse_bits: of the table of inverses; bits: of a normalized sum below the step of the values.
+        index_bits: of the address of the table of inverses.
+        inverse_bits: of its words; bits: of a normalized sum below the step of the values.
 
     Raises:
         BadOption: sizes that do not fit.

@@ -70,7 +70,7 @@ class QuantLSTM(_Stacked):
         weight_quant (() -> Quantizer): makes the quantizer of the weights of a layer.
         input_quant (Quantizer): of the input, with one scale that is a power of two (domain=POW2).
         dropout: of the states between two layers in training, as nn.LSTM.
-        gate_bits, state_bits, cell_bits, cell_range, table_bits: as `LSTMUnit`.
+        options: gate_bits, state_bits, cell_bits, cell_range and table_bits, as `LSTMUnit`.
 
     Error: of the integers none; from a float LSTM that of the widths (tests/quant/layers/test_recurrent.py).
     """
@@ -85,7 +85,10 @@ class QuantGRU(_Stacked):
         input_size, hidden_size, num_layers, bias: as nn.GRU.
 
     Keyword Args:
-        weight_quant, input_quant, dropout, gate_bits, state_bits: as `QuantLSTM`.
+        weight_quant (() -> Quantizer): as `QuantLSTM`.
+        input_quant (Quantizer): as `QuantLSTM`.
+        dropout: as `QuantLSTM`.
+        options: gate_bits and state_bits, as `GRUUnit`.
     """
 
     unit = GRUUnit

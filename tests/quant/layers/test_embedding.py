@@ -7,6 +7,7 @@ import torch
 
 import hwcost
 from hwcost.errors import BadOption, UnknownPrecision
+from hwcost.graph.blocks import Embedding
 from hwcost.graph.ranges import between
 from hwcost.quant import QuantEmbedding, const_weight
 
@@ -29,6 +30,7 @@ def test_the_memory_holds_every_row() -> None:
     pipeline = hwcost.trace(embedding(), torch.zeros(1, 5, dtype=torch.int64), input_range=between(0, 9))
     (layer,) = pipeline.layers()
     (block,) = layer.blocks
+    assert isinstance(block, Embedding)
     assert (block.rows, block.channels, block.vectors) == (10, 6, 5)
     assert (layer.output.shape, layer.output.channels) == ((5, 6), 6)
 
