@@ -1,5 +1,8 @@
 """Float networks as different people write them; none of them has heard of hwcost."""
 
+# mypy: ignore-errors
+# They are written as their authors write, without types.
+
 from __future__ import annotations
 
 from collections import OrderedDict

@@ -56,6 +56,7 @@ Function = Callable[[Tensor], Tensor]
 
 ORDERED: dict[str, tuple[tuple[int, ...], nn.Module | None, Function, nn.Module | None]] = {
     "sequence": ((5, 6), dense(6, 4), lambda x: x, dense(4, 3)),
+    "groups interleaved": ((2, 4, 5), conv(2, 6), nn.ChannelShuffle(3), conv(6, 3)),
     "channels last to first": ((5, 6), dense(6, 4), lambda x: x.transpose(1, 2), line(4, 3)),
     "channels first to last": ((2, 6, 5), conv(2, 4), lambda x: x.permute(0, 2, 3, 1), dense(4, 3)),
     "tokens of an image": ((2, 6, 4), conv(2, 4), lambda x: x.flatten(2).transpose(-1, -2), dense(4, 3)),

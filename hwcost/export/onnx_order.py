@@ -10,6 +10,7 @@ from torch import nn
 from hwcost.export.onnx_streams import Place, Stream, Writer
 from hwcost.graph.call import Call, RuleKey
 from hwcost.graph.order import (
+    INTERLEAVED,
     PADS,
     PERMUTES,
     PICKS,
@@ -85,6 +86,15 @@ def _shuffle(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
     return _shaped(place, moved, (after, rows, columns))
 
 
+def _interleave(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
+    (stream,) = streams
+    shape = stream.signal.shape
+    groups = call.argument(1, "groups")
+    parted = _shaped(place, stream.tensor, (groups, shape[0] // groups, *shape[1:]))
+    perm = [0, 2, 1, *range(3, len(shape) + 2)]
+    return _shaped(place, place.graph.add("Transpose", parted, layer=place.layer, perm=perm), shape)
+
+
 ORDER_WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
     {
         **dict.fromkeys(RESHAPES, _reshape),
@@ -93,6 +103,7 @@ ORDER_WRITERS: Mapping[RuleKey, Writer] = MappingProxyType(
         **dict.fromkeys(PADS, _pad),
         **dict.fromkeys(REPEATS, _repeat),
         **dict.fromkeys(SHUFFLES, _shuffle),
+        **dict.fromkeys(INTERLEAVED, _interleave),
     }
 )
 """Writer of the nodes of each function, method or module that moves elements."""

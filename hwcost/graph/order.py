@@ -34,7 +34,7 @@ def reshape(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpe
     if keeps_vectors(signal, shape):
         return LayerSpec(output=replace(signal, shape=shape, channels_last=signal.channels_last and len(shape) > 1))
     flat, wide = replace(signal, shape=shape, channels_last=False), widest(signal.range)
-    if len(shape) == 1:
+    if len(shape) == 1 or prod(shape) == 1:
         return LayerSpec(output=replace(flat, range=wide))
     single = signal.outside and 1 in (shape[0], signal.shape[0])  # one channel more or less is no other order
     if len(signal.shape) > 1 and not single:
@@ -228,6 +228,22 @@ def pixel_shuffle(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> La
     return LayerSpec(output=replace(signal, shape=shape, range=block.input), blocks=(block,))
 
 
+def channel_shuffle(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
+    """Describe groups of channels that are interleaved: each pixel is written in one order and read in another."""
+    (signal,) = signals
+    if len(signal.shape) < 2 or signal.channels_last:
+        raise UnknownOperation(f"shuffles the channels of a sample of shape {signal.shape}; give it (channels, ...)")
+    plain(signal)
+    block = Reorder(
+        channels=signal.channels,
+        vectors=prod(signal.spatial),
+        held=signal.channels,
+        lanes=1,
+        input=widest(signal.range),
+    )
+    return LayerSpec(output=replace(signal, shape=shape, range=block.input), blocks=(block,))
+
+
 RESHAPES = (
     *(nn.Flatten, nn.Unflatten, torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.unflatten),
     *("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "squeeze_", "unsqueeze_", "view_as"),
@@ -247,6 +263,8 @@ PADS = (F.pad, nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d)
 REPEATS = (nn.Upsample, nn.UpsamplingNearest2d, F.interpolate, F.upsample)
 SHUFFLES = (nn.PixelShuffle, nn.PixelUnshuffle, F.pixel_shuffle, F.pixel_unshuffle)
 
+INTERLEAVED = (nn.ChannelShuffle, torch.channel_shuffle)
+
 _TABLE: dict[RuleKey, Rule] = {
     **dict.fromkeys(RESHAPES, reshape),
     **dict.fromkeys(PERMUTES, permute),
@@ -254,6 +272,7 @@ _TABLE: dict[RuleKey, Rule] = {
     **dict.fromkeys(PADS, pad),
     **dict.fromkeys(REPEATS, repeat),
     **dict.fromkeys(SHUFFLES, pixel_shuffle),
+    **dict.fromkeys(INTERLEAVED, channel_shuffle),
 }
 ORDER_RULES: Mapping[RuleKey, Rule] = immutabledict(_TABLE)
 """Descriptions of what moves, drops, inserts or repeats elements."""

@@ -72,13 +72,15 @@ def max_pool_window(call: Call, signal: Signal, output: tuple[int, ...]) -> Wind
         UnknownOperation: samples of another rank.
     """
     image = signal.spatial
-    flat = isinstance(call.module, nn.MaxPool1d) or call.target in (F.max_pool1d, torch.max_pool1d)
+    flat = isinstance(call.module, nn.MaxPool1d | nn.AdaptiveMaxPool1d) or call.target in FLAT_POOLS
     dimensions = 1 if flat else 2
     if len(image) != dimensions or signal.channels_last:
         raise UnknownOperation(
             f"max pooling over {dimensions} dimension(s) of a sample of shape {signal.shape}; give (channels, length) "
             "to a 1-d pooling, (channels, height, width) to a 2-d one"
         )
+    if isinstance(call.module, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d) or call.target in ADAPTIVE_POOLS:
+        return _adaptive_window(signal, output)
     kernel = _per_dimension(call.argument(1, "kernel_size"), dimensions)
     given = call.argument(2, "stride")
     stride = kernel if given is None else _per_dimension(given, dimensions)
@@ -103,10 +105,36 @@ def max_pool_window(call: Call, signal: Signal, output: tuple[int, ...]) -> Wind
     )
 
 
+def _adaptive_window(signal: Signal, output: tuple[int, ...]) -> Window:
+    """Make the window of an adaptive max pooling: as many pixels for each output along a side.
+
+    Raises:
+        UnknownOperation: a side that is no multiple of the output's.
+    """
+    image = signal.spatial
+    if any(pixels % wanted for pixels, wanted in zip(image, output, strict=True)):
+        raise UnknownOperation(
+            f"pools {image} pixels adaptively to {output}, with windows of several sizes; give an output size that "
+            "divides them"
+        )
+    kernel = tuple(pixels // wanted for pixels, wanted in zip(image, output, strict=True))
+    return Window(
+        channels=signal.channels,
+        image=image,
+        kernel=kernel,
+        stride=kernel,
+        dilation=(1,) * len(kernel),
+        padding=((0, 0),) * len(kernel),
+        output=output,
+        input=widest(signal.range),
+        depthwise=True,
+    )
+
+
 def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:
     """Describe max pooling: a sliding window and comparators; the range does not change."""
     (signal,) = signals
-    if call.argument(6, "return_indices", False):
+    if call.argument(6, "return_indices", False) is True:
         raise UnknownOperation("max pooling with return_indices=True has no hardware; drop the indices")
     window = max_pool_window(call, signal, shape[1:])
     element = window.input
@@ -192,7 +220,12 @@ WIRES = (
 )
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 RELUS = (nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
-MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
+ADAPTIVE_POOLS = (F.adaptive_max_pool1d, F.adaptive_max_pool2d)
+FLAT_POOLS = (F.max_pool1d, torch.max_pool1d, F.adaptive_max_pool1d)
+MAX_POOLS = (
+    *(nn.MaxPool1d, nn.MaxPool2d, F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d),
+    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, *ADAPTIVE_POOLS),
+)
 ARGMAXES = (torch.argmax, "argmax")
 SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
 

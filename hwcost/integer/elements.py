@@ -98,6 +98,8 @@ def flat(call: Call, /, *streams: Stream, output: Signal) -> Lowered:
         return shaped, None
     if keeps_vectors(signal, output.shape):
         return shaped, meaning.reshaped(len(signal.shape) + 1, last=output.channels_last)
+    if not output.shape:
+        return shaped, meaning.flattened(signal.shape).single()
     if len(output.shape) == 1:
         return Flat(), meaning.flattened(signal.shape)
     meaning.plain_step()

@@ -75,6 +75,11 @@ class Meaning:
         maps = tuple(_on_features(each, shape) for each in self.maps)
         return replace(self, step=spread(self.step), offset=spread(self.offset), maps=maps, last=False)
 
+    def single(self) -> Meaning:
+        """Return the meaning where the one feature of a sample, (batch, 1), loses its dimension, (batch,)."""
+        maps = tuple(_on_features(each, (1,)) for each in self.maps)
+        return replace(self, step=self.step.reshape(()), offset=self.offset.reshape(()), maps=maps)
+
     def reshaped(self, rank: int, *, last: bool) -> Meaning:
         """Return the meaning where the channels stay and the other dimensions change.
 

@@ -11,10 +11,11 @@ from hwcost.models.resources import Placed
 
 @dataclass(frozen=True, eq=False)
 class _End:
-    """An open end of a stream: who makes it (None: it enters the network), and what is on it."""
+    """An open end of a stream: who makes it (None: it enters the network), what is on it, which input of its layer."""
 
     source: Block | None
     wire: Range
+    place: int = 0
 
 
 def place(layers: Sequence[Layer]) -> list[Placed]:
@@ -30,7 +31,9 @@ def place(layers: Sequence[Layer]) -> list[Placed]:
     for layer in layers:
         inputs = [_ends(signal, made, entering) for signal in layer.inputs]
         ends = [
-            _End(end.source, signal.range) for signal, found in zip(layer.inputs, inputs, strict=True) for end in found
+            _End(end.source, signal.range, place)
+            for place, (signal, found) in enumerate(zip(layer.inputs, inputs, strict=True))
+            for end in found
         ]
         for block in layer.blocks:
             read = _read(block, ends, len(layer.inputs))
@@ -51,7 +54,8 @@ def _ends(signal: Signal, made: dict[int, tuple[_End, ...]], entering: set[int])
 def _read(block: Block, ends: Sequence[_End], streams: int) -> list[_End]:
     """Open ends that a block reads: all, except that what prepares a stream for a merge reads only that one."""
     if streams > 1 and isinstance(block, Thresholds | Repeat):
-        return [end for end in ends if end.wire is block.input] or list(ends)
+        fits = [end for end in ends if end.wire is block.input]
+        return [end for end in fits if end.place == fits[0].place] or list(ends)  # one stream may enter twice
     return list(ends)
 
 

@@ -15,6 +15,7 @@ from hwcost.graph.trace import trace
 from hwcost.quant.calibration import calibrate
 from hwcost.quant.correction import evaluating
 from hwcost.quant.counterparts import COUNTERPARTS, PASSING, Keywords
+from hwcost.quant.idioms import in_known_words
 from hwcost.quant.kernels import watched
 from hwcost.quant.layers.embedding import QuantEmbedding
 from hwcost.quant.policies import PRESETS, Policy
@@ -157,10 +158,11 @@ def _rewriting(
             shapes = Shapes(graph)
             shapes.run(*inputs)
         values = shapes.env
+    restated = in_known_words(graph, values)
     changed, faults = simplified(graph, fresh, values)
     rewriting = Rewriting(graph, fresh, make, keep, values)
     rewriting.run()
-    rewriting.changed, rewriting.faults = rewriting.changed or changed, faults + rewriting.faults
+    rewriting.changed, rewriting.faults = rewriting.changed or changed or restated, faults + rewriting.faults
     for name, module in list(graph.named_modules(remove_duplicate=False)):
         if id(module) in fresh:
             graph.set_submodule(name, fresh[id(module)])

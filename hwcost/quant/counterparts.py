@@ -83,16 +83,23 @@ def _hardtanh(layer: nn.Hardtanh, keywords: Keywords) -> nn.Module:
 
 def _avg_pool(kind: type[AveragePool]) -> Counterpart:
     def build(layer: nn.AvgPool1d | nn.AvgPool2d, keywords: Keywords) -> nn.Module:
-        padding = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,)
-        if any(padding) or layer.ceil_mode or getattr(layer, "divisor_override", None) is not None:
+        around = [side for side in reversed(_sides(layer.padding, kind.rank)) for _ in range(2)]
+        uneven = any(around) and not layer.count_include_pad
+        if uneven or layer.ceil_mode or getattr(layer, "divisor_override", None) is not None:
             raise BadOption(
-                f"{type(layer).__name__}({layer.extra_repr()}): its counterpart has no padding, no ceil_mode and no "
-                "divisor_override; return None to leave it"
+                f"{type(layer).__name__}({layer.extra_repr()}), count_include_pad={layer.count_include_pad}: hardware "
+                "divides every window by its size; use count_include_pad=True, no ceil_mode and no divisor_override"
             )
         sizes = (size[0] if len({*size}) == 1 else size for size in map(_pair, (layer.kernel_size, layer.stride)))
-        return kind(*sizes, **keywords)
+        pool = kind(*sizes, **keywords)
+        zeros: Any = nn.ConstantPad1d if kind.rank == 1 else nn.ConstantPad2d
+        return nn.Sequential(zeros(tuple(around), 0.0), pool) if any(around) else pool
 
     return Counterpart(build=build, keywords=POOL, needed=None)
+
+
+def _sides(size: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (size,) * rank if isinstance(size, int) else tuple(size) * (rank // len(tuple(size)))
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:

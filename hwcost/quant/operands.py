@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from hwcost.graph.order import PADS, SHUFFLES
+from hwcost.graph.order import INTERLEAVED, PADS, SHUFFLES
 from hwcost.quant.layers.attention import QuantMultiheadAttention
 from hwcost.quant.layers.average import QuantAdaptiveAvgPool, QuantMean
 from hwcost.quant.layers.curve import QuantActivation
@@ -15,7 +15,7 @@ from hwcost.quant.layers.product import Product
 AVERAGES = (AveragePool, QuantMean, QuantAdaptiveAvgPool)
 """Layers whose integers have the scale of what enters."""
 
-APART_MODULES = tuple(key for key in (*SHUFFLES, *PADS, nn.Unflatten) if isinstance(key, type))
+APART_MODULES = tuple(key for key in (*SHUFFLES, *INTERLEAVED, *PADS, nn.Unflatten) if isinstance(key, type))
 """Modules that need integers of one scale, because channels do not stay together or zeros join them."""
 
 OPEN = (Product, QuantScaleBias, QuantRMSNorm, QuantMultiheadAttention)
@@ -30,7 +30,8 @@ def reads_integers(module: nn.Module) -> bool:
         return module.enter is None
     if isinstance(module, QuantActivation):
         return module.input_quant is None and not module.rises and module.quant is not None
-    return isinstance(module, (QuantMul, *APART_MODULES))
+    first = module[0] if isinstance(module, nn.Sequential) else module  # zeros around an average
+    return isinstance(first, (QuantMul, *APART_MODULES))
 
 
 def is_score(module: nn.Module) -> bool:

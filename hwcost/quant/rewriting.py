@@ -10,7 +10,7 @@ from torch import fx, nn
 from hwcost.errors import HwcostError, UnknownOperation
 from hwcost.graph.call import Call, Describes
 from hwcost.graph.fx_graph import SPLITS
-from hwcost.graph.order import PADS, PERMUTES, PICKS, RESHAPES, SHUFFLES
+from hwcost.graph.order import INTERLEAVED, PADS, PERMUTES, PICKS, RESHAPES, SHUFFLES
 from hwcost.graph.remedies import remedy
 from hwcost.graph.rules import ARGMAXES, MAX_POOLS, NORMS, RELUS, RULES, SCALINGS, WIRES
 from hwcost.quant.functions import (
@@ -41,7 +41,7 @@ Make = Callable[[str, nn.Module], nn.Module | None]
 SAME = (*WIRES, *MAX_POOLS, *RESHAPES, *PERMUTES, *PICKS)
 """Operations whose result is as quantized as what enters."""
 
-APART = (*SHUFFLES, *PADS, *SPLITS)
+APART = (*SHUFFLES, *INTERLEAVED, *PADS, *SPLITS)
 """Operations that need integers of one scale, because channels do not stay together or zeros join them."""
 
 
@@ -227,7 +227,7 @@ class Rewriting:
         elif target in JOINS:
             self._joined(node, sources)
         elif target in SCALINGS:
-            self._like(node, sources[0]) if target in PRODUCTS else None
+            self._scaled(node, sources[0])
         elif target in ARGMAXES:
             self._integers.add(node)
         elif target in APART or (target in ("view", "reshape", "unflatten") and len(node.args) > 3):
@@ -238,6 +238,12 @@ class Rewriting:
         else:
             args = tuple(fx.node.map_arg(node.args, lambda leaf: None))
             raise UnknownOperation(remedy(Call(module=None, target=target, args=args, kwargs={})))
+
+    def _scaled(self, node: fx.Node, source: fx.Node) -> None:
+        """A number that multiplies: integers stay such, of another step, if it is above 0."""
+        number = next((each for each in node.args if isinstance(each, int | float)), 0)
+        if node.target in PRODUCTS and number > 0:
+            self._like(node, source)
 
     def _any_sign(self, sources: list[fx.Node]) -> bool:
         return not all(each in self._signless for each in sources)

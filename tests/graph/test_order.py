@@ -52,6 +52,8 @@ def test_a_shuffle_holds_the_lines_that_it_mixes() -> None:
     assert up.held == 8 * 4
     (down,) = (block for block in blocks_of("unshuffled") if isinstance(block, Reorder))
     assert down.held == 2 * 6 * 2
+    (pixel,) = (block for block in blocks_of("groups interleaved") if isinstance(block, Reorder))
+    assert (pixel.held, pixel.channels, pixel.vectors) == (6, 6, 20)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,7 @@ def test_a_shuffle_holds_the_lines_that_it_mixes() -> None:
         (conv(2, 4), (2, 4, 6), nn.ConstantPad2d(1, 2.0), "pads with 2.0"),
         (conv(2, 4), (2, 4, 6), nn.Upsample(scale_factor=2, mode="bilinear"), "mode='nearest'"),
         (dense(6, 4), (5, 6), nn.Conv1d(5, 2, 1), "no rule"),
+        (dense(6, 4), (5, 6), nn.ChannelShuffle(5), r"shuffles the channels .*; give it \(channels, ...\)"),
     ],
 )
 def test_what_the_stream_cannot_do_is_refused_with_a_remedy(

@@ -94,6 +94,17 @@ def test_rows_that_only_ceil_mode_reaches_are_padding() -> None:
     assert window.padding == ((0, 1), (0, 0)) and window.output == (3, 3)
 
 
+@pytest.mark.parametrize(
+    ("pool", "shape"), [(nn.AdaptiveMaxPool2d((2, 1)), (3, 4, 6)), (nn.AdaptiveMaxPool1d(2), (3, 6))]
+)
+def test_an_adaptive_pooling_has_one_window_for_all(pool: nn.Module, shape: tuple[int, ...]) -> None:
+    (layer,) = trace(nn.Sequential(pool), torch.zeros(1, *shape), input_bits=4).layers()
+    window = layer.blocks[0]
+    assert isinstance(window, Window) and window.kernel == window.stride == {2: (2, 6), 1: (3,)}[len(shape) - 1]
+    with pytest.raises(UnknownOperation, match=r"windows of several sizes; give an output size that divides them"):
+        trace(nn.Sequential(pool), torch.zeros(1, 3, *(side + 1 for side in shape[1:])), input_bits=4)
+
+
 def per_channel(channels: int = 4) -> IntQuantizer:
     steps = torch.linspace(0.5, 2.0, channels).reshape(1, -1, 1, 1)
     return IntQuantizer(bits=4, scale=ConstScale(steps), signed=False)

@@ -94,6 +94,23 @@ def test_every_model_takes_links() -> None:
     assert len(words) == sum(rows) and any(word["inWidth"] != word["outWidth"] for word in words)
 
 
+def test_a_stream_that_enters_a_merge_twice_is_read_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = QuantLinear(16, 16, bias=False, weight_quant=learned_weight(bits=4))
+            self.join = QuantConcat(learned_activation(bits=4, signed=True))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.stem(x)
+            out: Tensor = self.join(y, y * -1.0)
+            return out
+
+    placed = place(trace(Twice(), torch.zeros(1, 16), input_bits=4).layers())
+    product = ("MatVec", "Thresholds")
+    assert links(placed) == [("-", "MatVec"), product, product, ("Thresholds", "Concat"), ("Thresholds", "Concat")]
+
+
 # -- depth against a simulation, cycle by cycle --------------------------------------------------------------------
 
 

@@ -123,7 +123,7 @@ def test_every_kind_of_layer() -> None:
         (nn.ReLU(), {"quant": learned_activation(signed=True)}, "signed"),
         (nn.ReLU6(), {"quant": None}, "clips at 6"),
         (nn.Hardtanh(-2, 2), {"quant": None}, "-2 and 2"),
-        (nn.AvgPool2d(2, padding=1), {}, "padding"),
+        (nn.AvgPool2d(2, padding=1, count_include_pad=False), {}, "count_include_pad"),
         (nn.AvgPool2d(2, ceil_mode=True), {}, "ceil_mode"),
         (nn.AvgPool2d(2, divisor_override=3), {}, "divisor"),
         (nn.AvgPool2d(2), {"most": 0}, "most=0"),
