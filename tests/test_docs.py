@@ -21,8 +21,11 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w.]+\.py)\n")
 """A first line that names a file: the reader keeps the block under that name."""
 
-EXTRA = re.compile(r"# pip install 'hwcost\[(\w+)\]'\n")
-"""A first line that asks for an extra of the name of its package; without it the block is reported as not run."""
+EXTRA = re.compile(r"# pip install (?:'hwcost\[(\w+)\]'|(\w+))\n")
+"""A first line that asks for a package, or an extra of its name; without it the block is reported as not run."""
+
+BEFORE = {"how-to/hand-over.md": "ten-minutes.md"}
+"""Pages that continue where another one ends; the two are run together."""
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -43,12 +46,13 @@ def run_commands(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in BEFORE.values()])
 def test_the_blocks_of_a_page_run_as_they_are(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = blocks(page)
-    assert (DOCS / page).read_text(encoding="utf-8").count("```") == 2 * len(found)
+    pages = [BEFORE[page], page] if page in BEFORE else [page]
+    found = [block for one in pages for block in blocks(one)]
+    assert sum((DOCS / one).read_text(encoding="utf-8").count("```") for one in pages) == 2 * len(found)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     space: dict[str, object] = {"__name__": f"docs.{page}"}
@@ -60,15 +64,17 @@ def test_the_blocks_of_a_page_run_as_they_are(
             continue
         extra = EXTRA.match(text)
         if extra is not None:
-            if find_spec(extra[1]) is None:
-                missing.append(extra[1])
+            package = extra[1] or extra[2]
+            if find_spec(package) is None:
+                missing.append(package)
                 continue
             warnings.simplefilter("ignore")  # of a package that is not ours; pytest restores them
         name = NAMED.match(text)
         if name is not None:
             (tmp_path / name[1]).write_text(text)
         exec(compile(text, f"docs/{page}", "exec"), space)
-    sys.modules.pop("_hwcost_recipe_mine", None)
+    for name in ("mine", "cells"):
+        sys.modules.pop(f"_hwcost_recipe_{name}", None)
     if missing:
         pytest.skip(f"{page}: all blocks were run but those that need {', '.join(missing)}")
 

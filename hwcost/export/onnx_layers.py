@@ -38,6 +38,8 @@ def _activation(call: Call, place: Place, streams: tuple[Stream, ...]) -> str:
         return quantized(layer.quant, stream, _affine(layer, stream.tensor, place), place)
     known = {quant.QuantSigmoid.function: "Sigmoid", quant.QuantTanh.function: "Tanh", quant.QuantIdentity.function: ""}
     op = known.get(type(layer).function)
+    if op == "" and isinstance(layer, quant.QuantReLU):
+        op = "Relu"  # the Quant node clips at 0 as well, but FINN takes an unsigned one only behind a Relu
     if op is None:
         raise UnknownOperation(f"{type(layer).__name__}.function is not one that ONNX names")
     tensor = place.graph.add(op, stream.tensor, layer=place.layer) if op else stream.tensor

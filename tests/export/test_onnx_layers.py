@@ -108,6 +108,19 @@ def test_what_runs_on_integers_has_nodes() -> None:
     assert without <= {"argmax"} | sequences
 
 
+def test_unsigned_activations_stand_behind_a_relu() -> None:
+    """FINN's QuantIdentityHandler refuses unsigned Quant nodes, and none of its handlers takes one behind a MatMul."""
+    signed = QuantIdentity(const_input(bits=4, signed=True))
+    net = nn.Sequential(QuantLinear(8, 6, bias=False, weight_quant=weight()), QuantReLU(act(3)), signed).eval()
+    nodes = qonnx(trace(net, torch.zeros(1, 8), input_range=integers(4, signed=True)), input_step=STEP).graph.node
+    before = {name: node.op_type for node in nodes for name in node.output}
+    unsigned = [
+        node for node in nodes if node.op_type == "Quant" and not {a.name: a.i for a in node.attribute}["signed"]
+    ]
+    assert [before[node.input[0]] for node in unsigned] == ["Relu"]
+    assert [node.op_type for node in nodes].count("Relu") == 1
+
+
 def test_a_function_that_onnx_does_not_name_is_refused() -> None:
     class Cube(QuantIdentity):
         def function(self, x: Tensor) -> Tensor:
