@@ -108,8 +108,8 @@ def _of_a_network(
     network: str, shape: str | None, input_bits: int | None, target: Target, design: Build
 ) -> tuple[Pipeline, Dataflow, float | None]:
     pipeline, defaults = pipeline_of(network, shape, input_bits)
-    (entering,) = pipeline.inputs
-    step = 2.0 ** -float(entering.range.bits.detach()) if entering.range.known else None
+    known = [one.range for one in pipeline.inputs if one.range.known]
+    step = 2.0 ** -float(known[0].bits.detach()) if known else None
     return pipeline, design.model(pipeline, target, defaults), step
 
 

@@ -94,7 +94,7 @@ def export_command(
         pipeline, sums = found.pipeline, found.model.sums if isinstance(found.model, Unrolled) else "apart"
         if input_step is None:
             input_step = _recorded_step(network)
-        if pipeline.inputs[0].range.known and input_step is None:
+        if any(one.range.known for one in pipeline.inputs) and input_step is None:
             raise BadOption(f"{network}: the value of one integer step of its data is not recorded; give --input-step")
         _say(form, _network(pipeline, form, out, input_step, sums), as_json)
         return
@@ -163,9 +163,9 @@ def _network(
     pipeline: Pipeline, form: str, out: Path, input_step: float | None, sums: str = "apart"
 ) -> dict[Path, str]:
     """Write the network; returns file -> content."""
-    (entering,) = pipeline.inputs
-    if entering.range.known and input_step is None:
-        input_step = 2.0 ** -float(entering.range.bits.detach())
+    known = [one.range for one in pipeline.inputs if one.range.known]
+    if known and input_step is None:
+        input_step = 2.0 ** -float(known[0].bits.detach())
     if form == "verilog":
         return _verilog(pipeline, out, input_step, sums)
     try:

@@ -31,6 +31,9 @@ from hwcost.train.ready_tasks import CLASSIFICATION
 
 VERSION = 3
 
+CODE = "code"
+"""Entry with hwcost's own code and the packages that compute, in a study of many machines."""
+
 _CODE = "code of "
 """Beginning of the entries with the code of the user."""
 
@@ -134,7 +137,7 @@ def fingerprint_of(experiment: Experiment, data: Data, *, shared: bool | None = 
         **({"fixed": json.dumps(dict(recipe.fixed))} if recipe.fixed else {}),
         **({"hardware": json.dumps(hardware, default=str)} if chooses else {}),
         **({} if kind == "cpu" else {"accelerator": kind}),
-        **({} if (settings.share is None if shared is None else not shared) else {"code": _code(recipe)}),
+        **({} if (settings.share is None if shared is None else not shared) else {CODE: _code(recipe)}),
     }
     return Fingerprint(entries, str(net))
 

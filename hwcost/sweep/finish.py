@@ -82,10 +82,10 @@ def _trained_again(opened: Session, seeds: int, epochs: int) -> bool:
     given = opened.experiment, opened.data, opened.study
     try:
         if seeds:
-            opened.listener.phase_started("other seeds")
+            opened.listener.phase_started("repetitions, with other seeds")
             repeat_front(*given, seeds, FAILURES, opened.listener.epoch_done)
         if epochs:
-            opened.listener.phase_started("with validation samples")
+            opened.listener.phase_started("refits, with the validation samples")
             refit_front(*given, epochs, FAILURES, opened.listener.epoch_done)
     except KeyboardInterrupt:
         return False

@@ -12,7 +12,7 @@ from hwcost.search import Outcome, Suggestion
 from hwcost.sweep import ramp
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.finalists import REFIT, entry_of, recorded
-from hwcost.sweep.fingerprint import fingerprint_of
+from hwcost.sweep.fingerprint import CODE, fingerprint_of
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.study_files import checkpoint, read_run, read_settings, read_trials, restore_net, text, whole
@@ -134,7 +134,8 @@ def _recorded(
         ) from error
     experiment = Experiment.find(settings, find)
     loaded = experiment.load()
-    now = fingerprint_of(experiment, loaded, shared="code" in studied)
+    studied.pop(CODE, None)  # keeps machines alike while they train; a later version may look at what came of it
+    now = fingerprint_of(experiment, loaded, shared=False)
     differing = [name for name, value in now.upgrade(studied).items() if now.entries.get(name) != value]
     if differing:
         raise BadStudy(f"{folder}: {', '.join(differing)} changed since the study; its trials cannot be repeated")

@@ -253,11 +253,11 @@ class Run:
             freeze_widths(self.net)
         self.settled = True
 
-    def report(self, loss: float, score: float | None = None) -> Epoch:
+    def report(self, loss: float | Tensor, score: float | Tensor | None = None) -> Epoch:
         """Record an epoch: validation score, cost and widths; progress and curves show it, and pruning sees it.
 
         Args:
-            loss: mean training loss.
+            loss: mean training loss; of a tensor, its value.
             score: on validation data; None evaluates the network by the task.
 
         Raises:
@@ -267,10 +267,10 @@ class Run:
         if self.hardware is not None:
             with torch.no_grad():
                 bill = price(self.hardware.pipeline, self.hardware.model)
-        found = evaluate(self.net, self.data.validation, task=self.task) if score is None else float(score)
+        found = evaluate(self.net, self.data.validation, task=self.task) if score is None else _value(score)
         epoch = Epoch(
             epoch=len(self.epochs) + 1,
-            loss=float(loss),
+            loss=_value(loss),
             accuracy=found,
             cost={} if bill is None else {name: float(amount) for name, amount in bill.total().items()},
             widths={} if bill is None else {layer.name: layer_bits(layer) for layer in bill.layers if layer.blocks},
@@ -280,3 +280,7 @@ class Run:
         if self.on_epoch is not None:
             self.on_epoch(epoch)
         return epoch
+
+
+def _value(figure: float | Tensor) -> float:
+    return float(figure.detach() if isinstance(figure, Tensor) else figure)

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import tiny_recipe
 from made_up_study import made_up_run
+from sweeps import experiment, run
 
 from hwcost.errors import BadStudy
 from hwcost.sweep.replay import best, recall, reproduce
+from hwcost.sweep.study_files import read_json, read_trials, write_json
 
 
 def trial(number: int, accuracy: float, lut: float, state: str = "COMPLETE") -> dict[str, Any]:
@@ -48,6 +50,15 @@ def test_a_trial_that_is_not_there_and_a_record_that_lacks_something(tmp_path: P
         call(folder, 7, lambda _: tiny_recipe.recipe, None)
     with pytest.raises(BadStudy, match="its record lacks or garbles 'fingerprint'; call `hwcost sweep` again"):
         call(folder, 1, lambda _: tiny_recipe.recipe, None)
+
+
+def test_a_study_of_many_machines_is_looked_at_by_later_versions(tmp_path: Path, undrawn: None) -> None:
+    run(experiment(tiny_recipe.recipe, tmp_path), 1)
+    record = read_json(tmp_path / "run.json")
+    record["fingerprint"]["code"] = "that of another version, torch 1.0"
+    write_json(tmp_path / "run.json", record)
+    found = recall(tmp_path, 0, lambda _: tiny_recipe.recipe, None)
+    assert found.estimate().total["LUT"] == read_trials(tmp_path)["LUT"][0]
 
 
 def test_another_recipe_than_the_recorded_one_is_refused(tmp_path: Path) -> None:
