@@ -170,6 +170,7 @@ def test_transposed_memory_has_the_same_gradients(name: str) -> None:
 def test_compiled_to_machine_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # a cache of its own: what another process is just writing into the common one has crashed this one
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch._dynamo.reset()
     net = nn.Sequential(
         QuantLinear(8, 8, weight_quant=learned_weight(bits=4)), QuantReLU(learned_activation(bits=4, max_val=1.0))
     )
