@@ -10,7 +10,7 @@ from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, integers
 from hwcost.graph.ste import ceil_ste, transformed, with_gradient_of
 from hwcost.quant.bits import Bits, LearnedBits, Restrict, as_bits
-from hwcost.quant.kernels import KINDS, SMALLEST, by_numbers, diverged, fake_quant, levels
+from hwcost.quant.kernels import KINDS, SMALLEST, by_numbers, diverged, fake_quant, grid_numbers, levels
 from hwcost.quant.quantizers import ScaledQuantizer, real, wide
 from hwcost.quant.scale import POW2, Scale
 
@@ -128,6 +128,12 @@ class IntQuantizer(ScaledQuantizer):
             power=self.power,
             prune=self.prune,
         )
+
+    def numbers(self) -> tuple[float, float, float] | None:
+        """(step, lowest code, highest code) now, as Python numbers and at once; None where only tensors tell."""
+        if not self._declares or self.prune:
+            return None
+        return grid_numbers(self.scale, self.bits, KINDS[self.signed, self.narrow, self.power])
 
     def step(self, x: Tensor | None = None) -> Tensor:
         """threshold / N; gradient to both."""

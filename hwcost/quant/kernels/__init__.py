@@ -14,7 +14,7 @@ from torch.nn.modules import module as calls
 
 from hwcost.quant.kernels.columns import Columns, column_quant
 from hwcost.quant.kernels.rows import Rows, row_quant
-from hwcost.quant.kernels.scalar import scalar_quant
+from hwcost.quant.kernels.scalar import scalar_grid, scalar_quant
 from hwcost.quant.kernels.tensor import SMALLEST as SMALLEST
 from hwcost.quant.kernels.tensor import Kind as Kind
 from hwcost.quant.kernels.tensor import diverged as diverged
@@ -95,3 +95,19 @@ def by_numbers(x: Tensor, scale: nn.Module, bits: nn.Module, kind: Kind, *, prun
     if prune or offset.numel() != 1:
         return column_quant(x, value, offset, Columns(log, least, base, most, kind)) if offset.ndim <= x.ndim else None
     return scalar_quant(x, value, offset, (log, least, base, most, kind))
+
+
+def grid_numbers(scale: nn.Module, bits: nn.Module, kind: Kind) -> tuple[float, float, float] | None:
+    """(step, lowest code, highest code) of what a scale and a width declare, of float32 on the CPU.
+
+    None where one of them must be called, or where thresholds or widths differ.
+    """
+    if is_compiling() or transforms():
+        return None
+    threshold, widths = declared(scale), declared(bits)
+    if threshold is None or widths is None or isinstance(threshold, Largest):
+        return None
+    (value, log, least), (offset, base, most) = threshold, widths
+    if value.numel() != 1 or offset.numel() != 1 or not (value.is_cpu and value.dtype is FLOAT32 and offset.is_cpu):
+        return None
+    return scalar_grid(value, offset, (log, least, base, most, kind))

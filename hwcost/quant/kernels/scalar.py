@@ -108,14 +108,10 @@ class _ScalarQuant(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Context | None, x: Tensor, value: Tensor, offset: Tensor, rule: ScalarRule) -> Tensor:
-        log, least, base, most, kind = rule
+        log, least, base, most, _ = rule
         found, distance = value.item(), offset.item()
         below = found < least
-        theta = least if below else found
-        if log:
-            theta = _power(ceil(theta) if kind.power else theta) if theta < LARGEST else theta * inf
-        low, high, reach, rate = _whole_levels(read_bits(distance, base, most), kind)
-        step = _float32(theta / reach)
+        step, theta, low, high, reach, rate = _grid(found, distance, rule)
         y = torch.div(x, step).clamp_(low, high).round_().mul_(step)
         if ctx is not None:
             ctx.numbers = (step, low, high, reach, rate, LN2 if log else 1 / theta, below, distance, base, most)
@@ -152,6 +148,22 @@ class _ScalarQuant(torch.autograd.Function):
         if last:
             dx = dx.permute(0, 3, 1, 2)
         return dx, d_value, d_offset, None
+
+
+def _grid(found: float, distance: float, rule: ScalarRule) -> tuple[float, float, float, float, float, float]:
+    """(step, threshold, low, high, N, dN/dbits / N) of a stored threshold and an offset."""
+    log, least, base, most, kind = rule
+    theta = max(found, least)
+    if log:
+        theta = _power(ceil(theta) if kind.power else theta) if theta < LARGEST else theta * inf
+    low, high, reach, rate = _whole_levels(read_bits(distance, base, most), kind)
+    return _float32(theta / reach), theta, low, high, reach, rate
+
+
+def scalar_grid(value: Tensor, offset: Tensor, rule: ScalarRule) -> tuple[float, float, float]:
+    """(step, lowest code, highest code) of a quantizer as `scalar_quant` reads it."""
+    step, _, low, high, *_ = _grid(value.item(), offset.item(), rule)
+    return step, low, high
 
 
 def engine_apply(function: type[torch.autograd.Function]) -> Callable[..., Tensor]:

@@ -1,16 +1,19 @@
 """Attention on integers: products of two streams per head, softmax by tables, divided behind the second product."""
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any
 
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
+from hwcost.graph.inverse import InverseTable
 from hwcost.quant.layers.activation import QuantIdentity
+from hwcost.quant.layers.attention_node import AttendedHeads, HeadRule
 from hwcost.quant.layers.heads import SOFTMAXES, HeadContext, HeadScores, ScoreExp
 from hwcost.quant.layers.linear import QuantLinear
 from hwcost.quant.layers.row_inverse import RowInverse, RowProduct
-from hwcost.quant.layers.rows import Grid, RowMax
+from hwcost.quant.layers.rows import Grid, RowMax, numbers_of
 from hwcost.quant.quantizers import Quantizer
 
 
@@ -96,6 +99,7 @@ class QuantMultiheadAttention(nn.Module):
         self.dropout = nn.Dropout(dropout) if dropout else None
         self.context = HeadContext(self.exponential, projections["v"], length=length, **sizes)
         self.product = RowProduct(self.context, self.inverse, bits=bits, heads=num_heads)
+        self._table: InverseTable | None = None
         self.out_quant = QuantIdentity(activation())
         self.out_proj = QuantLinear(embed_dim, embed_dim, bias, weight_quant=weight_quant())
 
@@ -135,8 +139,29 @@ class QuantMultiheadAttention(nn.Module):
             self.get_submodule(f"{name}_quant")(self.get_submodule(f"{name}_proj")(x))
             for name, x in (("q", query), ("k", key), ("v", value))
         )
+        if isinstance(q, Tensor) and (self.dropout is None or not self.training):
+            y: Tensor = AttendedHeads.apply(q, k, v, self._rule(q))  # type: ignore[no-untyped-call] # of torch
+            return self.out_proj(self.out_quant(y)), None
+        # one by one: torch.fx asks for the layers to describe them, and dropout stands between two
         scores = self.scores(q, k)
         weights = self.exponential(scores, self.largest(scores))
         kept = weights if self.dropout is None else self.dropout(weights)
         y = self.product(self.context(kept, v), self.inverse(weights))
         return self.out_proj(self.out_quant(y)), None
+
+    def _rule(self, query: Tensor) -> HeadRule:
+        """The numbers of all layers at the present steps."""
+        sources = (*self.scores.sources, self.context.sources[1])
+        steps, lows, highs = zip(*(numbers_of(source, query) for source in sources), strict=True)
+        if self._table is None:
+            self._table = self.inverse.table(query)  # of the width of the weights and the length alone
+        step = steps[0] * steps[1] / sqrt(self.embed_dim // self.num_heads)
+        return HeadRule(
+            heads=self.num_heads,
+            steps=steps,
+            reach=tuple(max(-low, high) for low, high in zip(lows, highs, strict=True)),
+            words=self.exponential.words(step),
+            shift=self.exponential.cut(step),
+            table=self._table,
+            cut=self.product.cut(self._table),
+        )

@@ -90,18 +90,27 @@ class ScoreExp(OnRows):
         """The code of the largest weight."""
         return 1 << (self.bits - 1) if self.softmax == "pow2" else (1 << self.bits) - 1
 
+    def _step(self, x: Tensor | None) -> float:
+        with torch.no_grad():
+            return float(self.steps(x)[0])
+
     def shift(self, x: Tensor | None = None) -> int:
         """Bits of a difference that the address leaves out."""
-        with torch.no_grad():
-            step = float(self.steps(x)[0])
-        return int(max(0, ceil(log2(log(4 * self.one) / step)) - self.table_bits))
+        return self.cut(self._step(x))
 
     def entries(self, x: Tensor | None = None) -> list[int]:
         """The weight at each address."""
-        with torch.no_grad():
-            step = float(self.steps(x)[0]) * 2.0 ** self.shift(x)
-        middle = 0.5 - 2.0 ** -(self.shift(x) + 1)
-        weights = [self.one * exp(-step * (at + middle * (at > 0))) for at in range(2**self.table_bits)]
+        return self.words(self._step(x))
+
+    def cut(self, step: float) -> int:
+        """`shift`, at a step of the scores."""
+        return int(max(0, ceil(log2(log(4 * self.one) / step)) - self.table_bits))
+
+    def words(self, step: float) -> list[int]:
+        """`entries`, at a step of the scores."""
+        cut = self.cut(step)
+        wide, middle = step * 2.0**cut, 0.5 - 2.0 ** -(cut + 1)
+        weights = [self.one * exp(-wide * (at + middle * (at > 0))) for at in range(2**self.table_bits)]
         if self.softmax == "pow2":
             return [self.one] + [2 ** round(log2(w)) if w > 0.7 else 0 for w in weights[1:-1]] + [0]
         return [self.one] + [round(w) for w in weights[1:-1]] + [0]

@@ -1,21 +1,17 @@
 """Normalization of each row: layer norm and RMS norm as hardware computes them."""
 
 from collections.abc import Mapping
-from math import sqrt
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.graph.ste import with_gradient_of
 from hwcost.quant.layers.activation import QuantIdentity
 from hwcost.quant.layers.row_inverse import RowInverse, RowProduct
-from hwcost.quant.layers.rows import Grid, RowDifference, RowMean, source_step
+from hwcost.quant.layers.row_node import NormalizedRows, RowRule
+from hwcost.quant.layers.rows import Grid, RowDifference, RowMean, numbers_of
 from hwcost.quant.quantizers import Quantizer
-
-MOST_BITS = 22
-"""Bits of a product that single precision holds."""
 
 
 class QuantRMSNorm(nn.Module):
@@ -72,38 +68,43 @@ class QuantRMSNorm(nn.Module):
         self.inverse = RowInverse(self.features, made, kind="rsqrt", eps=eps, index_bits=index_bits, bits=table_bits)
         given = self.features if affine else None
         self.product = RowProduct(made, self.inverse, bits=bits, features=given, biased=self.centered)
+        self._known: Any = (None, None)  # numbers of the last step: a table is the same for many
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, ..., features) -> the same."""
         rows = x if self.enter is None else self.enter(x)
         if isinstance(rows, Tensor):  # torch.fx asks for the layers one by one, to describe them
-            return self.product.affine(with_gradient_of(self._exact(rows), self._smooth(rows)))
+            found: Tensor = NormalizedRows.apply(rows, self.weight, self.bias, self._rule(rows))  # type: ignore[no-untyped-call]
+            return found
         if self.mean is not None:
             rows = self.difference(rows, self.mean(rows))
         y: Tensor = self.product(rows, self.inverse(rows))
         return y
 
-    def _smooth(self, rows: Tensor) -> Tensor:
-        norm = F.rms_norm if self.mean is None else F.layer_norm
-        found: Tensor = norm(rows, (self.features,), eps=self.eps)
-        return found
-
     @torch.no_grad()
-    def _exact(self, rows: Tensor) -> Tensor:
-        """The values that the layers give one after the other, in floats that hold their integers."""
-        table = self.inverse.table(rows)
-        wide = torch.float64 if table.scale_bits > MOST_BITS else torch.promote_types(rows.dtype, torch.float32)
-        x = torch.round(rows.to(wide) / source_step(self.made[0], rows).to(wide))
-        if self.mean is not None:
-            factor, shift = self.mean.ratio()
-            half, fraction = 1 << shift >> 1, 1 << self.mean.fraction_bits
-            total = x.sum(-1, keepdim=True, dtype=torch.float64)
-            x = x * fraction - torch.floor((total * factor + half) / (1 << shift)).to(wide)
-        z = x.double().square().sum(-1, keepdim=True).to(torch.int64) + self.inverse.addend(rows)
-        shift = self.product.cut(table)
-        y = torch.floor(x * (table(z.clamp_(table.low, table.high)).to(wide) * 2.0**-shift))
-        # the step of the rows divides that of the inverse
-        return (y.double() * (sqrt(self.features) * 2.0 ** (shift - table.scale_bits))).to(rows.dtype)
+    def _rule(self, rows: Tensor) -> RowRule:
+        """The numbers of the norm, at the present step of its input."""
+        step, low, high = numbers_of(self.made[0], rows)
+        fraction = None if self.mean is None else self.mean.fraction_bits
+        addend = max(1, round(self.eps * self.features / (step / (1 << (fraction or 0))) ** 2))
+        key = (low, high, addend)
+        if key != self._known[0]:
+            table = self.inverse.table(rows)
+            factor, shift = (1, 0) if self.mean is None else self.mean.ratio()
+            self._known = (key, (factor, shift, table, self.product.cut(table)))
+        factor, shift, table, cut = self._known[1]
+        return RowRule(
+            features=self.features,
+            step=step,
+            reach=max(abs(low), abs(high)),
+            fraction=fraction,
+            factor=factor,
+            shift=shift,
+            addend=addend,
+            eps=self.eps,
+            table=table,
+            cut=cut,
+        )
 
     def of_float(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state dict of a norm of torch.nn with the keys of this layer; one of this layer as it is."""

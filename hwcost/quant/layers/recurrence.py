@@ -1,8 +1,12 @@
 """Recurrences as one autograd node each: a step of autograd per operation and time step would take most of the time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from math import nan
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -62,49 +66,156 @@ def _clipped(x: Tensor, fraction: int, bits: int) -> Tensor:
 
 
 class LSTMLoop(torch.autograd.Function):
-    """Steps of an LSTM: sums over inputs (N, time, 4 hidden), weights of the state (4 hidden, hidden) -> states."""
+    """Steps of an LSTM: sums over inputs (N, time, 4 hidden), weights of the state (4 hidden, hidden) -> states.
+
+    All codes are whole numbers in the loop; what is the same for all steps is computed for all of them at once. On the
+    CPU, numpy computes what is elementwise: its calls cost half of torch's.
+    """
 
     @staticmethod
     def forward(ctx: Any, sums: Tensor, recurrent: Tensor, codes: Codes) -> Tensor:
-        hidden = recurrent.shape[1]
-        h = c = sums.new_zeros(len(sums), hidden)
-        kept, found, back = [], [], recurrent.t()
-        for step in sums.unbind(1):
-            total = torch.addmm(step, h, back)
-            s, g = torch.sigmoid(total), torch.tanh(total[:, 2 * hidden : 3 * hidden])
-            i, f, _, o = codes.gate(s).chunk(4, 1)
-            candidate = codes.candidate(g)
-            after = codes.cell(torch.addcmul(f * c, i, candidate))
-            y = codes.tanh(after)
-            kept.append((s, g, i, f, o, candidate, c, after, y, h))
-            h, c = codes.state(o * y), after
-            found.append(h)
-        ctx.kept, ctx.codes = kept, codes
-        ctx.save_for_backward(recurrent)
-        return torch.stack(found, 1)
+        batch, time, hidden = len(sums), sums.shape[1], recurrent.shape[1]
+        ctx.codes, ctx.finite = codes, bool(torch.isfinite(sums.sum() + recurrent.sum()))
+        if not ctx.finite:  # no code, and no index of a table
+            return sums.new_full((batch, time, hidden), nan)
+        unit, most = 2.0 ** (codes.state_bits - 1), 2.0 ** (codes.cell_bits - 1)
+        back = (recurrent / unit).t().contiguous()
+        gates, whole = (sums.new_empty(time, batch, 4 * hidden) for _ in range(2))
+        cells, squashed, states = (sums.new_zeros(time + 1, batch, hidden) for _ in range(3))
+        total = sums.new_empty(batch, 4 * hidden)
+        middle = total[:, 2 * hidden : 3 * hidden]
+        math, view = _elementwise(sums)
+        units, words = (
+            view(_along(sums, codes.gate_bits, codes.state_bits - 1, hidden)),
+            view(_tanh_words(codes).to(sums)),
+        )
+        largest = units - 1
+        i, f, g, o = (view(part) for part in whole.chunk(4, -1))
+        s, w, c, y, h, part = (view(x) for x in (gates, whole, cells, squashed, states, sums.new_empty(batch, hidden)))
+        # f c counts 2^-gate_bits of the cell, and i g that times `apart`
+        by_gate, apart = 2.0**-codes.gate_bits, 2.0 ** (codes.cell_fraction - codes.state_bits + 1)
+        steps = zip(
+            sums.unbind(1), states[:-1].unbind(0), gates.unbind(0), gates[..., 2 * hidden : 3 * hidden].unbind(0),
+            strict=True,
+        )  # fmt: skip
+        for at, (step, state, gate, tanh) in enumerate(steps):
+            torch.addmm(step, state, back, out=total)
+            torch.sigmoid(total, out=gate)
+            torch.tanh(middle, out=tanh)
+            now, after = w[at], c[at + 1]
+            math.multiply(s[at], units, out=now)
+            math.rint(now, out=now)
+            math.minimum(now, largest, out=now)
+            math.multiply(f[at], c[at], out=after)
+            math.multiply(i[at], g[at], out=part)
+            part *= apart
+            after += part
+            _half_up(math, after, by_gate)
+            math.minimum(after, most - 1, out=after)
+            math.maximum(after, -most, out=after)
+            math.take(words, math.index(after), out=y[at + 1])
+            math.multiply(o[at], y[at + 1], out=h[at + 1])
+            _half_up(math, h[at + 1], by_gate)
+        ctx.save_for_backward(recurrent, gates, whole, cells, squashed, states)
+        return (states[1:] / unit).transpose(0, 1).contiguous()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        (recurrent,) = ctx.saved_tensors
-        total, dh, dc = [], torch.zeros_like(grad[:, 0]), torch.zeros_like(grad[:, 0])
-        most = 2.0 ** (ctx.codes.cell_bits - 1 - ctx.codes.cell_fraction)
-        for (s, g, i, f, o, candidate, c, after, y, _), step in zip(
-            reversed(ctx.kept), reversed(grad.unbind(1)), strict=True
-        ):
-            dh = dh + step
-            inside = (after.abs() < most * (1 - 2.0**-10)).to(grad.dtype)
-            dc = (dc + dh * o * (1 - y * y)) * inside
-            gates = torch.cat([dc * candidate, dc * c, dc * i, dh * y], 1)
-            slope = s * (1 - s)
-            hidden = g.shape[1]
-            slope[:, 2 * hidden : 3 * hidden] = 1 - g * g
-            gates *= slope
-            total.append(gates)
-            dh, dc = gates @ recurrent, dc * f
-        whole = torch.stack(total[::-1], 1)
-        states = torch.stack([step[-1] for step in ctx.kept], 1)
-        return whole, whole.flatten(0, 1).t() @ states.flatten(0, 1), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        if not ctx.finite:
+            return None, None, None
+        recurrent, gates, whole, cells, squashed, states = ctx.saved_tensors
+        codes: Codes = ctx.codes
+        time, batch, hidden = squashed[1:].shape
+        unit, most = 2.0 ** (codes.state_bits - 1), 2.0 ** (codes.cell_bits - 1)
+        slope = gates - gates.square()
+        slope[..., 2 * hidden : 3 * hidden] = 1 - gates[..., 2 * hidden : 3 * hidden].square()
+        i, f, g, o = whole.chunk(4, -1)
+        y = squashed[1:] / unit
+        inside = (cells[1:].abs() < most * (1 - 2.0**-10)).to(grad.dtype)
+        # what a step multiplies the gradients of its cell and of its state with
+        by_gate = 2.0**-codes.gate_bits
+        rates = torch.cat([g / unit, cells[:-1] * 2.0**-codes.cell_fraction, i * by_gate, y], -1).mul_(slope)
+        to_cell = (1 - y.square()).mul_(o).mul_(by_gate).mul_(inside)
+        kept = f * by_gate
+        kept[1:] *= inside[:-1]
+        total = torch.empty_like(gates)
+        math, view = _elementwise(grad)
+        rate, out = (view(x.view(time, batch, 4, hidden)) for x in (rates, total))
+        own, carried = view(to_cell), view(kept)
+        state, cell, part = (grad.new_zeros(batch, hidden) for _ in range(3))
+        dh, dc, part = view(state), view(cell), view(part)
+        whole_steps, given = total.unbind(0), view(grad.transpose(0, 1))
+        for at in reversed(range(time)):
+            dh += given[at]
+            math.multiply(dh, own[at], out=part)
+            dc += part
+            math.multiply(dc[:, None], rate[at, :, :3], out=out[at, :, :3])
+            math.multiply(dh, rate[at, :, 3], out=out[at, :, 3])
+            torch.mm(whole_steps[at], recurrent, out=state)
+            dc *= carried[at]
+        flat = total.flatten(0, 1)
+        return total.transpose(0, 1), (flat.t() @ states[:-1].flatten(0, 1)).div_(unit), None
+
+
+class _Tensors:
+    """Elementwise functions of torch under numpy's names."""
+
+    multiply, minimum, maximum, take = torch.multiply, torch.clamp_max, torch.clamp_min, torch.take
+    rint, floor = torch.round, torch.floor
+
+    @staticmethod
+    def index(x: Tensor) -> Tensor:
+        """Whole numbers as an index."""
+        return x.to(torch.int64)
+
+
+class _Arrays:
+    """Elementwise functions of numpy."""
+
+    multiply, minimum, maximum, rint, floor = np.multiply, np.minimum, np.maximum, np.rint, np.floor
+
+    @staticmethod
+    def index(x: Any) -> Any:
+        """Whole numbers as an index."""
+        return x.astype(np.int64)
+
+    @staticmethod
+    def take(words: Any, place: Any, *, out: Any) -> None:
+        """Words at places, those below 0 from the end."""
+        np.take(words, place, out=out, mode="wrap")
+
+
+def _elementwise(like: Tensor) -> tuple[Any, Callable[[Tensor], Any]]:
+    """Elementwise functions, and how they see a tensor: numpy on the CPU, whose calls cost half of torch's."""
+    if like.is_cpu and like.dtype in (torch.float32, torch.float64):
+        return _Arrays, torch.Tensor.numpy
+    return _Tensors, torch.Tensor.detach
+
+
+def _half_up(math: Any, x: Any, scale: float) -> None:
+    """x times scale in place, to the nearest whole number, a half up."""
+    x *= scale
+    x += 0.5
+    math.floor(x, out=x)
+
+
+def _along(like: Tensor, gate_bits: int, candidate_bits: int, hidden: int) -> Tensor:
+    """Integers of 1 for each row of an LSTM: gates i and f, the candidate, gate o; (4 hidden,)."""
+    units = like.new_full((4 * hidden,), 2.0**gate_bits)
+    units[2 * hidden : 3 * hidden] = 2.0**candidate_bits
+    return units
+
+
+@lru_cache(16)
+def _tanh_words(codes: Codes) -> Tensor:
+    """tanh of every code of the cell, float64, in whole numbers of the state's step: from 0 up, then the negative ones.
+
+    So a code is its own index.
+    """
+    most = 2 ** (codes.cell_bits - 1)
+    cells = torch.cat([torch.arange(most), torch.arange(-most, 0)]).double() * 2.0**-codes.cell_fraction
+    return codes.tanh(cells) * 2.0 ** (codes.state_bits - 1)
 
 
 class GRULoop(torch.autograd.Function):

@@ -155,6 +155,17 @@ def source_range(source: Grid) -> Range:
     return widest(common_range(source))  # type: ignore[arg-type]
 
 
+def numbers_of(source: Grid, x: Tensor | None) -> tuple[float, int, int]:
+    """(step, lowest code, highest code) of a source now, as Python numbers."""
+    known = getattr(source, "numbers", None)
+    found = None if known is None else known()
+    if found is not None:
+        return found[0], int(found[1]), int(found[2])
+    with torch.no_grad():
+        wire = source_range(source)
+        return float(source_step(source, x)), int(wire.low), int(wire.high)
+
+
 def rows_of(signal: Signal, features: int) -> int:
     """Number of rows of a sample."""
     if signal.channels != features:
@@ -282,9 +293,5 @@ class RowMax(OnRows):
 
     def blocks(self, *signals: Signal) -> tuple[Block, ...]:
         wire = widest(signals[0].range)
-        return (
-            Pool(
-                kind="max", channels=1, kernel=(signals[0].channels,), vectors=signals[0].positions, input=wire,
-                output=wire,
-            ),
-        )  # fmt: skip
+        width, rows = signals[0].channels, signals[0].positions
+        return (Pool(kind="max", channels=1, kernel=(width,), vectors=rows, input=wire, output=wire),)

@@ -30,10 +30,15 @@ def test_values_are_those_of_the_layers_one_by_one(features: int, kind: type[Qua
     torch.manual_seed(0)
     norm = kind(features, input_quant=grid(8))
     assert norm.enter is not None
-    x = norm.enter(torch.randn(50, features) * torch.logspace(-3, 1, 50)[:, None]).detach()
-    rows = x if norm.mean is None else norm.difference(x, norm.mean(x))
+    single = norm.enter(torch.randn(50, features) * torch.logspace(-3, 1, 50)[:, None]).detach()
     with torch.no_grad():
-        assert torch.equal(norm(x), norm.product(rows, norm.inverse(rows)))
+        unit = float(norm.product.step())
+        codes = torch.round(norm(single) / unit)
+        norm, x = norm.double(), single.double()
+        rows = x if norm.mean is None else norm.difference(x, norm.mean(x))
+        exact = norm.product(rows, norm.inverse(rows))
+        assert torch.equal(norm(x), exact)
+        assert torch.equal(codes, torch.round(exact / unit).float())
 
 
 def test_the_factors_learn_and_none_is_left_out() -> None:
