@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hwcost.graph.ranges import Range, binary, integers
+from hwcost.graph.ranges import Range, between, binary, integers
 from hwcost.quant import (
     LOG,
     POW2,
@@ -39,11 +39,14 @@ from hwcost.quant import (
     QuantConv3d,
     QuantConvTranspose1d,
     QuantConvTranspose2d,
+    QuantEmbedding,
     QuantHardTanh,
     QuantIdentity,
     QuantLinear,
     QuantMean,
     QuantMul,
+    QuantPosition,
+    QuantPrefix,
     QuantPReLU,
     QuantReLU,
     QuantScaleBias,
@@ -213,7 +216,7 @@ class LayerCase:
         streams: number of inputs.
         wire: integers that enter.
         loose: why its described range may be wider than what it reaches; None where it is exact.
-        plain: it takes no QuantTensor.
+        plain: it takes and gives no QuantTensor.
     """
 
     build: Callable[[], nn.Module]
@@ -256,6 +259,12 @@ def _conv(*shape: Any, **options: Any) -> Callable[[], nn.Module]:
 
 def _transposed(*shape: Any, **options: Any) -> Callable[[], nn.Module]:
     return lambda: QuantConvTranspose2d(*shape, bias=False, weight_quant=_weight(per_channel=False), **options)
+
+
+def _ends(*shape: int) -> nn.Parameter:
+    """A constant far beyond either bound, in turn."""
+    sign = 1.0 - 2 * ((torch.arange(shape[-2])[:, None] + torch.arange(shape[-1])) % 2)
+    return nn.Parameter(1e4 * sign.expand(shape).clone())
 
 
 SIGNED = integers(4, signed=True)
@@ -347,6 +356,14 @@ LAYERS: dict[str, LayerCase] = {
         lambda: QuantScaleBias(4, weight_quant=_weight(per_channel=False), bias_quant=BiasQuantizer(bits=6)), (4, 5, 5)
     ),
     "scale": LayerCase(lambda: QuantScaleBias(4, bias=False, weight_quant=_weight()), (4, 5, 5), wire=SIGNED),
+    "embedding": LayerCase(
+        lambda: QuantEmbedding(9, 5, weight_quant=_weight(per_channel=False)), (6,), wire=between(0, 8), plain=True
+    ),
+    "positions": LayerCase(lambda: QuantPosition(_ends(1, 6, 4), _act(signed=True)), (6, 4), plain=True),
+    "positions of pictures": LayerCase(
+        lambda: QuantPosition(_ends(9, 4, 5), _act(signed=True), index=slice(2, 6)), (4, 4, 5), wire=SIGNED, plain=True
+    ),
+    "tokens in front": LayerCase(lambda: QuantPrefix(_ends(1, 2, 4), _act(signed=True)), (6, 4), plain=True),
     "hadamard": LayerCase(
         lambda: HadamardClassifier(7, 5), (7,), plain=True, loose="half of the weights are -1, half +1"
     ),

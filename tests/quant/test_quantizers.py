@@ -37,10 +37,9 @@ NO_CASE = {
     "Quantizer": "a protocol",
     "Scale": "a protocol",
     **dict.fromkeys(
-        ("QuantEmbedding", "QuantGRU", "QuantLSTM", "QuantLayerNorm", "QuantMultiheadAttention", "QuantRMSNorm"),
+        ("QuantGRU", "QuantLSTM", "QuantLayerNorm", "QuantMultiheadAttention", "QuantRMSNorm"),
         "a layer of sequences: tests/quant/test_sequence_networks.py and tests/integer/test_sequences.py",
     ),
-    **dict.fromkeys(("QuantPosition", "QuantPrefix"), "reads a constant too: tests/quant/layers/test_position.py"),
     "Product": "what linear layers and convolutions share",
     "ScaleBias": "in float: it has no hardware; its quantized form is in the table",
 }

@@ -98,6 +98,8 @@ class QuantPrefix(_Constant):
         quant: of the stream and of the constant, with one scale.
     """
 
+    channels_last = True
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, time, features) -> (N, count + time, features)."""
         front = self.value.expand(len(x), -1, -1)

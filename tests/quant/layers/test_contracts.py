@@ -19,8 +19,11 @@ from hwcost.quant import (
     QuantActivation,
     QuantAdd,
     QuantConcat,
+    QuantEmbedding,
     QuantIdentity,
     QuantLinear,
+    QuantPosition,
+    QuantPrefix,
     QuantTensor,
 )
 
@@ -43,8 +46,10 @@ def entering(layer: nn.Module, case: LayerCase, whole: Tensor) -> Tensor:
     """Values of these integers; of an activation or a merge, values far beyond its bounds."""
     if isinstance(layer, QuantActivation) and layer.input_quant is None and not layer.rises:
         return whole.double() * STEP
+    if isinstance(layer, QuantEmbedding):
+        return whole
     if (
-        isinstance(layer, QuantIdentity | QuantAdd | QuantConcat)
+        isinstance(layer, QuantIdentity | QuantAdd | QuantConcat | QuantPosition | QuantPrefix)
         or getattr(layer, "input_quant", getattr(layer, "left_quant", None)) is not None
     ):
         return (whole.double() - (float(case.wire.low) + float(case.wire.high)) / 2) * 100.0
@@ -58,6 +63,9 @@ def result(layer: Any, case: LayerCase, kinds: tuple[str, ...]) -> tuple[Tensor,
         scores = layer(inputs[0])
         unit = layer.scale.detach() / inputs[0].norm(dim=1, keepdim=True)
         return torch.round(scores.detach() / (unit * STEP)).to(torch.int64), None
+    if case.plain:
+        grid = getattr(layer, "quants", [layer])[0]
+        return torch.round(layer(*inputs).detach() / grid.step().detach()).to(torch.int64), None
     step = torch.tensor(STEP, dtype=torch.float64)
     out = layer(*(QuantTensor(x, step, case.wire) for x in inputs))
     assert isinstance(out, QuantTensor)
