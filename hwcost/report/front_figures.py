@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hwcost.report.axes import UNITS, cost_axis, headed, place_labels, score_axis, short
+from hwcost.report.noise import intervals
 from hwcost.report.pareto import Floats, non_dominated
 from hwcost.report.study import Study
 from hwcost.report.style import ACCENT, BEYOND, INK, MUTED, PAPER, RAMP, Drawing, sheet
@@ -60,17 +61,11 @@ def _budget(axes: Axes, study: Study, name: str, *, label: bool) -> None:
 
 
 def _intervals(study: Study, scores: Floats) -> list[tuple[float, float]]:
-    """95 % interval of each accuracy on the validation samples; none for a score that is no share of samples.
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
-    """
+    """95 % interval of each accuracy on the validation samples; none for a score that is no share of samples."""
     samples = study.run["data"].get("validation")
     if not study.binomial or not samples:
         return []
-    z = 1.96
-    middle = (scores + z * z / samples / 2) / (1 + z * z / samples)
-    half = z / (1 + z * z / samples) * np.sqrt(scores * (1 - scores) / samples + (z / samples / 2) ** 2)
-    return [(float(low), float(high)) for low, high in zip(middle - half, middle + half, strict=True)]
+    return intervals(scores, int(samples))
 
 
 def _words(study: Study, row: int) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from hwcost.report.axes import headed
 from hwcost.report.checks import RESOURCES
 from hwcost.report.figure_data import figure_data
+from hwcost.report.noise import front_noise
 from hwcost.report.schema import ObjectiveRecord, RunRecord, standing
 from hwcost.report.score import Score
 from hwcost.report.study import CHEAPEST, Study
@@ -137,7 +138,10 @@ def _middle(losses: list[tuple[float, str]]) -> str:
 def facts(study: Study) -> dict[str, Any]:
     """Everything both templates print; numbers as numbers."""
     columns = study.costs
-    rows = [_row(study, trial, columns) for _, trial in study.front.iterrows()]
+    rows, noise = [_row(study, trial, columns) for _, trial in study.front.iterrows()], front_noise(study)
+    for row in rows:
+        row["interval"] = noise.intervals.get(row["number"]) if noise is not None else None
+        row["chance"] = noise is not None and row["number"] in noise.chance
     by_number = {row["number"]: row for row in rows}
     bands = (study.run.get("error_band") or {}).items()
     became = np.array([standing(*pair) for pair in zip(study.trials["state"], study.trials["error"], strict=True)])
@@ -148,6 +152,7 @@ def facts(study: Study) -> dict[str, Any]:
         "part": study.run["device"].get("name") or "", "columns": columns, "rows": rows, "remarks": _remarks(study),
         "others": [name for name, _ in study.objectives if name not in ("accuracy", study.cost)],
         "marked": [by_number[int(study.complete["number"][mark.row])] for mark in study.marks],
+        "noise": noise,
         "repeated": max((row["seeds"][2] for row in rows if row["seeds"]), default=0),
         "refitted": bool(np.isfinite(study.column("refit_accuracy", study.front)).any()),
         "bands": ", ".join(f"{low:.2f} to {high:.2f} for {name}" for name, (low, high) in bands if name in columns),
