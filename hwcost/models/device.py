@@ -137,6 +137,6 @@ def device(name: str) -> Device:
     for part in devices():
         if PACKAGE.fullmatch(wanted.removeprefix(part.die)) and wanted.startswith(part.die):
             return replace(part, name=part.die, aliases=(), part=wanted)
-    close = get_close_matches(wanted, known, n=3, cutoff=0.4)
+    close = get_close_matches(wanted, known, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(close)}?" if close else "`hwcost devices` lists what is."
     raise UnknownDevice(f"device {name!r} is not in the table; {hint} Or pass a Device(...)")

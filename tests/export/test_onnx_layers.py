@@ -103,7 +103,7 @@ def test_a_classifier_without_stored_weights() -> None:
 def test_what_runs_on_integers_has_nodes() -> None:
     """All but the choice of a label, which other tools make of the scores, and layers on sequences, refused by name."""
     sequences = {"RowMean", "RowDifference", "RowProduct", "RowInverse", "GRUUnit", "LSTMUnit"}
-    sequences |= {"RowMax", "HeadContext", "ScoreExp", "HeadScores", "QuantEmbedding"}
+    sequences |= {"RowMax", "HeadContext", "ScoreExp", "HeadScores", "QuantEmbedding", "QuantPosition", "QuantPrefix"}
     without = {str(getattr(key, "__name__", key)) for key in LOWERINGS.keys() - WRITERS.keys()}
     assert without <= {"argmax"} | sequences
 
