@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import chain, islice
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadFolding, BadRecipe
@@ -18,7 +18,7 @@ from hwcost.sweep.user_call import ask
 from hwcost.sweep.warm_start import check_alike
 from hwcost.train.data import Data
 from hwcost.train.loop import train
-from hwcost.train.tree import called
+from hwcost.train.tree import called, leaves
 
 _OF_EPOCHS = {"accuracy", *RESOURCES}
 
@@ -63,7 +63,39 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     shape = tuple(scores.shape[1:]) if isinstance(scores, Tensor) and needed is not None else needed
     if shape != needed or not any(one.requires_grad for one in float_net.parameters()):
         raise BadRecipe(f"{where} gives {shape} for a sample, or has nothing to train; give one like network()")
+    _check_task(experiment, float_net, data)
     _check_read(experiment)
+
+
+def _check_task(experiment: Experiment, net: nn.Module, data: Data) -> None:
+    """Call loss and judge of a task on a batch of the float network.
+
+    Raises:
+        BadRecipe: one fails, or gives something else than it should.
+    """
+    task, where = experiment.recipe.task, f"recipe {experiment.recipe.name}: the {{}}() of its task"
+    x, y = data.train.take(slice(0, experiment.training().batch))
+    out = called(net, x)
+    if experiment.recipe.train is train:  # a training of its own may have a loss of its own
+        loss: object = ask(where.format("loss"), task.loss, out, x, y)
+        if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+            raise BadRecipe(f"{where.format('loss')} gives {_form(loss)} for a batch; give one number with a gradient")
+    with torch.no_grad():
+        judged = ask(where.format("judge"), task.judge, called(net, x), x, y)
+    count = len(leaves(x)[0])
+    try:
+        alike = all(len(one) == count for one in leaves(judged))
+    except (TypeError, AttributeError):  # no tensors
+        alike = False
+    if not alike:
+        raise BadRecipe(
+            f"{where.format('judge')} gives {_form(judged)} for a batch of {count}; give tensors with an entry for "
+            "each sample, of which score() makes the score of the whole split"
+        )
+
+
+def _form(found: object) -> str:
+    return f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
 
 
 def _check_outputs(experiment: Experiment, pipeline: Pipeline, data: Data) -> None:

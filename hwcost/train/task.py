@@ -6,7 +6,7 @@ from typing import Any, Literal, SupportsFloat
 
 from torch import Tensor
 
-from hwcost.errors import BadOption
+from hwcost.errors import BadOption, HwcostError
 from hwcost.train.data import Data
 
 
@@ -67,12 +67,17 @@ class Task:
         """The score of a split as a plain number; it may be NaN.
 
         Raises:
-            BadOption: the score is no number.
+            BadOption: the score is no number, or its function failed.
         """
         reset = getattr(self.score, "reset", None)  # a metric of torchmetrics remembers what it saw
         if callable(reset):
             reset()
-        found = self.score(figures, y)
+        try:
+            found = self.score(figures, y)
+        except HwcostError:
+            raise
+        except Exception as error:  # a user's function may fail in any way at all
+            raise BadOption(f"task {self.name}: its score() failed: {type(error).__name__}: {error}") from error
         try:
             return float(found)
         except (TypeError, ValueError, RuntimeError) as error:

@@ -45,6 +45,32 @@ def _read_if_low(params: Any) -> float:
     return params["lr"] + params["epochs"] if params["base"] < 4 else 0.0  # type: ignore[no-any-return]
 
 
+def _fails(*_: Any) -> Any:
+    raise ZeroDivisionError("by zero")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"loss": _fails}, r"the loss\(\) of its task failed: ZeroDivisionError: by zero \(.*test_rehearsal"),
+        ({"judge": _fails}, r"the judge\(\) of its task failed: ZeroDivisionError: by zero \(.*test_rehearsal"),
+        ({"loss": lambda out, x, y: (out - 1).square()}, r"loss\(\) of its task gives a tensor of shape \(16, 3\)"),
+        ({"loss": lambda out, x, y: out.detach().sum()}, r"loss\(\) .* shape \(\) for a batch; give one number with a"),
+        ({"loss": lambda out, x, y: 0.5}, r"loss\(\) of its task gives float for a batch"),
+        ({"judge": lambda out, x, y: 0.5}, r"judge\(\) of its task gives float for a batch of 16; give tensors"),
+        ({"judge": lambda out, x, y: out.mean()}, r"judge\(\) .* gives a tensor of shape \(\) for a batch of 16"),
+        ({"judge": lambda out, x, y: out.mean(0)}, r"judge\(\) .* gives a tensor of shape \(3,\) for a batch of 16"),
+    ],
+)
+def test_loss_and_judge_are_called_before_anything_is_trained(tmp_path: Path, changes: Any, told: str) -> None:
+    sweep = experiment(replace(tiny_recipe.recipe, task=replace(CLASSIFICATION, **changes)), tmp_path)
+    with pytest.raises(BadRecipe, match=f"recipe tiny: .*{told}"):
+        rehearse(sweep, sweep.load())
+    if "loss" in changes:  # a training of its own may have a loss of its own
+        own = experiment(replace(sweep.recipe, train=lambda net, run: None), tmp_path)
+        rehearse(own, own.load())
+
+
 class _TwoHeads(tiny_recipe.TinyNet):
     def forward(self, input: torch.Tensor) -> Any:
         *body, head = self
@@ -60,5 +86,11 @@ def test_every_output_is_held_against_the_task(tmp_path: Path) -> None:
         BadRecipe, match=r"gives \(\(3,\), \(3,\)\) for a sample; accuracy on made, of 3 classes, needs"
     ):
         rehearse(sweep, sweep.load())
-    two = experiment(replace(recipe, task=replace(CLASSIFICATION, outputs=lambda data: ((3,), (3,)))), tmp_path)
+    both = replace(
+        CLASSIFICATION,
+        outputs=lambda data: ((3,), (3,)),
+        loss=lambda out, x, y: CLASSIFICATION.loss(out[0], x, y),
+        judge=lambda out, x, y: CLASSIFICATION.judge(out[1], x, y),
+    )
+    two = experiment(replace(recipe, task=both), tmp_path)
     rehearse(two, two.load())

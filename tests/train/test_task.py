@@ -80,6 +80,12 @@ def test_a_metric_of_torchmetrics_is_a_score() -> None:
         assert found == pytest.approx([expected] * 2)
 
 
+def test_a_score_that_fails_is_named() -> None:
+    task = Task(name="MAE", loss=regression().loss, score=lambda figures, y: 1 / 0)
+    with pytest.raises(BadOption, match=r"task MAE: its score\(\) failed: ZeroDivisionError: division by zero"):
+        task.scored(torch.zeros(3), torch.zeros(3))
+
+
 def test_the_direction_of_a_metric_is_held_against_that_of_its_task() -> None:
     torchmetrics = pytest.importorskip("torchmetrics", reason="pip install 'hwcost[metrics]'")
     error = torchmetrics.MeanAbsoluteError()
