@@ -116,7 +116,7 @@ def _legend(
     if not shades:
         handles += axes.plot([], [], "o", ms=6, color=ACCENT, mec=INK, mew=0.7, label="front, validation")
     if _intervals(study, study.column("accuracy", study.front)):
-        handles += axes.plot([], [], color=MUTED, lw=0.8, marker="_", ms=3.5, label="95 % of validation samples")
+        handles += axes.plot([], [], "|", color=MUTED, mew=0.8, ms=9, label="95 % of validation samples")
     if tests:
         handles += axes.plot(
             [],
@@ -200,8 +200,10 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
         dots.append(np.column_stack([study.column(cost), score.shown(study.column(name))]))
     if cost == "LUT":
         dots.append(np.column_stack([study.column("LUT_measured"), accuracy]))
-    for line in axes.lines:  # labels keep off the stairs and the float line too
+    for line in axes.lines:  # labels keep off the stairs, the whiskers and the float line too
         xs, ys = (np.asarray(values, dtype=float) for values in line.get_data())
+        if len(xs) == 2 and xs[0] == xs[1]:
+            dots.append(np.column_stack([np.full(15, xs[0]), np.linspace(*ys, 15)]))
         if line.get_drawstyle() == "steps-post":
             dots += [
                 np.column_stack([np.linspace(a, b, 30), np.full(30, y)])
