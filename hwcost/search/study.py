@@ -75,8 +75,9 @@ class Study:
             while (done := self._settled() - before) < trials:
                 if stop is not None and not stopped and (stopped := stop()):
                     trials = done + len(running)
-                elif crew is None:
-                    self._one(objective, failures)
+                    continue
+                if crew is None:
+                    self._evaluate(objective, *self._ask(), failures)
                 else:
                     self._some(crew, running, trials - done, failures)
                 if on_trial is not None:
@@ -199,9 +200,6 @@ class Study:
     def _fresh(self, trials: Sequence[FrozenTrial]) -> Plan:
         place = _next_place(trials)
         return Plan(place, 0, dict(self._spec.anchors[place]) if place < len(self._spec.anchors) else {})
-
-    def _one(self, objective: Callable[[Suggestion], Outcome], failures: tuple[type[HwcostError], ...]) -> None:
-        self._evaluate(objective, *self._ask(), failures)
 
     def _evaluate(
         self,

@@ -343,7 +343,7 @@ def test_stop_ends_a_run(tmp_path: Path) -> None:
     done: list[int] = []
     with opened(tmp_path) as study:
         end = study.run(judge, trials=9, on_trial=done.append, stop=lambda: len(done) == 2)
-        assert (end.done, end.stopped, end.interrupted) == (2, True, False)
+        assert (end.done, end.stopped, end.interrupted) == (2, True, False) and done == [1, 2]
         assert len(study.frame()) == 2
 
 
@@ -371,7 +371,7 @@ def test_what_a_crew_trains_when_a_run_is_stopped_is_kept(tmp_path: Path) -> Non
     crew, done = _Slow(), []
     with opened(tmp_path) as study:
         end = study.run(judge, trials=9, on_trial=done.append, stop=lambda: len(done) == 2, crew=crew)
-        assert (end.done, end.stopped, len(crew.started)) == (4, True, 4)
+        assert (end.done, end.stopped, len(crew.started)) == (4, True, 4) and done == [1, 2, 3, 4]
         assert list(study.frame()["state"]) == ["COMPLETE"] * 4
         assert not study.run(judge, trials=1).stopped
 
