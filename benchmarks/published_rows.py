@@ -419,8 +419,9 @@ the arithmetic come from open synthesis, not from these rows, and are held.
 
 ## FF of single units
 
-In sample, but for the heat map: its grid of FF is partly transposed where it was published, so it was left out of the
-fit. FINN has no estimate of flip-flops.
+Flow "hls" in sample, but for the heat map: its grid of FF is partly transposed where it was published, so it was left
+out of the fit. Flow "rtl" counts the registers of the RTL of this package (`reports/build`), which FINN's, measured
+here, has seven times: it registers its inputs, its weights and its products. FINN has no estimate of flip-flops.
 
 {units_ff(rows)}
 

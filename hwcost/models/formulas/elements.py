@@ -11,6 +11,7 @@ from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.elementwise import LaneFormula
 from hwcost.models.formulas.formula import Job, Parts, Setting
 from hwcost.models.formulas.memory import distributed_ram, lutram
+from hwcost.models.formulas.registers import stream_registers
 
 
 class MultiplierFormula(LaneFormula[Multiplier]):
@@ -45,7 +46,7 @@ class MultiplierFormula(LaneFormula[Multiplier]):
                 "control": ops.ceil_fixed(c["stream_control"]),
                 "multipliers": ops.ceil(g.pe * lane * (1 - g.in_dsp)),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            FF=stream_registers(ops, g.pe * outputs, setting),
             DSP=slices * g.in_dsp,
             cycles=g.cycles,
         )
@@ -75,7 +76,7 @@ class TableFormula(LaneFormula[Table]):
                 "control": ops.ceil_fixed(c["stream_control"]),
                 "tables": ops.ceil(g.pe * table(ops, address, bits)),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * g.pe * bits),
+            FF=stream_registers(ops, g.pe * bits, setting),
             cycles=g.cycles,
         )
 
@@ -117,7 +118,7 @@ class ChannelSumFormula(LaneFormula[ChannelSum]):
                 "adders": ops.ceil(c["adder_bit"] * word),
                 "sums": ops.where(held, luts, 0 * luts),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * word) + g.counter_bits,
+            FF=stream_registers(ops, word, setting) + g.counter_bits,
             LUTRAM=ops.where(held, cells, 0 * cells),
             cycles=g.cycles,
         )

@@ -14,6 +14,7 @@ from hwcost.models.formulas import dsp, lut
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import memory, style_index
+from hwcost.models.formulas.registers import stream_registers
 
 Lanes = TypeVar(
     "Lanes",
@@ -47,8 +48,7 @@ class AdderFormula(LaneFormula[Adder]):
 
     Above the narrower of two unsigned operands there is only the carry; a sign is extended, and takes LUTs.
 
-    Error: LUT of 27 synthesized units: MAPE 5.3%, worst 20%; FF twice the measured, for a skid buffer that the
-    synthesized RTL does not have (reports/calibration/error.md).
+    Error: LUT of 27 synthesized units: MAPE 5.3%, worst 20%; FF exact (reports/calibration/error.md).
     Source: one carry chain; constants in coefficients.json.
     """
 
@@ -71,7 +71,7 @@ class AdderFormula(LaneFormula[Adder]):
                 "control": ops.ceil_fixed(c["stream_control"]),
                 "adders": ops.ceil(c["adder_bit"] * g.pe * added),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * word),
+            FF=stream_registers(ops, word, setting),
             cycles=g.cycles,
         )
 
@@ -99,7 +99,7 @@ class SaturateFormula(LaneFormula[Saturate]):
                 "control": ops.ceil_fixed(c["stream_control"]),
                 "adders": ops.ceil(g.pe * clip(ops, widths[0], widths[1], g.signed, c)),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * g.pe * widths[1]),
+            FF=stream_registers(ops, g.pe * widths[1], setting),
             cycles=g.cycles,
         )
 
@@ -178,7 +178,7 @@ class ScaleBiasFormula(LaneFormula[ScaleBias]):
                 "adders": ops.ceil(c["adder_bit"] * g.pe * outputs * g.biased),
                 "weights": in_lut,
             },
-            FF=ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            FF=stream_registers(ops, g.pe * outputs, setting),
             DSP=slices * g.in_dsp,
             BRAM18=in_bram,
             URAM=in_uram,

@@ -10,6 +10,7 @@ from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.elementwise import LaneFormula
 from hwcost.models.formulas.formula import Job, Parts, Setting
 from hwcost.models.formulas.memory import LUTRAM_DEPTH, log_repeated, rom
+from hwcost.models.formulas.registers import stream_registers
 
 
 class InverseFormula(LaneFormula[Inverse]):
@@ -52,6 +53,6 @@ class InverseFormula(LaneFormula[Inverse]):
                 "shifts": ops.ceil(c["shift_bit"] * inputs * g.stages + c["shift_back_bit"] * outputs * g.back),
                 "tables": entries + ops.ceil_fixed(c["deep_entry_bit"] * g.word * g.deep),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * outputs),
+            FF=stream_registers(ops, outputs, setting),
             cycles=g.cycles,
         )

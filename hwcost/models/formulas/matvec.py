@@ -67,8 +67,8 @@ class MatVecFormula(Formula[MatVec]):
     Error: LUT of multipliers, adders and accumulators of 213 synthesized units: MAPE 2.9%, 2.9% of precisions never
     seen, 3.4% of 53 kept back (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 13.9% (flow
     "rtl", worst 51%), 13.0% ("hls", worst 82%); leaving one precision out 7.5 to 25.3%, where that can be done
-    (reports/calibration/published.md). FF of 184: 21%
-    and 20%. Cycles exact but for a constant of 3 to 5.
+    (reports/calibration/published.md). FF of flow "rtl" are counted: exact on the units of built networks, a seventh
+    of FINN's (reports/build); of 91 units of flow "hls": 20%. Cycles exact but for a constant of 3 to 5.
     Source: physical form; constants in coefficients.json.
     """
 
@@ -103,6 +103,7 @@ class MatVecFormula(Formula[MatVec]):
             "input_depth": words,
             "input_lanes": fold.simd * max(1, fold.pe // block.rows),
             "replays": float(block.rows > fold.pe),
+            **_passing(block, fold, memory.STYLES[style], setting),
             "replay_in_lutram": float(memory.style_index("auto", words, setting.flow) == 0),
             "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), stored)),
             **held_geometry(block, fold, setting),
@@ -149,12 +150,14 @@ class MatVecFormula(Formula[MatVec]):
         weight_word = g.streamed * g.pe * g.simd * weight
         ff = (
             c["ff_control"]
+            + c["ff_counter_bit"] * g.counter_bits
             + c["ff_accumulator"] * g.pe * acc
             + c["ff_tree"] * g.pe * tree
             + c["ff_lutram_bit"] * g.in_lutram * g.pe * g.simd * weight
             + c["ff_input_lane"] * word
             + c["ff_replay_bit"] * replay
             + c["ff_weight_stream_bit"] * weight_word
+            + g.held_word * word
             + g.written * port_ff
         )
         no_sign = (g.unsigned_weight, g.unsigned_input)
@@ -167,13 +170,14 @@ class MatVecFormula(Formula[MatVec]):
                 "multipliers": ops.round(g.pe * g.simd * lane * (1 - g.in_dsp)),
                 "adders": ops.round(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product)),
                 "accumulators": ops.round(g.pe * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed))),
-                "replay": replay_lut,
+                "replay": replay_lut + g.passed * word,
                 "inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
                 "weights": held_lut
                 + held_control
                 + g.banks * weight_lut
                 + ops.ceil(g.banks * _bank_select(ops, weight, g) + c["weight_stream_bit"] * weight_word),
                 "control": ops.ceil_fixed(c["mvu_control"] + c["mvu_counter_bit"] * g.counter_bits)
+                + g.address_bits
                 + g.written * port_lut,
             },
             FF=ops.ceil(ff),
@@ -183,6 +187,26 @@ class MatVecFormula(Formula[MatVec]):
             LUTRAM=g.banks * weight_ram + replay_ram + held_ram,
             cycles=g.cycles,
         )
+
+
+def _passing(block: MatVec, fold: Fold, style: str, setting: Setting) -> dict[str, float]:
+    """Multiplexers and registers around the memories of a unit of RTL.
+
+    Where inputs are replayed, a multiplexer passes on what is stored just now, and a single word is a register. A block
+    RAM answers a cycle later: a multiplexer per bit of its address looks ahead.
+
+    Source: hwcost.build.matvec; one LUT per bit.
+    """
+    rtl, words = setting.flow == "rtl", block.cols // fold.simd
+    depth = 1 if block.held else block.weights // (fold.pe * fold.simd)
+    passed = rtl and block.rows > fold.pe
+    deep = passed and memory.STYLES[memory.style_index("auto", words, "rtl")] != "lutram"
+    late = rtl and depth > 1 and style == "bram18"
+    return {
+        "passed": float(passed),
+        "held_word": float(passed and words == 1),
+        "address_bits": late * (depth - 1).bit_length() + deep * (words - 1).bit_length(),
+    }
 
 
 def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> tuple[Quantity, Quantity, Quantity]:

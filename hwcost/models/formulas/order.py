@@ -10,6 +10,7 @@ from hwcost.graph.ranges import widest
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import distributed_ram, memory, style_index
+from hwcost.models.formulas.registers import stream_registers
 
 
 class BufferFormula(Formula[Reorder | Repeat]):
@@ -54,12 +55,15 @@ class BufferFormula(Formula[Reorder | Repeat]):
                 "control": ops.ceil_fixed(c["reorder_control"] + c["reorder_counter_bit"] * g.counter_bits),
                 "lines": ops.where(small, luts, 0 * luts),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * word) + g.counter_bits,
+            FF=stream_registers(ops, ops.where(small, word, 0 * word), setting) + g.counter_bits + HALVES,
             BRAM18=in_bram,
             LUTRAM=ops.where(small, cells, 0 * cells),
             cycles=g.cycles,
         )
 
+
+HALVES = 4
+"""FF that tell of both halves whether they are full, which is written and which read. Source: hwcost.synth.order."""
 
 LOOP_BITS = 16
 """Bits of the counters of the loops that are priced; more are counters of whole images, which the links have."""
@@ -98,6 +102,6 @@ class PadFormula(Formula[Pad]):
         control = c["pad_control"] + c["pad_counter_bit"] * g.counter_bits + c["pad_end"] * g.ends
         return Parts(
             LUT={"control": ops.ceil_fixed(control)},
-            FF=ops.ceil(c["stream_ff_bit"] * g.pe * widths[0]) + g.counter_bits,
+            FF=stream_registers(ops, g.pe * widths[0], setting) + g.counter_bits,
             cycles=g.cycles,
         )

@@ -10,6 +10,7 @@ from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.elementwise import LaneFormula
 from hwcost.models.formulas.formula import Job, Parts, Setting
 from hwcost.models.formulas.memory import bram18, distributed_ram, log_repeated, rom, style_index
+from hwcost.models.formulas.registers import stream_registers
 
 
 class EmbeddingFormula(LaneFormula[Embedding]):
@@ -45,7 +46,7 @@ class EmbeddingFormula(LaneFormula[Embedding]):
                 "control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.counter),
                 "weights": ops.where(g.in_lut == 1, table, 0 * word),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * word),
+            FF=stream_registers(ops, word, setting),
             BRAM18=ops.where(g.in_lut == 1, 0 * word, bram18(ops, word, g.depth, setting.dsp_kind)),
             cycles=g.cycles,
         )
@@ -83,7 +84,7 @@ class StateFormula(LaneFormula[State]):
                 "control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.counter),
                 "state": ops.where(small, luts, 0 * word),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * word),
+            FF=stream_registers(ops, word, setting),
             BRAM18=ops.where(deep, bram18(ops, word, g.depth, setting.dsp_kind), 0 * word),
             LUTRAM=ops.where(small, cells, 0 * word),
             cycles=g.cycles,

@@ -11,6 +11,7 @@ from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.elementwise import LaneFormula
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import bram18
+from hwcost.models.formulas.registers import counter_bits, stream_registers
 
 SRL_DEPTH = 32
 """Words of a shift register in one LUT. Source: UG574, SRLC32E."""
@@ -60,6 +61,7 @@ class LinkFormula(Formula[Link]):
         whole = lcm(adapter.produced, adapter.consumed)
         collects, shifts = whole != adapter.produced, whole != adapter.consumed
         shallow = adapter.depth <= MOST_SRL[setting.flow]
+        pointer = (adapter.depth - 1).bit_length() if adapter.depth else 0
         return {
             "collected": whole * collects,
             "shifted": whole * shifts,
@@ -71,7 +73,8 @@ class LinkFormula(Formula[Link]):
             "fifo": float(adapter.depth > 0),
             "srl": shift_registers(adapter.depth) if shallow else 0,
             "depth": 0 if shallow else 1 << (adapter.depth - 1).bit_length(),
-            "pointer": 2 * (adapter.depth - 1).bit_length() if adapter.depth else 0,
+            "pointer": 2 * pointer,
+            "fifo_registers": _fifo_registers(adapter.depth, pointer, shallow, setting),
             "copied": float(adapter.copied),
         }
 
@@ -81,7 +84,8 @@ class LinkFormula(Formula[Link]):
         deep = ops.where(
             g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1), setting.dsp_kind), 0.0 * g.word * bits
         )
-        registers = (g.collected + g.shifted) * bits + g.fifo * g.word * bits
+        registers = (g.collected + g.shifted) * bits + c["fifo_ff_bit"] * g.fifo * g.word * bits
+        counters = c["converter_control_ff"] * g.converters + c["converter_counter_ff"] * g.counters
         return Parts(
             LUT={
                 "converters": ops.ceil(c["converter_bit"] * g.loaded * bits)
@@ -91,11 +95,23 @@ class LinkFormula(Formula[Link]):
                     c["copy_control"] * g.copied + c["fifo_control"] * g.fifo + c["fifo_pointer_bit"] * g.pointer
                 ),
             },
-            FF=ops.ceil(registers + g.pointer + c["converter_control_ff"] * g.converters + g.copied),
+            FF=ops.ceil(registers + g.fifo_registers + counters + g.copied),
             BRAM18=deep,
             LUTRAM=g.srl * g.word * bits,
             cycles=0,
         )
+
+
+def _fifo_registers(depth: int, pointer: int, shallow: bool, setting: Setting) -> int:
+    """FF that steer a FIFO; the word that leaves is in the memory.
+
+    Of shift registers the place of the oldest word; of a ring both pointers, a bit more each, and whether one is out.
+
+    Source: hwcost.synth.links.fifo.
+    """
+    if setting.flow == "hls" or not depth:
+        return 2 * pointer
+    return max(1, pointer) + 1 if shallow else 2 * pointer + 3
 
 
 class ConcatFormula(LaneFormula[Concat]):
@@ -114,7 +130,12 @@ class ConcatFormula(LaneFormula[Concat]):
     def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Concat)
-        return {"pe": fold.pe, "levels": -(-(len(block.streams) - 1) // 3), "cycles": self.cycles(block, fold)}
+        return {
+            "pe": fold.pe,
+            "levels": -(-(len(block.streams) - 1) // 3),
+            "counter_bits": counter_bits(len(block.streams), max(block.streams) // fold.pe),
+            "cycles": self.cycles(block, fold),
+        }
 
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
@@ -124,7 +145,7 @@ class ConcatFormula(LaneFormula[Concat]):
                 "control": ops.ceil_fixed(c["stream_control"]),
                 "multiplexers": g.levels * word,
             },
-            FF=ops.ceil(c["stream_ff_bit"] * word),
+            FF=stream_registers(ops, word, setting) + g.counter_bits,
             cycles=g.cycles,
         )
 

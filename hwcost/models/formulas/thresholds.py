@@ -78,7 +78,7 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
             "thresholds": held,
         },
         LUTRAM=_ram(held, setting),
-        FF=ops.ceil(c["stream_ff_bit"] * g.pe * bits),
+        FF=ops.ceil(_parallel_registers(ops, compared, bits, g, setting)),
         BRAM18=ops.where(g.depth > MOST_LUTRAM, deep, none),
         cycles=g.cycles,
     )
@@ -104,7 +104,34 @@ def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, se
             "thresholds": held,
         },
         LUTRAM=_ram(held, setting),
-        FF=ops.ceil(g.pe * (bits * (compared + bits) + c["stream_ff_bit"] * bits)),
+        FF=ops.ceil(_search_registers(ops, compared, bits, g, setting)),
         BRAM18=g.pe * ops.sum_stages(bits, blocks),
         cycles=g.cycles,
     )
+
+
+def _parallel_registers(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Quantity:
+    """The codes, the counter of the channels, and the inputs while a block RAM reads."""
+    if setting.flow == "hls":
+        return setting.constants["stream_ff_bit"] * g.pe * bits
+    waiting = ops.where(g.depth > MOST_LUTRAM, 1 + g.pe * compared, 0.0 * g.pe * compared)
+    return g.pe * bits + 1 + ops.ceil_log2(g.depth) + waiting
+
+
+def _search_registers(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Quantity:
+    """Each stage but the last hands on the inputs, the bits found so far and the channel; a block RAM takes a stage.
+
+    Source: hwcost.build.thresholds.
+    """
+    if setting.flow == "hls":
+        return g.pe * (bits * (compared + bits) + setting.constants["stream_ff_bit"] * bits)
+    channel = ops.ceil_log2(g.depth)
+
+    def waiting(stage: Quantity) -> Quantity:
+        word = g.pe * (compared + stage) + channel + 1
+        return ops.where(g.depth * ops.exp2(stage) > MOST_LUTRAM, word, 0.0 * word)
+
+    handed = (bits - 1) * (g.pe * compared + channel) + g.pe * bits * (bits + 1) / 2
+    found = ops.sum_stages(bits, waiting)
+    last = ops.where(g.depth * ops.exp2(bits - 1) > MOST_LUTRAM, channel, 0 * channel)  # nobody asks behind the last
+    return channel + bits + handed + found - last

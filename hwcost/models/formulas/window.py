@@ -15,6 +15,7 @@ from hwcost.models.formulas import lut
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import distributed_ram, memory, style_index
+from hwcost.models.formulas.registers import stream_registers, window_counters, window_words
 
 
 def _axes(block: Window) -> tuple[tuple[int, int, int, int], ...]:
@@ -156,6 +157,7 @@ class WindowFormula(Formula[Window]):
             depth, buffers = line, rows + step
         else:
             depth, buffers = buffer_words(block, fold.simd), 1
+        style = style_index("auto", depth, setting.flow)
         loops = (block.channels // fold.simd, *block.kernel, *block.output)
         return {
             "simd": fold.simd,
@@ -167,7 +169,9 @@ class WindowFormula(Formula[Window]):
             "depth": depth,
             "buffers": buffers,
             "pixels": taps if fold.parallel_window else 1,
-            "style": style_index("auto", depth, setting.flow),
+            "registers": window_counters(block, fold, depth),
+            "held_words": window_words(block, fold, in_lut=style == 0),
+            "style": style,
             "cycles": self.cycles(block, fold),
         }
 
@@ -193,7 +197,9 @@ class WindowFormula(Formula[Window]):
                 "control": ops.ceil_fixed(ops.where(g.whole == 1, whole, serial)),
                 "lines": g.buffers * in_lut,
             },
-            FF=ops.ceil((c["stream_ff_bit"] + g.pixels) * word),
+            FF=ops.ceil(
+                g.registers + g.held_words * word if setting.flow == "rtl" else (c["stream_ff_bit"] + g.pixels) * word
+            ),
             BRAM18=g.buffers * in_bram,
             LUTRAM=g.buffers * cells,
             cycles=g.cycles,
@@ -205,8 +211,8 @@ class PoolFormula(Formula[Pool]):
 
     Of a single channel (a row of a matrix that is summed up), any part of the elements at once.
 
-    Error: LUT of 19 synthesized maxima: MAPE 11.6%, worst 64%; of 23 sums: 2.4%, worst 8%; FF 1.5 and 1.7 times the
-    measured (reports/calibration/error.md).
+    Error: LUT of 19 synthesized maxima: MAPE 11.6%, worst 64%; of 23 sums: 2.4%, worst 8%; FF exact
+    (reports/calibration/error.md).
     Source: one compare and select (max), or one adder (sum), per lane.
     """
 
@@ -251,6 +257,6 @@ class PoolFormula(Formula[Pool]):
                 "control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.round_bits),
                 "reduction": ops.ceil(g.pe * lane),
             },
-            FF=ops.ceil(c["stream_ff_bit"] * g.pe * outputs),
+            FF=stream_registers(ops, g.pe * outputs, setting) + (g.round_bits if setting.flow == "rtl" else 0),
             cycles=g.cycles,
         )
