@@ -1,12 +1,13 @@
 """The price of a unit of a corpus: the same laws that price a network, with any constants."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 import torch
 from immutabledict import immutabledict
 
+from hwcost.errors import BadData, HwcostError
 from hwcost.graph import spec
 from hwcost.graph.inverse import Inverse, InverseTable
 from hwcost.graph.ranges import add, between, dot, integers
@@ -66,11 +67,29 @@ def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[st
 
     Returns:
         Resource -> amount; only those that the law of a unit knows.
+
+    Raises:
+        BadData: columns that describe no unit of the kind.
     """
     flow = unit.structure if unit.kind == "unit" else "rtl"
     thresholds = unit.structure if unit.kind == "thresholds" else "search"
     setting = _Given(DSP_KINDS[family], thresholds, flow, "per_pe", given=constants)
-    return PRICES[unit.kind](unit, setting)
+    try:
+        return PRICES[unit.kind](unit, setting)
+    except HwcostError:
+        raise
+    except (
+        ArithmeticError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:  # of a row that nobody measured
+        given = ", ".join(f"{one.name} {value!r}" for one in fields(unit) if (value := getattr(unit, one.name)) != "")
+        raise BadData(
+            f"{given}: no such unit ({error}); give structure, geometry and matrix as documented in "
+            "hwcost/models/calibration/corpus.py"
+        ) from error
 
 
 def block_of(unit: Unit) -> spec.Window:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hwcost.errors import BadData
 from hwcost.graph.spec import MatVec
 from hwcost.models import Dataflow, Fold, Placed
 from hwcost.models.calibration.corpus import Unit, read, wire
@@ -29,6 +30,25 @@ def test_every_kind_of_the_shipped_corpus_has_a_price() -> None:
     for kind, row in first.items():
         found = price(row.unit, row.family, values("rtl"))
         assert found and all(float(amount) >= 0 for amount in found.values()), kind
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        Unit(kind="constant", input="UINT4", output="INT8"),
+        Unit(kind="memory", structure="ram", geometry="64"),
+        Unit(kind="memory", structure="tape", geometry="64x8"),
+        Unit(kind="window", structure="parallel", input="UINT4", geometry="4 8x8"),
+        Unit(kind="label", input="UINT4"),
+    ],
+    ids=lambda unit: unit.kind,
+)
+def test_a_row_that_describes_no_unit_is_named(unit: Unit) -> None:
+    """An empty matrix of constants, as a corpus that was edited by hand has, ended in a traceback."""
+    with pytest.raises(
+        BadData, match=rf"^kind '{unit.kind}'.*: no such unit \(.*; give structure, geometry and matrix"
+    ):
+        price(unit, "xc7", values("rtl"))
 
 
 @pytest.mark.parametrize(
