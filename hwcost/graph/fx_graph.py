@@ -254,3 +254,10 @@ def leaves_of(node: fx.Node, module: nn.Module | None) -> list[fx.Node]:
     leaves: list[fx.Node] = []
     fx.node.map_arg(arguments, leaves.append)
     return leaves
+
+
+def several(values: Mapping[fx.Node, Any], node: Any) -> fx.Node | None:
+    """The node itself, if it gives several results, as a float recurrent layer does: no rule takes them."""
+    results = values.get(node)
+    many = isinstance(results, tuple) and any(isinstance(one, Tensor) for one in results) and not is_split(node)
+    return node if many else None

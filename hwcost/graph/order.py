@@ -154,7 +154,9 @@ def padding(call: Call, rank: int) -> tuple[tuple[int, int], ...]:
     mode = "constant" if call.module is not None else call.argument(2, "mode", "constant")
     flat = call.argument(1, "padding" if call.module is not None else "pad")
     if mode != "constant" or value not in (0, None):
-        raise UnknownOperation(f"pads with {value if mode == 'constant' else mode!r}; hardware pads with zeros")
+        raise UnknownOperation(
+            f"pads with {value if mode == 'constant' else mode!r}; hardware pads with zeros: use nn.ZeroPad2d"
+        )
     pairs = [(int(flat[at]), int(flat[at + 1])) for at in range(0, len(flat), 2)]
     if len(pairs) > rank:
         raise UnknownOperation("pads the batch dimension; pad the dimensions of a sample alone")
@@ -234,13 +236,8 @@ def channel_shuffle(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> 
     if len(signal.shape) < 2 or signal.channels_last:
         raise UnknownOperation(f"shuffles the channels of a sample of shape {signal.shape}; give it (channels, ...)")
     plain(signal)
-    block = Reorder(
-        channels=signal.channels,
-        vectors=prod(signal.spatial),
-        held=signal.channels,
-        lanes=1,
-        input=widest(signal.range),
-    )
+    count, wire = signal.channels, widest(signal.range)
+    block = Reorder(channels=count, vectors=prod(signal.spatial), held=count, lanes=1, input=wire)
     return LayerSpec(output=replace(signal, shape=shape, range=block.input), blocks=(block,))
 
 

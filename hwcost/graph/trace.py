@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hwcost.errors import BadOption, HwcostError, UnknownOperation, UnknownPrecision, UntraceableNetwork, together
-from hwcost.graph.fx_graph import TRACING, Shapes, graph_of, is_split, leaves_of, name_of, refuse_wrappers
+from hwcost.graph.fx_graph import TRACING, Shapes, graph_of, is_split, leaves_of, name_of, refuse_wrappers, several
 from hwcost.graph.order import PERMUTES, piece
 from hwcost.graph.ranges import Range, between, integers, unknown
 from hwcost.graph.remedies import remedy
@@ -216,11 +216,11 @@ def _assemble(
             outputs = tuple(positions[leaf] for leaf in node.all_input_nodes if leaf in positions)
         elif node.target is getitem and not node.users:
             continue  # a piece that nobody reads
-        elif node.op.startswith("call_") and isinstance(values[node], Tensor):
+        elif is_split(node) or (node.target is getitem and several(values, node.args[0]) in positions):
+            positions[node] = positions[node.all_input_nodes[0]]  # its pieces are slices of what is split
+        elif node.op.startswith("call_") and (isinstance(values[node], Tensor) or several(values, node)):
             steps.append(_step(graph, node, values, positions, rules, names))
             positions[node] = len(inputs) + len(steps) - 1
-        elif is_split(node):
-            positions[node] = positions[node.all_input_nodes[0]]  # its pieces are slices of what is split
     return Pipeline(inputs=tuple(inputs), steps=tuple(steps), outputs=outputs)
 
 
@@ -263,7 +263,7 @@ def _step(
         call = replace(call, args=(whole, piece(whole, call.args[0], int(call.args[1]))))  # type: ignore[call-overload] # an index
     kind = type(module).__name__ if module is not None else str(getattr(node.target, "__name__", node.target))
     describe = _refused_later(call, kind, rules)
-    shape = tuple(values[node].shape[1:])
+    shape = tuple(values[node].shape[1:]) if isinstance(values[node], Tensor) else ()
     return Step(name=name, kind=kind, describe=describe, inputs=streams, shape=shape, call=call)
 
 

@@ -242,10 +242,10 @@ def _is_layer(module: nn.Module) -> bool:
 def _counterpart(layer: nn.Module, keywords: Keywords, device: torch.device) -> nn.Module:
     kind = type(layer)
     if kind not in COUNTERPARTS:  # not isinstance: a subclass may compute something else
-        advice = f"{BY_HAND[kind]}, " if kind in BY_HAND else ""
+        advice = f"{BY_HAND[kind]}, " if kind in BY_HAND else "write it with layers that have one, "
         raise UnknownOperation(
-            f"{kind.__name__} has no quantized counterpart; {advice}let the policy return None for it, or name it in "
-            "keep="
+            f"{kind.__name__} has no quantized counterpart; {advice}or name it in keep=, and give trace() a rule for "
+            f"it: rules=RULES | {{nn.{kind.__name__}: rule}}"
         )
     if watched(layer):
         raise BadOption(f"{kind.__name__} has hooks, which would be lost; remove them, or name it in keep=")

@@ -48,7 +48,9 @@ def _product(kind: type[Product], *names: str) -> Counterpart:
 
     def build(layer: Convolved | nn.Linear, keywords: Keywords) -> nn.Module:
         if getattr(layer, "padding_mode", "zeros") != "zeros":
-            raise BadOption(f"{type(layer).__name__} has padding_mode={layer.padding_mode!r}; hardware pads with zeros")
+            raise BadOption(
+                f"{type(layer).__name__} has padding_mode={layer.padding_mode!r}; hardware pads with zeros: use 'zeros'"
+            )
         given = {name: 0 if (value := getattr(layer, name)) == "valid" else value for name in names}
         with torch.device("meta"):
             fresh = kind(**given, bias=layer.bias is not None, weight_quant=None)

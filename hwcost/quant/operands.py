@@ -1,8 +1,11 @@
 """Operands of layers: integers of one scale, or any stream."""
 
-from torch import nn
+from collections.abc import Mapping
+from typing import Any
 
-from hwcost.graph.order import INTERLEAVED, PADS, SHUFFLES
+from torch import Tensor, fx, nn
+
+from hwcost.graph.order import INTERLEAVED, PADS, PICKS, SHUFFLES
 from hwcost.quant.layers.attention import QuantMultiheadAttention
 from hwcost.quant.layers.average import QuantAdaptiveAvgPool, QuantMean
 from hwcost.quant.layers.curve import QuantActivation
@@ -37,3 +40,17 @@ def reads_integers(module: nn.Module) -> bool:
 def is_score(module: nn.Module) -> bool:
     """Whether a layer only turns scores into probabilities."""
     return isinstance(module, nn.Softmax | nn.LogSoftmax | nn.Softmax2d)
+
+
+def parts_channels(node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
+    """Whether the channels of what enters a function do not all stay together: a view of several, or a slice of them.
+
+    Args:
+        node: the call.
+        values: of every node on an example; empty without one.
+    """
+    if node.target in ("view", "reshape", "unflatten"):
+        return len(node.args) > 3
+    before, after = (values.get(each) for each in (node.all_input_nodes[0], node))
+    shapes = [each.shape[:2] for each in (before, after) if isinstance(each, Tensor)]
+    return node.target in PICKS and len(shapes) == 2 and shapes[0] != shapes[1]

@@ -30,7 +30,7 @@ from hwcost.quant.functions import (
 from hwcost.quant.layers.activation import QuantIdentity
 from hwcost.quant.layers.multiply import QuantMul
 from hwcost.quant.layers.recurrent import QuantGRU, QuantLSTM
-from hwcost.quant.operands import AVERAGES, OPEN, is_score, reads_integers
+from hwcost.quant.operands import AVERAGES, OPEN, is_score, parts_channels, reads_integers
 from hwcost.quant.sequence_nodes import Values, constant_of, pieces, prefix_of
 
 _note = logging.getLogger(__name__).warning
@@ -216,7 +216,10 @@ class Rewriting:
         self._streams.add(node)
         if target in SCORES:
             if not self._tail(node):
-                raise UnknownOperation(remedy(Call(module=None, target=target, args=(), kwargs={})))
+                raise UnknownOperation(
+                    "layers read it, and a softmax has hardware in attention alone; use nn.MultiheadAttention, for a "
+                    "gate torch.sigmoid, or leave it to the end of the network"
+                )
             self._drop(node, str(getattr(target, "__name__", target)))
         elif target in FUNCTIONS:
             self._replace(node, FUNCTIONS[target](node), sources[0])
@@ -230,7 +233,7 @@ class Rewriting:
             self._scaled(node, sources[0])
         elif target in ARGMAXES:
             self._integers.add(node)
-        elif target in APART or (target in ("view", "reshape", "unflatten") and len(node.args) > 3):
+        elif target in APART or parts_channels(node, self._values):
             self._whole(node, *sources)
             self._like(node, node.all_input_nodes[0])
         elif target in SAME or target in RULES:

@@ -187,7 +187,7 @@ def test_everything_that_cannot_be_is_named_at_once_with_a_remedy() -> None:
         convert(Net(forward), "int8")
     lines = str(caught.value).splitlines()
     assert [line.split(":")[0] for line in lines][:2] == ["atan", "softmax"]
-    assert all("give it a describe() method" in line or "leave it out" in line for line in lines)
+    assert all("give it a describe() method" in line or "use nn.MultiheadAttention" in line for line in lines)
 
 
 def test_the_policy_is_asked_for_functions_too() -> None:

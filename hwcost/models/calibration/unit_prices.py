@@ -86,10 +86,8 @@ def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[st
         ValueError,
     ) as error:  # of a row that nobody measured
         given = ", ".join(f"{one.name} {value!r}" for one in fields(unit) if (value := getattr(unit, one.name)) != "")
-        raise BadData(
-            f"{given}: no such unit ({error}); give structure, geometry and matrix as documented in "
-            "hwcost/models/calibration/corpus.py"
-        ) from error
+        remedy = "give structure, geometry and matrix as hwcost/models/calibration/corpus.py documents them"
+        raise BadData(f"{given}: no such unit ({error}); {remedy}") from error
 
 
 def block_of(unit: Unit) -> spec.Window:
