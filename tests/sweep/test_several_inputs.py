@@ -119,8 +119,10 @@ def test_from_sweep_to_integers_and_export(form: str, tmp_path: Path) -> None:
     from hwcost.export.qonnx import plain_onnx
 
     model = plain_onnx(design.pipeline, input_step=study.input_step)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    for at in range(4):
+    as_written = onnxruntime.SessionOptions()  # its fused integer kernels round in places of their own
+    as_written.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), as_written)
+    for at in range(32):
         given = {"input": picture[at : at + 1].numpy(), "input1": sensors[at : at + 1].numpy()}
         (answer,) = session.run(None, given)
         torch.testing.assert_close(torch.from_numpy(answer), out[at : at + 1], rtol=1e-4, atol=1e-4)
