@@ -203,7 +203,7 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
     for line in axes.lines:  # labels keep off the stairs, the whiskers and the float line too
         xs, ys = (np.asarray(values, dtype=float) for values in line.get_data())
         if len(xs) == 2 and xs[0] == xs[1]:
-            dots.append(np.column_stack([np.full(15, xs[0]), np.linspace(*ys, 15)]))
+            dots.append(np.column_stack([np.full(15, xs[0]), np.linspace(ys[0], ys[-1], 15)]))
         if line.get_drawstyle() == "steps-post":
             dots += [
                 np.column_stack([np.linspace(a, b, 30), np.full(30, y)])

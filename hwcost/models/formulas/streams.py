@@ -13,6 +13,9 @@ from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, d
 from hwcost.models.formulas.memory import bram18
 from hwcost.models.formulas.registers import counter_bits, stream_registers
 
+LEAST_SRL = 3
+"""Words of the shortest chain that becomes a shift register; less are flip-flops. Source: Yosys 0.70, xilinx_srl."""
+
 SRL_DEPTH = 32
 """Words of a shift register in one LUT. Source: UG574, SRLC32E."""
 
@@ -75,6 +78,7 @@ class LinkFormula(Formula[Link]):
             "depth": 0 if shallow else 1 << (adapter.depth - 1).bit_length(),
             "pointer": 2 * pointer,
             "fifo_registers": _fifo_registers(adapter.depth, pointer, shallow, setting),
+            "flops": adapter.depth if setting.flow == "rtl" and adapter.depth < LEAST_SRL else 0,
             "copied": float(adapter.copied),
         }
 
@@ -84,7 +88,7 @@ class LinkFormula(Formula[Link]):
         deep = ops.where(
             g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1), setting.dsp_kind), 0.0 * g.word * bits
         )
-        registers = (g.collected + g.shifted) * bits + c["fifo_ff_bit"] * g.fifo * g.word * bits
+        registers = (g.collected + g.shifted) * bits + (c["fifo_ff_bit"] * g.fifo + g.flops) * g.word * bits
         counters = c["converter_control_ff"] * g.converters + c["converter_counter_ff"] * g.counters
         return Parts(
             LUT={
@@ -97,7 +101,7 @@ class LinkFormula(Formula[Link]):
             },
             FF=ops.ceil(registers + g.fifo_registers + counters + g.copied),
             BRAM18=deep,
-            LUTRAM=g.srl * g.word * bits,
+            LUTRAM=ops.where(g.flops > 0, 0 * bits, g.srl * g.word * bits),
             cycles=0,
         )
 
