@@ -231,8 +231,8 @@ class Data:
         if targets.is_floating_point() or bool(stray.any()):
             at = int(stray.int().argmax())
             raise BadData(
-                f"{self.name}: {name} has labels {values.min():g} to {values.max():g} ({targets.dtype}), in sample "
-                f"{start + at} {values[at].max():g}; give whole numbers from 0 to {self.classes - 1}, one for each of "
+                f"{self.name}: {name} has labels {values.min():g} to {values.max():g} ({targets.dtype}), "
+                f"{values[at].max():g} in sample {start + at}; give whole numbers from 0 to {self.classes - 1}, one for each of "
                 f"{self.classes} classes, or leave out classes= where the targets are no labels"
             )
 

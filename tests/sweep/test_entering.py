@@ -109,5 +109,7 @@ def test_targets_are_read_too_and_named_by_their_sample() -> None:
     labels = y.clone()
     labels[1030] = 7
     data = Data(name="d", train=TensorDataset(x, labels), validation=(x, y), test=(x, y), classes=3)  # type: ignore[arg-type]
-    with pytest.raises(BadData, match=r"d: train has labels 0 to 7 \(torch.int64\), sample 1030 7; give whole numbers"):
+    with pytest.raises(
+        BadData, match=r"d: train has labels 0 to 7 \(torch.int64\), 7 in sample 1030; give whole numbers"
+    ):
         check_input("r", data, unknown(), None)

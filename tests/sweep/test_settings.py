@@ -83,7 +83,15 @@ def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> No
     flags = keys(sweep_command).keys()
     settings = FULL.to_dict().keys() | ALONE.to_dict().keys()
     assert settings <= flags
-    assert flags - settings <= {"polish", "repeat", "refit", "json", "quiet", "verbose"}
+    assert flags - settings <= {
+        "polish",
+        "repeat",
+        "refit",
+        "json",
+        "quiet",
+        "verbose",
+        "input",
+    }  # which the drafted recipe holds
 
 
 @pytest.mark.parametrize(
