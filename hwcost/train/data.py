@@ -232,8 +232,8 @@ class Data:
             at = int(stray.int().argmax())
             raise BadData(
                 f"{self.name}: {name} has labels {values.min():g} to {values.max():g} ({targets.dtype}), "
-                f"{values[at].max():g} in sample {start + at}; give whole numbers from 0 to {self.classes - 1}, one for each of "
-                f"{self.classes} classes, or leave out classes= where the targets are no labels"
+                f"{values[at].max():g} in sample {start + at}; give whole numbers from 0 to {self.classes - 1}, one "
+                f"for each of {self.classes} classes, or leave out classes= where the targets are no labels"
             )
 
     def batches(self, batch: int, *, shuffle: torch.Generator) -> Iterator[tuple[Any, Any]]:
