@@ -10,10 +10,13 @@ from hwcost.synth.circuit import Circuit
 def build(unit: Unit, family: str) -> Circuit:
     """Counters over the `words` of an input vector and the `folds` of its outputs; `depth` weights in turn.
 
-    In the first fold a word comes from the stream and is stored, later ones are replayed. A "loader" writes weights.
+    In the first fold a word comes from the stream and is stored, later ones are replayed. A "loader" writes weights;
+    "passing" is what stands around the memories.
     """
     if unit.structure == "loader":
         return _loader(unit)
+    if unit.structure == "passing":
+        return _passing(unit)
     circuit = Circuit()
     module = circuit.module
     ((words, folds, depth),) = unit.numbers
@@ -41,6 +44,24 @@ def build(unit: Unit, family: str) -> Circuit:
     circuit.output("at", word)
     circuit.output("weight", address)
     circuit.output("out_valid", full)
+    return circuit
+
+
+def _passing(unit: Unit) -> Circuit:
+    """Words of `bits` that are passed on while they are stored, in a register where `held`; the next of `addresses`."""
+    circuit = Circuit()
+    module = circuit.module
+    ((bits, addresses, held),) = unit.numbers
+    if bits:
+        data, store = circuit.input("data", bits), circuit.input("store", 1)
+        stored = Signal(bits, name="stored", reset_less=True) if held else circuit.input("stored", bits)
+        if held:
+            with module.If(store):
+                module.d.sync += stored.eq(data)
+        circuit.output("word", Mux(store, data, stored))
+    if addresses:
+        step, ahead = circuit.input("step", 1), circuit.input("ahead", addresses)
+        circuit.output("address", Mux(step, ahead, circuit.input("at", addresses)))
     return circuit
 
 

@@ -131,6 +131,11 @@ def _matvec_terms(job: Job, block: spec.MatVec, model: Dataflow) -> dict[str, tu
     if block.held:
         stored = ((1.0, held(block, fold)),)
     control.append((1.0, Unit(kind="control", geometry=f"{words}x{folds}x{depth}")))
+    passed, late = entry * (folds > 1), (style == "bram18" and depth > 1) * (depth - 1).bit_length()
+    late += (not small and folds > 1) * (words - 1).bit_length()
+    if passed or late:
+        around = f"{passed}x{late}x{int(words == 1)}"
+        control.append((1.0, Unit(kind="control", structure="passing", geometry=around)))
     if model.setting.writable and stored and not block.held:
         control.append((1.0, Unit(kind="control", structure="loader", geometry=f"{depth}x{word}x{banks}")))
     if small:

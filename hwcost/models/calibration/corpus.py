@@ -14,12 +14,12 @@ Columns, one row per unit; what a kind does not know stays empty:
   one) or "down"; fifo "srl" or "bram18"; inverse "reciprocal" or
   "rsqrt"; held, the weights of a matvec that arrive as a stream, "rows" or "cols".
 - `geometry`: unit "cols x rows"; thresholds "channels"; memory "depth x bits"; window "channels height x width kernel
-  stride dilation padding", each "a x b"; control "words x folds x depth", of a
-  loader "depth x bits x memories"; pool "a x b"; converter "narrow words in
-  a wide one x their bits"; fifo "depth x bits"; copy "readers"; concat "streams"; label "elements"; inverse
-  "lowest x highest index bits x bits of an entry"; held "rows x cols x matrices x vectors"; channel_sum "words of a
-  pixel x pixels"; reorder "sizes ways" of the loops that read a buffer, the innermost first; pad "sizes before after"
-  in words, the innermost side first, below 0 where they are left out. No blanks around an x.
+  stride dilation padding", each "a x b"; control "words x folds x depth", of a loader "depth x bits x memories",
+  passing "bits x bits of addresses x whether held"; pool "a x b"; converter "narrow words in a wide one x their
+  bits"; fifo "depth x bits"; copy "readers"; concat "streams"; label "elements"; inverse "lowest x highest index bits
+  x bits of an entry"; held "rows x cols x matrices x vectors"; channel_sum "words of a pixel x pixels"; reorder
+  "sizes ways" of the loops that read a buffer, the innermost first; pad "sizes before after" in words, the innermost
+  side first, below 0 where they are left out. No blanks around an x.
 - `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel, words
   of a table in the order of their codes (random ones without it).
 - `LUT`, `FF`, `DSP`, `BRAM18`, `URAM`: as counted; empty where the source does not say.
