@@ -50,7 +50,7 @@ def wanted(block: Window, simd: int, frame: int) -> list[int]:
         ((5, 6), 3, 1, (1, 1), 2, False, False),
         ((6, 6), 2, 2, (0, 0), 2, False, True),
         ((7, 5), 3, 2, (0, 1), 1, False, True),
-        ((6, 6), 3, 1, (1, 1), 4, True, False),
+        ((8, 8), 3, 1, (1, 1), 4, True, False),
         ((6, 7), 3, 2, (1, 1), 2, True, True),
         pytest.param((9, 9), 2, 2, (0, 0), 1, False, True, marks=pytest.mark.slow),
         pytest.param((8, 8), 4, 4, (0, 0), 1, False, True, marks=pytest.mark.slow),
