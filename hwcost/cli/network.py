@@ -1,6 +1,7 @@
 """Networks that a command can name: built-in networks, recipes, and factories of the user."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ import torch
 
 from hwcost.errors import BadOption
 from hwcost.graph.call import Describes
-from hwcost.graph.ranges import integers
+from hwcost.graph.ranges import between, integers
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.importers.brevitas import from_brevitas
 from hwcost.importers.qonnx import from_qonnx
@@ -120,7 +121,32 @@ def pipeline_of(
         raise BadOption(f"{network}: give the shape of one sample, e.g. --input 3,32,32")
     example = _example(network, parse_shape(shape))
     entering = integers(8 if input_bits is None else input_bits, signed=False)
+    if rows := _token_rows(net, example):
+        if input_bits is not None:
+            raise BadOption(f"{network}: its input are tokens, 0 to {rows - 1} by its embedding; omit --input-bits")
+        example, entering = example.long(), between(0, rows - 1)
     return trace(_quantized(network, net, example, quantize), example, input_range=entering), known
+
+
+def _token_rows(net: torch.nn.Module, example: torch.Tensor) -> int:
+    """Rows of the embedding that reads the input itself; 0 where none does."""
+    tables = [module for module in net.modules() if isinstance(module, torch.nn.Embedding)]
+    tokens, rows = example.long(), 0
+
+    def reads(module: torch.nn.Module, given: tuple[Any, ...]) -> None:
+        nonlocal rows
+        if given and given[0] is tokens:
+            rows = int(module.num_embeddings)  # type: ignore[arg-type]
+
+    hooks = [table.register_forward_pre_hook(reads) for table in tables]
+    try:
+        with torch.no_grad(), suppress(Exception):  # what is wrong with the network, its trace says
+            if tables:
+                net(tokens)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return rows
 
 
 def _quantized(network: str, net: torch.nn.Module, example: torch.Tensor, quantize: str | None) -> torch.nn.Module:

@@ -67,6 +67,16 @@ def test_a_float_network_is_quantized_on_the_way(hwcost: Hwcost, tmp_path: Path)
     refused(hwcost("estimate", "digits", "--quantize", "int8"), "digits", "omit --quantize")
 
 
+def test_tokens_are_whole_numbers_up_to_the_rows_of_their_embedding(hwcost: Hwcost, tmp_path: Path) -> None:
+    (tmp_path / "tokens.py").write_text(
+        "from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Embedding(30, 4), nn.Linear(4, 3))\n"
+    )
+    ended = hwcost("estimate", "tokens.py:net", "--input", "7", "--quantize", "learned8", "--json")
+    assert (ended.status, ended.err) == (0, "") and '"input_bits": 5' in ended.out  # of tokens up to 29
+    given = hwcost("estimate", "tokens.py:net", "--input", "7", "--quantize", "learned8", "--input-bits", "8")
+    refused(given, "0 to 29", "omit --input-bits")
+
+
 def test_a_network_of_brevitas_comes_in_as_it_is(hwcost: Hwcost, tmp_path: Path) -> None:
     pytest.importorskip("brevitas", reason="brevitas is not installed: nothing was imported; pip install brevitas")
     (tmp_path / "brevitas_net.py").write_text(
