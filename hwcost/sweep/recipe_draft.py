@@ -272,12 +272,17 @@ def _executed(text: str) -> Recipe:
 
 
 def _luts(recipe: Recipe, settings: Settings, data: Data) -> tuple[int, int]:
-    """The smallest and the largest budget: a little above all widths at two bits, and where all start at eight."""
+    """The smallest and the largest budget: a little above all widths at two bits, and where all start at eight.
+
+    Constants may all be zero at two bits and cost nothing; the smallest is a hundredth of the largest at least.
+    """
     searched = settings.bits is None
     plain: dict[str, Any] = {"bits": None, "warm": None, "ramp": None, "limits": {}, "sampler": None}
     fixed: dict[str, Any] = {} if searched else {"architecture": None, "widths": None}
     experiment = Experiment(recipe, replace(settings, **plain, **fixed))
     first, last = (design(experiment, params, data, settings.seed) for params in reversed(recipe.anchors))
     with torch.no_grad():
-        least = ceil(1.05 * cost_at_floors(first.net, first.pipeline, first.model)["LUT"])
-    return least, max(ceil(last.estimate().total["LUT"]), least + 1)
+        floor_luts = cost_at_floors(first.net, first.pipeline, first.model)["LUT"]
+    most = last.estimate().total["LUT"]
+    least = max(1, ceil(1.05 * floor_luts), ceil(most / 100))
+    return least, max(ceil(most), least + 1)

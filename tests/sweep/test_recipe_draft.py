@@ -137,5 +137,11 @@ def test_what_is_no_float_network() -> None:
         drafted(lambda: net, Settings(recipe="floats.py:three", out=Path("study")), None)
 
 
+def test_constants_that_may_all_be_zero_have_a_smallest_budget() -> None:
+    recipe = draft("three", X, LABELS % 3, architecture="unrolled", ramp=2)
+    budgets = recipe.space["lut_budget"]  # type: ignore[index]
+    assert budgets.low == -(-budgets.high // 100) > 0
+
+
 def test_a_study_is_named_for_its_network() -> None:
     assert study_name("a/b.py:Net") == "net" and study_name("package.nets:make_net") == "make_net"
