@@ -173,7 +173,9 @@ def _told(epoch: Epoch, score: Score) -> str:
 
 def _summary(standing: Standing, score: Score) -> str:
     if not standing.front:
-        return "no finished trial yet"
+        if not standing.finished:
+            return "no finished trial yet"
+        return "front 0: no finished trial is within the worst score"
     best = max(standing.front, key=lambda point: score.sign * float(point["accuracy"]))
     cheapest = min(standing.front, key=lambda point: point["LUT"])
     return (

@@ -51,7 +51,7 @@ def sweep(listener: Listener) -> None:
         listener.trial_done(number + 1, Standing(number + 1, FRONT[: number + 1], FRONT[number : number + 1]))
     listener.trials_added(1)
     listener.phase_started("repetitions")
-    listener.trial_done(3, Standing(2, [], []))
+    listener.trial_done(3, Standing(0, [], []))
 
 
 def test_a_notebook_has_one_output_that_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +87,12 @@ def test_a_log_has_a_line_for_each_trial(capsys: pytest.CaptureFixture[str]) -> 
         "repetitions",
         "trial 3/3  no finished trial yet",
     ]
+
+
+def test_finished_trials_beyond_the_worst_score_are_told_apart_from_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with watch(1, 1, quiet=False) as listener:
+        listener.trial_done(1, Standing(1, [], []))
+    assert capsys.readouterr().err == "trial 1/1  front 0: no finished trial is within the worst score\n"
 
 
 def test_where_time_decides_the_number_of_trials_is_open(capsys: pytest.CaptureFixture[str]) -> None:
