@@ -21,6 +21,7 @@ from hwcost.models.options import BANKS, MEMORIES, MULTIPLIERS, THRESHOLDS
 from hwcost.models.rates import rate_text
 from hwcost.models.shell import SHELLS, Shell, shell
 from hwcost.sweep.architecture import auto, unrolled
+from hwcost.sweep.recipe import Recipe
 
 SHELL_NAMES = [one.name for one in SHELLS]
 
@@ -62,9 +63,8 @@ class Build:
         """Say which frame rate the design was folded for, where the user gave none; else empty."""
         if target.fps is not None or self.folding is not None or self.fastest:
             return ""
-        return (
-            f"folded for {rate_text(defaults.fps)} frames/s, the default; --fps N or --fastest folds for another rate"
-        )
+        source = "of the recipe" if isinstance(defaults, Recipe) else "the default"
+        return f"folded for {rate_text(defaults.fps)} frames/s, {source}; --fps N or --fastest folds for another rate"
 
     def model(self, pipeline: Pipeline, target: Target, defaults: Defaults) -> Dataflow:
         """Fold the pipeline on a part, and leave room for the shell where the part is to be filled.

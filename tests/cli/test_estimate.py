@@ -146,7 +146,8 @@ def test_tables_fit_a_terminal_of_80_columns(network: str, hwcost: Hwcost, monke
 
 def test_the_default_rate_is_stated(hwcost: Hwcost) -> None:
     assert "folded for 1,000 frames/s, the default; --fps N" in hwcost("estimate").out
-    assert "the default; --fps" not in hwcost("estimate", "--fps", 1000).out
+    assert "folded for" not in hwcost("estimate", "--fps", 1000).out
+    assert " frames/s, of the recipe; --fps N" in hwcost("estimate", "tiny.py:recipe").out
 
 
 def test_what_does_not_fit_is_shown_all_the_same(hwcost: Hwcost) -> None:
