@@ -159,7 +159,9 @@ def _show(name: str, rows: pd.DataFrame) -> None:
     left_out = print_table(headers, cells, left=headers[:3], spare=spare, styles={len(cells) - 1: "bold"})
     say_left_out(left_out, "a wider terminal, --json and verify.csv show all")
     if len(known) < len(rows):
-        say(f"{len(rows) - len(known)} blocks have no RTL here and are left out of both totals.")
+        missing = len(rows) - len(known)
+        subject, verb = ("1 block has", "is") if missing == 1 else (f"{missing} blocks have", "are")
+        say(f"{subject} no RTL here and {verb} left out of both totals.")
 
 
 def _figures(row: pd.Series[float], counted: list[str]) -> list[str]:

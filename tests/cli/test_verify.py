@@ -8,9 +8,11 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from command_line import Hwcost, refused
 
+from hwcost.cli import verify
 from hwcost.sweep.study_files import read_measured
 
 
@@ -65,6 +67,23 @@ def test_bad_input_is_one_line(hwcost: Hwcost, tmp_path: Path, arguments: list[s
     before = sorted(tmp_path.rglob("*"))
     refused(hwcost(*arguments), *parts)
     assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [(1, "1 block has no RTL here and is left out"), (2, "2 blocks have no RTL here and are left out")],
+)
+def test_blocks_without_rtl_are_counted(missing: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [
+        "layer",
+        "block",
+        "part",
+        *(column for area in ("LUT", "BRAM18", "DSP") for column in (area, f"{area}_measured")),
+    ]
+    built = ["a", "MatVec", "all", 10.0, 9.0, 0.0, 0.0, 0.0, 0.0]
+    unbuilt = ["b", "Pool", "all", 5.0, None, 0.0, None, 0.0, None]
+    verify._show("net", pd.DataFrame([built, *[unbuilt] * missing], columns=names))
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.slow
