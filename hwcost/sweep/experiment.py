@@ -102,7 +102,12 @@ class Experiment:
                 raise BadRecipe(f"recipe {self.recipe.name}: objective {name!r}; give score and any of {names}{remedy}")
         ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
         given = self.settings.bounds.worst_score
-        worst = {"accuracy": self.recipe.worst_score if given is None else given}
+        least = self.recipe.worst_score if given is None else given
+        if least is not None and self.recipe.task.unit == "%" and abs(least) > 1:
+            raise BadRecipe(
+                f"recipe {self.recipe.name}: worst score {least:g} of a ratio shown in percent; give {least / 100:g}"
+            )
+        worst = {"accuracy": least}
         named = {"accuracy": self.recipe.task.name}
         return tuple(
             Objective(name, ways.get(name, "minimize"), worst.get(name), named.get(name, ""))

@@ -65,6 +65,8 @@ def test_limits_on_speed_and_score_go_with_every_search(tmp_path: Path) -> None:
     limits = {"latency_us": 3.0, "interval_cycles": 200.0, "score": 0.8}
     searched = experiment(replace(tiny_recipe.recipe, worst_score=0.5), tmp_path, limits=limits)
     assert searched.objectives[0] == Objective("accuracy", "maximize", 0.8)
+    with pytest.raises(BadRecipe, match=r"recipe tiny: worst score 80 of a ratio shown in percent; give 0\.8"):
+        _ = experiment(tiny_recipe.recipe, tmp_path, limits={"score": 80.0}).objectives
     assert searched.budget(PARAMS) == {"LUT": 500.0, "latency_us": 3.0, "interval_cycles": 200.0}
     tighter = changed(tmp_path, budget=lambda params: {"latency_us": 2.0})
     assert replace(searched, recipe=tighter.recipe).budget(PARAMS)["latency_us"] == 2.0
