@@ -63,6 +63,6 @@ def test_beyond_the_worst_score_there_is_no_front(tmp_path: Path, direction: Any
     rows = rows if direction == "maximize" else [rows[0], ("COMPLETE", 0.85, 50, 2), rows[2]]
     found = standing(Frame(*rows), experiment(recipe, tmp_path))  # type: ignore[arg-type] # its table is all
     assert (found.finished, [row["number"] for row in found.front]) == (3, front)
-    none = replace(recipe, worst_score=2.0 if direction == "maximize" else -1.0)
+    none = replace(recipe, worst_score=1.0 if direction == "maximize" else -1.0)
     found = standing(Frame(*rows), experiment(none, tmp_path))  # type: ignore[arg-type] # its table is all
     assert (found.finished, found.front) == (3, [])
