@@ -1,7 +1,7 @@
 """Whole networks, priced against built: simulated code by code, and counted by Yosys.
 
     python benchmarks/built_networks.py --frames 1000 --out reports/build        # needs hwcost[synth] and Verilator
-    python benchmarks/built_networks.py --only mlp --frames 100 --synthesis-s 0 --out /tmp/built
+    python benchmarks/built_networks.py --only mlp --frames 100 --synthesis-s 0 --out built
 
 Each network at three settings: widths drawn per layer, as learning leaves them; binary or ternary weights; 4 bits
 everywhere. Weights are those that it starts with, and batch norms have seen random data: neither prices nor widths

@@ -74,9 +74,7 @@ class Build:
             target: part, frame rate and clock, as given.
             defaults: what replaces those that were not given.
         """
-        part = device(defaults.device if target.part is None else target.part)
-        clock_mhz = defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz
-        fps = defaults.fps if target.fps is None else target.fps
+        part, clock_mhz, fps = _aim(target, defaults)
         if sum((self.folding is not None, self.fastest, target.fps is not None)) > 1:
             raise BadOption("--folding, --fastest and --fps exclude each other; give one")
         shared: dict[str, Any] = {"weight_banks": self.weight_banks, "thresholds": self.thresholds, "flow": self.flow}
@@ -219,9 +217,16 @@ def of_constants(architecture: str, pipeline: Pipeline, target: Target, defaults
         target: part, frame rate and clock, as given.
         defaults: what replaces those that were not given.
     """
-    part = device(defaults.device if target.part is None else target.part)
-    clock_mhz = defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz
-    fps = defaults.fps if target.fps is None else target.fps
+    part, clock_mhz, fps = _aim(target, defaults)
     if architecture == "auto":
         return auto(pipeline, device=part, clock_mhz=clock_mhz, fps=fps)
     return unrolled(pipeline, device=part, clock_mhz=clock_mhz, fps=fps, sums="shared")
+
+
+def _aim(target: Target, defaults: Defaults) -> tuple[Device, float, float]:
+    """Part, clock and frame rate: as given, else the defaults."""
+    return (
+        device(defaults.device if target.part is None else target.part),
+        defaults.clock_mhz if target.clock_mhz is None else target.clock_mhz,
+        defaults.fps if target.fps is None else target.fps,
+    )

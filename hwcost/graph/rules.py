@@ -117,18 +117,7 @@ def _adaptive_window(signal: Signal, output: tuple[int, ...]) -> Window:
             f"pools {image} pixels adaptively to {output}, with windows of several sizes; give an output size that "
             "divides them"
         )
-    kernel = tuple(pixels // wanted for pixels, wanted in zip(image, output, strict=True))
-    return Window(
-        channels=signal.channels,
-        image=image,
-        kernel=kernel,
-        stride=kernel,
-        dilation=(1,) * len(kernel),
-        padding=((0, 0),) * len(kernel),
-        output=output,
-        input=widest(signal.range),
-        depthwise=True,
-    )
+    return Window.tiles(signal.channels, image, output, widest(signal.range))
 
 
 def max_pool(call: Call, /, *signals: Signal, shape: tuple[int, ...]) -> LayerSpec:

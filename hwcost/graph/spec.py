@@ -99,6 +99,28 @@ class Window(Block):
         gaps = self.spread or (1,) * len(self.image)
         return tuple((size - 1) // gap + 1 for size, gap in zip(self.image, gaps, strict=True))
 
+    @classmethod
+    def tiles(cls, channels: int, image: tuple[int, ...], output: tuple[int, ...], element: Range) -> "Window":
+        """Make the window of a pooling that divides an image into `output` tiles, channel by channel.
+
+        Args:
+            channels, image: as the attributes; each side a multiple of that of `output`.
+            output: spatial shape of the output.
+            element: range of an element; ().
+        """
+        kernel = tuple(size // count for size, count in zip(image, output, strict=True))
+        return cls(
+            channels=channels,
+            image=image,
+            kernel=kernel,
+            stride=kernel,
+            dilation=(1,) * len(kernel),
+            padding=((0, 0),) * len(kernel),
+            output=output,
+            input=element,
+            depthwise=True,
+        )
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Thresholds(Block):

@@ -49,8 +49,8 @@ def intervals(shares: Floats, samples: int) -> list[tuple[float, float]]:
 def by_chance(shares: Floats, samples: int, costs: Floats) -> list[bool]:
     """Points whose share is not significantly above that of a cheaper one: a two-proportion test, one-sided at 5 %.
 
-    The shares are taken to be independent, which overstates the noise of networks that err on the same samples: a point
-    that is not marked differs for certain, a marked one may.
+    The shares are taken to be independent, which overstates the noise of networks that err on the same samples: a
+    marked point may differ all the same. Each pair is tested at 5 %, so that of twenty alike one is not marked.
 
     Args:
         shares: (n,), from 0 to 1, larger is better.

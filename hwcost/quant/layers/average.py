@@ -147,22 +147,11 @@ class QuantAdaptiveAvgPool(_Mean):
         if prod(pixels) == 1:
             output, total = _channel_sum(signal)
             return LayerSpec(output=replace(output, shape=shape), blocks=(total,))
-        kernel = tuple(size // count for size, count in zip(image, pixels, strict=True))
         element = widest(signal.range)
-        window = Window(
-            channels=signal.channels,
-            image=image,
-            kernel=kernel,
-            stride=kernel,
-            dilation=(1,) * len(kernel),
-            padding=((0, 0),) * len(kernel),
-            output=pixels,
-            input=element,
-            depthwise=True,
-        )
-        wide = _times(element, prod(kernel))
+        window = Window.tiles(signal.channels, image, pixels, element)
+        wide = _times(element, prod(window.kernel))
         pool = Pool(
-            kind="sum", channels=signal.channels, kernel=kernel, vectors=prod(pixels), input=element, output=wide
+            kind="sum", channels=signal.channels, kernel=window.kernel, vectors=prod(pixels), input=element, output=wide
         )
         return LayerSpec(output=replace(signal, shape=shape, range=wide, grid=self), blocks=(window, pool))
 
