@@ -13,13 +13,12 @@ from hwcost.models.device import device as find_device
 from hwcost.models.folding import word_fifos
 from hwcost.models.folding.assign import Chooser
 from hwcost.models.folding.folds import Folding, unit_names
-from hwcost.models.formulas.dsp import DSP_KINDS
 from hwcost.models.formulas.formula import Fold, Formula, Job
 from hwcost.models.formulas.matvec import MatVecFormula, fault
 from hwcost.models.formulas.price_cache import PriceMemo
 from hwcost.models.formulas.table import FORMULAS, BlockPrice
 from hwcost.models.memo import Memo
-from hwcost.models.options import StyleOptions, Styles, check_layers, choice
+from hwcost.models.options import StyleOptions, Styles, check_layers
 from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
 
@@ -59,7 +58,6 @@ class Dataflow:
         self.folding = folding
         self.clock_mhz = clock(clock_mhz)
         self.formulas = formulas
-        choice("dsp_kind of the device", self.device.dsp_kind, DSP_KINDS)
         self.styles = Styles(**styles)
         self.styles.check_part(self.device)
         self.setting = self.styles.setting(self.device.dsp_kind)

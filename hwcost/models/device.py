@@ -18,9 +18,9 @@ util/platforms.py (dev 73ba5ed), which has none for LUTRAM: it shares that of LU
 BETWEEN = r"[-_\s]"
 """Marks that people write between the words of a name, or leave out."""
 
-PACKAGE = re.compile(r"(-\d)?-?[a-z]{3,4}\d{3,4}\D?(-.*)?")
+PACKAGE = re.compile(r"(-\d)?-?[a-z]{2,4}\d{3,4}\D?(-.*)?")
 """Package and speed grade behind a die in a part number, as tools write them or as they are ordered: clg400-1,
--1clg400c, -ffvc1156-2-e."""
+-1clg400c, -ffvc1156-2-e, -6bg381c."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,11 @@ class Device:
         aliases: further names that `device()` accepts.
         part: full part number.
         family: marketing name of the family.
-        LUT, FF, BRAM18, URAM, DSP: what is on the die; BRAM18 in 18-kbit blocks.
-        LUTRAM: those of the LUTs that can be RAM or shift registers, in slices of type M; a ROM can be in any.
-        dsp_kind: "DSP48E1", "DSP48E2" or "DSP58".
+        LUT, FF, BRAM18, URAM, DSP: what is on the die; LUTs have six inputs, those of ECP5 four. BRAM18 in 18-kbit
+            blocks (ECP5: DP16KD).
+        LUTRAM: those of the LUTs that can be RAM (Xilinx: or shift registers), in slices of type M; a ROM can be in
+            any.
+        dsp_kind: "DSP48E1", "DSP48E2" or "DSP58"; "MULT18X18D" on ECP5.
         source: where the figures come from.
         unconfirmed: resources whose figure has not been checked against a public document.
     """
@@ -80,9 +82,9 @@ class Device:
 
     @property
     def die(self) -> str:
-        """The part number without package and speed grade, e.g. xc7z020."""
-        seven_series = re.match(r"xc7[a-z]+\d+[ts]?", self.part)  # writes the package without a dash
-        return seven_series[0] if seven_series else self.part.split("-", maxsplit=1)[0]
+        """The part number without package and speed grade, e.g. xc7z020 or LFE5U-85F."""
+        numbered = re.match(r"xc7[a-z]+\d+[ts]?|LFE5UM?(5G)?-\d+F", self.part)  # no dash behind it, or one within
+        return numbered[0] if numbered else self.part.split("-", maxsplit=1)[0]
 
 
 @cache
@@ -135,8 +137,9 @@ def device(name: str) -> Device:
     if (found := spelled.get(re.sub(BETWEEN, "", wanted))) is not None:
         return found
     for part in devices():
-        if PACKAGE.fullmatch(wanted.removeprefix(part.die)) and wanted.startswith(part.die):
-            return replace(part, name=part.die, aliases=(), part=wanted)
+        package = wanted.removeprefix(part.die.lower())
+        if package != wanted and PACKAGE.fullmatch(package):
+            return replace(part, name=part.die, aliases=(), part=part.die + package)
     close = get_close_matches(wanted, known, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(close)}?" if close else "`hwcost devices` lists what is."
     raise UnknownDevice(f"device {name!r} is not in the table; {hint} Or pass a Device(...)")

@@ -10,6 +10,7 @@ from hwcost.graph.blocks import Multiplier
 from hwcost.graph.spec import Link, MatVec, ScaleBias
 from hwcost.models.device import Device
 from hwcost.models.formulas.coefficients import FLOWS
+from hwcost.models.formulas.dsp import DSP_KINDS
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Setting
 from hwcost.models.formulas.memory import STYLES
 from hwcost.models.resources import Placed
@@ -31,6 +32,19 @@ def choice(option: str, value: PerLayer, allowed: Sequence[str]) -> None:
     for one in value.values() if isinstance(value, Mapping) else (value,):
         if one not in allowed:
             raise BadOption(f"{option}={one!r}: unknown; choose one of {', '.join(allowed)}")
+
+
+def check_priced(part: Device) -> None:
+    """Refuse a part whose fabric no law prices.
+
+    Raises:
+        BadOption: names the part and its family.
+    """
+    if part.dsp_kind not in DSP_KINDS:
+        raise BadOption(
+            f"{part.name}: no law prices a part with {part.dsp_kind} slices ({part.family}); take one with "
+            f"{', '.join(DSP_KINDS)}, `hwcost devices` lists them"
+        )
 
 
 def check_layers(option: str, value: object, known: Collection[str]) -> None:
@@ -128,8 +142,9 @@ class Styles:
         """Refuse what cannot be built on a part.
 
         Raises:
-            BadOption: constants in the URAM of a part whose URAM has no initial contents.
+            BadOption: constants in the URAM of a part whose URAM has no initial contents; a part without laws.
         """
+        check_priced(part)
         memories = self.weight_memory.values() if isinstance(self.weight_memory, Mapping) else (self.weight_memory,)
         if "uram" in memories and part.URAM and not self.holds_in_uram(part):
             raise BadOption(

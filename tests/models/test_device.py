@@ -15,8 +15,10 @@ from hwcost.models.resources import AREAS
 def test_every_part_is_complete() -> None:
     assert len(devices()) >= 20
     for part in devices():
-        assert part.LUT > 0 and part.FF >= 2 * part.LUT * 0.99 and part.DSP > 0 and part.BRAM18 > 0 and part.URAM >= 0
-        assert part.dsp_kind in DSP_KINDS
+        flip_flops = 1 if part.family == "ECP5" else 2
+        assert part.LUT > 0 and part.FF >= flip_flops * part.LUT * 0.99
+        assert part.DSP > 0 and part.BRAM18 > 0 and part.URAM >= 0
+        assert part.dsp_kind in (*DSP_KINDS, "MULT18X18D")
         assert part.source and bool(part.doubts) == bool(part.unconfirmed)
         assert 0 < part.LUTRAM < part.LUT and set(part.unconfirmed) <= set(AREAS)
         assert set(part.capacity) == set(AREAS) == set(USABLE)
@@ -49,6 +51,9 @@ def test_every_name_finds_its_part() -> None:
         ("nexys-video", 134600),
         ("KR260", 117120),
         ("VCK5000", 899840),
+        ("ecp5-85k", 83640),
+        ("LFE5U-25F", 24288),
+        ("ULX3S-45F", 43848),
     ],
 )
 def test_known_parts(name: str, lut: int) -> None:
@@ -113,13 +118,17 @@ def test_a_part_number_finds_its_die_in_any_package(name: str) -> None:
         ("xcku5p-sfvb784-1-e", "xcku5p"),
         ("xcvu9p-fsgd2104-2L-e", "xcvu9p"),
         ("xcvc1902-viva1596-2MP-e-S", "xcvc1902"),
+        ("LFE5U-85F-8BG381I", "LFE5U-85F"),
+        ("lfe5u-25f-6mg285c", "LFE5U-25F"),
     ],
 )
 def test_other_packages(name: str, die: str) -> None:
     assert device(name).die == die and device(name).LUT == device(die).LUT
 
 
-@pytest.mark.parametrize("name", ["xc7z0201", "xc7z020x", "xc7z02", "xczu7", "xc7a35", "xczu7e-ffvc1156-2-e"])
+@pytest.mark.parametrize(
+    "name", ["xc7z0201", "xc7z020x", "xc7z02", "xczu7", "xc7a35", "xczu7e-ffvc1156-2-e", "LFE5U-5F", "LFE5U"]
+)
 def test_a_longer_or_shorter_number_is_another_part(name: str) -> None:
     with pytest.raises(UnknownDevice):
         device(name)

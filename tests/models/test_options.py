@@ -10,7 +10,7 @@ from block_strategies import dense
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Thresholds
-from hwcost.models import Fold, Placed
+from hwcost.models import Dataflow, Fold, Placed, Unrolled
 from hwcost.models.device import device
 from hwcost.models.options import OpenStyles, Styles, check_layers, chosen
 
@@ -70,3 +70,9 @@ def test_ways_that_a_search_may_choose() -> None:
         OpenStyles(multipliers={"fc": "dsp"})
     with pytest.raises(BadOption, match="weight_memory='auto': unknown"):
         OpenStyles(weight_memory="auto")
+
+
+def test_a_part_without_laws_is_refused_by_name() -> None:
+    for make in (lambda: Dataflow(device="ecp5-85k", folding={}), lambda: Unrolled(device="ecp5-85k")):
+        with pytest.raises(BadOption, match=r"ECP5-85F: no law prices a part with MULT18X18D slices \(ECP5\)"):
+            make()
