@@ -144,7 +144,7 @@ def read_folding(path: Path) -> dict[str, Any]:
 
 
 def named_folds(table: Mapping[str, Any], path: Path) -> dict[str, Fold]:
-    """Take PE and SIMD of every unit from {"conv1": {"PE": 16, "SIMD": 3}, ...}.
+    """Take PE and SIMD of every unit from {"conv1": {"PE": 16, "SIMD": 3}, ...}; as in FINN's file, one left out is 1.
 
     Raises:
         BadOption: an entry has another form; the message names it.
@@ -153,9 +153,16 @@ def named_folds(table: Mapping[str, Any], path: Path) -> dict[str, Fold]:
     for name, entry in table.items():
         if name == "Defaults" and entry == {}:
             continue
-        sizes: list[Any] = [entry.get(key) for key in ("PE", "SIMD")] if isinstance(entry, dict) else []
-        if len(sizes) != 2 or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        given = entry if isinstance(entry, dict) else {}
+        sizes: list[Any] = [given.get(key, 1) for key in ("PE", "SIMD")]
+        if not given or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
             raise BadOption(f'--folding {path}: {name}: {entry}; give {{"PE": 16, "SIMD": 3}}, whole numbers above 0')
+        strange = [key for key, value in given.items() if key not in ("PE", "SIMD") and value != "auto"]
+        if strange:
+            raise BadOption(
+                f"--folding {path}: {name}: {strange[0]}={given[strange[0]]!r} is no parallelism; give PE and SIMD, "
+                "and styles with --multipliers and --weight-memory"
+            )
         folds[name] = Fold(pe=sizes[0], simd=sizes[1])
     return folds
 

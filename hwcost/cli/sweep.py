@@ -22,6 +22,7 @@ from hwcost.sweep.recipe import Recipe, checked
 from hwcost.sweep.recipe_draft import FILE, drafted, study_name
 from hwcost.sweep.run import Result, run
 from hwcost.sweep.settings import TRIALS, Settings
+from hwcost.sweep.study_files import withdrawn_unless_begun
 from hwcost.sweep.trust import named_object
 
 STORAGE = click.option("--storage", cls=Setting, hidden=True, envvar="HWCOST_STORAGE")
@@ -135,10 +136,10 @@ def sweep_command(
       hwcost sweep net.py:Net --data samples.npz --input 3,32,32
       hwcost sweep fashion-mnist --data ~/fashion-mnist --trials 40 --device ZCU104
     """  # fmt: skip
-    loaded, plan = _loaded({**settings, "recipe": recipe, "out": out}, shape)
-    experiment = Experiment(loaded, plan)
-    epochs = plan.warm or experiment.training().epochs
     with ExitStack() as opened:
+        loaded, plan = _loaded({**settings, "recipe": recipe, "out": out}, shape, opened)
+        experiment = Experiment(loaded, plan)
+        epochs = plan.warm or experiment.training().epochs
         shown = watch(plan.bound, epochs, quiet=verbosity.quiet, verbose=verbosity.verbose, score=experiment.score)
         listener = opened.enter_context(shown)
         crew = opened.enter_context(crew_of(plan, verbosity))
@@ -146,7 +147,7 @@ def sweep_command(
     show_result(result, as_json=as_json)
 
 
-def _loaded(given: dict[str, object], shape: str | None) -> tuple[Recipe, Settings]:
+def _loaded(given: dict[str, object], shape: str | None, opened: ExitStack) -> tuple[Recipe, Settings]:
     """The recipe that a command names, or the one that is drafted for its network, and the settings with it."""
     named = str(given["recipe"])
     found = named_object(named, RECIPES)
@@ -156,6 +157,7 @@ def _loaded(given: dict[str, object], shape: str | None) -> tuple[Recipe, Settin
             raise BadOption(f"{named}: a recipe defines its own input; omit --input")
         return recipe, chosen({**given, "out": given["out"] or Path("reports") / recipe.name})
     plan = chosen({**given, "out": given["out"] or Path("reports") / study_name(named)})
+    opened.enter_context(withdrawn_unless_begun(plan.out / FILE))
     reference, fresh = drafted(found, plan, None if shape is None else parse_shape(shape))
     words = "drafted, to be edited" if fresh else "there already, and run as it is; removed, it is drafted again"
     click.echo(f"{plan.out / FILE}: {words}", err=True)

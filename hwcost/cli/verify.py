@@ -11,7 +11,19 @@ import pandas as pd
 from hwcost.cli.design import ARCHITECTURE, Build, of_constants
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import CLOCK, COUNT, DEVICE, FPS, PLACE, Target, Verbosity, gathered, of_recipe, with_verbosity
+from hwcost.cli.options import (
+    CLOCK,
+    COUNT,
+    DEVICE,
+    FPS,
+    PLACE,
+    TRIAL,
+    Target,
+    Verbosity,
+    gathered,
+    of_recipe,
+    with_verbosity,
+)
 from hwcost.cli.table import print_table, say, say_left_out
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
@@ -25,6 +37,7 @@ from hwcost.sweep.trust import finder
 @click.command("verify")
 @click.argument("target", default="lenet")
 @click.option("--top", type=COUNT, help="Number of front points to verify, the knee first.  [default: 1]")
+@click.option("--trial", type=TRIAL, help="Verify this trial of a study instead.")
 @of_recipe
 @click.option("--data", type=PLACE, help="Folder or file of the data set of a study.")
 @click.option("--input", "shape", help="Shape of one sample, e.g. 3,32,32, of your own network.")
@@ -39,6 +52,7 @@ from hwcost.sweep.trust import finder
 def verify_command(
     target: str,
     top: int | None,
+    trial: int | None,
     recipe: str | None,
     data: Path | None,
     shape: str | None,
@@ -53,13 +67,14 @@ def verify_command(
 ) -> None:
     """Synthesize the blocks of TARGET and compare with the estimate.
 
-    TARGET is the folder of a study, whose best front points are verified, or a network as in `hwcost estimate`. The
-    results, a picture, and corrections.json for `hwcost estimate --corrections` are written to --out. Of weights that
-    are constants, the products are built as they are now, with the sums that their price shares.
+    TARGET is the folder of a study, whose best front points or one --trial are verified, or a network as in
+    `hwcost estimate`. The results, a picture, and corrections.json for `hwcost estimate --corrections` are written to
+    --out. Of weights that are constants, the products are built as they are now, with the sums that their price shares.
 
     \b
     Example:
       hwcost verify reports/digits --top 3
+      hwcost verify reports/digits --trial 12
     """
     study = Path(target) if (Path(target) / "run.json").is_file() else None
     folder = out
@@ -71,16 +86,18 @@ def verify_command(
                 f"{target}: a study defines network and part; omit --input, --input-bits, --architecture, --device, "
                 "--fps and --clock"
             )
+        if trial is not None and top is not None:
+            raise BadOption("--trial and --top exclude each other; give one")
         if report is not None and (top or 1) > 1:
             raise BadOption("--import: a report describes one network; omit --top")
         find = finder(recipe, RECIPES)
-        points = {f"trial {number}": recall(study, number, find, data)
-                  for number in best(study, top or 1)}  # fmt: skip
+        numbers = best(study, top or 1) if trial is None else [trial]
+        points = {f"trial {number}": recall(study, number, find, data) for number in numbers}
         designs = {name: (point.pipeline, _buildable(name, point.model)) for name, point in points.items()}
         folder = study / "verify" if out is None else out
     else:
-        if top is not None or data is not None or recipe is not None:
-            raise BadOption(f"{target}: not a study; omit --top, --recipe and --data")
+        if any(one is not None for one in (top, trial, data, recipe)):
+            raise BadOption(f"{target}: not a study; omit --top, --trial, --recipe and --data")
         pipeline, defaults = pipeline_of(target, shape, input_bits)
         designs = {
             target: (

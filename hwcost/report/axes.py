@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -31,6 +32,15 @@ def headed(name: str) -> str:
     """The heading of a column: its title, and its unit where it has one."""
     title, unit = TITLES.get(name, (name, ""))
     return f"{title}, {unit}" if unit else title
+
+
+def shown(name: str, value: float) -> float:
+    """The value of a quantity as it is shown: a frame rate of thousands rounded down, so that the design reaches it.
+
+    >>> shown("fps", 4166666.7), shown("fps", 0.25), shown("LUT", 1.5)
+    (4166666.0, 0.25, 1.5)
+    """
+    return float(math.floor(value)) if name == "fps" and 1000 <= value < math.inf else value
 
 
 # An error axis instead of an accuracy axis: where the worst front point errs this many times more than the best, a
@@ -153,6 +163,30 @@ def cost_axis(axes: Axes, values: Sequence[float] | Floats, name: str) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=high - low >= 3, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.set_xlabel(UNITS.get(name, headed(name)))
+
+
+def name_line(figure: Figure, axes: Axes, y: float, words: str, avoid: Floats) -> None:
+    """Write the name of a line across, above or below it and at one of its ends, where it hides the fewest points.
+
+    Args:
+        figure, axes: to draw into; axis limits must be final.
+        y: height of the line, in data units.
+        words: its name.
+        avoid: (points, 2) in data units.
+    """
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call] # matplotlib leaves it untyped
+    dots = axes.transData.transform(avoid) if len(avoid) else np.empty((0, 2))
+    tried: list[tuple[int, int, Annotation]] = []
+    for x, side in ((0.005, "left"), (0.995, "right")):
+        for above in (True, False):
+            text = axes.annotate(words, (x, y), (0, 3 if above else -3), color=INK, ha=side, textcoords="offset points",
+                                 va="bottom" if above else "top", xycoords=axes.get_yaxis_transform())  # fmt: skip
+            box, margin = text.get_window_extent(renderer), 5 * figure.dpi / 72
+            inside = (dots >= np.array(box.min) - margin) & (dots <= np.array(box.max) + margin)
+            tried.append((int(inside.all(axis=1).sum()), len(tried), text))
+            text.remove()
+    axes.add_artist(min(tried)[2])
 
 
 def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float, str]], avoid: Floats) -> None:

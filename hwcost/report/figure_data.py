@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwcost.report.axes import TITLES, UNITS
+from hwcost.report.axes import TITLES, UNITS, shown
 from hwcost.report.checks import COSTS, RESOURCES
 from hwcost.report.layer_figures import training_trial
 from hwcost.report.parallel_figure import related_parameters
@@ -107,12 +107,14 @@ _STATES = (("number", "trial"), ("front", "front"), ("state", "state"))
 
 def _columns(study: Study, rows: Sequence[dict[Any, Any]], front: set[int], keys: list[str]) -> dict[str, list[Any]]:
     factor, sign, floor = study.score.factor, study.score.sign, study.float_accuracy
+    useless = set(study.complete["number"][~study.complete["of_use"]])
     again = [Study.over_seeds(pd.Series(row)) if row["repeats"] else None for row in rows]
     own = {
         "number": [row["number"] for row in rows],
         "state": [standing(row["state"], row["error"]) for row in rows],
         "front": [row["number"] in front for row in rows],
         "fits": [row["fits"] for row in rows],
+        "of_use": [False if row["number"] in useless else None for row in rows],
         "within_budget": [row["within_budget"] for row in rows],
         "error": [row["error"] for row in rows],
         "lost": [factor * sign * (floor - row["accuracy"]) for row in rows],
@@ -126,7 +128,7 @@ def _columns(study: Study, rows: Sequence[dict[Any, Any]], front: set[int], keys
         if key not in own:
             column = next((column for column, front in _NAMED.items() if key.startswith(front)), None)
             name = key.partition(":")[2]
-            own[key] = [row[key] if column is None else row[column].get(name) for row in rows]
+            own[key] = [shown(key, row[key]) if column is None else row[column].get(name) for row in rows]
     return own
 
 
@@ -190,7 +192,7 @@ def _text(value: object) -> str:
 
 
 def _compact(value: Any) -> Any:
-    """The value in types of JSON: numbers with six significant digits, whole ones as integers, NaN as null."""
+    """The value in types of JSON: numbers with six significant digits, or all of the integer part; NaN as null."""
     if value is None or type(value) is str or type(value) is int:  # most values; a test of the exact type is quick
         return value
     if isinstance(value, dict | Mapping):
@@ -205,5 +207,7 @@ def _compact(value: Any) -> Any:
         number = float(value)
         if not math.isfinite(number):
             return None
-        return int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
+        if number.is_integer() or abs(number) >= 1e6:
+            return round(number)
+        return float(f"{number:.6g}")
     return str(value)

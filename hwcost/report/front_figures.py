@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwcost.report.axes import UNITS, cost_axis, headed, place_labels, score_axis, short
+from hwcost.report.axes import UNITS, cost_axis, headed, name_line, place_labels, score_axis, short
 from hwcost.report.noise import intervals
 from hwcost.report.pareto import Floats, non_dominated
 from hwcost.report.study import Study
@@ -17,7 +17,7 @@ WIDE = 7.0
 
 
 def _stairs(axes: Axes, cost: Floats, accuracy: Floats, direction: str, cheaper: str = "minimize") -> None:
-    """The best score for at most this cost (at least this speed), as a line of steps to the edge of the view."""
+    """The best score of use for at most this cost (at least this speed), as steps to the edge of the view."""
     best = non_dominated(np.column_stack([accuracy, cost]), [direction, cheaper])
     order = np.lexsort((accuracy[best], cost[best] if cheaper == "minimize" else -cost[best]))
     xs, ys = cost[best][order], accuracy[best][order]
@@ -112,8 +112,9 @@ def _legend(
 ) -> None:
     handles = []
     if len(study.complete) > len(study.front):
-        handles += axes.plot([], [], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, label="dominated")
-    if not shades:
+        label = "dominated" if study.complete["of_use"].all() else "dominated or beyond the worst"
+        handles += axes.plot([], [], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, label=label)
+    if not shades and len(study.front):
         handles += axes.plot([], [], "o", ms=6, color=ACCENT, mec=INK, mew=0.7, label="front, validation")
     if _intervals(study, study.column("accuracy", study.front)):
         handles += axes.plot([], [], "|", color=MUTED, mew=0.8, ms=9, label="95 % of validation samples")
@@ -177,12 +178,12 @@ def front_figure(study: Study, *, name: str = "front", width: float = WIDE, heig
     _budget(axes, study, cost, label=True)
     behind = visible & ~study.complete["on_front"].to_numpy(dtype=bool)
     axes.plot(costs[behind], accuracy[behind], "o", ms=3.5, color=MUTED, alpha=0.45, mew=0, zorder=1.5)
-    _stairs(axes, costs[shown], accuracy[shown], score.direction)
+    useful = shown & study.complete["of_use"].to_numpy(dtype=bool)
+    _stairs(axes, costs[useful], accuracy[useful], score.direction)
     words = _front_points(figure, axes, study, cost)
     if math.isfinite(floor):
+        name_line(figure, axes, floor, f"float {score.text(study.float_accuracy)}", _occupied(axes, study, cost))
         axes.axhline(floor, color=INK, lw=0.8, ls=(0, (4, 3)), zorder=1)
-        axes.annotate(f"float {score.text(study.float_accuracy)}", (0.005, floor), (0, 3), color=INK,
-                      xycoords=axes.get_yaxis_transform(), textcoords="offset points")  # fmt: skip
     _label_marks(figure, axes, study, cost, narrow=width < 6)
     hidden = int((shown & ~visible).sum())
     return Drawing(name=name, figure=figure, alternative=_summary(study, hidden), points=words)
@@ -195,12 +196,23 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
         trial = study.complete.loc[mark.row]
         numbers = "" if narrow else f"\n{score.text(trial['accuracy'])}, {trial[cost]:,.0f} {cost}"
         labels.append((study.column(cost)[mark.row], accuracy[mark.row], mark.short + numbers))
+    avoid = [_occupied(axes, study, cost)]
+    if math.isfinite(study.float_accuracy):
+        across = np.geomspace(*axes.get_xlim(), 80) if axes.get_xscale() == "log" else np.linspace(*axes.get_xlim(), 80)
+        avoid.append(np.column_stack([across, np.full(80, score.factor * study.float_accuracy)]))
+    place_labels(figure, axes, labels, np.concatenate(avoid))
+
+
+def _occupied(axes: Axes, study: Study, cost: str) -> Floats:
+    """Points on all that is drawn, for labels to keep off: trials, the stairs and the whiskers, (points, 2)."""
+    score = study.score
+    accuracy = score.shown(study.column("accuracy"))
     dots = [np.column_stack([study.column(cost), accuracy])]
     for name in ("test_accuracy", "refit_accuracy"):
         dots.append(np.column_stack([study.column(cost), score.shown(study.column(name))]))
     if cost == "LUT":
         dots.append(np.column_stack([study.column("LUT_measured"), accuracy]))
-    for line in axes.lines:  # labels keep off the stairs, the whiskers and the float line too
+    for line in axes.lines:
         xs, ys = (np.asarray(values, dtype=float) for values in line.get_data())
         if len(xs) == 2 and xs[0] == xs[1]:
             dots.append(np.column_stack([np.full(15, xs[0]), np.linspace(ys[0], ys[-1], 15)]))
@@ -213,11 +225,8 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
                 np.column_stack([np.full(30, x), np.linspace(a, b, 30)])
                 for x, a, b in zip(xs[1:], ys, ys[1:], strict=False)
             ]
-    if math.isfinite(study.float_accuracy):
-        across = np.geomspace(*axes.get_xlim(), 80) if axes.get_xscale() == "log" else np.linspace(*axes.get_xlim(), 80)
-        dots.append(np.column_stack([across, np.full(80, score.factor * study.float_accuracy)]))
-    avoid = np.concatenate(dots)
-    place_labels(figure, axes, labels, avoid[np.isfinite(avoid).all(axis=1)])
+    found: Floats = np.concatenate(dots)
+    return found[np.isfinite(found).all(axis=1)]
 
 
 def _sentence(words: str) -> str:
@@ -254,7 +263,8 @@ def resource_figures(study: Study, width: float = WIDE / 2) -> list[Drawing]:
         _budget(axes, study, name, label=False)
         behind, ahead = shown & ~on_front, shown & on_front
         axes.plot(costs[behind], accuracy[behind], "o", ms=2.8, color=MUTED, alpha=0.45, mew=0, zorder=1.5)
-        _stairs(axes, costs[shown], accuracy[shown], score.direction, "maximize" if name == "fps" else "minimize")
+        useful = shown & study.complete["of_use"].to_numpy(dtype=bool)
+        _stairs(axes, costs[useful], accuracy[useful], score.direction, "maximize" if name == "fps" else "minimize")
         points = {}
         for row in np.flatnonzero(ahead):
             axes.plot(

@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from hwcost.report.axes import headed
+from hwcost.report.axes import headed, shown
 from hwcost.report.checks import RESOURCES
 from hwcost.report.figure_data import figure_data
 from hwcost.report.noise import front_noise
@@ -81,7 +81,7 @@ def _row(study: Study, trial: pd.Series[Any], columns: list[str]) -> dict[str, A
         "test": trial["test_accuracy"],
         "refit": trial["refit_accuracy"],
         "seeds": study.over_seeds(trial),
-        "costs": {name: float(trial[name]) for name in columns},
+        "costs": {name: shown(name, float(trial[name])) for name in columns},
         "share": {name: float(trial[name]) / (study.budget(name) or math.nan) for name in columns},
         "fits": None if trial["fits"] is None or pd.isna(trial["fits"]) else bool(trial["fits"]),
         "missed": trial["within_budget"] is False,
@@ -216,7 +216,7 @@ def _provenance(run: RunRecord, score: Score) -> list[tuple[str, str]]:
             f"{data.get('name') or 'unnamed'}: {', '.join(parts)}; fingerprint {print_of}",
         ),
         ("Part", f"{device.get('name') or ''} {device.get('part') or ''}{clock}".strip() or "none"),
-        ("Target", f"{run['target_fps']:,.0f} frames/s" if run.get("target_fps") else "none"),
+        ("Target", f"{run['target_fps']:,.12g} frames/s" if run.get("target_fps") else "none"),
         ("Started", str(run["started"])),
         ("Machine", str(run["machine"])),
         ("Versions", ", ".join([f"hwcost {run['hwcost']}", *(f"{k} {v}" for k, v in run["versions"].items())])),

@@ -53,8 +53,8 @@ class Study:
     Attributes:
         run: what the caller said about the run.
         trials: every trial, ordered by number; all columns of the schema exist.
-        complete: the finished trials whose objectives are numbers, ordered by number; its column `on_front` is
-            computed here.
+        complete: the finished trials whose objectives are numbers, ordered by number; its columns `of_use`, within
+            the worst values that count, and `on_front` are computed here.
         objectives: (name, direction) of every objective.
         cost: the column on the cost axis of the main figure: LUT, or the first cost that has numbers; None without.
         marks: knee and cheapest points, cheapest first; only points that fit the part are candidates.
@@ -290,7 +290,7 @@ def read_study(trials: pd.DataFrame, run: Mapping[str, Any]) -> Study:
     complete = table[(table["state"] == "COMPLETE").to_numpy() & finite].reset_index(drop=True)
     points = complete[names].to_numpy(dtype=float)
     counts = _within(points, run["objectives"])
-    complete["on_front"] = False
+    complete["of_use"], complete["on_front"] = counts, False
     complete.loc[counts, "on_front"] = non_dominated(points[counts], [how for _, how in objectives])
     cost = _main_cost(complete, objectives)
     marks = _marks(complete, cost, score, _number(run["float"].get("validation")))

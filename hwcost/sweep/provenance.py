@@ -47,8 +47,8 @@ def python_call(experiment: Experiment) -> str:
 def trial_commands(experiment: Experiment) -> list[tuple[str, str]]:
     """Names and commands of what may follow for a trial, {number} in its place: to train it again, to export it.
 
-    A folded pipeline can also be built. Where the trials choose no hardware of their own, what was exported can be
-    estimated and synthesized.
+    All can be synthesized, and a folded pipeline can be built. Where the trials choose no hardware of their own, what
+    was exported can be estimated.
     """
     settings, recipe = experiment.settings, experiment.recipe
     out = shlex.quote(str(settings.out))
@@ -57,14 +57,15 @@ def trial_commands(experiment: Experiment) -> list[tuple[str, str]]:
     found = [
         ("train", f"hwcost train --from {out} --trial {{number}}{data}"),
         ("export", f"hwcost export {out} --trial {{number}} --to qonnx -o {file}{data}"),
+        ("verify", f"hwcost verify {out} --trial {{number}}{data}"),
     ]
     if settings.architecture not in (None, "dataflow"):
         return found
     found.append(("build", f"hwcost build {out} --trial {{number}} --out {out}/trial-{{number}}-build{data}"))
     if recipe.hardware is Recipe.__dataclass_fields__["hardware"].default:
         part = shlex.quote(settings.part or recipe.device)
-        on = f"--device {part} --fps {experiment.fps:g} --clock {experiment.clock_mhz:g}"
-        found += [(name, f"hwcost {name} {file} {on}") for name in ("estimate", "verify")]
+        on = f"--device {part} --fps {experiment.fps:.12g} --clock {experiment.clock_mhz:.12g}"
+        found.append(("estimate", f"hwcost estimate {file} {on}"))
     return found
 
 

@@ -277,7 +277,8 @@ def _luts(recipe: Recipe, settings: Settings, data: Data) -> tuple[int, int]:
     Constants may all be zero at two bits and cost nothing; the smallest is a hundredth of the largest at least.
     """
     searched = settings.bits is None
-    plain: dict[str, Any] = {"bits": None, "warm": None, "ramp": None, "limits": {}, "sampler": None}
+    plain: dict[str, Any] = {"bits": None, "warm": None, "ramp": None, "sampler": None}
+    plain["limits"] = dict(settings.bounds.speeds)
     fixed: dict[str, Any] = {} if searched else {"architecture": None, "widths": None}
     experiment = Experiment(recipe, replace(settings, **plain, **fixed))
     first, last = (design(experiment, params, data, settings.seed) for params in reversed(recipe.anchors))

@@ -1,5 +1,6 @@
 """Rehearsal of a recipe: every fault that shows without training is met before anything is trained or written."""
 
+import copy
 from collections.abc import Mapping
 from itertools import chain, islice
 
@@ -10,6 +11,7 @@ from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.models import RESOURCES
+from hwcost.quant.granularity import fold_norms
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.noted import Noted
 from hwcost.sweep.trial import budget_of, design
@@ -42,8 +44,7 @@ def rehearse(experiment: Experiment, data: Data) -> None:
     too_slow: list[BadFolding] = []
     tries = experiment.rehearsals
     float_net = experiment.float_network()
-    if experiment.settings.warm is not None:
-        check_alike(experiment.network({}), float_net)
+    _check_start(experiment, data, float_net)
     for params in tries:
         try:
             trial = design(experiment, params, data, experiment.settings.seed)
@@ -65,6 +66,24 @@ def rehearse(experiment: Experiment, data: Data) -> None:
         raise BadRecipe(f"{where} gives {shape} for a sample, or has nothing to train; give one like network()")
     _check_task(experiment, float_net, data)
     _check_read(experiment)
+
+
+def _check_start(experiment: Experiment, data: Data, float_net: nn.Module) -> None:
+    """Refuse a warm start or a ramp whose networks cannot take over the weights of the float network.
+
+    Raises:
+        BadRecipe: their layers differ, or the float network refuses the data.
+    """
+    if experiment.settings.ramp is None and experiment.settings.warm is None:
+        return
+    flag = "--ramp" if experiment.settings.ramp is not None else "--warm"
+    if experiment.settings.granularity is None:
+        check_alike(experiment.network({}), float_net, flag)
+        return
+    folded = copy.deepcopy(float_net)  # a ramp of constants takes over what its norms are moved into
+    where = f"recipe {experiment.recipe.name}: its float_network()"
+    ask(where, fold_norms, folded, data.train.example)
+    check_alike(design(experiment, {}, data, experiment.settings.seed).net, folded, flag)
 
 
 def _check_task(experiment: Experiment, net: nn.Module, data: Data) -> None:

@@ -1,7 +1,9 @@
 """The files of a study folder: JSON and checkpoints, each there whole or not at all."""
 
 import io
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -14,10 +16,30 @@ from torch import Tensor, nn
 from hwcost.errors import BadOption, BadStudy
 from hwcost.files import replace, sealed, unsealed
 from hwcost.report import RunRecord
+from hwcost.search import JOURNAL, MARK
 from hwcost.sweep.settings import Settings
+
+_note = logging.getLogger(__name__).warning
 
 TRIALS = "trials.json"
 """The table of trials, with its nested columns."""
+
+
+@contextmanager
+def withdrawn_unless_begun(path: Path) -> Iterator[None]:
+    """Remove a file that is written meanwhile, with the folders made for it, where no study begins in its folder."""
+    folder = path.parent
+    there, made = path.exists(), [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        yield
+    finally:
+        if path.exists() and not there and not any((folder / name).exists() for name in (JOURNAL, MARK)):
+            path.unlink()
+            for one in made:
+                if any(one.iterdir()):
+                    break
+                one.rmdir()
+            _note("%s: removed again, since no study began with it", path)
 
 
 def checkpoint(folder: Path, number: int | None, *, refit: bool = False) -> Path:

@@ -13,20 +13,37 @@ from hwcost.quant.quantizers import ScaledQuantizer
 from hwcost.sweep.study_files import read_net
 
 
-def check_alike(net: nn.Module, start: nn.Module) -> None:
-    """Whether a network can start from the weights of another.
+def check_alike(net: nn.Module, start: nn.Module, flag: str) -> None:
+    """Whether a network can start from the weights of the float network.
+
+    Args:
+        net: whose widths are searched.
+        start: the float network.
+        flag: that asks for the start, for the message.
 
     Raises:
-        BadRecipe: not all weights and biases of the one have the shape that they have in the other.
+        BadRecipe: they do not have the same layers; the message names the first tensor that differs.
     """
-    mine, theirs = _weights(net), _weights(start)
-    for name in mine | theirs:
-        if mine.get(name) != theirs.get(name):
-            raise BadRecipe(
-                f"warm starts: {name} is {mine.get(name, 'missing')} in the network whose widths are searched and "
-                f"{theirs.get(name, 'missing')} in the float network; give the recipe a plain= of the float network's "
-                "layers, or leave --warm out"
-            )
+    if (found := _difference(net, start.state_dict())) is not None:
+        raise BadRecipe(
+            f"{flag} starts from the float network: {found}; let network() and float_network() name the same layers "
+            "alike, one that enters a quantizer in front as an nn.Identity in the other; in a recipe with several "
+            f"networks, let plain= build that of the float network; or omit {flag}"
+        )
+
+
+def _difference(net: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """The first tensor that a network and the state of another do not share, in words; None where they have the same.
+
+    A state may lack scales and widths, as that of a float network does, but no weight.
+    """
+    mine, known = _weights(net), {name: tuple(one.shape) for name, one in net.state_dict().items()}
+    for name in (*mine, *state):
+        theirs = tuple(state[name].shape) if name in state else None
+        if name not in known or theirs is None or (name in mine and mine[name] != theirs):
+            there = "missing" if theirs is None else theirs
+            return f"{name} is {known.get(name, 'missing')} in the network and {there} there"
+    return None
 
 
 def _weights(net: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -81,14 +98,13 @@ def take_over(where: str, net: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         BadStudy: they are of another network.
     """
-    strange = [name for name in state if name not in net.state_dict()]
-    lacking = [*strange, *sorted(_weights(net).keys() - state.keys())]
-    if lacking:
-        raise BadStudy(f"{where}: {lacking[0]} is not in both networks; a warm start needs the same layers")
+    if (found := _difference(net, state)) is not None:
+        raise BadStudy(f"{where}: {found}; its network must have the same layers, named alike")
     try:
         put_weights(net, state)
     except RuntimeError as error:
-        raise BadStudy(f"{where}: {str(error).splitlines()[-1].strip()}; a warm start needs the same layers") from error
+        words = str(error).splitlines()[-1].strip()
+        raise BadStudy(f"{where}: {words}; its network must have the same layers") from error
     for name, module in net.named_modules():
         quantizer = getattr(module, "weight_quant", None)
         if isinstance(quantizer, ScaledQuantizer) and not any(key.startswith(f"{name}.weight_quant.") for key in state):

@@ -29,6 +29,8 @@ def test_a_folding_is_read_by_unit(tmp_path: Path) -> None:
     path = tmp_path / "folding.json"
     path.write_text("\ufeff" + json.dumps({"Defaults": {}, "conv1": {"PE": 16, "SIMD": 3, "ram_style": "auto"}}))
     assert named_folds(read_folding(path), path) == {"conv1": Fold(16, 3)}
+    path.write_text('{"0": {"PE": 4}, "2": {"SIMD": 8}}')  # as in a file of FINN
+    assert named_folds(read_folding(path), path) == {"0": Fold(4, 1), "2": Fold(1, 8)}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,8 @@ def test_a_folding_is_read_by_unit(tmp_path: Path) -> None:
         ("{", "--folding .*folding.json: "),
         ("[]", "give an object"),
         ('{"fc": [1, 2]}', 'fc: .*give {"PE": 16'),
-        ('{"fc": {"PE": 4}}', "fc: .*whole numbers above 0"),
+        ('{"fc": {}}', "fc: .*whole numbers above 0"),
+        ('{"fc": {"PE": 4, "ram_style": "block"}}', "fc: ram_style='block' is no parallelism; .*--weight-memory"),
         ('{"fc": {"PE": true, "SIMD": 1}}', "fc: .*whole numbers above 0"),
         ('{"fc": {"PE": 0, "SIMD": 1}}', "fc: .*whole numbers above 0"),
     ],

@@ -171,6 +171,23 @@ def test_a_float_network_and_a_file_of_samples_make_a_study(hwcost: Hwcost, tmp_
     refused(hwcost(*named[:-4], "16"), "recipe.py: is there already, for another input, 1,4,4, not 16")
 
 
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (("--bits", "2:8", "--limit", "LUT=1"), "LUT"),
+        (("--fps", "1e9"), "frames/s"),
+        (("--device", "ZCU104", "--device", "ZCU104"), "named twice"),
+    ],
+)
+def test_a_refused_first_call_leaves_no_drafted_recipe(
+    hwcost: Hwcost, tmp_path: Path, flags: tuple[str, ...], part: str
+) -> None:
+    np.savez(tmp_path / "d.npz", x=np.random.default_rng(0).integers(0, 16, (90, 4, 4)), y=np.arange(90) % 3)
+    ended = hwcost("sweep", "nets.py:floating", "--data", "d.npz", "--input", "1,4,4", *flags)
+    assert ended.status == 2 and part in ended.err.splitlines()[-1]
+    assert not (tmp_path / "reports").exists()
+
+
 @pytest.mark.parametrize("out", ["tiny.py", "tiny.py/study"])
 def test_a_file_in_the_way_of_the_study(hwcost: Hwcost, tmp_path: Path, out: str) -> None:
     refused(hwcost("sweep", "tiny.py:recipe", "--trials", 1, "--out", out), out, "--out")

@@ -41,6 +41,9 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
     number = int(folder.name.removeprefix("trial-"))
     trial = json.loads((study / "trials.json").read_text())["trials"][number]
     assert sum(float(row["LUT"]) for row in rows) == trial["LUT"]
+    again = hwcost("verify", "study", "--cache", "cache", "--trial", number, "--json")
+    assert json.loads(again.out) == json.loads(told.out)
+    refused(hwcost("verify", "study", "--trial", number, "--top", 1), "--trial and --top exclude each other")
     corrected = hwcost("estimate", "tiny.py:recipe", "--corrections", folder / "corrections.json", "--json")
     found = json.loads((folder / "corrections.json").read_text())
     factors = found["layers"]
@@ -58,6 +61,7 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
         (["verify", "nets.py:fine", "--input", "4", "--top", "2"], ["--top"]),
         (["verify", "nets.py:fine", "--input", "4", "--synthesizer", "vivado"], ["vivado", "pyosys"]),
         (["verify", "nets.py:fine", "--input", "4", "--import", "tiny.py"], ["tiny.py", "report_utilization"]),
+        (["verify", "nets.py:fine", "--input", "4", "--trial", "2"], ["not a study", "--trial"]),
         (["verify", "."], ["not a study"]),
         (["verify", "nets.py:fine", "--input", "4", "--architecture", "systolic"], ["systolic", "unrolled"]),
     ],

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from made_up_study import made_up_run, made_up_trials
 from page_views import VIEWS, Opened, settled
@@ -101,6 +102,50 @@ def test_the_map_of_widths_has_a_scale_of_its_own_on_dark_pages(studies: Studies
     narrow, wide = (board.evaluate(shade, level) for level in ("r0", "r6"))
     assert (narrow > wide) == (scheme == "light")
     assert "conv1 (Conv2d)" in board.inner_text()
+
+
+def test_a_choice_that_a_page_does_not_offer_is_its_first(tmp_path: Path, opened: Opened) -> None:
+    """Constants in the fabric take no block RAM: nothing to colour by, whatever other pages have."""
+    file = write_report(tmp_path, made_up_trials(30).assign(BRAM18=0.0), made_up_run())
+    for fragment in ("", "#x=nonsense&color=BRAM18&bars=URAM"):
+        page = opened(file, (1400, "light"), fragment)
+        assert [page.input_value(name) for name in ("#x", "#color", "#bars-of")] == ["LUT", "", "LUT"]
+        assert page.locator("#legend").inner_text().split("\n")[:2] == ["dominated", "front"]
+
+
+def test_beyond_the_worst_there_are_no_steps(tmp_path: Path, opened: Opened) -> None:
+    trials = made_up_trials(30)
+    lowest, highest = trials["accuracy"].min(), trials["accuracy"].max()
+    for worst, words in (((lowest + highest) / 2, ["dominated", "beyond the worst"]), (1.0, ["beyond the worst"])):
+        objectives: list[dict[str, Any]] = [
+            {"name": "accuracy", "direction": "maximize", "worst": worst},
+            {"name": "LUT", "direction": "minimize"},
+        ]
+        run = made_up_run(objectives=objectives)
+        page = opened(write_report(tmp_path, trials, run))
+        front = read_study(trials, run).front
+        steps = page.locator("#chart .stairs").get_attribute("d")
+        assert steps.count("H") == len(front) and page.locator("#chart .front").count() == len(front)
+        told = page.locator("#legend span").first.inner_text().strip()
+        assert told == " or ".join(words) and (", " in page.inner_text("#legend") or "front" not in told)
+        cells = set(page.locator("#rows td:nth-child(2)").all_inner_texts())
+        assert "beyond the worst" in cells and ("dominated" in cells) == ("dominated" in words)
+
+
+@pytest.mark.parametrize("float_score", [0.9, 0.95, 0.985])
+def test_the_name_of_the_float_line_hides_no_front_point(tmp_path: Path, opened: Opened, float_score: float) -> None:
+    """A flat front at the height of the line, at the left of the picture."""
+    rows = [
+        {"number": at, "state": "COMPLETE", "accuracy": accuracy, "LUT": luts, "BRAM18": 2.0}
+        for at, (accuracy, luts) in enumerate([(0.9, 100.0), (0.95, 110.0), (0.951, 115.0), (0.985, 900.0)])
+    ]
+    page = opened(write_report(tmp_path, pd.DataFrame(rows), made_up_run(float={"validation": float_score})))
+    text = page.locator("#chart text", has_text=f"float {100 * float_score:.2f} %").bounding_box()
+    for found in ("front", "whisker"):
+        for box in (one.bounding_box() for one in page.locator(f"#chart .{found}").all()):
+            beside = box["x"] > text["x"] + text["width"] or box["x"] + box["width"] < text["x"]
+            apart = box["y"] > text["y"] + text["height"] or box["y"] + box["height"] < text["y"]
+            assert beside or apart, (found, box, text)
 
 
 def test_on_paper_nothing_asks_for_a_click(studies: Studies, opened: Opened) -> None:

@@ -48,6 +48,13 @@ def test_no_text_ends_the_script() -> None:
     assert "<" not in found and "&" not in found and json.loads(found)["commands"]["train"] == "<{number}>&"
 
 
+def test_large_numbers_keep_their_whole_part_and_rates_are_rounded_down() -> None:
+    trials = made_up_trials(3)
+    trials["fps"], trials["latency_us"] = 4_166_666.67, 1_234_567.8
+    columns = json.loads(figure_data(read_study(trials, made_up_run())))["columns"]
+    assert (columns["fps"][0], columns["latency_us"][0]) == (4_166_666, 1_234_568)
+
+
 def test_an_interval_is_that_of_samples_alone() -> None:
     assert data(made_up_trials(3))["binomial"] and data(made_up_trials(3))["samples"]["validation"] == 360
     assert not data(made_up_trials(3), score="IoU")["binomial"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_study import made_up_run, made_up_trials
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -49,6 +50,31 @@ def test_the_main_figure_shows_every_point_where_it_is() -> None:
             assert str(trial["number"]) in inline_svg(drawing)
         assert len(axes.texts) == len(study.marks) + 2  # and the float line and the part
         assert not overlapping(drawing)
+
+
+@pytest.mark.parametrize("score", [0.9, 0.985])
+def test_the_name_of_the_float_line_hides_no_point(score: float) -> None:
+    rows = [trial(at, accuracy=[0.9, 0.95, 0.985][at], LUT=[100, 110, 900][at]) for at in range(3)]
+    with house_style():
+        figure = front_figure(read_study(pd.DataFrame(rows), made_up_run(float={"validation": score}))).figure
+        axes, canvas = figure.axes[0], FigureCanvasAgg(figure)
+        canvas.draw()
+        name = next(text for text in axes.texts if text.get_text().startswith("float"))
+        box = name.get_window_extent(canvas.get_renderer())
+        points = axes.transData.transform([(row["LUT"], 100 * row["accuracy"]) for row in rows])
+    assert not [point for point in points if box.contains(*point)]
+
+
+def test_where_no_score_is_of_use_no_steps_are_drawn() -> None:
+    objectives = [{"name": "accuracy", "direction": "maximize", "worst": 0.96}, *made_up_run()["objectives"][1:]]
+    rows = [trial(0, accuracy=0.9, LUT=100), trial(1, accuracy=0.97, LUT=200)]
+    for some, steps in ((rows[:1], 0), (rows, 1)):
+        with house_style():
+            figure = front_figure(read_study(pd.DataFrame(some), made_up_run(objectives=objectives))).figure
+        stairs = [line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post"]
+        assert len(stairs) == steps and all(line.get_xdata()[0] == 200 for line in stairs)
+        words = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert ("front, validation" in words) == bool(steps)
 
 
 def test_one_small_figure_for_each_resource_that_varies() -> None:

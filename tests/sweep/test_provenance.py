@@ -67,15 +67,16 @@ def test_commands_of_a_trial_name_its_hardware_where_it_is_that_of_the_study(tmp
         found["export"]
         == f"hwcost export {tmp_path} --trial {{number}} --to qonnx -o {tmp_path}/trial-{{number}}.onnx --data sets"
     )
-    for name in ("estimate", "verify"):
-        assert found[name].startswith(
-            f"hwcost {name} {tmp_path}/trial-{{number}}.onnx --device ZCU104 --fps 250 --clock "
-        )
+    on = f"hwcost estimate {tmp_path}/trial-{{number}}.onnx --device ZCU104 --fps 250 --clock 100"
+    assert found["estimate"] == on
+    assert found["verify"] == f"hwcost verify {tmp_path} --trial {{number}} --data sets"
     folder = f"{tmp_path}/trial-{{number}}-build"
     assert found["build"] == f"hwcost build {tmp_path} --trial {{number}} --out {folder} --data sets"
     for name, words in found.items():
         command(name).make_context(name, shlex.split(words.format(number=3))[2:], parent=click.Context(cli)).close()
     chosen = replace(tiny_recipe.recipe, hardware=lambda params: {"clock_mhz": 200.0})
-    assert [name for name, _ in trial_commands(experiment(chosen, tmp_path))] == ["train", "export", "build"]
+    assert [name for name, _ in trial_commands(experiment(chosen, tmp_path))] == ["train", "export", "verify", "build"]
     unrolled = experiment(tiny_recipe.recipe, tmp_path, architecture="unrolled")
-    assert [name for name, _ in trial_commands(unrolled)] == ["train", "export"]
+    assert [name for name, _ in trial_commands(unrolled)] == ["train", "export", "verify"]
+    fast = dict(trial_commands(experiment(tiny_recipe.recipe, tmp_path, fps=1e6, clock_mhz=333.25)))
+    assert fast["estimate"].endswith("--fps 1000000 --clock 333.25")

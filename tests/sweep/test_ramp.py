@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import tiny_recipe
 from sweeps import experiment, run
 from torch import nn
 
-from hwcost.errors import BadOption, BadStudy, OutOfMemory
+from hwcost.errors import BadOption, BadRecipe, BadStudy, OutOfMemory
 from hwcost.models import Unrolled
 from hwcost.report.pareto import non_dominated
 from hwcost.search import Outcome, Study
@@ -125,6 +126,18 @@ def test_a_ramp_is_for_bits_and_a_broken_record_is_one_line(tmp_path: Path) -> N
     (tmp_path / "study" / RECORD).write_text('{"points": [1]}')
     with pytest.raises(BadStudy, match=r"ramp\.json: garbled"):
         run(sweep(tmp_path / "study"), 1)
+
+
+@pytest.mark.parametrize("changes", [{}, {"bits": None, "warm": None, "architecture": "unrolled"}])
+def test_a_float_network_that_names_its_layers_otherwise_is_refused_at_once(tmp_path: Path, changes: Any) -> None:
+    """As one is whose twin has a quantizer in front: numbered modules move by one."""
+    other = replace(RECIPE, float_network=lambda: nn.Sequential(nn.Identity(), *tiny_recipe.TinyNet(None)))
+    said = (
+        r"--ramp starts from the float network: 0\.weight is \(4, 1, 3, 3\) in the network and missing there; .*nn\.Id"
+    )
+    with pytest.raises(BadRecipe, match=said):
+        run(replace(sweep(tmp_path / "study", **changes), recipe=other), 1)
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.slow

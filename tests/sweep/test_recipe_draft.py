@@ -143,5 +143,13 @@ def test_constants_that_may_all_be_zero_have_a_smallest_budget() -> None:
     assert budgets.low == -(-budgets.high // 100) > 0
 
 
+def test_budgets_are_those_of_the_hardware_that_keeps_a_limit_on_speed() -> None:
+    easy = draft("three", WHOLE, LABELS % 3)
+    Path("study", FILE).unlink()
+    fast = draft("three", WHOLE, LABELS % 3, limits={"latency_us": 0.5})
+    most = [recipe.space["lut_budget"].high for recipe in (easy, fast)]  # type: ignore[index]
+    assert most[1] > 1.5 * most[0]
+
+
 def test_a_study_is_named_for_its_network() -> None:
     assert study_name("a/b.py:Net") == "net" and study_name("package.nets:make_net") == "make_net"

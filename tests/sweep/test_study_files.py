@@ -16,7 +16,15 @@ from hwcost.errors import BadStudy
 from hwcost.search import JOURNAL
 from hwcost.sweep.finalists import REFIT, TESTED, entry_of, key_of, recorded
 from hwcost.sweep.replay import recall
-from hwcost.sweep.study_files import checkpoint, read_json, read_net, restore_net, save_net, write_json
+from hwcost.sweep.study_files import (
+    checkpoint,
+    read_json,
+    read_net,
+    restore_net,
+    save_net,
+    withdrawn_unless_begun,
+    write_json,
+)
 
 
 def test_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
@@ -122,3 +130,19 @@ def test_a_record_of_finalists_is_of_one_training() -> None:
         assert entry_of(records, row | change) is None
     assert entry_of(records, row | {"checkpoint": float("nan")}) == 0.25  # of a study from before there were hashes
     assert TESTED != REFIT
+
+
+def test_a_draft_without_a_study_is_withdrawn_with_its_folders_and_nothing_else(tmp_path: Path) -> None:
+    with withdrawn_unless_begun(tmp_path / "a/b/recipe.py"):
+        (tmp_path / "a/b").mkdir(parents=True)
+        (tmp_path / "a/b/recipe.py").write_text("")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "a").mkdir()
+    for kept in ("notes.txt", "study.journal"):
+        with withdrawn_unless_begun(tmp_path / "a/recipe.py"):
+            (tmp_path / "a/recipe.py").write_text("")
+            (tmp_path / "a" / kept).touch()
+        assert (tmp_path / "a" / kept).exists() and (tmp_path / "a/recipe.py").exists() == (kept == "study.journal")
+    with withdrawn_unless_begun(tmp_path / "a/recipe.py"):
+        (tmp_path / "a/study.journal").unlink()
+    assert (tmp_path / "a/recipe.py").exists()  # not drafted now

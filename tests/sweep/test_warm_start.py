@@ -114,6 +114,6 @@ def test_a_float_network_of_other_layers_is_refused_before_anything_is_trained(t
     recipe = replace(
         tiny_recipe.recipe, float_network=lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
     )
-    with pytest.raises(BadRecipe, match=r"warm starts: 0\.weight is \(4, 1, 3, 3\) .*plain="):
+    with pytest.raises(BadRecipe, match=r"--warm starts from the float network: 0\.weight is \(4, 1, 3, 3\) .*plain="):
         run(replace(sweep(tmp_path / "study"), recipe=recipe), 1)
     assert not (tmp_path / "study").exists()

@@ -122,10 +122,14 @@ const level = (value, low, high) => high > low ? Math.round(6 * (value - low) / 
 // Options of a <select>, with one chosen.
 const options = (pairs, chosen) => pairs.map(([value, words]) => tag("option", { value, selected: value === chosen ? "" : null }, escaped(words))).join("");
 
-// A control of the page whose value is a key of the state.
+// A control of the page whose value is a key of the state. What a <select> does not offer, its first option stands for.
 const bound = (id, key, attribute = "value") => {
   const control = $(id), on = attribute === "checked";
   if (!control) return;
+  if (control.options) {
+    CHOICES[key] = [...control.options].map(option => option.value);
+    if (!CHOICES[key].includes(DEFAULTS[key])) DEFAULTS[key] = state[key] = CHOICES[key][0];
+  }
   control.addEventListener("change", () => choose({ [key]: on ? control.checked ? "1" : "" : control.value }));
   watch([key], () => { if (on) control.checked = state[key] === "1"; else control.value = state[key]; });
 };

@@ -32,7 +32,7 @@ const drawPanel = () => {
     if (trials.every(trial => trial[metric.key] === null || trial[metric.key] === undefined)) return;
     rows.push(compared(heading(metric), trials.map(trial => write ? write(trial) : escaped(written(metric, trial[metric.key])))));
   };
-  rows.push(compared("standing", trials.map(trial => escaped(MARK.has(trial.number) ? MARK.get(trial.number).short : trial.front ? "front" : trial.state === "complete" ? "dominated" : trial.state))));
+  rows.push(compared("standing", trials.map(trial => escaped(MARK.get(trial.number)?.short ?? standing(trial)))));
   for (const metric of METRICS) {
     if (metric.kind === "state") continue;
     add(metric, metric.key === "accuracy" ? trial => { const noise = validationInterval(trial); return `${scoreNumber(trial.accuracy)}${noise ? `<div class="share">${scoreNumber(noise[0])} – ${scoreNumber(noise[1])}</div>` : ""}`; }

@@ -1,8 +1,8 @@
 // Score against a quantity: every trial, the front, the noise, the part's limit, the float network.
 
-// The best score for at most this cost (for at least this speed), as a line of steps.
+// The best score of use for at most this cost (for at least this speed), as a line of steps.
 const stairs = (points, x, y, better) => {
-  const sorted = [...points].sort((a, b) => better === "min" ? a.vx - b.vx : b.vx - a.vx);
+  const sorted = points.filter(point => point.trial.of_use !== false).sort((a, b) => better === "min" ? a.vx - b.vx : b.vx - a.vx);
   let best = null, path = "";
   for (const point of sorted) {
     if (best !== null && !(UP ? point.vy > best : point.vy < best)) continue;
@@ -33,6 +33,21 @@ const placed = (marks, dots, width, top, bottom, written) => {
     out.push(label(dx < 0 ? box[2] - 3 : box[0] + 3, mark.y + dy, mark.words, { class: "name", "text-anchor": dx < 0 ? "end" : "start" }));
   }
   return out.join("");
+};
+
+// The name of a line across, above or below it and at one of its ends, where it hides the fewest points. heights(trial):
+// of what is drawn for a trial, in pixels.
+const beside = (at, words, points, left, right, heights) => {
+  const size = 6.7 * words.length + 8, places = [];
+  for (const [from, anchor] of [[left, "start"], [right - size, "end"]]) for (const [top, base] of [[at - 18, at - 5], [at + 2, at + 15]]) {
+    const hidden = points.filter(({ trial, x }) => {
+      const [high, low] = extent(heights(trial));
+      return x > from - 8 && x < from + size + 8 && low > top - 8 && high < top + 24;
+    }).length;
+    places.push({ hidden, box: [from, top, from + size, top + 16], words: label(anchor === "start" ? left + 4 : right - 4, base, words, { class: "ink", "text-anchor": anchor }) });
+  }
+  const best = places.reduce((a, b) => b.hidden < a.hidden ? b : a);
+  return [best.words, best.box];
 };
 
 // Levels of a third quantity among the front, and the words of each level.
@@ -82,9 +97,10 @@ const scatter = (host, width, options) => {
     if (!small) body += label(edge + (flip ? -5 : 5), bottom - 6, `${count(most)} ${metric.title} of the ${DATA.part}`, { class: "ink", "text-anchor": flip ? "end" : "start" });
   }
   if (!small && known(DATA.float) && DATA.float >= y.low && DATA.float <= y.high) {
-    const words = `float ${scoreNumber(DATA.float)} ${SCORE.unit}`, at = y.at(DATA.float);
-    body += tag("line", { class: "float", x1: left, x2: right, y1: at, y2: at }) + label(left + 4, at - 5, words, { class: "ink" });
-    boxes.push([left, at - 18, left + 6.7 * words.length + 8, at + 2]);
+    const at = y.at(DATA.float), [words, box] = beside(at, `float ${scoreNumber(DATA.float)} ${SCORE.unit}`, points, left, right, trial =>
+      [trial.accuracy, ...(whiskers && trial.front && validationInterval(trial) || []), ...(tests && trial.front ? [trial.test_accuracy, trial.refit_accuracy] : [])].filter(known).map(y.at));
+    body += tag("line", { class: "float", x1: left, x2: right, y1: at, y2: at }) + words;
+    boxes.push(box);
   }
   const bright = points.filter(point => passes(point.trial)), dull = points.filter(point => !passes(point.trial));
   const dots = some => some.map(point => `M${point.x.toFixed(1)} ${point.y.toFixed(1)}h0`).join("");
@@ -117,8 +133,9 @@ const scatter = (host, width, options) => {
 const legend = () => {
   const { legend: levels } = shades(state.color), front = FRONT, parts = [];
   const entry = (picture, words) => parts.push(`<span>${svg(16, 16, picture, 'aria-hidden="true"')} ${escaped(words)}</span>`);
-  if (DONE.length > FRONT.length) entry('<path class="dots" d="M8 8h0"/>', "dominated");
-  if (!levels.length) entry('<circle class="front" cx="8" cy="8" r="5"/>', "front");
+  const behind = new Set(DONE.filter(trial => !trial.front).map(standing));
+  if (behind.size) entry('<path class="dots" d="M8 8h0"/>', [...behind].sort().reverse().join(" or "));
+  if (!levels.length && front.length) entry('<circle class="front" cx="8" cy="8" r="5"/>', "front");
   for (const [paint, words] of levels) entry(`<circle class="front r${paint}" cx="8" cy="8" r="5"/>`, `front, ${words} ${METRIC[state.color].title}`);
   if (front.some(trial => trial.fits === false)) entry('<path class="front cross" d="M4 4L12 12M4 12L12 4"/>', "does not fit the part");
   if (front.some(trial => trial.within_budget === false)) entry('<circle class="front missed" cx="8" cy="8" r="5"/>', "missed its budget");
@@ -133,7 +150,6 @@ const legend = () => {
 if ($("chart")) {
   const axes = METRICS.filter(metric => ["cost", "speed"].includes(metric.kind) && DONE.some(trial => known(trial[metric.key])));
   const varying = axes.filter(metric => new Set(DONE.map(trial => trial[metric.key])).size > 1);
-  if (!METRIC[state.x] && axes.length) DEFAULTS.x = state.x = axes[0].key;
   $("x").innerHTML = options(axes.map(metric => [metric.key, heading(metric)]), state.x);
   $("color").innerHTML = options([["", "one colour"], ...varying.map(metric => [metric.key, heading(metric)])], state.color);
   for (const id of ["x", "xscale", "yscale", "color"]) bound(id, id);

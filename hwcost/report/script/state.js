@@ -3,6 +3,7 @@
 const DEFAULTS = { x: DATA.cost || "", xscale: "auto", yscale: "auto", color: "BRAM18", noise: "1", test: "1", filter: "",
   sort: "", bars: DATA.bars, share: "", widths: "", axes: "", layer: "bits", rows: "100" };
 const state = { ...DEFAULTS, selected: [] };
+const CHOICES = {}; // key -> the values that its <select> offers
 const watchers = [];
 
 // Call `draw` now, and again whenever one of these changes.
@@ -13,7 +14,7 @@ const readAddress = () => {
   for (const part of parts) {
     const trials = /^trial-([\d,]+)$/.exec(part), [, key, value] = /^(\w+)=(.*)$/s.exec(part) || [];
     if (trials) found.selected = [...new Set(trials[1].split(",").map(Number))].filter(number => TRIAL.has(number));
-    else if (key in DEFAULTS) found[key] = value.replaceAll("\u0001", "&");
+    else if (key in DEFAULTS && !(CHOICES[key] && !CHOICES[key].includes(value))) found[key] = value.replaceAll("\u0001", "&");
   }
   return found;
 };

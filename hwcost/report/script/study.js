@@ -66,6 +66,9 @@ const fitWords = trial => trial.fits === null ? "" : trial.fits ? `fits the ${DA
   : `does not fit the ${DATA.part}${excess(trial).length ? `: ${excess(trial).map(name =>
     `${count(trial[name])} of ${count(DATA.budgets[name])} ${name}`).join(", ")}` : ""}`;
 
+// Where a trial stands: on the front, behind it, or how it ended.
+const standing = trial => trial.front ? "front" : trial.state !== "complete" ? trial.state : trial.of_use === false ? "beyond the worst" : "dominated";
+
 // What a tooltip says of a trial: a list of lines.
 const described = (trial, ...extra) => {
   const noise = validationInterval(trial), lines = [];

@@ -30,7 +30,7 @@ const drawTable = () => {
   $("rows").innerHTML = rows.map(trial => {
     const outside = !passes(trial), mark = MARK.get(trial.number);
     return `<tr id="row-${trial.number}" data-trial="${trial.number}" class="${isSelected(trial) ? `chosen s${slot(trial)}` : ""}${outside ? " outside" : ""}"><th scope="row" class="stick">${pick(trial)}</th><td class="words">${
-      trial.front ? "front" : escaped(trial.state === "complete" ? "dominated" : trial.state)}${mark ? ` <span class="share">${escaped(mark.short)}</span>` : ""}${outside ? ' <span class="share">outside the filter</span>' : ""}</td>${
+      escaped(standing(trial))}${mark ? ` <span class="share">${escaped(mark.short)}</span>` : ""}${outside ? ' <span class="share">outside the filter</span>' : ""}</td>${
       COLUMNS.map(metric => cell(metric, trial)).join("")}</tr>`;
   }).join("");
   const left = within.length - rows.length;
