@@ -6,9 +6,12 @@ import pytest
 
 pytest.importorskip("amaranth", reason="amaranth is not installed: no RTL was simulated; pip install 'hwcost[synth]'")
 
+from amaranth.sim import Simulator, SimulatorContext
 from rtl_simulation import prove
 
 from hwcost.models.calibration.corpus import Unit
+from hwcost.models.folding.word_fifos import RING_CYCLES
+from hwcost.synth.links import fifo
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,21 @@ from hwcost.models.calibration.corpus import Unit
 )
 def test_words_arrive_whole_and_in_order(unit: Unit) -> None:
     assert prove(unit)
+
+
+@pytest.mark.parametrize(("structure", "wanted"), [("srl", 1), ("bram18", RING_CYCLES)])
+def test_cycles_of_a_word_through_a_fifo(structure: str, wanted: int) -> None:
+    circuit = fifo(Unit(kind="fifo", structure=structure, geometry="512x4"), "")
+    seen: list[int] = []
+
+    async def run(context: SimulatorContext) -> None:
+        context.set(circuit.inputs["in_valid"], 1)
+        for _ in range(4):
+            seen.append(context.get(circuit.outputs["out_valid"]))
+            await context.tick()
+
+    simulator = Simulator(circuit.module)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(run)
+    simulator.run()
+    assert seen.index(1) == wanted

@@ -5,9 +5,19 @@ from dataclasses import replace
 
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import Block, Link, MatVec, Thresholds
-from hwcost.models.folding.word_schedule import AHEAD, BEHIND, Passing, Schedule, Unbalanced, deepest, holds_up, run
+from hwcost.models.folding.word_schedule import (
+    AHEAD,
+    BEHIND,
+    Queue,
+    Schedule,
+    Unbalanced,
+    deepest,
+    holds_up,
+    run,
+)
 from hwcost.models.formulas.formula import Adapter, Formula, Job
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
+from hwcost.models.formulas.streams import MOST_SRL
 
 FRAMES = 3
 """Frames after which a pipeline repeats itself: a stream crosses the units in less than two."""
@@ -112,33 +122,46 @@ def depths(jobs: Sequence[Job], interval: int) -> Depths:
     """
     links = [job.block for job in jobs if isinstance(job.block, Link)]
     blocks = {id(job.block): job for job in jobs if not isinstance(job.block, Link)}
-    queued = [""] * len(links)
+    queued = [Queue()] * len(links)
     for _ in range(TURNS):
         found = run(links, blocks, _most_stages, queued=queued, frames=FRAMES, interval=interval)
-        more = {number: place for number, passing in found.links.items() if (place := _wanted(passing, queued[number]))}
-        if not more:
+        wanted = [_wanted(found, number, has) for number, has in enumerate(queued)]
+        if wanted == queued:
             break
-        for number, place in more.items():
-            queued[number] = place
-    return tuple(_fifo(found, number, place) for number, place in enumerate(queued))
+        queued = wanted
+    return tuple((_depth(found, number, queue.place), queue.place == AHEAD) for number, queue in enumerate(queued))
 
 
-def _wanted(passing: Passing, has: str) -> str:
-    """Place where a FIFO has to be added; a link has at most one."""
-    if has:
-        return ""
-    if passing.ahead is not None and holds_up(passing.ahead):
-        return AHEAD
-    return BEHIND if holds_up(passing) else ""
+def _wanted(found: Schedule, number: int, has: Queue) -> Queue:
+    """The FIFO that a link has to have: at most one, which stays where it is and is never shortened."""
+    passing = found.links.get(number)
+    if passing is None:
+        return has
+    place = has.place
+    if not place and passing.ahead is not None and holds_up(passing.ahead):
+        place = AHEAD
+    elif not place and holds_up(passing):
+        place = BEHIND
+    return _queue(place, _depth(found, number, place)) if has.cycles < RING_CYCLES else has
 
 
-def _fifo(found: Schedule, number: int, place: str) -> tuple[int, bool]:
+def _depth(found: Schedule, number: int, place: str) -> int:
+    """Words of the FIFO at a place; 0 for none."""
     if not place or number not in found.links:
-        return 0, False
+        return 0
     passing = found.links[number]
     watched = passing.ahead if place == AHEAD else passing
     assert watched is not None
-    return max(1, deepest(watched)), place == AHEAD
+    return max(1, deepest(watched))
+
+
+RING_CYCLES = 2
+"""Cycles that a word takes through a FIFO in block RAM: it is written, then read into the register of the RAM. One of
+shift registers takes a single cycle. Source: hwcost.synth.links, simulated."""
+
+
+def _queue(place: str, depth: int) -> Queue:
+    return Queue(place, 0 if not place else 1 if depth <= MOST_SRL["rtl"] else RING_CYCLES)
 
 
 def with_depths(jobs: Sequence[Job], found: Sequence[tuple[int, bool]]) -> list[Job]:
@@ -158,14 +181,16 @@ def last_cycle(jobs: Sequence[Job], thresholds: str) -> int:
     jobs = stream_order(jobs)
     links = [job.block for job in jobs if isinstance(job.block, Link)]
     blocks: Mapping[int, Job] = {id(job.block): job for job in jobs if not isinstance(job.block, Link)}
-    queued = [_place(job.adapter) for job in jobs if isinstance(job.block, Link)]
+    queued = [_built(job.adapter) for job in jobs if isinstance(job.block, Link)]
     found = run(links, blocks, lambda job: stages(job, thresholds), queued=queued, frames=1, interval=None)
     begun = min(int(found.links[n].taken[0]) for n, link in enumerate(links) if id(link.source) not in blocks)
     return max(found.ends.values()) - begun
 
 
-def _place(adapter: Adapter | None) -> str:
-    return "" if adapter is None or not adapter.depth else AHEAD if adapter.ahead else BEHIND
+def _built(adapter: Adapter | None) -> Queue:
+    if adapter is None or not adapter.depth:
+        return Queue()
+    return _queue(AHEAD if adapter.ahead else BEHIND, adapter.depth)
 
 
 def whole(jobs: Sequence[Job]) -> bool:

@@ -23,7 +23,24 @@ BEHIND, AHEAD = "behind", "ahead"
 """Place of a FIFO, seen from the converter of its link."""
 
 REGISTER = 1
-"""Cycles of a unit with one register, of a converter, of a FIFO. Source: hwcost.synth, simulated."""
+"""Cycles of a unit with one register, of a converter. Source: hwcost.synth, simulated."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The FIFO of a link.
+
+    Attributes:
+        place: "behind" or "ahead" of its converter; "" for none.
+        cycles: from the one in which a word enters it to the first in which it may leave.
+    """
+
+    place: str = ""
+    cycles: int = 0
+
+    def delay(self, place: str) -> int:
+        """Cycles that it takes at a place."""
+        return self.cycles if self.place == place else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +92,7 @@ def run(
     jobs: Mapping[int, Job],
     stages: Callable[[Job], int],
     *,
-    queued: Sequence[str],
+    queued: Sequence[Queue],
     frames: int,
     interval: int | None,
 ) -> Schedule:
@@ -85,7 +102,7 @@ def run(
         links: of one pipeline.
         jobs: of all other blocks, by identity of the block; each with a fold.
         stages: registers of a block that is neither a unit nor a window.
-        queued: FIFO of each link, which a word crosses in a cycle: "", "behind" or "ahead" of its converter.
+        queued: FIFO of each link.
         frames: how many enter.
         interval: at which they enter, word by word at even distances; None for as fast as they are taken.
 
@@ -116,7 +133,7 @@ def run(
             continue
         taken, left = _through(job, [one.times for one in arrived], stages(job), frames)
         for number, one, when in zip(numbers, arrived, taken, strict=True):
-            passed[number] = Passing(one.times - (queued[number] == BEHIND) * REGISTER, when, one.begun, one.ahead)
+            passed[number] = Passing(one.times - queued[number].delay(BEHIND), when, one.begun, one.ahead)
         made[block], ends[block] = left, int(left.times[-1])
     return Schedule(links=passed, ends=ends)
 
@@ -150,11 +167,9 @@ def _words(block: Block) -> int:
     return int(getattr(block, "channels", 1) * getattr(block, "vectors", 1)) * each
 
 
-def _converted(source: _Made, wanted: int | None, queued: str) -> _Made:
+def _converted(source: _Made, wanted: int | None, queued: Queue) -> _Made:
     """Words as they are read: collected, shifted out, through a FIFO."""
-    times, begun, ahead = source.times, source.begun, None
-    if queued == AHEAD:
-        times = times + REGISTER
+    times, begun, ahead = source.times + queued.delay(AHEAD), source.begun, None
     if wanted is not None and source.lanes is not None and source.lanes != wanted:
         whole = lcm(source.lanes, wanted)
         if whole != source.lanes:
@@ -164,10 +179,10 @@ def _converted(source: _Made, wanted: int | None, queued: str) -> _Made:
         if whole != wanted:
             parts = whole // wanted
             starts = _take(times, np.arange(len(times)) * parts)
-            ahead = Passing(times - (queued == AHEAD) * REGISTER, starts, begun)
+            ahead = Passing(times - queued.delay(AHEAD), starts, begun)
             times = (starts[:, None] + REGISTER + np.arange(parts)).reshape(-1)
             begun = times - REGISTER
-    return _Made(times + (queued == BEHIND) * REGISTER, begun, wanted, ahead)
+    return _Made(times + queued.delay(BEHIND), begun, wanted, ahead)
 
 
 def _through(job: Job, arrived: list[Times], stages: int, frames: int) -> tuple[list[Times], _Made]:

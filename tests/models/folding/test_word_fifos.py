@@ -47,3 +47,14 @@ def test_only_a_whole_pipeline_has_a_schedule() -> None:
     assert stream_order(jobs) is jobs and [*stream_order(jobs[::-1])] == [*jobs]
     assert not whole([job for job in jobs if not isinstance(job.block, Link)])
     assert not whole([replace(job, fold=None) for job in jobs])
+
+
+@pytest.mark.parametrize(("depth", "late"), [(0, 0), (1, 1), (256, 1), (257, 2)])
+def test_a_fifo_in_block_ram_takes_a_cycle_more(depth: int, late: int) -> None:
+    """It is read into a register of its RAM, as tests/synth simulates."""
+    pipeline = traced("dense")
+    jobs = folded(pipeline, 40).plan(place(pipeline.layers()))
+    none = [(0, False)] * sum(isinstance(job.block, Link) for job in jobs)
+    one = [none[0], (depth, False), *none[2:]]
+    before, after = (last_cycle(with_depths(jobs, found), "search") for found in (none, one))
+    assert after == before + late

@@ -7,7 +7,7 @@ import pytest
 
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Adder, Link, MatVec
-from hwcost.models.folding.word_schedule import BEHIND, Passing, deepest, holds_up, run
+from hwcost.models.folding.word_schedule import BEHIND, Passing, Queue, deepest, holds_up, run
 from hwcost.models.formulas.formula import Fold, Job
 
 WIRE = integers(4, signed=True)
@@ -25,18 +25,18 @@ def chain(*parts: tuple[MatVec, Fold]) -> tuple[list[Link], dict[int, Job]]:
 
 def test_a_unit_takes_a_vector_and_works_through_its_folds() -> None:
     links, jobs = chain((matvec(4, 6), Fold(2, 3)))
-    found = run(links, jobs, lambda job: 1, queued=[""], frames=2, interval=None)
+    found = run(links, jobs, lambda job: 1, queued=[Queue()], frames=2, interval=None)
     # 2 words, 2 folds: the second vector may enter when 4 steps are done; a result is there a cycle after its last step
     assert found.links[0].taken.tolist() == [0, 1, 4, 5] and [*found.ends.values()] == [8]
 
 
 def test_words_are_collected_and_wait_for_a_unit_that_replays() -> None:
     links, jobs = chain((matvec(8, 2), Fold(1, 2)), (matvec(4, 8), Fold(1, 4)))
-    found = run(links, jobs, lambda job: 1, queued=["", ""], frames=2, interval=8)
+    found = run(links, jobs, lambda job: 1, queued=[Queue(), Queue()], frames=2, interval=8)
     passing = found.links[1]
     # a word of 4 is complete a cycle after the fourth result, which stands there a cycle after its step
     assert passing.given.tolist() == [5, 9, 13, 17] and passing.taken.tolist() == [5, 9, 16, 17]  # after 8 steps
-    slower = run(links, jobs, lambda job: 1, queued=["", BEHIND], frames=2, interval=8)
+    slower = run(links, jobs, lambda job: 1, queued=[Queue(), Queue(BEHIND, 1)], frames=2, interval=8)
     assert slower.links[1].taken.tolist() == [6, 10, 17, 18]
 
 
@@ -50,7 +50,7 @@ def test_a_sum_takes_the_later_of_its_streams() -> None:
         id(slow): Job("b", slow, Fold(2, 1)),
         id(adder): Job("c", adder, Fold(2)),
     }
-    found = run(links, jobs, lambda job: 1, queued=[""] * 4, frames=1, interval=8)
+    found = run(links, jobs, lambda job: 1, queued=[Queue()] * 4, frames=1, interval=8)
     assert (
         found.links[2].given.tolist() == [1] and found.links[2].taken.tolist() == [8] == found.links[3].given.tolist()
     )
