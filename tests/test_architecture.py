@@ -83,6 +83,7 @@ INNER_ARROWS: dict[str, set[str]] = {
         "models.options",
         "models.resources",
     },
+    "models.timing": {"models.formulas"},
     "models.calibration": {"models.formulas", "models.unrolled", "models.resources"},
     "quant.kernels": set(),
     "quant.layers": {

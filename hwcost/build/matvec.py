@@ -52,7 +52,9 @@ def build(job: Job, trained: Sum, acc: Range, setting: Setting, family: str) -> 
     frame, inputs = Frame(), still(block.input)
     source, sink = frame.enter(fold.simd * unit.share, inputs), frame.leave(fold.pe, acc)
     steps = frame.hold(
-        control.build(Unit(kind="control", geometry=f"{unit.words}x{unit.folds}x{unit.depth}"), family),
+        control.build(
+            Unit(kind="control", geometry=f"{unit.words}x{unit.folds}x{unit.depth}"), family, stages=len(job.cuts)
+        ),
         "control",
         in_valid=source.valid,
         out_ready=sink.ready,
@@ -75,8 +77,10 @@ def build(job: Job, trained: Sum, acc: Range, setting: Setting, family: str) -> 
             simd=fold.simd,
             structure=job.multipliers,
         )
-        inner = matvec.build(one, family, biased=starts is not None)
-        values: dict[str, ValueLike] = {name: steps.outputs[name] for name in ("first", "enable")}
+        inner = matvec.build(one, family, biased=starts is not None, cuts=job.cuts)
+        values: dict[str, ValueLike] = {"first": steps.outputs["first"], "enable": _adding(steps)}
+        if job.cuts:
+            values["move"] = steps.outputs["move"]
         values |= {f"x{s}": lanes[s * unit.share + group] for s in range(fold.simd)}
         for p in range(each):
             row = weights[group * each + p]
@@ -108,6 +112,11 @@ def _wire(block: MatVec, trained: Sum) -> Range:
     if wire.bipolar or (float(wire.low) <= low and high <= float(wire.high)):
         return wire
     return between(min(low, 0), max(high, 0))
+
+
+def _adding(steps: Circuit) -> Signal:
+    """Whether the accumulators take a step: at once, or when it has passed the registers in front of them."""
+    return steps.outputs["add" if "add" in steps.outputs else "enable"]
 
 
 def _codes(numbers: Tensor, wire: Range) -> Tensor:
@@ -181,7 +190,8 @@ def _starts(frame: Frame, unit: _Unit, bias: Tensor | None, acc: Range, steps: C
     if len(words) == 1:
         return split(Const(words[0], unit.pe * bits), unit.pe, acc)
     turn = Signal(range(len(words)), name="turn")
-    done = frame.circuit.node(steps.outputs["enable"] & (steps.outputs["at"] == unit.words - 1))
+    last = steps.outputs["last"] if "last" in steps.outputs else steps.outputs["at"] == unit.words - 1
+    done = frame.circuit.node(_adding(steps) & last)
     with module.If(done):
         module.d.sync += turn.eq(Mux(turn == len(words) - 1, 0, turn + 1))
     cells = Ram(module, "bias", len(words), unit.pe * bits, "logic", words)

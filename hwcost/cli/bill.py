@@ -6,6 +6,7 @@ from rich.console import Console
 from hwcost.cli.table import print_table, say, say_left_out
 from hwcost.cost.estimate import Estimate
 from hwcost.models.rates import duration_text, rate_text
+from hwcost.models.timing.clock import PipelineClock
 
 PARTS = {
     "multipliers": "mult",
@@ -54,7 +55,21 @@ def show(result: Estimate, *, explain: bool, folded_for: str = "") -> None:
         f"{rate_text(result.fps)} frames/s at {result.clock_mhz:g} MHz: initiation interval "
         f"{result.total['cycles']:,.0f} cycles, latency {duration_text(result.latency_us)}"
     )
+    if result.clock is not None:
+        _clock(result, result.clock)
     say(f"verdict: {result.verdict}")
+
+
+def _clock(result: Estimate, found: PipelineClock) -> None:
+    """Print the clock that the units reach, and what misses the one that is asked for."""
+    slow = found.slowest
+    say(
+        f"clock: about {found.fmax_mhz:.0f} MHz on {found.family}, limited by {slow.layer} ({slow.kind}); {found.error}"
+    )
+    if short := found.shortfall(result.clock_mhz):
+        registers = any(unit.registers for unit in found.units)
+        remedy = "fewer inputs at once or narrower ones shorten" if registers else "--pipelining auto cuts"
+        say(f"note: {short}; {remedy} its path, and --clock asks for less")
 
 
 def _layers(result: Estimate) -> None:

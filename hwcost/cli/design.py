@@ -14,6 +14,7 @@ from hwcost.export.finn_design import finn_design, is_finn
 from hwcost.files import parse_json
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, Device, Fold, Mixed, Unrolled, target_fps
+from hwcost.models.amounts import whole
 from hwcost.models.device import USABLE, device
 from hwcost.models.folding.most_fps import Design, least_share, most_fps
 from hwcost.models.formulas.coefficients import FLOWS
@@ -33,7 +34,7 @@ class Build:
     Attributes:
         folding: a file with PE and SIMD of every unit; fastest: whether to fill the part instead.
         multipliers, weight_memory: a style, or "any" to choose one for each layer by the resources of the part.
-        weight_banks, thresholds, flow, writable: as in `Dataflow`.
+        weight_banks, thresholds, flow, writable, pipelining: as in `Dataflow`.
         shell: name of the shell that the board adds.
     """
 
@@ -45,6 +46,7 @@ class Build:
     thresholds: str = "search"
     flow: str = "rtl"
     writable: bool = False
+    pipelining: int | str = 0
     shell: str = "none"
 
     @property
@@ -97,7 +99,8 @@ class Build:
             )
         else:
             folding = target_fps(pipeline, fps, clock_mhz=clock_mhz, **styles, **shared)
-        return Dataflow(device=part, folding=folding, clock_mhz=clock_mhz, writable=self.writable, **styles, **shared)
+        rest: dict[str, Any] = {"writable": self.writable, "pipelining": self.pipelining}
+        return Dataflow(device=part, folding=folding, clock_mhz=clock_mhz, **rest, **styles, **shared)
 
     def around(self) -> Shell:
         """Shell that the board adds."""
@@ -183,6 +186,21 @@ def _of_finn(table: Mapping[str, Any], path: Path, pipeline: Pipeline, styles: d
     return dict(found.folds)
 
 
+class Registers(click.ParamType[int | str]):
+    """A number of registers, or auto."""
+
+    name = "N|auto"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Read the option."""
+        if value == "auto":
+            return "auto"
+        try:
+            return whole("--pipelining", int(str(value)), 0)
+        except ValueError:
+            self.fail(f"{value!r}: give a whole number of at least 0, or auto", param, ctx)
+
+
 with_design = gathered(
     Build,
     "design",
@@ -200,6 +218,8 @@ with_design = gathered(
     click.option("--flow", type=click.Choice(FLOWS), default="rtl", show_default=True,
                  help="Design entry of the units."),
     click.option("--writable", is_flag=True, help="Make weights and thresholds exchangeable at run time."),
+    click.option("--pipelining", type=Registers(), default="0", show_default=True,
+                 help="Registers on the path of each unit: a number, or auto for as few as the clock asks for."),
     click.option("--shell", type=click.Choice(SHELL_NAMES), default="none", show_default=True,
                  help="Shell that the board adds."),
 )  # fmt: skip

@@ -85,6 +85,7 @@ def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHE
         shadow_prices=tuple(shadow_prices(model, bill.placed)) if isinstance(model, Dataflow) else (),
         errors=BANDS if isinstance(model, Dataflow) else immutabledict(),
         notes=(*notes, *model.device.doubts),
+        clock=model.clock(bill.placed) if isinstance(model, Dataflow) else None,
     )
 
 

@@ -15,6 +15,7 @@ from hwcost.models.rates import frames_per_second
 from hwcost.models.resources import AREAS
 from hwcost.models.shell import Shell
 from hwcost.models.shell import shell as shell_of
+from hwcost.models.timing.clock import PipelineClock
 
 WHOLE = ("weight_bits", "input_bits", "acc_bits", "output_bits", "PE", "SIMD")
 """Columns of whole numbers, with gaps where a layer has none."""
@@ -86,6 +87,7 @@ class Estimate(PriceTable):
         shell: what the board adds around it.
         shadow_prices: what one bit less of each weight memory and stream saves; none where the model does not tell.
         errors: by resource, what measure / estimate was on published networks; none for a model that was not compared.
+        clock: what every unit reaches; None where it is not known.
     """
 
     device: Device
@@ -94,6 +96,7 @@ class Estimate(PriceTable):
     shell: Shell = NO_SHELL
     shadow_prices: tuple[ShadowPrice, ...] = ()
     errors: Mapping[str, Band] = field(default_factory=immutabledict)
+    clock: PipelineClock | None = None
 
     @property
     def bands(self) -> dict[str, tuple[float, float] | None]:
@@ -153,6 +156,7 @@ class Estimate(PriceTable):
             "latency_cycles": self.latency_cycles,
             "fps": self.fps,
             "fits": self.fits,
+            "clock": None if self.clock is None else self.clock.record(),
             "total": {name: self.total[name] for name in self.limits},
             "bands": {name: None if band is None else list(band) for name, band in self.bands.items()},
             "shell": {"name": self.shell.name} | {name: getattr(self.shell, name) for name in AREAS},

@@ -21,6 +21,9 @@ from hwcost.models.memo import Memo
 from hwcost.models.options import StyleOptions, Styles, check_layers
 from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
+from hwcost.models.timing.clock import PipelineClock, delays, pipeline_clock
+from hwcost.models.timing.delays import Delays, families
+from hwcost.models.timing.registers import pipelined
 
 
 class Dataflow:
@@ -32,9 +35,9 @@ class Dataflow:
         device: a Device, or its name.
         folding: unit name -> Fold, for every matrix-vector unit; from `target_fps`, or by hand. The name of a unit is
             that of its layer; where a layer has several, "layer[0]", "layer[1]" and so on.
-        clock_mhz: of the fabric, above 0; used for rates only.
+        clock_mhz: of the fabric, above 0; for rates, and for the registers of pipelining="auto".
         formulas: block kind -> price of blocks of that kind.
-        styles: multipliers, weight_memory, weight_banks, thresholds, flow and writable, see `Styles`.
+        styles: multipliers, weight_memory, weight_banks, thresholds, flow, writable and pipelining, see `Styles`.
 
     Raises:
         UnknownDevice, BadOption: what the argument is, and what it may be.
@@ -71,8 +74,11 @@ class Dataflow:
 
     @property
     def non_decreasing(self) -> bool:
-        """Whether no price falls where a width grows: so is every `Formula`; of other functions it is not known."""
-        return all(isinstance(formula, Formula) for formula in self.formulas.values())
+        """Whether no price falls where a width grows: so is every `Formula`; of other functions it is not known.
+
+        Registers that follow from widths may move to where a sum is narrower.
+        """
+        return not self.styles.pipelining and all(isinstance(formula, Formula) for formula in self.formulas.values())
 
     def price(self, placed: Sequence[Placed]) -> dict[str, Tensor]:
         """The cost of every block.
@@ -166,9 +172,37 @@ class Dataflow:
             if isinstance(self.folding, Folding):
                 raise
             jobs = chooser.jobs(placed, self._slowest(placed, folds, interval or 1))
+        if self.styles.pipelining:
+            jobs = pipelined(jobs, self.setting, self._family(), self.styles.pipelining, self.clock_mhz)
         if self.setting.flow != "rtl":
             return jobs
         return word_fifos.queued(jobs, self.formulas, lambda told, find: self._fifos.of([told], lambda _: [find()])[0])
+
+    def clock(self, placed: Sequence[Placed]) -> PipelineClock | None:
+        """The clock that every unit reaches with its registers; None where it is not known.
+
+        That is in flow "hls", whose registers a vendor's tool places, and on families without delays.
+        """
+        found = families().get(self.device.dsp_kind)
+        if found is None or self.setting.flow != "rtl":
+            return None
+        return pipeline_clock(self.plan(placed), self.setting, found)
+
+    def delays(self, placed: Sequence[Placed]) -> Tensor:
+        """Nanoseconds of the longest path of every block, float64 (len(placed),); gradient to its widths.
+
+        Raises:
+            BadOption: no delays are known of the family of the part.
+        """
+        return delays(self.plan(placed), self.setting, self._family())
+
+    def _family(self) -> Delays:
+        if self.device.dsp_kind not in families():
+            raise BadOption(
+                f"{self.device.name}: no delays are known of its family, {self.device.family}, so no registers can be "
+                f"placed; give pipelining=0, or a part of {', '.join(one.name for one in families().values())}"
+            )
+        return families()[self.device.dsp_kind]
 
     def _interval(self, placed: Sequence[Placed], folds: Mapping[int, Fold]) -> int | None:
         if isinstance(self.folding, Folding):

@@ -8,6 +8,7 @@ from typing import TypedDict
 from hwcost.errors import BadOption
 from hwcost.graph.blocks import Multiplier
 from hwcost.graph.spec import Link, MatVec, ScaleBias
+from hwcost.models.amounts import whole
 from hwcost.models.device import Device
 from hwcost.models.formulas.coefficients import FLOWS
 from hwcost.models.formulas.dsp import DSP_KINDS
@@ -91,6 +92,7 @@ class StyleOptions(TypedDict, total=False):
     thresholds: str
     flow: str
     writable: bool
+    pipelining: int | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,9 @@ class Styles:
             are part of the unit in front of them, and weights in "shared" memories come in through a register slice.
         writable: whether weights and thresholds can be exchanged at run time; then HLS keeps even a few words of
             thresholds in LUT RAM. The bus to write them is not in it.
+        pipelining: registers on the way from the memories of a matrix-vector unit to its accumulators: at most so many
+            in each unit, where they shorten its path most, or "auto" for as few as the clock asks for. In flow "rtl"
+            only: high-level synthesis places its own.
 
     Raises:
         BadOption: names the option, the value and what is allowed.
@@ -118,12 +123,19 @@ class Styles:
     thresholds: str = "search"
     flow: str = "rtl"
     writable: bool = False
+    pipelining: int | str = 0
 
     def __post_init__(self) -> None:
         self._check_units()
         choice("weight_banks", self.weight_banks, BANKS)
         choice("thresholds", self.thresholds, THRESHOLDS)
         choice("flow", self.flow, FLOWS)
+        if self.pipelining != "auto":
+            object.__setattr__(self, "pipelining", whole("pipelining", self.pipelining, 0))  # frozen
+        if self.pipelining and self.flow != "rtl":
+            raise BadOption(
+                f"pipelining={self.pipelining!r}: high-level synthesis places its own registers; give 0, or flow='rtl'"
+            )
 
     def _check_units(self) -> None:
         choice("multipliers", self.multipliers, MULTIPLIERS)

@@ -60,9 +60,9 @@ ARCHITECTURES: Mapping[str, Architecture] = immutabledict(dataflow=dataflow, unr
 """Name of an architecture, as trials and users give it -> what makes its model."""
 
 OPTIONS: Mapping[str, tuple[str, ...]] = immutabledict(
-    dataflow=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow"),
+    dataflow=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow", "pipelining"),
     unrolled=("reuse", "value_aware", "sums", "thresholds", "stage_levels"),
-    auto=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow"),
+    auto=("multipliers", "weight_memory", "weight_banks", "thresholds", "flow", "pipelining"),
 )
 """Architecture -> what a trial may choose of it besides part, clock and frame rate."""
 

@@ -85,6 +85,11 @@ def tree(terms: Sequence[ValueLike]) -> ValueLike:
     """Balanced sum: neighbours are added, level by level; a sum is as wide as it has to be."""
     nodes = list(terms)
     while len(nodes) > 1:
-        pairs = [nodes[start : start + 2] for start in range(0, len(nodes), 2)]
-        nodes = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
+        nodes = paired(nodes)
     return nodes[0]
+
+
+def paired(nodes: Sequence[ValueLike]) -> list[ValueLike]:
+    """One level of a balanced sum: neighbours are added, the last one of an odd number is handed on."""
+    pairs = [nodes[start : start + 2] for start in range(0, len(nodes), 2)]
+    return [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]

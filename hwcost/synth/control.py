@@ -1,17 +1,23 @@
 """RTL of what steers a matrix-vector unit: its counters, the replay of its input, the address of its weights."""
 
-from amaranth.hdl import Cat, Mux, Signal
+from amaranth.hdl import Cat, Const, Mux, Signal, ValueLike
 
 from hwcost.models.calibration.corpus import Unit
 from hwcost.models.formulas.memory import BUS_BITS
 from hwcost.synth.circuit import Circuit
 
 
-def build(unit: Unit, family: str) -> Circuit:
+def build(unit: Unit, family: str, *, stages: int = 0) -> Circuit:
     """Counters over the `words` of an input vector and the `folds` of its outputs; `depth` weights in turn.
 
     In the first fold a word comes from the stream and is stored, later ones are replayed. A "loader" writes weights;
     "passing" is what stands around the memories.
+
+    Args:
+        unit: what to build.
+        family: "xcup" or "xc7".
+        stages: registers between the counters and the accumulators. They advance while `move` holds; `add`, `first` and
+            `last` tell the accumulators whether a step arrives, and which one of its sum.
     """
     if unit.structure == "loader":
         return _loader(unit)
@@ -35,12 +41,24 @@ def build(unit: Unit, family: str) -> Circuit:
                 module.d.sync += fold.eq(Mux(last_fold, 0, fold + 1))
         if depth > 1:
             module.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
-    with module.If(ready | ~full):
-        module.d.sync += full.eq(step & last_word)
+    move = ready | ~full
+    told: tuple[ValueLike, ...] = (step, word == 0, last_word) if words > 1 else (step,)
+    for stage in range(stages):
+        held = [Signal(name=f"{name}{stage}") for name in ("add", "first", "last")[: len(told)]]
+        with module.If(move):
+            module.d.sync += [register.eq(now) for register, now in zip(held, told, strict=True)]
+        told = tuple(held)
+    add, first, last = told if words > 1 else (*told, Const(1), Const(1))
+    with module.If(move):
+        module.d.sync += full.eq(add & last)
     circuit.output("in_ready", fresh & (ready | ~full))
     circuit.output("store", fresh & step)
-    circuit.output("first", word == 0)
+    circuit.output("first", first)
     circuit.output("enable", step)
+    if stages:
+        circuit.output("last", last)
+        circuit.output("add", circuit.node(add & move))
+        circuit.output("move", move)
     circuit.output("at", word)
     circuit.output("weight", address)
     circuit.output("out_valid", full)

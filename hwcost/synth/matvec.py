@@ -1,11 +1,14 @@
 """RTL of a matrix-vector unit: processing elements of SIMD lanes, their weights from ports."""
 
-from amaranth.hdl import Cat, Const, Mux, Signal, ValueLike, signed
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Mux, Signal, Value, ValueLike, signed
 
 from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.formulas.dsp import NARROW_PORT_BITS, WIDE_PORT_BITS
-from hwcost.synth.circuit import Circuit, shape_of, tree
+from hwcost.models.formulas.stages import OPERANDS, PRODUCTS
+from hwcost.synth.circuit import Circuit, paired, shape_of
 
 LEAST_PRODUCT_BITS = 9
 """A synthesizer leaves a product of fewer bits to LUTs. Source: Yosys 0.70, DSP_Y_MINWIDTH; UG901."""
@@ -13,33 +16,79 @@ LEAST_PRODUCT_BITS = 9
 DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
 
 
-def build(unit: Unit, family: str, *, biased: bool = False) -> Circuit:
+def build(unit: Unit, family: str, *, biased: bool = False, cuts: Sequence[int] = ()) -> Circuit:
     """PE dot products of SIMD lanes, one accumulator each.
 
     Ports: w{p}_{s} and x{s}, `first` (start a new sum) and `enable`; acc{p}. Of two bipolar operands the lane is an
-    XNOR and the accumulator counts its ones: the sum is 2 * acc - lanes.
+    XNOR and the accumulator counts its ones: the sum is 2 * acc - lanes. With registers on the way there is a port
+    `move`, which lets them advance; `first` and `enable` then come as many cycles later.
 
     Args:
         unit: what to build.
         family: "xcup" or "xc7".
         biased: whether a sum starts at a port b{p}, instead of at 0.
+        cuts: places of registers, see `formulas.stages`.
     """
     circuit = Circuit()
     weight, inputs, acc = wire(unit.weight), wire(unit.input), wire(unit.output)
     first, enable = circuit.input("first", 1), circuit.input("enable", 1)
     x = [circuit.input(f"x{s}", shape_of(inputs)) for s in range(unit.simd)]
     w = [[circuit.input(f"w{p}_{s}", shape_of(weight)) for s in range(unit.simd)] for p in range(unit.pe)]
+    line = Pipeline(circuit, cuts)
+    if OPERANDS in cuts:
+        x = line.registers("x_held", x)
+        w = [line.registers(f"w{p}_held", row) for p, row in enumerate(w)]
     if unit.structure == "dsp":
         products = _packed(circuit, weight, inputs, w, x, DSP_KINDS[family])
     else:
         products = [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
     for p, lanes in enumerate(products):
         total = Signal(shape_of(acc), name=f"total{p}", reset_less=True)
+        summed = line.tree(f"{p}", lanes, len(total))
         with circuit.module.If(enable):
             start = circuit.input(f"b{p}", shape_of(acc)) if biased else 0
-            circuit.module.d.sync += total.eq(Mux(first, start, total) + tree(lanes))
+            circuit.module.d.sync += total.eq(Mux(first, start, total) + summed)
         circuit.output(f"acc{p}", total)
     return circuit
+
+
+class Pipeline:
+    """Registers between the operands and the accumulators of a unit, all of which advance together.
+
+    Args:
+        circuit: where they stand.
+        cuts: their places.
+    """
+
+    def __init__(self, circuit: Circuit, cuts: Sequence[int]) -> None:
+        self.circuit, self.cuts = circuit, cuts
+        self.made: set[int] = set()
+        self.move: ValueLike = circuit.input("move", 1) if cuts else 0
+
+    def registers(self, name: str, values: Sequence[ValueLike], most: int | None = None) -> list[Signal]:
+        """A register for each value, no wider than `most` bits: a sum needs no more than its accumulator keeps.
+
+        One behind another has a reset: without, a synthesizer makes slower shift registers in LUTs of three in a row.
+        """
+        held = []
+        for index, value in enumerate(values):
+            whole = Value.cast(value)
+            kept = whole if most is None or len(whole) <= most else whole[:most]
+            held.append(Signal(kept.shape(), name=f"{name}{index}", reset_less=id(value) not in self.made))
+            with self.circuit.module.If(self.move):
+                self.circuit.module.d.sync += held[-1].eq(kept)
+        self.made |= {id(register) for register in held}
+        return held
+
+    def tree(self, name: str, lanes: Sequence[ValueLike], most: int) -> ValueLike:
+        """The balanced sum of `circuit.tree`, with registers behind the levels where they stand."""
+        nodes, level = list(lanes), PRODUCTS
+        while True:
+            if level in self.cuts:
+                nodes = list(self.registers(f"sum{name}_{level}_", nodes, most))
+            if len(nodes) == 1:
+                return nodes[0]
+            nodes, level = paired(nodes), level + 1
 
 
 def _lane(weight: Range, inputs: Range, w: Signal, x: Signal) -> ValueLike:

@@ -41,6 +41,34 @@ def test_dense_networks(name: str) -> None:
     same(name, 40, 4)
 
 
+@pytest.mark.parametrize("registers", [1, 2])
+def test_registers_change_no_code_and_no_pace_and_delay_as_priced(registers: int) -> None:
+    pipeline = traced("dense")
+    models = [folded(pipeline, 40, pipelining=count) for count in (0, registers)]
+    without, cut = (priced(pipeline, model) for model in models)
+    made = built(pipeline, models[1])
+    frames = golden(made, drawn(made, 3))
+    for pauses in (Pauses(), Pauses(60, 60)):
+        seen = simulate(made, frames, pauses, patience(cut.latency_cycles))
+        assert seen.words == 3 * made.words[1]
+        if pauses == Pauses():
+            assert (seen.interval_cycles, seen.latency_cycles) == (cut.interval_cycles, cut.latency_cycles)
+    cuts = sum(len(node.job.cuts) for node in made.layout.nodes)
+    assert cuts == 2 * registers
+    assert (cut.interval_cycles, cut.latency_cycles) == (without.interval_cycles, without.latency_cycles + cuts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cycles"), [("residual", 150), ("bipolar", 30), ("depthwise", 110)])
+def test_registers_everywhere(name: str, cycles: int) -> None:
+    same(name, cycles, 2, pipelining=9)
+
+
+@pytest.mark.slow
+def test_registers_around_slices() -> None:
+    same("residual", 150, 2, multipliers="dsp", pipelining=2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cycles", [110, 400])
 @pytest.mark.parametrize("name", [name for name in NETWORKS if len(NETWORKS[name][1]) > 1])

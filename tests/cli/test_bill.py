@@ -35,6 +35,20 @@ def test_every_layer_and_every_total_is_there(result: Estimate, capsys: pytest.C
     assert f"of that the shell pynq: {shell('pynq').LUT:,} LUT" in out and result.verdict in out
 
 
+def test_the_clock_is_told_with_what_misses_it(capsys: pytest.CaptureFixture[str]) -> None:
+    net = nn.Sequential(QuantLinear(64, 32, bias=False, weight_quant=const_weight(bits=4)))
+    pipeline = trace(net, torch.zeros(1, 64), input_bits=4)
+    told = []
+    for clock_mhz, pipelining in ((10.0, 0), (300.0, 0), (300.0, 1)):
+        model = Dataflow(device="xc7z020", folding={"0": Fold(4, 16)}, clock_mhz=clock_mhz, pipelining=pipelining)
+        show(estimate(pipeline, model), explain=False)
+        told.append(" ".join(capsys.readouterr().out.split()))
+    assert all("MHz on 7 series, limited by 0 (MatVec)" in one for one in told)
+    assert "not reachable" not in told[0]
+    assert "300 MHz is not reachable: 0 (MatVec) takes" in told[1] and "--pipelining auto cuts its path" in told[1]
+    assert "1 register on its path" in told[2] and "--pipelining auto" not in told[2]
+
+
 def test_an_explanation_adds_up_and_names_the_best_bit(result: Estimate, capsys: pytest.CaptureFixture[str]) -> None:
     show(result, explain=True)
     out = capsys.readouterr().out

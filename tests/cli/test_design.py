@@ -7,11 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 import torch
 from torch import nn
 
-from hwcost.cli.design import Build, named_folds, read_folding
+from hwcost.cli.design import Build, Registers, named_folds, read_folding
 from hwcost.cli.options import Target
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline, trace
@@ -60,6 +61,18 @@ def test_what_is_not_given_is_that_of_the_network(pipeline: Pipeline) -> None:
     assert (model.device.part, model.clock_mhz) == ("xc7z020clg400-1", 100.0)
     fast = Build(writable=True).model(pipeline, target(clock_mhz=200.0, fps=1e7), defaults)
     assert fast.clock_mhz == 200.0 and fast.styles.writable and fast.folding["0"].pe * fast.folding["0"].simd > 4
+
+
+def test_registers_are_a_number_or_auto(pipeline: Pipeline) -> None:
+    defaults = SimpleNamespace(device="xc7z020", fps=1_000.0, clock_mhz=300.0)
+    kind = Registers()
+    assert [kind.convert(text, None, None) for text in ("auto", "0", "3")] == ["auto", 0, 3]
+    for text in ("-1", "some", "1.5"):
+        with pytest.raises((click.BadParameter, BadOption), match=r"pipelining|whole number"):
+            kind.convert(text, None, None)
+    for pipelining in (2, "auto"):
+        model = Build(pipelining=pipelining).model(pipeline, TARGET, defaults)
+        assert model.styles.pipelining == pipelining
 
 
 def test_ways_to_fold_exclude_each_other(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -92,6 +92,26 @@ def test_more_latency_than_interval(priced: Estimate) -> None:
     assert priced.record()["latency_cycles"] == priced.latency_cycles
 
 
+def test_the_clock_that_is_reached_is_told_with_its_unit(priced: Estimate) -> None:
+    assert priced.clock is not None
+    assert priced.record()["clock"]["fmax_mhz"] == priced.clock.fmax_mhz
+    assert priced.clock.slowest.layer in set(priced.layers["layer"])
+    pipeline = lenet()
+    assert estimate(pipeline, Unrolled(device="xc7z020")).clock is None
+
+
+def test_registers_raise_the_clock_at_the_price_of_flip_flops_and_latency(priced: Estimate) -> None:
+    pipeline = lenet()
+    model = on(pipeline)
+    cut = Dataflow(device=model.device, folding=model.folding, clock_mhz=100.0, pipelining=1)
+    found = estimate(pipeline, cut)
+    assert found.clock is not None and priced.clock is not None
+    assert found.clock.fmax_mhz > priced.clock.fmax_mhz
+    assert found.total["FF"] > priced.total["FF"] and found.total["cycles"] == priced.total["cycles"]
+    units = sum(len(job.cuts) for job in cut.plan(place(pipeline.layers())))
+    assert found.latency_cycles == priced.latency_cycles + units > priced.latency_cycles
+
+
 def test_a_formula_of_the_user_has_one_part() -> None:
     class Mystery(Block):
         pass

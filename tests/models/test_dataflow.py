@@ -16,6 +16,7 @@ from hwcost.errors import BadFolding, BadOption, UnknownBlock, UnknownDevice
 from hwcost.graph.ranges import integers
 from hwcost.graph.spec import Block, MatVec, Thresholds
 from hwcost.models import FORMULAS, RESOURCES, Dataflow, Fold, Formula, HardwareModel, Placed, place
+from hwcost.models.device import devices
 from hwcost.models.folding.folds import Folding
 from hwcost.quant import QuantConv2d, const_weight
 
@@ -239,6 +240,48 @@ def test_weights_in_ultra_ram_that_can_hold_them(part: str, writable: bool) -> N
     items = [Placed("fc", dense(64, 1024))]
     model = Dataflow(device=part, folding={"fc": Fold(4, 4)}, weight_memory="uram", writable=writable)
     assert float(model.price(items)["URAM"]) >= 1
+
+
+def wide_unit(clock_mhz: float, pipelining: int | str) -> tuple[Dataflow, list[Placed]]:
+    block = MatVec(
+        rows=32,
+        cols=64,
+        weight=integers(4, signed=True),
+        input=integers(4, signed=False),
+        acc=integers(14, signed=True),
+    )
+    items = [Placed("fc", block)]
+    model = Dataflow(device="ZCU104", folding={"fc": Fold(4, 16)}, clock_mhz=clock_mhz, pipelining=pipelining)
+    return model, items
+
+
+def test_registers_follow_the_clock_and_are_priced() -> None:
+    plain, items = wide_unit(300.0, 0)
+    slow, fast = wide_unit(20.0, "auto")[0], wide_unit(300.0, "auto")[0]
+    bills = [model.price(items) for model in (plain, slow, fast)]
+    cuts = [model.plan(items)[0].cuts for model in (plain, slow, fast)]
+    assert cuts[0] == cuts[1] == () and len(cuts[2]) > 1
+    assert float(bills[0]["FF"]) == float(bills[1]["FF"]) < float(bills[2]["FF"])
+    assert float(bills[0]["cycles"]) == float(bills[2]["cycles"])
+    assert fast.reference(items)[0]["FF"] == float(bills[2]["FF"])
+    assert plain.non_decreasing and not fast.non_decreasing
+
+
+def test_registers_make_the_clock_faster_and_the_path_shorter() -> None:
+    found = [wide_unit(300.0, pipelining)[0].clock(wide_unit(300.0, 0)[1]) for pipelining in (0, 1, "auto")]
+    clocks = [one.fmax_mhz for one in found if one is not None]
+    assert clocks == sorted(clocks) and clocks[0] < clocks[1] < clocks[2]
+    model, items = wide_unit(300.0, 1)
+    assert 1e3 / float(model.delays(items)[0]) == pytest.approx(clocks[1])
+
+
+def test_a_family_without_delays_has_no_clock_and_no_registers() -> None:
+    items = wide_unit(300.0, 0)[1]
+    versal = next(part for part in devices() if part.dsp_kind == "DSP58")
+    assert Dataflow(device=versal, folding={"fc": Fold(4, 16)}).clock(items) is None
+    with pytest.raises(BadOption, match=r"no delays are known of its family, .*; give pipelining=0"):
+        Dataflow(device=versal, folding={"fc": Fold(4, 16)}, pipelining=1).plan(items)
+    assert Dataflow(device="ZCU104", folding={"fc": Fold(4, 16)}, flow="hls").clock(items) is None
 
 
 def test_a_window_slower_than_its_unit_sets_the_interval() -> None:

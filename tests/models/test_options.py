@@ -23,6 +23,9 @@ from hwcost.models.options import OpenStyles, Styles, check_layers, chosen
         ({"weight_banks": "all"}, "weight_banks='all'.*shared, per_pe"),
         ({"thresholds": "none"}, "thresholds='none'.*search, parallel"),
         ({"flow": "vhdl"}, "flow='vhdl'"),
+        ({"pipelining": -1}, "pipelining=-1: give a whole number of at least 0"),
+        ({"pipelining": "some"}, "pipelining='some'"),
+        ({"pipelining": "auto", "flow": "hls"}, "pipelining='auto': high-level synthesis places its own registers"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_is_known(options: dict[str, Any], message: str) -> None:

@@ -103,7 +103,7 @@ def key(jobs: Sequence[Job], interval: int) -> Hashable:
             told.append((place.get(id(block.source)), place.get(id(block.sink))))
         else:
             sizes = tuple(part for part in vars(block).values() if isinstance(part, int | str | tuple))
-            told.append((type(block), sizes, job.fold))
+            told.append((type(block), sizes, job.fold, job.cuts))
     return tuple(told)
 
 

@@ -201,7 +201,7 @@ def _through(job: Job, arrived: list[Times], stages: int, frames: int) -> tuple[
         words, folds = block.cols // job.parallel.simd, max(1, block.rows // job.parallel.pe)
         place = np.arange(len(times))
         taken = _take(times, place // words * words * folds + place % words)
-        ready = (taken[words - 1 :: words, None] + np.arange(folds) * words).reshape(-1) + REGISTER
+        ready = (taken[words - 1 :: words, None] + np.arange(folds) * words).reshape(-1) + REGISTER + len(job.cuts)
         return [taken] * len(arrived), _Made(ready, ready - words, outward)
     if isinstance(block, Window):
         taken, ready = _slid(job, block, times, frames)

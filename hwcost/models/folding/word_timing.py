@@ -70,7 +70,7 @@ def _work(stream: Stream, job: Job, busy: int, stages: int) -> tuple[float, int,
     if isinstance(block, MatVec):
         folds = block.cols // fold.simd
         head = max(stream.first + folds - 1, stream.first + spread / block.vectors)
-        return head, busy // block.vectors - folds, UNIT_CYCLES
+        return head, busy // block.vectors - folds, UNIT_CYCLES + len(job.cuts)
     if isinstance(block, Window):
         filled = _filled(block)
         words = block.channels // fold.simd * prod(block.image)

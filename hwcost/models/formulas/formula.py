@@ -93,13 +93,13 @@ class Job:
     """One block, with every discrete choice made.
 
     Attributes:
-        layer: name of its layer.
-        block: what to build.
+        layer, block: name of its layer, and what to build.
         fold: parallelism; None for a block whose formula knows no folding.
         multipliers: "lut" or "dsp".
         weight_memory: "auto", "lutram", "bram18", "uram" or "external".
         adapter: of a link; None for every other block.
         copies: vectors (pixels) at once, of a block that is built as a whole, as unrolled ones are.
+        cuts: places of registers along its path, ascending; see `stages.places`.
     """
 
     layer: str
@@ -109,6 +109,7 @@ class Job:
     weight_memory: str = "auto"
     adapter: Adapter | None = None
     copies: int = 1
+    cuts: tuple[int, ...] = ()
 
     @property
     def parallel(self) -> Fold:

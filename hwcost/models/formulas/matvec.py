@@ -11,6 +11,7 @@ from hwcost.models.formulas import dsp, lut, memory
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.held import held_geometry, held_weights
+from hwcost.models.formulas.stages import stage_geometry, stage_registers
 
 MAX_STREAM_BITS = 8191
 """Widest stream that HLS units accept (ap_int); FINN keeps it for all. Source: finn-hlslib, FINN dev 73ba5ed."""
@@ -107,6 +108,7 @@ class MatVecFormula(Formula[MatVec]):
             "replay_in_lutram": float(memory.style_index("auto", words, setting.flow) == 0),
             "counter_bits": sum((size - 1).bit_length() for size in (words, max(1, block.rows // fold.pe), stored)),
             **held_geometry(block, fold, setting),
+            **stage_geometry(job, words, depth),
             "bipolar": float(weight.bipolar),
             "bipolar_input": float(inputs.bipolar),
             "signs": float(weight.signed and not weight.bipolar) + float(inputs.signed and not inputs.bipolar),
@@ -142,8 +144,11 @@ class MatVecFormula(Formula[MatVec]):
             ops, g.pe / g.banks * g.simd * weight, g.depth, g.style, setting.dsp_kind
         )
         table = memory.rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
+        in_table = (g.in_lutram == 1) & (g.constant == 1)
+        word_ff = g.pe * g.simd * weight
+        word_ff = ops.where(in_table, g.banks * memory.columns(ops, word_ff / g.banks, g.depth, g.repeated), word_ff)
         weight_ram = ops.where(g.constant == 1, 0 * weight_lut, weight_lut)
-        weight_lut = ops.where((g.in_lutram == 1) & (g.constant == 1), table, weight_lut)
+        weight_lut = ops.where(in_table, table, weight_lut)
         replay_lut, replay_ram, replay_bram = _replay(ops, word, g, setting)
         port_lut, port_ff = memory.write_port(ops, g.pe / g.banks * g.simd * weight, g.write_address_bits, g.banks)
         held_lut, held_ram, held_bram, held_control = held_weights(ops, weight, g, setting)
@@ -159,6 +164,7 @@ class MatVecFormula(Formula[MatVec]):
             + c["ff_weight_stream_bit"] * weight_word
             + g.held_word * word
             + g.written * port_ff
+            + stage_registers(ops, (word_ff, word), product, acc, g)
         )
         no_sign = (g.unsigned_weight, g.unsigned_input)
         slices = dsp.multipliers(

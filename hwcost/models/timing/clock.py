@@ -1,0 +1,138 @@
+"""The clock that a pipeline reaches, and the unit that limits it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hwcost.graph.spec import Link
+from hwcost.models.formulas.formula import Job, Setting
+from hwcost.models.formulas.relax import relax
+from hwcost.models.timing.delays import Delays
+from hwcost.models.timing.paths import LAWS, delay
+from hwcost.models.timing.registers import longest
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitClock:
+    """The longest path of a unit.
+
+    Attributes:
+        layer: of the unit.
+        kind: of block, e.g. "MatVec".
+        ns: from clock to clock.
+        registers: that cut its path.
+    """
+
+    layer: str
+    kind: str
+    ns: float
+    registers: int
+
+    @property
+    def mhz(self) -> float:
+        """The clock that it reaches."""
+        return 1e3 / self.ns
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineClock:
+    """Clocks of all units.
+
+    Attributes:
+        units: with a law, in the order of the stream.
+        untimed: "layer (kind)" of the units whose kind has no law.
+        family: whose delays they are.
+        error: how wrong they are.
+    """
+
+    units: tuple[UnitClock, ...]
+    untimed: tuple[str, ...]
+    family: str
+    error: str
+
+    @property
+    def slowest(self) -> UnitClock:
+        """The unit that limits the clock."""
+        return max(self.units, key=lambda unit: unit.ns)
+
+    @property
+    def fmax_mhz(self) -> float:
+        """The clock that every unit reaches."""
+        return self.slowest.mhz
+
+    def shortfall(self, clock_mhz: float) -> str:
+        """Say which unit misses a clock, and by how much; empty where all reach it."""
+        slow = self.slowest
+        if slow.mhz >= clock_mhz:
+            return ""
+        missing = sum(unit.mhz < clock_mhz for unit in self.units) - 1
+        more = f", and {missing} more" if missing else ""
+        return (
+            f"{clock_mhz:g} MHz is not reachable: {slow.layer} ({slow.kind}) takes {slow.ns:.1f} ns of "
+            f"{1e3 / clock_mhz:.1f} with {_registers(slow.registers)}, {slow.mhz:.0f} MHz{more}"
+        )
+
+    def record(self) -> dict[str, object]:
+        """Plain data, for JSON."""
+        return {
+            "fmax_mhz": self.fmax_mhz,
+            "limited_by": self.slowest.layer,
+            "units": [
+                {"layer": one.layer, "kind": one.kind, "ns": one.ns, "registers": one.registers} for one in self.units
+            ],
+            "untimed": list(self.untimed),
+        }
+
+
+def _registers(count: int) -> str:
+    return f"{count or 'no'} register{'' if count == 1 else 's'} on its path"
+
+
+def pipeline_clock(jobs: Sequence[Job], setting: Setting, found: Delays) -> PipelineClock | None:
+    """Find the clock of every unit.
+
+    Args:
+        jobs: blocks with all choices made.
+        setting: what they share.
+        found: delays of the family.
+
+    Returns:
+        None where no unit has a law.
+
+    Error: of the clock of single units: reports/calibration/timing.md. Handshakes that run through several units and
+        the nets between units are not in it.
+    """
+    units, untimed = [], []
+    for job in jobs:
+        kind, ns = type(job.block).__name__, longest(job, setting, found)
+        if ns is None:
+            untimed.append(f"{job.layer} ({kind})")
+        else:
+            units.append(UnitClock(layer=job.layer, kind=kind, ns=ns, registers=len(job.cuts)))
+    if not any(one.kind != Link.__name__ for one in units):
+        return None
+    return PipelineClock(units=tuple(units), untimed=tuple(untimed), family=found.name, error=found.error)
+
+
+def delays(jobs: Sequence[Job], setting: Setting, found: Delays) -> Tensor:
+    """Nanoseconds of the longest path of every block with its registers where they are.
+
+    Returns:
+        float64 (len(jobs),), 0 for a kind without a law. Exact at whole widths; gradient to the widths of the path that
+        is longest, that of the law without its roundings.
+    """
+    return torch.stack([_delay(job, setting, found) for job in jobs]) if jobs else torch.zeros(0, dtype=torch.float64)
+
+
+def _delay(job: Job, setting: Setting, found: Delays) -> Tensor:
+    if type(job.block) not in LAWS:
+        return torch.zeros((), dtype=torch.float64)
+    law, widths = LAWS[type(job.block)]
+    column = torch.stack([bits.to(torch.float64) for bits in widths(job.block)]).reshape(-1, 1)
+    answer = relax(
+        lambda ops, columns: {"ns": delay(ops, law(ops, list(columns), job, setting, found).cut(job.cuts), found)},
+        column,
+    )
+    return answer["ns"][0]
