@@ -6,7 +6,7 @@ from rich.console import Console
 from hwcost.cli.table import print_table, say, say_left_out
 from hwcost.cost.estimate import Estimate
 from hwcost.models.rates import duration_text, rate_text
-from hwcost.models.timing.clock import PipelineClock
+from hwcost.models.timing.clock import PipelineClock, UnitClock
 
 PARTS = {
     "multipliers": "mult",
@@ -67,9 +67,15 @@ def _clock(result: Estimate, found: PipelineClock) -> None:
         f"clock: about {found.fmax_mhz:.0f} MHz on {found.family}, limited by {slow.layer} ({slow.kind}); {found.error}"
     )
     if short := found.shortfall(result.clock_mhz):
-        registers = any(unit.registers for unit in found.units)
-        remedy = "fewer inputs at once or narrower ones shorten" if registers else "--pipelining auto cuts"
-        say(f"note: {short}; {remedy} its path, and --clock asks for less")
+        say(f"note: {short}; {_remedy(slow)}")
+
+
+def _remedy(slow: UnitClock) -> str:
+    if slow.kind != "MatVec":
+        return "no register cuts this path; --clock asks for less"
+    return (
+        f"{'narrower operands shorten' if slow.registers else '--pipelining auto cuts'} its path, --clock asks for less"
+    )
 
 
 def _layers(result: Estimate) -> None:

@@ -10,6 +10,7 @@ from hwcost.graph.spec import Link
 from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.formulas.relax import relax
 from hwcost.models.timing.delays import Delays
+from hwcost.models.timing.handshake import Handshakes
 from hwcost.models.timing.paths import LAWS, delay
 from hwcost.models.timing.registers import longest
 
@@ -23,6 +24,8 @@ class UnitClock:
         kind: of block, e.g. "MatVec".
         ns: from clock to clock.
         registers: that cut its path.
+
+    The path of its handshake, which may begin in units behind it, is a row of its own.
     """
 
     layer: str
@@ -68,7 +71,7 @@ class PipelineClock:
         if slow.mhz >= clock_mhz:
             return ""
         missing = sum(unit.mhz < clock_mhz for unit in self.units) - 1
-        more = f", and {missing} more" if missing else ""
+        more = f", and {missing} more path{'s' if missing > 1 else ''}" if missing else ""
         return (
             f"{clock_mhz:g} MHz is not reachable: {slow.layer} ({slow.kind}) takes {slow.ns:.1f} ns of "
             f"{1e3 / clock_mhz:.1f} with {_registers(slow.registers)}, {slow.mhz:.0f} MHz{more}"
@@ -101,17 +104,20 @@ def pipeline_clock(jobs: Sequence[Job], setting: Setting, found: Delays) -> Pipe
     Returns:
         None where no unit has a law.
 
-    Error: of the clock of single units: reports/calibration/timing.md. Handshakes that run through several units and
-        the nets between units are not in it.
+    Error: reports/calibration/timing.md. Longer nets in a full part are not in it.
     """
     units, untimed = [], []
+    handshakes = Handshakes(jobs, found)
     for job in jobs:
         kind, ns = type(job.block).__name__, longest(job, setting, found)
         if ns is None:
             untimed.append(f"{job.layer} ({kind})")
         else:
             units.append(UnitClock(layer=job.layer, kind=kind, ns=ns, registers=len(job.cuts)))
-    if not any(one.kind != Link.__name__ for one in units):
+        if not isinstance(job.block, Link):
+            ns = float(handshakes.moving(job).delay(found))
+            units.append(UnitClock(layer=job.layer, kind=f"handshake of {kind}", ns=ns, registers=0))
+    if all(isinstance(job.block, Link) or type(job.block) not in LAWS for job in jobs):
         return None
     return PipelineClock(units=tuple(units), untimed=tuple(untimed), family=found.name, error=found.error)
 

@@ -22,6 +22,11 @@ GENERIC_BITS = {4: 4, 6: 6}
 """Inputs of a LUT -> operand bits up to which a product is plain logic. Source: carry_chains.v of hwcost.synth."""
 
 
+LOGIC_BITS = 3
+"""Bits of operands whose sum is plain logic, without a carry chain. Source: carry cells that Yosys 0.70 counts in
+trees of ones and of products."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Path:
     """What a signal passes from a register to the next.
@@ -123,9 +128,20 @@ def _product(ops: Arithmetic, weight: Quantity, inputs: Quantity, signs: tuple[b
     single = ops.special(few <= 1)
     rows = ops.where(logic, 0.0 * few, few - 1)
     rows = ops.where(single, 0.0 * few, rows)
-    levels = ops.where(logic, 2.0 + 0.0 * few, 0.0 * few)
+    levels = ops.where(logic, 2.0 + 0.0 * few, 1.0 + 0.0 * few)
     levels = ops.where(single, 1.0 + 0.0 * few, levels)
     return Path(levels=levels, chains=rows, bits=ops.where(rows > 0, many + few, 0.0 * few))
+
+
+def _sum(ops: Arithmetic, width: Quantity) -> Path:
+    """One adder of a tree, of operands so wide."""
+    small = ops.special(width <= LOGIC_BITS)
+    none = 0.0 * width
+    return Path(
+        levels=ops.where(small, 1.0 + none, none),
+        chains=ops.where(small, none, 1.0 + none),
+        bits=ops.where(small, none, width),
+    )
 
 
 def matvec(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
@@ -145,8 +161,8 @@ def matvec(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setti
     signs = (widest(block.weight).bipolar, widest(block.input).bipolar)
     product = weight + inputs if not any(signs) else 1 if all(signs) else ops.maximum(weight, inputs) + 1
     multiplied = Path(slices=1) if job.multipliers == "dsp" else _product(ops, weight, inputs, signs, found)
-    along = [operands, multiplied]
-    along += [Path(chains=1, bits=product + level) for level in range((fold.simd - 1).bit_length())]
+    along = [operands, multiplied.then(Path(load=_load(fold.pe)))]
+    along += [_sum(ops, product + level) for level in range((fold.simd - 1).bit_length())]
     along.append(Path(chains=1, bits=acc))
     counters = Path(levels=3, chains=1, bits=(depth - 1).bit_length(), load=0.0)
     moving = Path(levels=3 if words > 1 or folds > 1 else 2, load=_load(lanes if job.cuts else fold.pe))
@@ -165,7 +181,10 @@ def thresholds(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: S
         read = Path(
             levels=0 if stored else _table(folds, found), reads=int(stored), load=_load(fold.pe * (2**bits - 1))
         )
-        return Line(along=(read.then(Path(chains=1 + bits - (bits > 0), bits=compared, levels=1)),))
+        found_steps = read.then(Path(levels=1, chains=1, bits=compared))
+        for level in range(1, bits + 1):
+            found_steps = found_steps.then(_sum(ops, level))
+        return Line(along=(found_steps,))
     lines = []
     for stage in range(bits):
         depth = 1 << ((folds - 1).bit_length() + stage)
@@ -175,23 +194,35 @@ def thresholds(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: S
     return Line(around=tuple(lines))
 
 
+def _pads(block: spec.Window) -> int:
+    """LUTs that tell whether a word is padding."""
+    return 2 if any(pad for pair in block.padding for pad in pair) or max(block.spread or (1,)) > 1 else 0
+
+
+def room(job: Job) -> Path:
+    """Whether a window that is read word by word has room: a difference of counters, compared."""
+    block, simd = job.block, job.parallel.simd
+    assert isinstance(block, spec.Window)
+    words = block.channels // simd
+    for size, (before, after) in zip(block.image, block.padding, strict=True):
+        words *= size + before + after
+    return Path(levels=1 + _pads(block), chains=2, bits=words.bit_length() + 1)
+
+
 def window(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
     """Whether a word is there or has room; which one is read next."""
     block, fold = job.block, job.parallel
     assert isinstance(block, spec.Window)
     words = block.channels // fold.simd
-    padded = [size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True)]
-    pads = 2 if any(pad for pair in block.padding for pad in pair) or max(block.spread or (1,)) > 1 else 0
     if fold.parallel_window:
         held = prod(block.kernel) * fold.simd
-        return Line(around=(Path(levels=3 + pads, load=_load(held)),))
+        return Line(around=(Path(levels=3 + _pads(block), load=_load(held)),))
     depth = max(2, buffer_words(block, fold.simd))
-    reach = (prod(padded) * words).bit_length() + 1
     loops = sum(size > 1 for size in (words, *block.kernel, *block.output))
     around = 1 if depth & (depth - 1) == 0 else 3
     return Line(
         around=(
-            Path(levels=3 + pads, chains=3, bits=reach),
+            room(job).then(Path(levels=2, chains=1)),
             Path(levels=loops + around - 1, chains=min(2, around), bits=(depth - 1).bit_length() + 1),
         )
     )
@@ -204,7 +235,7 @@ def pool(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting
     more = prod(block.kernel) > fold.simd
     if block.kind == "sum":
         chains = (fold.simd - 1).bit_length() + more
-        return Line(around=(Path(levels=2, chains=chains, bits=widths[-1]),))
+        return Line(around=(Path(levels=1, chains=chains, bits=widths[-1]),))
     compared = fold.simd - 1 + more
     return Line(around=(Path(levels=compared + 1, chains=compared, bits=widths[0]),))
 
