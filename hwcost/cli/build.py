@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from hwcost.cli.design import Build, with_design
 from hwcost.cli.laboratory import Tools, with_tools
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import COUNT, PLACE, TRIAL, Target, of_recipe, positive, with_target
+from hwcost.cli.options import COUNT, PLACE, TRIAL, Target, of_recipe, positive, step, with_target
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
@@ -37,9 +37,10 @@ HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 @click.option("--input-bits", type=click.IntRange(1, 32), help="Width of the unsigned input in bits.  [default: 8]")
 @click.option(
     "--input-step",
-    type=float,
+    type=step,
     callback=positive,
-    help="Value of one integer step of the input.  [default: 2^-input bits; as recorded in a study]",
+    metavar="NUMBER",
+    help="Value of one integer step of the input, e.g. 0.5 or 1/256.  [default: 2^-input bits; as recorded in a study]",
 )
 @click.option("--name", default="accelerator", show_default=True, help="Name of the Verilog module.")
 @click.option("--simulate", "frames", type=COUNT, help="Simulate this many frames and compare every code.")

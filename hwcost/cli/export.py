@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -12,7 +11,7 @@ from click.core import ParameterSource
 
 from hwcost.cli.design import Build, with_design
 from hwcost.cli.network import RECIPES, pipeline_of
-from hwcost.cli.options import PLACE, TRIAL, Place, Target, of_recipe, positive, with_target
+from hwcost.cli.options import PLACE, TRIAL, Place, Target, of_recipe, positive, step, with_target
 from hwcost.errors import BadOption
 from hwcost.export import finn_folding
 from hwcost.graph.trace import Pipeline
@@ -23,14 +22,6 @@ from hwcost.sweep.trust import Finder, finder
 FORMS = ("finn", "qonnx", "onnx", "verilog")
 HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 """Options that only a folding file has a use for."""
-
-
-def step(text: str) -> float:
-    """Read a number or a fraction."""
-    try:
-        return float(Fraction(text))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise click.BadParameter(f"{text} is not a number; give one above 0, e.g. 0.5 or 1/256") from None
 
 
 @click.command("export")

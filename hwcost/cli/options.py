@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from functools import wraps
 from math import isfinite
 from pathlib import Path
@@ -123,6 +124,14 @@ COUNT = click.IntRange(1, 1_000_000)
 COUNT_OR_NONE = click.IntRange(0, 1_000_000)
 SEED = click.IntRange(0, 2**32 - 1)
 TRIAL = click.IntRange(0, 10**9)
+
+
+def step(text: str) -> float:
+    """Read a number or a fraction."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise click.BadParameter(f"{text} is not a number; give one above 0, e.g. 0.5 or 1/256") from None
 
 
 def positive(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:

@@ -24,6 +24,10 @@ class Shell:
     LUTRAM: int = 0
     source: str = field(repr=False)
 
+    def __repr__(self) -> str:
+        taken = [(name, getattr(self, name)) for name in ("LUT", "FF", "DSP", "BRAM18", "URAM", "LUTRAM")]
+        return f"Shell({', '.join([self.name, *(f'{name} {amount:,}' for name, amount in taken if amount)])})"
+
 
 SHELLS = (
     Shell(name="none", LUT=0, FF=0, DSP=0, BRAM18=0, source="out of context: the pipeline alone"),

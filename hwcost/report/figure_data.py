@@ -85,7 +85,7 @@ def _metrics(study: Study) -> list[dict[str, Any]]:
             {"key": name, "title": title, "unit": unit, "suffix": "" if title == name else unit or title,
              "kind": "speed" if speed else "measured" if name == "LUT_measured" else "cost",
              "better": "max" if name == "fps" else "min", "words": UNITS.get(name),
-             "digits": int(name == "latency_us"), "table": True}
+             "table": True}
         )  # fmt: skip
     for name, title in (("fits", "fits"), ("within_budget", "budget")):
         said = any(value is not None for value in study.trials[name])

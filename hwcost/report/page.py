@@ -24,16 +24,16 @@ _FEW = 8  # numbers of trials in a list
 
 
 def count(value: Any, digits: int = 0) -> str:
-    """A number with thousands separators, or a dash where there is none.
+    """A number with thousands separators, one below 100 that is not whole with three digits; a dash for none.
 
-    >>> count(12345.0), count(float("nan")), count(2.5, 1), count(7.5)
-    ('12,345', '–', '2.5', '7.5')
+    >>> count(12345.0), count(float("nan")), count(2.5, 1), count(7.5), count(0.3725), count(99.97)
+    ('12,345', '–', '2.5', '7.5', '0.372', '100')
     """
     number = float(value) if isinstance(value, int | float | np.number) else math.nan
     if not math.isfinite(number):
         return "–"
     if digits == 0 and not number.is_integer() and abs(number) < 100:
-        digits = 1
+        return f"{number:.3g}"
     return f"{round(number, digits) + 0.0:,.{digits}f}"
 
 

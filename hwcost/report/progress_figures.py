@@ -10,12 +10,15 @@ from hwcost.report.volume_scale import VolumeScale
 
 
 def hypervolume_course(study: Study) -> Floats:
-    """Hypervolume after each finished trial, in order of trial number; 1 is a point best in everything."""
+    """Hypervolume after each finished trial, in order of trial number; 1 is a point best in everything.
+
+    Trials beyond the worst value that counts add nothing, as they are on no front.
+    """
     scale = VolumeScale.of([study])
     points = scale.scaled(study.complete)
     front, course = points[:0], [0.0]
-    for newest in points:
-        if (front >= newest).all(axis=1).any():  # a point that another one covers adds no volume
+    for newest, of_use in zip(points, study.complete["of_use"], strict=True):
+        if not of_use or (front >= newest).all(axis=1).any():  # a point that another one covers adds no volume
             course.append(course[-1])
             continue
         front = np.vstack([front[~(newest >= front).all(axis=1)], newest])

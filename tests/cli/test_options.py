@@ -8,7 +8,7 @@ import click
 import pytest
 from command_line import Hwcost, command, refused
 
-from hwcost.cli import COMMANDS
+from hwcost.cli import COMMANDS, cli
 from hwcost.cli.options import Place, positive
 
 VALUES = [(name, option) for name in COMMANDS for option in command(name).params if option.name != "help"]
@@ -36,6 +36,11 @@ def test_every_path_can_be() -> None:
             Place().convert(path, None, context)
 
 
+def test_every_step_of_an_input_may_be_a_fraction() -> None:
+    steps = [option for _, option in VALUES if option.name == "input_step"]
+    assert len(steps) == 2 and {option.type_cast_value(click.Context(cli), "1/256") for option in steps} == {1 / 256}
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, inf, -inf, float("nan")])
 def test_an_amount_is_finite_and_above_0(value: float) -> None:
     with pytest.raises(click.BadParameter):
@@ -61,6 +66,7 @@ def test_an_amount_is_finite_and_above_0(value: float) -> None:
         ("export", "lenet", "--to", "qonnx", "-o", "a.onnx", "--input-step", "inf"),
         ("export", "lenet", "--to", "qonnx", "-o", "a.onnx", "--input-step", "1e300"),
         ("export", "lenet", "--to", "qonnx", "-o", ""),
+        ("build", "digits", "-o", "a", "--input-step", "1/0"),
     ],
     ids=lambda words: " ".join(words)[:60],
 )

@@ -15,6 +15,11 @@ def test_every_shell_has_every_area_and_a_source() -> None:
         assert all(getattr(one, area) >= 0 for area in AREAS)
 
 
+def test_its_words_are_its_name_and_what_it_takes() -> None:
+    assert repr(shell("none")) == "Shell(none)"
+    assert repr(shell("pynq")) == "Shell(pynq, LUT 4,400, FF 15,300, DSP 4, BRAM18 12)"
+
+
 def test_unknown_shell() -> None:
     with pytest.raises(BadOption, match="shell 'vck': unknown; choose one of none, pynq"):
         shell("vck")

@@ -238,6 +238,7 @@ def test_where_no_score_is_of_use_the_front_is_empty_and_said_so(tmp_path: Path)
     assert "2 front points" in page and "maximize accuracy (worst 95.00 %)" in page
     page = write_report(tmp_path / "none", pd.DataFrame(rows[:1]), made_up_run(objectives=objectives)).read_text()
     assert "No finished trial is within the worst value that counts, so the front is empty" in page
+    assert "The line is the best" not in page and "Whiskers: " not in page
     smaller = [{**objectives[0], "direction": "minimize"}, objectives[1]]
     cheap = trial(3, accuracy=0.97, LUT=50)  # on the front, if it counted
     assert list(read_study(pd.DataFrame([*rows, cheap]), made_up_run(objectives=smaller)).front["number"]) == [0]

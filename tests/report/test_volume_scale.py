@@ -50,3 +50,15 @@ def test_an_objective_that_never_varies_is_one_throughout() -> None:
     trials = made_up_trials(10).assign(BRAM18=4.0)
     one = read_study(trials, made_up_run())
     assert (VolumeScale.of([one]).scaled(one.complete)[:, 2] == 1).all()
+
+
+def test_trials_beyond_the_worst_add_nothing() -> None:
+    objectives = made_up_run()["objectives"]
+    trials = made_up_trials(30)
+    found = []
+    for worst in (0.0, float(trials["accuracy"].median()), 1.0):
+        study = read_study(trials, made_up_run(objectives=[{**objectives[0], "worst": worst}, *objectives[1:]]))
+        scale = VolumeScale.of([study])
+        found.append(hypervolume_course(study)[-1])
+        assert found[-1] == pytest.approx(scale.volume(scale.scaled(study.front)))
+    assert found[0] > found[1] > found[2] == 0

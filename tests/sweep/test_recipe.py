@@ -45,26 +45,32 @@ def _imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
-SHIPPED = [
-    pytest.param(name, marks=pytest.mark.slow) if name.startswith(("proxyless", "mobilenet")) else name
-    for name in sorted(RECIPES)
-]
+LARGE = ("proxyless", "mobilenet")
+SHIPPED = [pytest.param(name, marks=pytest.mark.slow) if name.startswith(LARGE) else name for name in sorted(RECIPES)]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_recipes_that_ship_hold_together(name: str) -> None:
-    """Every anchor builds, is priced on its part at its frame rate, and its budget names priced resources."""
+    """Every anchor builds, folds to its frame rate, and is priced; its budget names priced resources.
+
+    Of networks of hundreds of layers, whose FIFOs take long to find, the first anchor is priced.
+    """
     recipe = load_recipe(name, RECIPES)
     assert recipe.name == name and recipe.example is not None
     assert set(recipe.objectives) <= {"accuracy", *RESOURCES}
     example = torch.zeros(1, *recipe.example)
-    for params in recipe.anchors:
+    large = name.startswith(LARGE)
+    for at, params in enumerate(recipe.anchors):
         FixedTrial(dict(params))
         for key, choices in recipe.space.items():
             assert choices._contains(choices.to_internal_repr(params[key]))
         net = recipe.network(params)
         pipeline = trace(net, example, input_range=recipe.input)
         folding = target_fps(pipeline, recipe.fps, clock_mhz=recipe.clock_mhz)
+        assert recipe.clock_mhz * 1e6 / folding.interval_cycles >= recipe.fps
+        if large and at:
+            assert set(recipe.budget(params)) <= {*RESOURCES}
+            continue
         model = Dataflow(device=recipe.device, folding=folding, clock_mhz=recipe.clock_mhz)
         used = hardware_cost(pipeline, model)
         assert recipe.clock_mhz * 1e6 / used["cycles"].item() >= recipe.fps

@@ -94,7 +94,7 @@ const drawWidths = width => {
   const names = Object.keys(one.widths), longest = Math.min(Math.max(...names.map(name => name.length), 6) * 6.4 + 8, 0.42 * width);
   const right = width - 10, tall = 20, cell = (right - longest) / one.epochs.length;
   lineChart($("widths-score"), width, [{ name: `validation ${SCORE.name}`, values: one.scores, slot: 0 }], one.epochs,
-    { x: "epoch", text: value => `${scoreNumber(value)} ${SCORE.unit}`, height: 150, left: longest, inset: cell / 2, bare: names.length > 0,
+    { x: "epoch", y: heading({ ...METRIC.accuracy, title: `validation ${SCORE.name}` }), text: value => `${scoreNumber(value)} ${SCORE.unit}`, height: 150, left: longest, inset: cell / 2, bare: names.length > 0,
       label: `Validation ${SCORE.name} of trial ${trial.number} over ${one.epochs.length} epochs` });
   const [low, high] = extent(names.flatMap(name => one.widths[name].map(([, bits]) => bits)));
   let body = "";

@@ -41,7 +41,7 @@ const drawParallel = (host, width, axes) => {
     const x = place(at), anchor = at ? at === shown.length - 1 ? "end" : "middle" : "start", edge = { start: x - 40, middle: x, end: x + 40 }[anchor];
     const fit = words => words.length > most ? `…${words.slice(1 - most)}` : words, ends = axis.words ? [axis.words[0], axis.words.at(-1)] : [axis.scale.low, axis.scale.high].map(value => axis.metric.kind === "score" ? scoreNumber(value) : short(value));
     body += tag("line", { class: "axis", x1: x, x2: x, y1: top, y2: bottom });
-    body += label(edge, 14 + 15 * (at % 2), fit(axis.metric.title + (axis.log ? " (log)" : "")), { class: "ink", "text-anchor": anchor });
+    body += label(edge, 14 + 15 * (at % 2), fit(heading(axis.metric) + (axis.log ? " (log)" : "")), { class: "ink", "text-anchor": anchor });
     body += label(x, top - 8, ends[1], { "text-anchor": "middle" }) + label(x, bottom + 16, ends[0], { "text-anchor": "middle" });
     body += tag("rect", { class: "handle", x: x - 12, y: top, width: 24, height: bottom - top, "data-axis": axis.metric.key });
   });

@@ -116,9 +116,13 @@ const scatter = (host, width, options) => {
     if (!small && key === "LUT" && known(trial.LUT_measured)) body += tag("path", { class: "measured", d: `M${px} ${py}H${x.at(trial.LUT_measured).toFixed(1)}m0 -5l5 5l-5 5l-5 -5z` });
   }
   for (const point of bright) if (point.trial.front) body += marker(point.trial, point.x, point.y, paint.of(point.trial[state.color]), small);
-  const squares = tests ? points.filter(point => point.trial.front && known(point.trial.test_accuracy)).map(point => ({ x: point.x, y: y.at(point.trial.test_accuracy) })) : [];
+  const drawnToo = points.filter(point => point.trial.front).flatMap(({ trial, x: px }) => {
+    const [low, high] = extent((whiskers && validationInterval(trial) || []).map(y.at)), along = known(low) ? Math.ceil((high - low) / 8) : -1;
+    const whisker = Array.from({ length: along + 1 }, (_, at) => low + at * (high - low) / Math.max(along, 1));
+    return [...whisker, ...tests && known(trial.test_accuracy) ? [y.at(trial.test_accuracy)] : []].map(at => ({ x: px, y: at }));
+  });
   if (!small) body += placed(points.filter(point => MARK.has(point.trial.number)).map(point => ({ x: point.x, y: point.y,
-    words: MARK.get(point.trial.number).short })), [...points, ...squares], right, top, bottom, boxes);
+    words: MARK.get(point.trial.number).short })), [...points, ...drawnToo], right, top, bottom, boxes);
   for (const point of points) if (isSelected(point.trial)) body += tag("circle", { class: `ring s${slot(point.trial)}`, cx: point.x, cy: point.y, r: small ? 7 : 10 });
   body += '<circle class="cursor" r="12" style="display:none"/><rect class="frame" width="0" height="0"/>';
   const hidden = complete.length - seen.length;

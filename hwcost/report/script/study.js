@@ -22,7 +22,7 @@ const known = value => typeof value === "number" && Number.isFinite(value);
 
 const count = (value, digits = 0) => {
   if (!known(value)) return "–";
-  if (digits === 0 && !Number.isInteger(value) && Math.abs(value) < 100) digits = 1;
+  if (digits === 0 && !Number.isInteger(value) && Math.abs(value) < 100) return String(Number(value.toPrecision(3)));
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 };
 
@@ -44,8 +44,8 @@ const written = (metric, value) => {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "string") return value;
   if (metric.kind === "score") return scoreNumber(value);
-  if (metric.kind === "param" || metric.kind === "figure") return String(Number(value.toPrecision(6)));
-  return metric.digits ? count(value, Math.abs(value) < 100 ? metric.digits : 0) : count(value);
+  if (metric.kind === "param" || metric.kind === "figure") return value.toLocaleString("en-US", { maximumSignificantDigits: 6 });
+  return count(value);
 };
 const heading = metric => metric.unit ? `${metric.title}, ${metric.unit}` : metric.title;
 const withUnit = (metric, value) => `${written(metric, value)}${metric.unit && known(value) ? ` ${metric.unit}` : ""}`;
