@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "integer": {"quant", "graph", "errors"},
     "cost": {"models", "quant", "graph", "errors"},
     "synth": {"models", "graph", "files", "errors"},
-    "build": {"synth", "integer", "models", "graph", "errors"},
+    "build": {"synth", "integer", "report", "models", "graph", "files", "errors"},
     "export": {"synth", "integer", "models", "quant", "graph", "errors"},
     "train": {"cost", "models", "quant", "graph", "errors"},
     "sweep": {"train", "cost", "search", "report", "models", "quant", "graph", "files", "errors"},
@@ -96,6 +96,7 @@ INNER_ARROWS: dict[str, set[str]] = {
         "quant.precision",
         "quant.tensor",
     },
+    "build.route": set(),
     "search.samplers": set(),
     "search.storage": {"search.samplers", "search.study", "search.study_spec", "search.protocol", "search.trial_plan"},
 }

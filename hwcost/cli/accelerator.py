@@ -41,13 +41,26 @@ class Order:
     input_step: float | None
 
 
-def write(
-    out: Path, pipeline: Pipeline, model: Dataflow, priced: Estimate, order: Order, tools: Tools
-) -> tuple[list[str], Checked | None]:
-    """Build, write and, if asked for, simulate.
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """An accelerator on the disk.
 
-    Returns:
-        Names of the files, and what the simulation showed.
+    Attributes:
+        files: names of what was written.
+        design: Verilog of the accelerator, name -> content.
+        units: names of its instances; in_dsp: those priced with products in DSP blocks.
+        checked: what the simulation showed; None without one.
+    """
+
+    files: list[str]
+    design: dict[str, str]
+    units: tuple[str, ...]
+    in_dsp: frozenset[str]
+    checked: Checked | None
+
+
+def write(out: Path, pipeline: Pipeline, model: Dataflow, priced: Estimate, order: Order, tools: Tools) -> Written:
+    """Build, write and, if asked for, simulate.
 
     Raises:
         BadOption: the folder cannot be written. Others: as `layout`, `verilog.verilog` and `check`.
@@ -79,6 +92,13 @@ def write(
             (out / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise BadOption(f"--out {out}: cannot be written ({error.strerror}); give another folder") from None
-    if order.frames is None:
-        return sorted(files), None
-    return sorted(files), check(made, vectors, {**design, **bench}, cycles, simulator=order.simulator)
+    checked = None
+    if order.frames is not None:
+        checked = check(made, vectors, {**design, **bench}, cycles, simulator=order.simulator)
+    return Written(
+        files=sorted(files),
+        design=design,
+        units=tuple(made.units),
+        in_dsp=frozenset(node.name for node in made.layout.nodes if node.job.multipliers == "dsp"),
+        checked=checked,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -14,6 +14,7 @@ from hwcost.cli.design import Build, with_design
 from hwcost.cli.laboratory import Tools, with_tools
 from hwcost.cli.network import RECIPES, pipeline_of
 from hwcost.cli.options import COUNT, PLACE, TRIAL, Target, of_recipe, positive, step, with_target
+from hwcost.cli.route import Routing, place_and_route, show_placed, with_routing, write_placed
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
@@ -26,10 +27,23 @@ if TYPE_CHECKING:
 HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 
 
+class Which(click.ParamType[int | str]):
+    """Number of a trial, or the word best."""
+
+    name = "N|best"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Refuse everything else."""
+        return "best" if value == "best" else TRIAL.convert(value, param, ctx)
+
+
 @click.command("build")
 @click.argument("network", default="digits")
 @click.option("-o", "--out", type=PLACE, required=True, help="Folder to write.")
-@click.option("--trial", type=TRIAL, help="Build the trained network of this trial of a study.")
+@click.option(
+    "--trial", type=Which(), help="Build the trained network of this trial of a study; best: of the knee of its front."
+)
+@click.option("--retrain", is_flag=True, help="With --trial: train it again first; figures must equal the record.")
 @click.option("--refit", is_flag=True, help="With --trial: the network after `hwcost finish --refit`.")
 @of_recipe
 @click.option("--data", type=PLACE, help="Folder or file of the data set of the study.")
@@ -56,11 +70,13 @@ HARDWARE = [field.name for kind in (Target, Build) for field in fields(kind)]
 @with_target
 @with_design
 @with_tools
+@with_routing
 def build_command(
     network: str,
     out: Path,
-    trial: int | None,
+    trial: int | str | None,
     refit: bool,
+    retrain: bool,
     recipe: str | None,
     data: Path | None,
     shape: str | None,
@@ -74,35 +90,56 @@ def build_command(
     target: Target,
     design: Build,
     tools: Tools,
+    routing: Routing,
 ) -> None:
     """Write NETWORK as a whole accelerator: Verilog, test bench, scripts.
 
     NETWORK is as in `hwcost estimate`, or the folder of a study with --trial. One Verilog file per unit and one that
     joins them behind AXI4-Stream ports, with the weights and thresholds in their memories. --simulate runs frames
-    through it and compares every code with the network in integers, under random pauses on both sides.
+    through it and compares every code with the network in integers, under random pauses on both sides. --route has
+    Yosys and nextpnr build it for a Lattice ECP5, up to the bitstream.
 
     \b
     Example:
       hwcost build digits --out accelerator --simulate 100
       hwcost build reports/digits --trial 12 --out accelerator --simulate 1000
+      hwcost build reports/digits --trial best --out accelerator --simulate 100 --route
     """
-    if trial is None and (refit or recipe is not None or data is not None):
-        raise BadOption("--refit, --recipe and --data apply to a trial of a study; also give --trial")
-    pipeline, model, step = _of_a_study(network, trial, recipe, data, refit) if trial is not None else (
-        _of_a_network(network, shape, input_bits, target, design)
-    )  # fmt: skip
+    if trial is None and (refit or retrain or recipe is not None or data is not None):
+        raise BadOption("--refit, --retrain, --recipe and --data apply to a trial of a study; also give --trial")
+    routing.check()
+    if trial is None:
+        pipeline, model, step = _of_a_network(network, shape, input_bits, target, design)
+    else:
+        pipeline, model, step = _of_a_study(Path(network), trial, recipe, data, refit=refit, retrain=retrain)
     priced = estimate(pipeline, model)
     from hwcost.cli.accelerator import Order, write
 
     order = Order(name=name, frames=frames, simulator=simulator, seed=seed, input_step=input_step or step)
-    written, checked = write(out, pipeline, model, priced, order, tools)
+    written = write(out, pipeline, model, priced, order, tools)
+    checked, files = written.checked, written.files
+    if not as_json:
+        click.echo(f"{out}: {len(files)} files, {name}.v with a file for each unit; see README")
+        if checked is not None:
+            _show(checked, priced)
+    placed = None
+    if routing.route:
+        from hwcost.build.route.flow import Source
+
+        source = Source(top=name, files=written.design, units=written.units, in_dsp=written.in_dsp)
+        placed = place_and_route(source, pipeline, model, priced, routing, tools)
+        files = sorted([*files, *(made := write_placed(out, name, placed))])
+        if not as_json:
+            show_placed(placed)
+            click.echo(f"-> {', '.join(str(out / file) for file in made)}")
     if as_json:
-        found = {"folder": str(out), "files": written, "simulation": None if checked is None else checked.record()}
+        found = {
+            "folder": str(out),
+            "files": files,
+            "simulation": None if checked is None else checked.record(),
+            "route": None if placed is None else placed.record(),
+        }
         click.echo(json.dumps(found, indent=2))
-        return
-    click.echo(f"{out}: {len(written)} files, {name}.v with a file for each unit; see README")
-    if checked is not None:
-        _show(checked, priced)
 
 
 def _of_a_network(
@@ -115,20 +152,30 @@ def _of_a_network(
 
 
 def _of_a_study(
-    folder: str, trial: int, recipe: str | None, data: Path | None, refit: bool
+    folder: Path, which: int | str, recipe: str | None, data: Path | None, *, refit: bool, retrain: bool
 ) -> tuple[Pipeline, Dataflow, float | None]:
     context = click.get_current_context()
     given = [name for name in (*HARDWARE, "shape", "input_bits")
              if context.get_parameter_source(name) is not ParameterSource.DEFAULT]  # fmt: skip
     if given:
         raise BadOption(f"{folder}: a study defines network and hardware; omit {', '.join(sorted(given))}")
-    from hwcost.sweep.replay import recall
+    from hwcost.sweep.replay import best, recall, reproduce
     from hwcost.sweep.study_files import read_run
 
-    point = recall(Path(folder), trial, finder(recipe, RECIPES), data, refit=refit)
+    find = finder(recipe, RECIPES)
+    trial = best(folder, 1)[0] if isinstance(which, str) else which
+    if retrain:
+        recorded, again = reproduce(folder, trial, find, data)
+        if recorded != again:
+            raise BadOption(
+                f"trial {trial}: trained again, its figures differ from the record; use the code and the packages that "
+                "run.json names"
+            )
+        click.echo(f"trial {trial}: trained again, all figures as recorded", err=True)
+    point = recall(folder, trial, find, data, refit=refit)
     if not isinstance(point.model, Dataflow):
         raise BadOption(f"{folder}: its hardware is {type(point.model).__name__}; only a folded pipeline is built")
-    return point.pipeline, point.model, read_run(Path(folder))["data"].get("step")
+    return point.pipeline, point.model, read_run(folder)["data"].get("step")
 
 
 def _show(checked: Checked, priced: Estimate) -> None:

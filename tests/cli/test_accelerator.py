@@ -25,5 +25,6 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     tools = Tools(tool=None, cache=None, jobs=None, limit_s=600)
     with pytest.raises(BadOption, match="cannot be written"):
         write(place, pipeline, model, estimate(pipeline, model), order, tools)
-    files, checked = write(tmp_path / "made", pipeline, model, estimate(pipeline, model), order, tools)
-    assert checked is None and {path.name for path in (tmp_path / "made").iterdir()} == {*files}
+    written = write(tmp_path / "made", pipeline, model, estimate(pipeline, model), order, tools)
+    assert written.checked is None and {path.name for path in (tmp_path / "made").iterdir()} == {*written.files}
+    assert {*written.design} == {"net.v", *(f"net_{unit}.v" for unit in written.units)} and not written.in_dsp

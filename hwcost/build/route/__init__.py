@@ -1,0 +1,1 @@
+"""Place and route: accelerators on a real part, with tools from packages alone."""

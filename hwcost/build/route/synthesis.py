@@ -1,0 +1,74 @@
+"""Yosys as the synthesizer of a whole accelerator: units keep their boundaries, every cell is counted or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hwcost.build.route.flow import AREAS, JOINT, Netlist, Source
+from hwcost.synth.yosys import SynthesisFailed, Yosys
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeDesign:
+    """Synthesis of a whole design for one family.
+
+    Attributes:
+        yosys: the tool.
+        command: its command for the family, without the top module.
+        no_dsp: option that keeps all products out of DSP blocks.
+        takes: kind of cell -> resource -> count; a kind that takes nothing is there, too.
+    """
+
+    yosys: Yosys
+    command: str
+    no_dsp: str
+    takes: Mapping[str, Mapping[str, int]]
+
+    @property
+    def name(self) -> str:
+        """Tool, version and command."""
+        return f"{self.yosys.name}: {self.command}"
+
+    def passes(self, source: Source) -> str:
+        """The script.
+
+        Small products fit LUTs, and a tool that is left to itself maps every product of two bits and more to a DSP
+        block. So the design decides, not the tool: a unit that is priced with multipliers in LUTs has its products
+        turned into sums before DSP blocks are looked for; without any other unit, an option forbids the blocks.
+        """
+        lines = [f"read_verilog {' '.join(source.files)}", f"hierarchy -check -top {source.top}"]
+        command = f"{self.command} -noflatten -top {source.top}"
+        if not source.in_dsp:
+            command += f" {self.no_dsp}"
+        else:
+            lines.append("proc")
+            for unit in source.units:
+                if unit not in source.in_dsp:
+                    lines += [f"select {source.top}_{unit}", "wreduce", "alumacc", "select -clear"]
+        return "\n".join([*lines, command, "write_json net.json"]) + "\n"
+
+    def synthesize(self, source: Source, limit_s: float) -> Netlist:
+        """Synthesize; see `Synthesizer`."""
+        text = self.yosys.convert(source.files, self.passes(source), "net.json", limit_s=limit_s)
+        modules = json.loads(text)["modules"]
+        units = {unit: self._amounts(modules[f"{source.top}_{unit}"]) for unit in source.units}
+        own = {f"{source.top}_{unit}" for unit in source.units}
+        units[JOINT] = self._amounts(modules[source.top], own)
+        units[JOINT]["pins"] = sum(len(port["bits"]) for port in modules[source.top]["ports"].values())
+        amounts = {area: sum(unit[area] for unit in units.values()) for area in AREAS}
+        return Netlist(text=text, amounts=amounts, units=units)
+
+    def _amounts(self, module: Mapping[str, Any], inside: Iterable[str] = ()) -> dict[str, int]:
+        found = dict.fromkeys(AREAS, 0)
+        for cell in module["cells"].values():
+            kind = cell["type"]
+            if kind in inside:
+                continue
+            if kind not in self.takes:
+                raise SynthesisFailed(f"a cell of kind {kind}: a primitive that is not counted; please report it")
+            for area, count in self.takes[kind].items():
+                found[area] += count
+        return found
