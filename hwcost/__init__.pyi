@@ -23,6 +23,7 @@ from .models import devices as devices
 from .models import target_fps as target_fps
 from .quant import calibrate_scales as calibrate_scales
 from .quant import parameter_groups as parameter_groups
+from .sweep.headroom import Headroom as Headroom
 from .sweep.objective import train_trial as train_trial
 from .sweep.recipe import Recipe as Recipe
 from .sweep.study import Study as Study

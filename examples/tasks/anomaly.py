@@ -26,5 +26,5 @@ def sounds(path: Path | None) -> hwcost.Data:
 recipe = hwcost.Recipe(
     name="sounds", data=sounds, input=unknown(), task=hwcost.RECONSTRUCTION, example=(32,),
     training=hwcost.Training(epochs=10, batch=64, lr=1e-2), device="PYNQ-Z1", fps=10_000,
-    **floors(lambda precision: Autoencoder(precision, features=32), (1_300, 5_000)),
+    **floors(lambda precision: Autoencoder(precision, features=32)),
 )  # fmt: skip

@@ -51,5 +51,5 @@ def train(net: nn.Module, run: Run) -> None:
 recipe = hwcost.Recipe(
     name="distillation", data=lambda path: digits(), input=between(0, 16), train=train, example=(1, 8, 8),
     training=hwcost.Training(epochs=6, lr=8e-3, budget_strength=10.0), device="PYNQ-Z1", fps=100_000,
-    **floors(lambda precision: MLP((64, 32, 10), precision), (1_200, 6_000)),
+    **floors(lambda precision: MLP((64, 32, 10), precision)),
 )  # fmt: skip

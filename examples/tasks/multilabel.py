@@ -26,5 +26,5 @@ def chords(path: Path | None) -> hwcost.Data:
 recipe = hwcost.Recipe(
     name="chords", data=chords, input=integers(8, signed=False), task=hwcost.MULTILABEL, example=(32,),
     training=hwcost.Training(epochs=8, batch=32, lr=1e-2), device="PYNQ-Z1", fps=100_000,
-    **floors(lambda precision: MLP((32, 24, 16, 6), precision), (1_000, 5_000)),
+    **floors(lambda precision: MLP((32, 24, 16, 6), precision)),
 )  # fmt: skip

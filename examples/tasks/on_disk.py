@@ -43,5 +43,5 @@ def flipped(x: Tensor) -> Tensor:
 recipe = hwcost.Recipe(
     name="stripes", data=stripes, input=integers(8, signed=False), example=(1, 12, 12),
     training=hwcost.Training(epochs=5, batch=32, lr=1e-2), device="PYNQ-Z1", fps=20_000,
-    **floors(lambda precision: MLP((144, 24, 16, 3), precision), (2_000, 9_000)),
+    **floors(lambda precision: MLP((144, 24, 16, 3), precision)),
 )  # fmt: skip

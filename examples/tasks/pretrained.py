@@ -45,5 +45,5 @@ def train(net: nn.Module, run: Run) -> None:
 recipe = hwcost.Recipe(
     name="pretrained", data=lambda path: digits(), input=between(0, 16), train=train, pretrained=float_weights,
     training=hwcost.Training(epochs=5, lr=4e-3, budget_strength=10.0), device="PYNQ-Z1", fps=100_000,
-    example=(1, 8, 8), **floors(lambda precision: MLP((64, 48, 32, 10), precision), (1_500, 7_000)),
+    example=(1, 8, 8), **floors(lambda precision: MLP((64, 48, 32, 10), precision)),
 )  # fmt: skip

@@ -36,5 +36,5 @@ def network(precision: Precision | None) -> MLP:
 recipe = hwcost.Recipe(
     name="positions", data=positions, input=unknown(), task=hwcost.regression("RMSE", unit="mm"), example=(8,),
     training=hwcost.Training(epochs=12, batch=32, lr=3e-2), device="PYNQ-Z1", fps=1_000_000,
-    **floors(partial(network), (1_200, 6_000)),
+    **floors(partial(network)),
 )  # fmt: skip

@@ -40,5 +40,5 @@ def network(precision: Precision | None) -> nn.Module:
 recipe = hwcost.Recipe(
     name="shapes", data=shapes, input=integers(8, signed=False), task=hwcost.SEGMENTATION, example=(1, 16, 16),
     training=hwcost.Training(epochs=6, batch=32, lr=2e-2), device="PYNQ-Z1", fps=5_000,
-    **floors(network, (1_500, 6_000)),
+    **floors(network),
 )  # fmt: skip

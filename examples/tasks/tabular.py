@@ -37,5 +37,5 @@ def network(precision: Precision | None) -> MLP:
 recipe = hwcost.Recipe(
     name="machines", data=machines, input=unknown(), example=(4,),
     training=hwcost.Training(epochs=8, batch=32, lr=1e-2), device="PYNQ-Z1", fps=1_000_000,
-    **floors(network, (700, 4_000)),
+    **floors(network),
 )  # fmt: skip

@@ -26,5 +26,5 @@ def pulses(path: Path | None) -> hwcost.Data:
 recipe = hwcost.Recipe(
     name="pulses", data=pulses, input=integers(8, signed=False), task=hwcost.efficiency(0.01), example=(16,),
     training=hwcost.Training(epochs=6, batch=64, lr=1e-2), device="PYNQ-Z1", fps=50_000_000, clock_mhz=200,
-    **floors(lambda precision: MLP((16, 8, 1), precision), (1_500, 8_000)),
+    **floors(lambda precision: MLP((16, 8, 1), precision)),
 )  # fmt: skip

@@ -63,5 +63,5 @@ recipe = hwcost.Recipe(
     task=hwcost.Task(name="objects found", loss=both, judge=found, score=share, unit="%",
                      outputs=lambda data: ((3,), (1,))),
     training=hwcost.Training(epochs=8, batch=32, lr=2e-2), device="PYNQ-Z1", fps=50_000,
-    **floors(TwoHeads, (2_500, 12_000)),
+    **floors(TwoHeads),
 )  # fmt: skip

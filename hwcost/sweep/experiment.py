@@ -21,6 +21,7 @@ from hwcost.models.resources import OnPart
 from hwcost.report.score import PUBLISHED, Score
 from hwcost.search import Objective, Params, Space
 from hwcost.sweep.architecture import ARCHITECTURES, OPTIONS, fast_enough, latency_cycles
+from hwcost.sweep.headroom import Headroom, Limit
 from hwcost.sweep.limits import SPEEDS
 from hwcost.sweep.recipe import Recipe
 from hwcost.sweep.settings import Settings
@@ -178,14 +179,16 @@ class Experiment:
             raise BadRecipe(f"{where} returned {type(made).__name__}, not a {kind.__name__} of {package}")
         return made
 
-    def budget(self, params: Params) -> Mapping[str, float]:
-        """Figure -> the limit that a trial is driven to, or its hardware chosen by."""
+    def budget(self, params: Params) -> Mapping[str, Limit]:
+        """Figure -> the limit that a trial is driven to, or its hardware chosen by; of speeds a number."""
         bounds = self.settings.bounds
         if self._by_widths:
             return {**bounds.resources, **bounds.speeds}
         where = f"recipe {self.recipe.name}: its budget()"
         limits = _table(where, ask(where, self.recipe.budget, params))
         for name, limit in limits.items():
+            if isinstance(limit, Headroom) and name not in SPEEDS:
+                continue
             least = "above 0" if name in SPEEDS else "of at least 0"
             if not (finite(limit) and limit >= 0) or (name in SPEEDS and limit == 0):
                 raise BadRecipe(f"{where}: {name}: {limit!r}; give a finite amount {least}")
@@ -233,7 +236,8 @@ class Experiment:
         Raises:
             BadFolding: it cannot be that fast. BadRecipe: a function of the recipe failed, or made no such model.
         """
-        options, limits = self.hardware(params), self.budget(params)
+        options = self.hardware(params)
+        limits = {name: most for name, most in self.budget(params).items() if not isinstance(most, Headroom)}
         kind, clock_mhz, fps = (options.pop(name) for name in ("architecture", "clock_mhz", "fps"))
         if "interval_cycles" in limits:
             fps = max(fps, frames_per_second(max(1, floor(limits["interval_cycles"])), clock_mhz))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from hwcost.files import code_hash, parse_json
 from hwcost.search import Identity, Prices, StudySpec
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.headroom import Headroom, Limit
 from hwcost.sweep.network_facts import agree, facts, facts_of_text
 from hwcost.sweep.pruning import curve_of
 from hwcost.sweep.recipe import Recipe
@@ -234,6 +235,9 @@ def _code(recipe: Recipe) -> str:
     return f"{code_hash(*([Path(source)] if source else []))[:16]}, {', '.join(packages)}"
 
 
-def _floats(limits: Mapping[str, float]) -> dict[str, float]:
+def _floats(limits: Mapping[str, Limit]) -> dict[str, float | str]:
     """8000 or 8000.0: JSON does not keep them apart, a fingerprint must not either."""
-    return {name: float(limit) for name, limit in limits.items()}
+    return {
+        name: f"headroom {limit.share:g}" if isinstance(limit, Headroom) else float(limit)
+        for name, limit in limits.items()
+    }

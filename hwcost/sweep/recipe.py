@@ -19,6 +19,7 @@ from hwcost.errors import BadRecipe
 from hwcost.graph.ranges import Range
 from hwcost.search import Params as Params
 from hwcost.search import Space, is_all
+from hwcost.sweep.headroom import Limit
 from hwcost.sweep.tries import kept_tries
 from hwcost.sweep.user_call import ask, finite, positive, told
 from hwcost.train.data import Data
@@ -28,7 +29,7 @@ from hwcost.train.run import Run, Training
 from hwcost.train.task import Task
 
 
-def _no_choice(params: Params) -> Mapping[str, float]:
+def _no_choice(params: Params) -> Mapping[str, Any]:
     return {}
 
 
@@ -51,8 +52,9 @@ class Recipe:
             keep, whatever is searched; the last pattern that a name matches counts.
         worst_score: the worst score that is of use, in its own direction: what is beyond it is on no front, and the
             sampler looks elsewhere.
-        budget: parameters of a trial -> resource -> limit that its training is driven to; without it, cost is but
-            an objective. `latency_us`, `latency_cycles` and `interval_cycles` are kept by the choice of the hardware.
+        budget: parameters of a trial -> resource -> limit that its training is driven to, an amount or a
+            `hwcost.Headroom`; without it, cost is but an objective. `latency_us`, `latency_cycles` and
+            `interval_cycles` are kept by the choice of the hardware.
         task: what it is trained for, and the score that judges it, under its own name.
         training: settings of every training, its learning rates those of one trial; or a function of the parameters.
         train: (network, run) -> None, which trains the network in the place of `hwcost.fit`; it may return figures by
@@ -86,7 +88,7 @@ class Recipe:
     constraints: Callable[[Params], float | Sequence[float] | Mapping[str, float]] | None = None
     fixed: Mapping[str, int] = field(default_factory=dict)
     worst_score: float | None = None
-    budget: Callable[[Params], Mapping[str, float]] = _no_choice
+    budget: Callable[[Params], Mapping[str, Limit]] = _no_choice
     training: Training | Callable[[Params], Training] = field(default_factory=Training)
     train: Callable[[nn.Module, Run], float | Mapping[str, float] | None] = train
     pretrained: Path | str | Callable[[], Mapping[str, Tensor]] | None = None

@@ -25,7 +25,6 @@ from hwcost.sweep.user_call import ask, built
 from hwcost.train.data import Data
 from hwcost.train.split import CHUNK
 from hwcost.train.tree import called
-from hwcost.train.width_repair import cost_at_floors
 
 FILE = "recipe.py"
 """Name of a drafted recipe in the folder of its study."""
@@ -95,15 +94,15 @@ recipe = hwcost.Recipe(
     space={
         "weight_base": IntDistribution(2, 5),  # bits that a width keeps at least
         "activation_base": IntDistribution(2, 5),
-        "lut_budget": FloatDistribution($least, $most, log=True),  # from all widths at two bits to all at eight
+        "lut_headroom": FloatDistribution(0, 1),  # the budget, from all widths at their floors to all at their start
     },
-    budget=lambda params: {"LUT": params["lut_budget"]},
+    budget=lambda params: {"LUT": hwcost.Headroom(params["lut_headroom"])},
     objectives=("score", "LUT", "BRAM18"),
     anchors=(
-        {"weight_base": 5, "activation_base": 5, "lut_budget": $most},
-        {"weight_base": 2, "activation_base": 2, "lut_budget": $least},
+        {"weight_base": 5, "activation_base": 5, "lut_headroom": 1.0},
+        {"weight_base": 2, "activation_base": 2, "lut_headroom": 0.0},
     ),
-    plain={"weight_base": 2, "activation_base": 2, "lut_budget": $most},  # where --bits searches every width
+    plain={"weight_base": 2, "activation_base": 2, "lut_headroom": 1.0},  # where --bits searches every width
     device="$device",
     fps=$fps,  # frames/s that PE and SIMD are chosen for
     clock_mhz=$clock,
@@ -172,10 +171,10 @@ def drafted(network: Callable[[], Any], settings: Settings, shape: tuple[int, ..
         "fps": f"{settings.fps or 1_000:_.12g}".removesuffix(".0"),
         "clock": f"{settings.clock_mhz or 100:.12g}",
     }
-    rough = TEXT.substitute(facts, least=1, most=2)
-    least, most = _luts(_executed(rough), settings, data)
+    text = TEXT.substitute(facts)
+    _build(_executed(text), settings, data)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, TEXT.substitute(facts, least=least, most=most))
+    write_text(path, text)
     return reference, True
 
 
@@ -271,19 +270,12 @@ def _executed(text: str) -> Recipe:
     return found
 
 
-def _luts(recipe: Recipe, settings: Settings, data: Data) -> tuple[int, int]:
-    """The smallest and the largest budget: a little above all widths at two bits, and where all start at eight.
-
-    Constants may all be zero at two bits and cost nothing; the smallest is a hundredth of the largest at least.
-    """
+def _build(recipe: Recipe, settings: Settings, data: Data) -> None:
+    """Build its networks and their hardware, so that what is refused is refused before the file is there."""
     searched = settings.bits is None
     plain: dict[str, Any] = {"bits": None, "warm": None, "ramp": None, "sampler": None}
     plain["limits"] = dict(settings.bounds.speeds)
     fixed: dict[str, Any] = {} if searched else {"architecture": None, "widths": None}
     experiment = Experiment(recipe, replace(settings, **plain, **fixed))
-    first, last = (design(experiment, params, data, settings.seed) for params in reversed(recipe.anchors))
-    with torch.no_grad():
-        floor_luts = cost_at_floors(first.net, first.pipeline, first.model)["LUT"]
-    most = last.estimate().total["LUT"]
-    least = max(1, ceil(1.05 * floor_luts), ceil(most / 100))
-    return least, max(ceil(most), least + 1)
+    for params in recipe.anchors:
+        design(experiment, params, data, settings.seed)

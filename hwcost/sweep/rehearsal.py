@@ -52,7 +52,7 @@ def rehearse(experiment: Experiment, data: Data) -> None:
             too_slow.append(error)
             continue
         _check_outputs(experiment, trial.pipeline, data)
-        budget = budget_of(experiment, params, data)
+        budget = budget_of(experiment, params, data, trial.limits, {})
         if budget is not None:
             budget.penalty(hardware_cost(trial.pipeline, trial.model))
     if len(too_slow) == len(tries):

@@ -19,6 +19,7 @@ from hwcost.quant.granularity import fold_norms, refine_widths
 from hwcost.search import Outcome, Prices, Suggestion
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
+from hwcost.sweep.headroom import in_units
 from hwcost.sweep.limits import SPEEDS
 from hwcost.sweep.listener import Listener
 from hwcost.sweep.noted import Noted
@@ -50,11 +51,18 @@ FAILURES = (DivergedTraining, BadFolding, OutOfMemory, HopelessTrial)
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """One trial's network with its hardware."""
+    """One trial's network with its hardware.
+
+    Attributes:
+        net: the network.
+        pipeline, model: that price it.
+        limits: figure -> the limit that it is to keep.
+    """
 
     net: nn.Module
     pipeline: Pipeline
     model: OnPart
+    limits: Mapping[str, float]
 
     def estimate(self) -> Estimate:
         """Price it with its live widths."""
@@ -69,7 +77,10 @@ def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Des
         fold_norms(net, data.train.example)
         refine_widths(net, data.train.example, per=per)
     pipeline = trace(net, data.train.example, input_range=experiment.recipe.input)
-    return Design(net=net, pipeline=pipeline, model=experiment.model(pipeline, params))
+    model = experiment.model(pipeline, params)
+    where = f"recipe {experiment.recipe.name}: its budget()"
+    limits = in_units(where, experiment.budget(params), net, pipeline, model)
+    return Design(net=net, pipeline=pipeline, model=model, limits=limits)
 
 
 def priced_space(experiment: Experiment, data: Data) -> Prices | None:
@@ -86,18 +97,19 @@ def priced_space(experiment: Experiment, data: Data) -> Prices | None:
 
 
 def budget_of(
-    experiment: Experiment, params: Params, data: Data, floor: Mapping[str, float] | None = None
+    experiment: Experiment, params: Params, data: Data, limits: Mapping[str, float], floor: Mapping[str, float]
 ) -> Keeper | None:
     """The budget that drives the widths of a trial while it trains; None where they stand still.
 
     Args:
         experiment, params, data: of the trial.
+        limits: figure -> its limit, as in its `Design`.
         floor: resource -> the least amount that its widths can reach; a lower limit is raised to it.
     """
     if experiment.settings.bits is not None:
         return None  # nothing to drive: the widths stand still
-    settings, limits = experiment.training(params), experiment.budget(params)
-    limits = {name: max(limit, (floor or {}).get(name, limit)) for name, limit in limits.items() if name not in SPEEDS}
+    settings = experiment.training(params)
+    limits = {name: max(limit, floor.get(name, limit)) for name, limit in limits.items() if name not in SPEEDS}
     if not limits:
         return None
     steps = data.train.steps(settings.batch)
@@ -155,10 +167,10 @@ def run_trial(
         out, parent = experiment.settings.out, suggestion.parent
         known = float_checkpoint(out) if parent is None else suggestion.parent_checkpoint
         parent_state = start_from(trial.net, checkpoint(out, parent), known)
-    limits = {} if experiment.settings.bits is not None else experiment.budget(suggestion.params)
+    limits = {} if experiment.settings.bits is not None else trial.limits
     floor = cost_at_floors(trial.net, trial.pipeline, trial.model) if limits else {}
     floor |= {name: speeds_of(trial.estimate())[name] for name in limits.keys() & SPEEDS}
-    budget = budget_of(experiment, suggestion.params, data, floor)
+    budget = budget_of(experiment, suggestion.params, data, limits, floor)
     pruning = Pruning(experiment.objectives, suggestion.rivals, lambda epoch: epoch.cost | speeds_of(trial.estimate()))
 
     def heard(epoch: Epoch) -> None:
@@ -220,7 +232,7 @@ def judged(
         epochs: of its training.
         extra: attributes of this trial alone.
     """
-    priced, limits = trial.estimate(), experiment.budget(suggestion.params)
+    priced, limits = trial.estimate(), trial.limits
     speeds = speeds_of(priced)
     quantizing, task = _activations(trial.pipeline), experiment.recipe.task
     figures: dict[str, Any] = {

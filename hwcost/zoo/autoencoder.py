@@ -64,5 +64,5 @@ recipe = Recipe(
     training=Training(epochs=12, batch=128, lr=3e-3),
     device="PYNQ-Z1",
     fps=10_000,
-    **floors(Autoencoder, (1_300, 5_000)),
+    **floors(Autoencoder),
 )

@@ -8,6 +8,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from torch import nn
 
 from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
+from hwcost.sweep.headroom import Headroom
 from hwcost.sweep.recipe import Params
 from hwcost.zoo.floors import Searched
 from hwcost.zoo.precision import HEADROOM
@@ -70,20 +71,17 @@ def _activation(widths: Widths | None) -> IntQuantizer | None:
     return learned_activation(bits=widths.activation + HEADROOM, base=widths.activation, max_val=4.0)
 
 
-def cnn_search(
-    image: tuple[int, int, int], channels: tuple[int, int], classes: int, lut_budget: tuple[float, float]
-) -> Searched:
+def cnn_search(image: tuple[int, int, int], channels: tuple[int, int], classes: int) -> Searched:
     """Search the channels of `SmallCNN`, the floor of the widths of each kind of tensor, and the LUT budget.
 
-    The learned widths settle between their floor and what the budget allows. The float network has the most channels.
+    The learned widths settle between their floor and what the budget allows, which every trial can keep. The float
+    network has the most channels.
 
     Args:
         image, classes: as in `SmallCNN`.
         channels: fewest and most of the first convolution; the second has twice, the hidden layer four times as many.
-        lut_budget: smallest and largest budget, in LUTs.
     """
     fewest, most = channels
-    least, full = lut_budget
 
     def network(first: int, widths: Widths | None) -> SmallCNN:
         return SmallCNN(image=image, channels=(first, 2 * first), hidden=4 * first, classes=classes, widths=widths)
@@ -94,11 +92,10 @@ def cnn_search(
             Widths(conv=params["conv_base"], dense=params["dense_base"], activation=params["activation_base"]),
         )
 
-    def anchor(first: int, base: int, budget: float) -> dict[str, float]:
+    def anchor(first: int, base: int, share: float) -> dict[str, float]:
         bases = dict.fromkeys(("conv_base", "dense_base", "activation_base"), base)
-        return {"channels": first, **bases, "lut_budget": budget}
+        return {"channels": first, **bases, "lut_headroom": share}
 
-    middle = (least * full) ** 0.5
     return {
         "network": quantized,
         "float_network": lambda: network(most, None),
@@ -107,11 +104,11 @@ def cnn_search(
             "conv_base": IntDistribution(2, 5),
             "dense_base": IntDistribution(2, 5),
             "activation_base": IntDistribution(2, 5),
-            "lut_budget": FloatDistribution(least, full, log=True),
+            "lut_headroom": FloatDistribution(0, 1),
         },
-        "budget": lambda params: {"LUT": params["lut_budget"]},
+        "budget": lambda params: {"LUT": Headroom(params["lut_headroom"])},
         "anchors": (
-            anchor(most, 4, full), anchor(fewest, 2, least), anchor(most, 2, middle), anchor(fewest, 4, middle)
+            anchor(most, 4, 1.0), anchor(fewest, 2, 0.0), anchor(most, 2, 0.5), anchor(fewest, 4, 0.5)
         ),
-        "plain": anchor(most, 2, full) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
+        "plain": anchor(most, 2, 1.0) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
     }  # fmt: skip

@@ -66,5 +66,5 @@ recipe = Recipe(
     training=Training(epochs=10, batch=128, lr=4e-3),
     device="ZCU104",
     fps=1_000,
-    **floors(QuantCNV, (11_000, 70_000)),
+    **floors(QuantCNV),
 )

@@ -25,5 +25,5 @@ recipe = Recipe(
     training=Training(epochs=20, batch=64),
     device="PYNQ-Z1",
     fps=400_000,
-    **cnn_search(image=(1, 8, 8), channels=(2, 16), classes=10, lut_budget=(1_200, 30_000)),
+    **cnn_search(image=(1, 8, 8), channels=(2, 16), classes=10),
 )

@@ -15,5 +15,5 @@ recipe = Recipe(
     training=Training(epochs=2, batch=128, lr=6e-3),
     device="PYNQ-Z1",
     fps=30_000,
-    **cnn_search(image=(1, 28, 28), channels=(4, 16), classes=10, lut_budget=(2_000, 36_000)),
+    **cnn_search(image=(1, 28, 28), channels=(4, 16), classes=10),
 )

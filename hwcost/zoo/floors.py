@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from torch import nn
 
 from hwcost.errors import BadData
+from hwcost.sweep.headroom import Headroom
 from hwcost.sweep.recipe import Params
 from hwcost.train.data import Data
 from hwcost.zoo.precision import Precision
@@ -22,22 +23,22 @@ class Searched(TypedDict):
     network: Callable[[Params], nn.Module]
     float_network: Callable[[], nn.Module]
     space: Mapping[str, BaseDistribution]
-    budget: Callable[[Params], Mapping[str, float]]
+    budget: Callable[[Params], Mapping[str, Headroom]]
     anchors: tuple[Params, ...]
     plain: Params
 
 
-def floors(network: Callable[[Precision | None], nn.Module], lut_budget: tuple[float, float]) -> Searched:
+def floors(network: Callable[[Precision | None], nn.Module]) -> Searched:
     """Search the floors of the weights' and the activations' widths, and the LUT budget that training keeps to.
+
+    The budget lies between the LUTs of the network at its floors and at the start, so that every trial can keep it.
 
     Args:
         network: precision, or None for float -> a fresh network.
-        lut_budget: smallest and largest budget, in LUTs.
     """
-    least, full = lut_budget
 
-    def anchor(base: int, budget: float) -> dict[str, float]:
-        return {"weight_base": base, "activation_base": base, "lut_budget": budget}
+    def anchor(base: int, share: float) -> dict[str, float]:
+        return {"weight_base": base, "activation_base": base, "lut_headroom": share}
 
     return {
         "network": lambda params: network(Precision(params["weight_base"], params["activation_base"], learned=True)),
@@ -45,11 +46,11 @@ def floors(network: Callable[[Precision | None], nn.Module], lut_budget: tuple[f
         "space": {
             "weight_base": IntDistribution(LEAST, HIGHEST),
             "activation_base": IntDistribution(LEAST, HIGHEST),
-            "lut_budget": FloatDistribution(least, full, log=True),
+            "lut_headroom": FloatDistribution(0, 1),
         },
-        "budget": lambda params: {"LUT": params["lut_budget"]},
-        "anchors": (anchor(4, full), anchor(LEAST, least), anchor(LEAST, (least * full) ** 0.5)),
-        "plain": anchor(LEAST, full) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
+        "budget": lambda params: {"LUT": Headroom(params["lut_headroom"])},
+        "anchors": (anchor(4, 1.0), anchor(LEAST, 0.0), anchor(LEAST, 0.5)),
+        "plain": anchor(LEAST, 1.0) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
     }
 
 

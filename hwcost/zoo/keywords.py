@@ -71,5 +71,5 @@ recipe = Recipe(
     training=Training(epochs=16, batch=64, lr=6e-3),
     device="PYNQ-Z1",
     fps=1_000,
-    **floors(lambda precision: DSCNN(precision, classes=10), (2_200, 8_000)),
+    **floors(lambda precision: DSCNN(precision, classes=10)),
 )

@@ -83,5 +83,5 @@ recipe = Recipe(
     training=Training(epochs=10, batch=128, lr=4e-3),
     device="PYNQ-Z1",
     fps=1_000,
-    **floors(_at_floors, (1_200, 3_000)),
+    **floors(_at_floors),
 )

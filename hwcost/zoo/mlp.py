@@ -73,7 +73,7 @@ tfc_w1a1, sfc_w1a1, lfc_w1a1 = (partial(finn_mlp, name, Precision(1, 1)) for nam
 """Perceptrons with bipolar weights and activations."""
 
 
-def _mnist(name: str, budget: tuple[float, float], fps: float) -> Recipe:
+def _mnist(name: str, fps: float) -> Recipe:
     return Recipe(
         name=name,
         data=from_path(name, "the folder of MNIST's idx files, or its npz file", images),
@@ -82,13 +82,13 @@ def _mnist(name: str, budget: tuple[float, float], fps: float) -> Recipe:
         training=Training(epochs=4, batch=128, lr=6e-3),
         device="PYNQ-Z1",
         fps=fps,
-        **floors(partial(finn_mlp, name), budget),
+        **floors(partial(finn_mlp, name)),
     )
 
 
-tfc = _mnist("tfc", (2_600, 9_000), 100_000)
-sfc = _mnist("sfc", (2_700, 10_000), 20_000)
-lfc = _mnist("lfc", (4_000, 20_000), 5_000)
+tfc = _mnist("tfc", 100_000)
+sfc = _mnist("sfc", 20_000)
+lfc = _mnist("lfc", 5_000)
 
 
 def _dry_bean_network(precision: Precision | None) -> MLP:
@@ -104,7 +104,7 @@ dry_bean = Recipe(
     training=Training(epochs=16, batch=128, lr=8e-3),
     device="PYNQ-Z1",
     fps=1_000_000,
-    **floors(_dry_bean_network, (1_800, 9_000)),
+    **floors(_dry_bean_network),
 )
 
 
@@ -121,5 +121,5 @@ letter = Recipe(
     training=Training(epochs=12, batch=128, lr=8e-3),
     device="PYNQ-Z1",
     fps=1_000_000,
-    **floors(_letter_network, (2_000, 12_000)),
+    **floors(_letter_network),
 )

@@ -142,9 +142,7 @@ def classifier(precision: Precision | None, features: int, classes: int, source:
     return QuantLinear(features, classes, weight_quant=one_scale, bias_quant=bias, source=source)
 
 
-def imagenet_recipe(
-    name: str, network: Callable[[Precision | None], nn.Module], lut_budget: tuple[float, float]
-) -> Recipe:
+def imagenet_recipe(name: str, network: Callable[[Precision | None], nn.Module]) -> Recipe:
     """Recipe for a folder of images with one sub-folder per class, of at most 1,000 classes."""
     return Recipe(
         name=name,
@@ -157,10 +155,10 @@ def imagenet_recipe(
         device="Alveo-U250",
         fps=100,
         clock_mhz=200.0,
-        **floors(network, lut_budget),
+        **floors(network),
     )
 
 
 reference = partial(MobileNetV1, Precision(4, 4))
 """The network at 4 bits, with 8-bit first weights, for `hwcost estimate mobilenet-v1`."""
-recipe = imagenet_recipe("mobilenet-v1", MobileNetV1, (9_000, 40_000))
+recipe = imagenet_recipe("mobilenet-v1", MobileNetV1)

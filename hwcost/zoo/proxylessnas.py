@@ -176,7 +176,5 @@ mixed = partial(reference, depthwise=Precision(5, 5))
 with_hadamard = partial(reference, hadamard=True)
 """`reference` with a classifier that stores no weights."""
 
-hadamard_recipe = mobilenet.imagenet_recipe(
-    "proxylessnas-hadamard", partial(ProxylessNASMobile14, hadamard=True), (14_500, 50_000)
-)
-recipe = mobilenet.imagenet_recipe("proxylessnas", ProxylessNASMobile14, (14_500, 50_000))
+hadamard_recipe = mobilenet.imagenet_recipe("proxylessnas-hadamard", partial(ProxylessNASMobile14, hadamard=True))
+recipe = mobilenet.imagenet_recipe("proxylessnas", ProxylessNASMobile14)

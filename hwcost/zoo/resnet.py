@@ -96,5 +96,5 @@ recipe = Recipe(
     training=Training(epochs=10, batch=128, lr=6e-3),
     device="ZCU104",
     fps=1_000,
-    **floors(ResNet8, (4_300, 18_000)),
+    **floors(ResNet8),
 )

@@ -13,6 +13,7 @@ from hwcost.errors import BadOption, BadRecipe
 from hwcost.graph.ranges import integers
 from hwcost.quant import convert
 from hwcost.sweep.experiment import Experiment
+from hwcost.sweep.headroom import Headroom
 from hwcost.sweep.recipe import Recipe, load_object, load_recipe
 from hwcost.sweep.recipe_draft import FILE, drafted, study_name
 from hwcost.sweep.rehearsal import rehearse
@@ -58,8 +59,7 @@ def test_labels_numbers_and_pixels_have_their_task() -> None:
     recipe = draft("three", WHOLE, LABELS % 3)
     assert recipe.task is CLASSIFICATION and (recipe.example, recipe.name) == ((6,), "three")
     assert recipe.input == integers(4, signed=False) or float(recipe.input.high) == 15
-    low, high = (recipe.anchors[at]["lut_budget"] for at in (1, 0))
-    assert 0 < low < high
+    assert [anchor["lut_headroom"] for anchor in recipe.anchors] == [1.0, 0.0]
 
 
 def test_floats_enter_through_a_quantizer_and_their_targets_are_predicted() -> None:
@@ -137,10 +137,9 @@ def test_what_is_no_float_network() -> None:
         drafted(lambda: net, Settings(recipe="floats.py:three", out=Path("study")), None)
 
 
-def test_constants_that_may_all_be_zero_have_a_smallest_budget() -> None:
+def test_constants_are_drafted_with_the_same_budgets() -> None:
     recipe = draft("three", X, LABELS % 3, architecture="unrolled", ramp=2)
-    budgets = recipe.space["lut_budget"]  # type: ignore[index]
-    assert budgets.low == -(-budgets.high // 100) > 0
+    assert recipe.budget(recipe.anchors[1]) == {"LUT": Headroom(0.0)}
 
 
 def test_budgets_are_those_of_the_hardware_that_keeps_a_limit_on_speed() -> None:

@@ -89,7 +89,7 @@ def recipe_of(form: str) -> Recipe:
     return Recipe(
         name="both", data=partial(both, form=form), input=integers(8, signed=False), device="PYNQ-Z1", fps=50_000,
         training=hwcost.Training(epochs=4, batch=16, lr=2e-2),
-        example=((1, 6, 6), (3,)) if form == "tuple" else shapes, **floors(Both, (1_500, 9_000)),
+        example=((1, 6, 6), (3,)) if form == "tuple" else shapes, **floors(Both),
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_a_limit_out_of_reach_is_raised_to_what_the_widths_can_reach(tmp_path: P
     sweep = experiment(tiny_recipe.recipe, tmp_path)
     data, floor = sweep.load(), tiny_recipe.luts(2)
     for limit in (0.5 * floor, 1.5 * floor):
-        keeper = budget_of(sweep, {"base": 2, "lut_budget": limit}, data, {"LUT": floor, "FF": 1.0})
+        keeper = budget_of(sweep, {"base": 2, "lut_budget": limit}, data, {"LUT": limit}, {"LUT": floor, "FF": 1.0})
         assert keeper is not None and keeper.limits == {"LUT": max(limit, floor)}
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hwcost.quant import LearnedBits
+from hwcost.sweep.headroom import Headroom
 from hwcost.zoo.cnn import SmallCNN, Widths, cnn_search
 
 
@@ -27,12 +28,12 @@ def test_floors_by_kind_of_tensor_and_one_scale_for_all_classes() -> None:
 
 
 def test_a_search_of_channels_floors_and_budget() -> None:
-    found = cnn_search(image=(1, 8, 8), channels=(2, 16), classes=10, lut_budget=(100, 900))
+    found = cnn_search(image=(1, 8, 8), channels=(2, 16), classes=10)
     for params in found["anchors"]:
         assert params.keys() == found["space"].keys()
         for name, choices in found["space"].items():
             assert choices.low <= params[name] <= choices.high, name  # type: ignore[attr-defined] # ranges
-    net = found["network"]({"channels": 3, "conv_base": 2, "dense_base": 2, "activation_base": 2, "lut_budget": 1.0})
+    net = found["network"]({"channels": 3, "conv_base": 2, "dense_base": 2, "activation_base": 2, "lut_headroom": 1.0})
     assert (net.conv1.out_channels, net.conv2.out_channels, net.fc1.out_features) == (3, 6, 12)
     assert found["float_network"]().conv1.out_channels == 16
-    assert found["budget"](found["anchors"][2]) == {"LUT": 300.0}
+    assert found["budget"](found["anchors"][2]) == {"LUT": Headroom(0.5)}

@@ -12,6 +12,7 @@ import hwcost
 from hwcost.cli.network import RECIPES
 from hwcost.errors import BadData
 from hwcost.quant import LearnedBits
+from hwcost.sweep.headroom import Headroom
 from hwcost.sweep.recipe import load_recipe
 from hwcost.zoo.floors import HIGHEST, LEAST, floors, from_path
 from hwcost.zoo.precision import Precision
@@ -24,7 +25,7 @@ def test_a_recipe_says_what_data_it_wants(name: str) -> None:
 
 
 def test_floors_are_those_that_were_asked_for() -> None:
-    net = load_recipe("lenet", RECIPES).network({"weight_base": 3, "activation_base": 5, "lut_budget": 1e4})
+    net = load_recipe("lenet", RECIPES).network({"weight_base": 3, "activation_base": 5, "lut_headroom": 1.0})
     floors = {name: module.base for name, module in net.named_modules() if isinstance(module, LearnedBits)}
     assert floors["conv1.weight_quant.bits"] == 3 and floors["relu1.quant.bits"] == 5
 
@@ -36,14 +37,14 @@ def test_a_search_builds_learned_widths_above_its_floors_within_a_budget() -> No
         built.append(precision)
         return nn.Identity()
 
-    found = floors(network, (1_000, 9_000))
-    found["network"]({"weight_base": 3, "activation_base": 4, "lut_budget": 5.0})
+    found = floors(network)
+    found["network"]({"weight_base": 3, "activation_base": 4, "lut_headroom": 0.3})
     found["float_network"]()
     assert built == [Precision(3, 4, learned=True), None]
-    assert found["budget"]({"lut_budget": 5.0}) == {"LUT": 5.0}
+    assert found["budget"]({"lut_headroom": 0.3}) == {"LUT": Headroom(0.3)}
     assert found["space"]["weight_base"] == IntDistribution(LEAST, HIGHEST)
-    assert found["space"]["lut_budget"] == FloatDistribution(1_000, 9_000, log=True)
-    assert [anchor["lut_budget"] for anchor in found["anchors"]] == [9_000, 1_000, 3_000]
+    assert found["space"]["lut_headroom"] == FloatDistribution(0, 1)
+    assert [anchor["lut_headroom"] for anchor in found["anchors"]] == [1.0, 0.0, 0.5]
     assert all(params.keys() == found["space"].keys() for params in (*found["anchors"], found["plain"]))
     found["network"](found["plain"])
     assert built[-1] == Precision(2, 1, learned=True)
