@@ -13,6 +13,7 @@ from hwcost.graph.spec import Thresholds
 from hwcost.integer.operations import Comparators
 from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
+from hwcost.models.formulas.stages import OPERANDS
 from hwcost.synth.circuit import bits_of, shape_of, tree
 from hwcost.synth.memory import Ram
 
@@ -71,7 +72,7 @@ def build(job: Job, trained: Steps, inputs: Range, setting: Setting) -> Frame:
     frame = Frame()
     output = still(block.output)
     source, sink = frame.enter(pe, inputs), frame.leave(pe, output)
-    line = _Pipeline(frame, block.channels // pe)
+    line = _Pipeline(frame, block.channels // pe, OPERANDS in job.cuts)
     compared = bits_of(int(inputs.low), int(max(inputs.high, trained.steps.max())))
     found = (_search if setting.thresholds == "search" else _parallel)(line, trained, source.elements(), compared)
     line.close()
@@ -82,10 +83,16 @@ def build(job: Job, trained: Steps, inputs: Range, setting: Setting) -> Frame:
 
 
 class _Pipeline:
-    """Stages that advance together; a register of valid bits goes along."""
+    """Stages that advance together; a register of valid bits goes along.
 
-    def __init__(self, frame: Frame, folds: int) -> None:
-        self.frame, self.folds = frame, folds
+    Args:
+        frame: the unit.
+        folds: words of a vector.
+        cut: whether a register stands between each table in LUTs and what compares with its word.
+    """
+
+    def __init__(self, frame: Frame, folds: int, cut: bool) -> None:
+        self.frame, self.folds, self.cut = frame, folds, cut
         self.module = frame.circuit.module
         (source,), (sink,) = frame.entering, frame.leaving
         self.valid: Value = source.valid
@@ -117,7 +124,16 @@ class _Pipeline:
             return Const(words[0], bits), False
         late = len(words) > AUTO_LUTRAM_DEPTH["rtl"]
         cells = Ram(self.module, name, len(words), bits, "block" if late else "logic", words)
-        return self.frame.circuit.node(cells.read(address, self.step)), late
+        word = self.frame.circuit.node(cells.read(address, self.step))
+        if not late and self.cut:
+            return self.held(f"{name}_held", word), True
+        return word, late
+
+    def looked_up(self, name: str, words: list[int], bits: int, address: ValueLike) -> Value:
+        """A word of constants of a few bits, there at once however many there are."""
+        if len(words) == 1:
+            return Const(words[0], bits)
+        return self.frame.circuit.node(Ram(self.module, name, len(words), bits, "logic", words).read(address))
 
     def close(self) -> None:
         """The handshake: everything advances unless a result waits."""
@@ -130,7 +146,7 @@ def _parallel(line: _Pipeline, trained: Steps, inputs: list[Value], compared: Sh
     pe, (channels, levels), bits = len(inputs), trained.steps.shape, compared.width
     rows = (trained.steps & ((1 << bits) - 1)).reshape(channels // pe, pe * levels)
     word, late = line.read("steps", packed(rows, bits), pe * levels * bits, line.fold)
-    flips, _ = line.read("falls", _falls(trained, pe), pe, line.fold)
+    flips: Value = line.looked_up("falls", _falls(trained, pe), pe, line.fold)
     if late:
         line.stage()
         inputs = [line.held(f"a{p}", a) for p, a in enumerate(inputs)]
@@ -174,7 +190,7 @@ def _search(line: _Pipeline, trained: Steps, inputs: list[Value], compared: Shap
         prefixes = [line.frame.circuit.node(Cat(one, prefix)) for one, prefix in zip(passed, prefixes, strict=True)]
         if stage < bits - 1:
             inputs, prefixes, channel = _held(line, f"{stage}", inputs, prefixes, channel)
-    flips, _ = line.read("falls", _falls(trained, pe), pe, channel)
+    flips = line.looked_up("falls", _falls(trained, pe), pe, channel)
     line.stage()
     return [line.held(f"y{p}", code ^ flips[p].replicate(bits)) for p, code in enumerate(prefixes)]
 

@@ -71,7 +71,7 @@ def _clock(result: Estimate, found: PipelineClock) -> None:
 
 
 def _remedy(slow: UnitClock) -> str:
-    if slow.kind != "MatVec":
+    if slow.kind not in ("MatVec", "Thresholds"):
         return "no register cuts this path; --clock asks for less"
     return (
         f"{'narrower operands shorten' if slow.registers else '--pipelining auto cuts'} its path, --clock asks for less"

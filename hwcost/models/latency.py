@@ -70,5 +70,5 @@ def _busy(job: Job, model: Dataflow) -> float:
 
 def _stages(job: Job, model: Dataflow) -> int:
     if isinstance(job.block, Thresholds) and model.setting.thresholds == "search":
-        return STAGE_CYCLES * ceil(float(widest(job.block.output).bits.detach()))
+        return STAGE_CYCLES * (1 + len(job.cuts)) * ceil(float(widest(job.block.output).bits.detach()))
     return STAGE_CYCLES

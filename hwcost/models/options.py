@@ -109,9 +109,9 @@ class Styles:
             are part of the unit in front of them, and weights in "shared" memories come in through a register slice.
         writable: whether weights and thresholds can be exchanged at run time; then HLS keeps even a few words of
             thresholds in LUT RAM. The bus to write them is not in it.
-        pipelining: registers on the way from the memories of a matrix-vector unit to its accumulators: at most so many
-            in each unit, where they shorten its path most, or "auto" for as few as the clock asks for. In flow "rtl"
-            only: high-level synthesis places its own.
+        pipelining: registers on the way from the memories of a matrix-vector unit to its accumulators, and from the
+            steps of an activation to what compares them: at most so many in each unit, where they shorten its path
+            most, or "auto" for as few as the clock asks for. In flow "rtl" only: high-level synthesis places its own.
 
     Raises:
         BadOption: names the option, the value and what is allowed.

@@ -109,7 +109,7 @@ def test_registers_raise_the_clock_at_the_price_of_flip_flops_and_latency(priced
     assert found.clock.fmax_mhz > priced.clock.fmax_mhz
     assert found.total["FF"] > priced.total["FF"] and found.total["cycles"] == priced.total["cycles"]
     units = sum(len(job.cuts) for job in cut.plan(place(pipeline.layers())))
-    assert found.latency_cycles == priced.latency_cycles + units > priced.latency_cycles
+    assert found.latency_cycles >= priced.latency_cycles + units > priced.latency_cycles
 
 
 def test_a_formula_of_the_user_has_one_part() -> None:

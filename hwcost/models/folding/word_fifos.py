@@ -36,7 +36,7 @@ def stages(job: Job, thresholds: str) -> int:
     block = job.block
     if not isinstance(block, Thresholds):
         return 1
-    folds, most = block.channels // job.parallel.pe, AUTO_LUTRAM_DEPTH["rtl"]
+    folds, most = block.channels // job.parallel.pe, 1 if job.cuts else AUTO_LUTRAM_DEPTH["rtl"]
     if thresholds == "parallel":
         return 1 + (folds > most)
     bits, low = int(widest(block.output).bits.detach().ceil()), (folds - 1).bit_length()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
-from hwcost.graph.spec import Block, MatVec
+from hwcost.graph.spec import Block, MatVec, Thresholds
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Job
 
@@ -21,9 +21,11 @@ def places(block: Block, fold: Fold | None) -> tuple[int, ...]:
     """Every place of a register in the path of a block, in the order of the path; none where nothing is cut.
 
     Args:
-        block: a matrix-vector unit whose weights are stored, or anything else.
+        block: a matrix-vector unit whose weights are stored, an activation, or anything else.
         fold: with its SIMD.
     """
+    if isinstance(block, Thresholds):
+        return (OPERANDS,)
     if isinstance(block, MatVec) and fold is not None and not block.held:
         return tuple(range(PRODUCTS + (fold.simd - 1).bit_length() + 1))
     return ()

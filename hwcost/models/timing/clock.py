@@ -47,12 +47,14 @@ class PipelineClock:
         units: with a law, in the order of the stream.
         untimed: "layer (kind)" of the units whose kind has no law.
         family: whose delays they are.
+        margin: how many times its clock a unit may reach, as wrong as they are.
         error: how wrong they are.
     """
 
     units: tuple[UnitClock, ...]
     untimed: tuple[str, ...]
     family: str
+    margin: float
     error: str
 
     @property
@@ -66,14 +68,15 @@ class PipelineClock:
         return self.slowest.mhz
 
     def shortfall(self, clock_mhz: float) -> str:
-        """Say which unit misses a clock, and by how much; empty where all reach it."""
+        """Say which unit misses a clock, and by how much; in doubt within the margin, empty where all reach it."""
         slow = self.slowest
         if slow.mhz >= clock_mhz:
             return ""
         missing = sum(unit.mhz < clock_mhz for unit in self.units) - 1
         more = f", and {missing} more path{'s' if missing > 1 else ''}" if missing else ""
+        verdict = "in doubt" if slow.mhz * self.margin >= clock_mhz else "not reachable"
         return (
-            f"{clock_mhz:g} MHz is not reachable: {slow.layer} ({slow.kind}) takes {slow.ns:.1f} ns of "
+            f"{clock_mhz:g} MHz is {verdict}: {slow.layer} ({slow.kind}) takes {slow.ns:.1f} ns of "
             f"{1e3 / clock_mhz:.1f} with {_registers(slow.registers)}, {slow.mhz:.0f} MHz{more}"
         )
 
@@ -119,7 +122,9 @@ def pipeline_clock(jobs: Sequence[Job], setting: Setting, found: Delays) -> Pipe
             units.append(UnitClock(layer=job.layer, kind=f"handshake of {kind}", ns=ns, registers=0))
     if all(isinstance(job.block, Link) or type(job.block) not in LAWS for job in jobs):
         return None
-    return PipelineClock(units=tuple(units), untimed=tuple(untimed), family=found.name, error=found.error)
+    return PipelineClock(
+        units=tuple(units), untimed=tuple(untimed), family=found.name, margin=found.margin, error=found.error
+    )
 
 
 def delays(jobs: Sequence[Job], setting: Setting, found: Delays) -> Tensor:

@@ -176,22 +176,19 @@ def thresholds(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: S
     compared = widths[0]
     folds, most = block.channels // fold.pe, AUTO_LUTRAM_DEPTH["rtl"]
     bits = int(widest(block.output).bits.detach().ceil())
+    compared_with = Path(levels=1, chains=1, bits=compared)
     if setting.thresholds == "parallel":
-        stored = folds > most
-        read = Path(
-            levels=0 if stored else _table(folds, found), reads=int(stored), load=_load(fold.pe * (2**bits - 1))
-        )
-        found_steps = read.then(Path(levels=1, chains=1, bits=compared))
+        depths = [folds]
+        load = _load(fold.pe * (2**bits - 1))
         for level in range(1, bits + 1):
-            found_steps = found_steps.then(_sum(ops, level))
-        return Line(along=(found_steps,))
-    lines = []
-    for stage in range(bits):
-        depth = 1 << ((folds - 1).bit_length() + stage)
-        stored = depth > most
-        read = Path(levels=0 if stored else _table(depth, found), reads=int(stored))
-        lines.append(read.then(Path(levels=1, chains=1, bits=compared)))
-    return Line(around=tuple(lines))
+            compared_with = compared_with.then(_sum(ops, level))
+    else:
+        depths = [1 << ((folds - 1).bit_length() + stage) for stage in range(bits)]
+        load = 0.0
+    tables = [_table(depth, found) for depth in depths if depth <= most]
+    along = (Path(levels=max(tables), load=load), compared_with) if tables else ()
+    stored = len(tables) < len(depths)  # the word of a block RAM is compared as it comes
+    return Line(along=along, around=(Path(reads=1, load=load).then(compared_with),) if stored else ())
 
 
 def _pads(block: spec.Window) -> int:

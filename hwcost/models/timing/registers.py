@@ -18,10 +18,15 @@ def line(job: Job, setting: Setting, found: Delays) -> Line | None:
     return law(EXACT, [int(bits.detach().ceil()) for bits in widths(job.block)], job, setting, found)
 
 
+def _cuttable(job: Job, setting: Setting, found: Delays) -> Line | None:
+    paths = line(job, setting, found)
+    return paths if paths is not None and paths.along and places(job.block, job.fold) else None
+
+
 def cuts_for(job: Job, setting: Setting, found: Delays, period: float) -> tuple[int, ...]:
     """Fewest registers with which a block keeps a period, in ns; where none suffice, those that bring it closest."""
-    paths = line(job, setting, found)
-    if paths is None or not places(job.block, job.fold):
+    paths = _cuttable(job, setting, found)
+    if paths is None:
         return ()
     reachable = max(path.delay(found) for path in paths.along)
     return late(paths, found, max(period, reachable))
@@ -29,8 +34,8 @@ def cuts_for(job: Job, setting: Setting, found: Delays, period: float) -> tuple[
 
 def most_cuts(job: Job, setting: Setting, found: Delays, most: int) -> tuple[int, ...]:
     """At most so many registers, where they shorten the longest path most."""
-    paths = line(job, setting, found)
-    if paths is None or not places(job.block, job.fold):
+    paths = _cuttable(job, setting, found)
+    if paths is None:
         return ()
     along, periods = paths.along, set()
     for start in range(len(along)):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from hwcost.graph.ranges import Range, binary, integers, ternary
-from hwcost.graph.spec import MatVec, Thresholds
+from hwcost.graph.spec import MatVec, Saturate, Thresholds
 from hwcost.models.formulas.formula import Fold, Job, Setting
 from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.formulas.stages import PRODUCTS, places, waiting
+from hwcost.models.formulas.thresholds import ThresholdsFormula
 
 RTL = Setting("DSP48E2", "search", "rtl", "shared")
 
@@ -49,6 +52,23 @@ def test_units_have_the_registers_that_were_counted(
     assert MatVecFormula().reference(unit(shape, weight, inputs, acc, cuts), RTL)["FF"] == measured
 
 
+@pytest.mark.parametrize(
+    ("channels", "pe", "inputs", "bits", "structure", "cuts", "measured"),
+    [
+        (16, 2, 12, 4, "search", (), 108),
+        (32, 2, 8, 2, "search", (0,), 104),
+        (96, 1, 8, 2, "search", (0,), 53),
+        (2, 2, 8, 2, "parallel", (0,), 5),
+    ],
+)
+def test_activations_have_the_registers_that_were_counted(
+    channels: int, pe: int, inputs: int, bits: int, structure: str, cuts: tuple[int, ...], measured: int
+) -> None:
+    block = Thresholds(channels=channels, vectors=1, input=signed(inputs), output=unsigned(bits))
+    job = Job(layer="act", block=block, fold=Fold(pe), cuts=cuts)
+    assert ThresholdsFormula().reference(job, replace(RTL, thresholds=structure))["FF"] == measured
+
+
 def test_sums_behind_a_level_of_an_unbalanced_tree() -> None:
     assert [waiting(5, level) for level in range(4)] == [(5,), (1, 2), (1, 0, 1), (0, 0, 0, 1)]
 
@@ -56,7 +76,8 @@ def test_sums_behind_a_level_of_an_unbalanced_tree() -> None:
 def test_a_register_can_stand_behind_memories_products_and_every_level() -> None:
     job = unit((8, 8, 2, 4), signed(4), unsigned(4), 11, ())
     assert places(job.block, job.fold) == (0, PRODUCTS, PRODUCTS + 1, PRODUCTS + 2)
-    assert places(Thresholds(channels=4, vectors=1, input=signed(8), output=unsigned(2)), Fold()) == ()
+    assert places(Thresholds(channels=4, vectors=1, input=signed(8), output=unsigned(2)), Fold()) == (0,)
+    assert places(Saturate(channels=4, vectors=1, input=signed(8), output=signed(4)), Fold()) == ()
 
 
 def test_no_sum_is_wider_than_its_accumulator() -> None:

@@ -10,7 +10,7 @@ def test_every_family_has_delays_above_zero_and_says_where_they_come_from() -> N
     for found in families().values():
         amounts = (found.register, found.level, found.chain, found.carry, found.block_ram, found.dsp, found.load)
         assert min(amounts) > 0
-        assert found.source and found.error
+        assert found.source and found.error and 1 <= found.margin <= 2
         assert found.lut_inputs in (4, 6)
 
 
