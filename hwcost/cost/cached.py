@@ -39,6 +39,8 @@ class _Reused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         weights = grads[0]
+        if weights.numel() == 1:  # a tensor times a number takes a third of the time of a dot product
+            return None, *(slope[0] * weights.item() for slope in ctx.slopes)
         return None, *(torch.tensordot(weights.to(slope), slope, 1) for slope in ctx.slopes)
 
 

@@ -33,7 +33,7 @@ FIRST, LAST = 0.3, 10.0
 FIRST_LINEAR, LAST_LINEAR = 0.1, 60.0
 """The same for a ramp of constants in the fabric, whose price goes to a hundredth of its start."""
 
-BATCH, DECAY, FASTER, REUSED = 256, 5e-2, 2.5, 8
+BATCH, DECAY, FASTER, REUSED = 256, 5e-2, 2.5, 32
 """Settings of a ramp of constants in the fabric: least batch; weight decay, without which pruned weights wander off,
 and with them the steps of their rows; rate of the widths over that of the weights; steps that share a price."""
 

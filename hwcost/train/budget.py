@@ -50,10 +50,19 @@ def log_excess(where: str, used: Mapping[str, Tensor], limits: Mapping[str, floa
     Raises:
         BadOption: a resource that is not priced.
     """
+    check_priced(where, used, limits)
+    return torch.stack([torch.log1p(used[resource]) - log(1 + limit) for resource, limit in limits.items()])
+
+
+def check_priced(where: str, used: Mapping[str, Tensor], limits: Mapping[str, float]) -> None:
+    """Refuse a limit of a resource that has no amount.
+
+    Raises:
+        BadOption: names it, and `where` it was asked for.
+    """
     for resource in limits:
         if resource not in used:
             raise BadOption(f"{where}: resource {resource!r} is not priced; this model prices {', '.join(used)}")
-    return torch.stack([torch.log1p(used[resource]) - log(1 + limit) for resource, limit in limits.items()])
 
 
 class Budget(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import cos, isfinite, pi
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 
 from hwcost.errors import DivergedTraining
 from hwcost.quant import parameter_groups
+from hwcost.quant.dense_stack import stacked
 from hwcost.train.data import Data
 from hwcost.train.ready_tasks import CLASSIFICATION
 from hwcost.train.run import Epoch as Epoch
@@ -84,13 +86,21 @@ class _Loop:
         self.net, self.run, settings = net, run, run.training
         self.order = torch.Generator().manual_seed(run.seed)
         groups = parameter_groups(net, lr=settings.lr, width_lr=settings.width_lr, weight_decay=settings.weight_decay)
-        self.weights = torch.optim.AdamW([groups.weights, groups.rest])
-        self.widths = (torch.optim.SGD if settings.width_rule == "sgd" else torch.optim.Adam)([groups.widths])
+        self.parameters = list(net.parameters())
+        fused = settings.width_rule == "adam" and all(one.is_cpu for one in self.parameters)
+        # thousands of widths in a small network, which waits for Python: one kernel for a group, of another rounding
+        self.weights = torch.optim.AdamW([groups.weights, groups.rest], fused=fused or None)
+        self.widths = (
+            torch.optim.SGD([groups.widths])
+            if settings.width_rule == "sgd"
+            else torch.optim.Adam([groups.widths], fused=fused or None)
+        )
         self.schedule = _schedule(self.weights, settings, settings.epochs * run.data.train.steps(settings.batch))
 
     def epoch(self, number: int) -> float:
         """Mean loss over the batches of one epoch."""
         self.net.train()
+        self.forward = stacked(self.net) or partial(called, self.net)
         losses = []
         for x, y in self.run.data.batches(self.run.training.batch, shuffle=self.order):
             losses.append(self._step(x, y))
@@ -99,10 +109,11 @@ class _Loop:
         return sum(losses) / len(losses)
 
     def _step(self, x: Any, y: Any) -> float:
-        loss = self.run.task.loss(called(self.net, x), x, y)
+        loss = self.run.task.loss(self.forward(x), x, y)
         if not self.run.settled and self.run.budget is not None:
             loss = loss + self.run.penalty().to(loss.dtype)
-        self.net.zero_grad(set_to_none=True)
+        for one in self.parameters:
+            one.grad = None
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.weights.step()
         self.schedule.step()

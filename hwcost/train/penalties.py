@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.errors import BadOption
-from hwcost.train.budget import log_excess
+from hwcost.train.budget import check_priced, log_excess
 
 
 class Keeper(Protocol):
@@ -80,14 +80,16 @@ class WeightedCost(nn.Module):
 
     def penalty(self, used: Mapping[str, Tensor]) -> Tensor:
         """() float64. Gradient: weight / (1 + used) per resource; without `log`, weight / limit."""
-        excess = log_excess("weighted cost", used, self.limits)
-        if not self.log:
-            excess = torch.stack([used[name] / limit for name, limit in self.limits.items()])
-        return self.ramp(int(self.steps)) * excess.sum()
+        if self.log:
+            return self.ramp(int(self.steps)) * log_excess("weighted cost", used, self.limits).sum()
+        check_priced("weighted cost", used, self.limits)
+        weight = self.ramp(int(self.steps))
+        first, *others = [used[name] * (weight / limit) for name, limit in self.limits.items()]
+        return sum(others, first)
 
     def update(self, used: Mapping[str, Tensor]) -> None:
         """Count the step."""
-        self.steps += 1
+        self.steps.add_(1)
 
 
 class TargetControl(nn.Module):

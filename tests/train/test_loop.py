@@ -18,7 +18,18 @@ from hwcost.errors import BadOption, DivergedTraining
 from hwcost.graph.ranges import between
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import Dataflow, target_fps
-from hwcost.quant import LearnedBits
+from hwcost.quant import (
+    LearnedBits,
+    QuantIdentity,
+    QuantLinear,
+    QuantReLU,
+    const_input,
+    learned_activation,
+    learned_weight,
+)
+from hwcost.quant.dense_stack import stacked
+from hwcost.quant.granularity import refine_widths
+from hwcost.train import loop
 from hwcost.train.budget import Budget
 from hwcost.train.data import Data, Split
 from hwcost.train.loop import Epoch, Hardware, Training, evaluate, fit
@@ -248,3 +259,29 @@ def test_bad_settings_are_named(name: str, values: list[float]) -> None:
     for value in values:
         with pytest.raises(BadOption, match=f"{name}={value}"):
             Training(**{name: value})
+
+
+def test_a_refined_perceptron_trains_as_one_call_to_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+    split = Split(x, (x[:, 0] > x[:, 1]).long())
+    sample = Data(name="made", train=split, validation=split, test=split, classes=2, fingerprint="made")
+    settings = replace(QUICK, epochs=3, width_lr=2e-2, width_rule="adam", schedule="cosine", settle=0.0, land=False)
+    histories, asked = [], []
+
+    def noted(net: nn.Module) -> Any:
+        asked.append(found := stacked(net))
+        return found
+
+    for instead in (noted, lambda _: None):
+        monkeypatch.setattr(loop, "stacked", instead)
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            QuantIdentity(const_input(bits=6, max_val=4.0, signed=True)),
+            QuantLinear(6, 5, weight_quant=learned_weight(bits=4)),
+            QuantReLU(learned_activation(bits=4)),
+            QuantLinear(5, 2, weight_quant=learned_weight(bits=4)),
+        )
+        refine_widths(net, x[:2])
+        histories.append([epoch.loss for epoch in fit(net, sample, settings, seed=0)])
+    assert len(asked) == 3 and all(one is not None for one in asked)
+    assert histories[0] == pytest.approx(histories[1], rel=1e-4)

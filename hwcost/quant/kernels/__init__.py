@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from torch.nn.modules import module as calls
 
 from hwcost.quant.kernels.columns import Columns, column_quant
+from hwcost.quant.kernels.dense import Dense as Dense
+from hwcost.quant.kernels.dense import Grid as Grid
+from hwcost.quant.kernels.dense import Rules as Rules
 from hwcost.quant.kernels.rows import Rows, row_quant
 from hwcost.quant.kernels.scalar import scalar_grid, scalar_quant
+from hwcost.quant.kernels.stack import dense_stack as dense_stack
 from hwcost.quant.kernels.tensor import SMALLEST as SMALLEST
 from hwcost.quant.kernels.tensor import Kind as Kind
 from hwcost.quant.kernels.tensor import diverged as diverged
