@@ -40,7 +40,11 @@ HEARTBEAT = click.option(
 @click.command("sweep")
 @click.argument("recipe", default="digits")
 @click.option("--trials", type=COUNT, help=f"Trials to add.  [default: {TRIALS}; with --time, what it allows]")
-@click.option("--time", metavar="TIME", help="Begin no trial after TIME, e.g. 10m, 1h30m; those that run end.")
+@click.option(
+    "--time",
+    metavar="TIME",
+    help="Begin no trial after TIME, e.g. 10m, 1h30m; those that run end. Of a lone ramp: CPU time.",
+)
 @click.option("--out", type=PLACE, help="Study folder.  [default: reports/NAME]")
 @click.option("--data", type=PLACE, help="Folder or file of the data set.")
 @click.option(

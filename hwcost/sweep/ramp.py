@@ -37,6 +37,9 @@ BATCH, DECAY, FASTER, REUSED = 256, 5e-2, 2.5, 32
 """Settings of a ramp of constants in the fabric: least batch; weight decay, without which pruned weights wander off,
 and with them the steps of their rows; rate of the widths over that of the weights; steps that share a price."""
 
+REHEARSED = 4
+"""Epochs whose time tells how many a ramp can have."""
+
 GENTLER = 0.5
 """Factor on the recipe's learning rate: the weights come from the float network and follow the widths."""
 
@@ -147,23 +150,56 @@ def ramp(
     ]
 
 
+def epochs_within(experiment: Experiment, data: Data, prices: Prices | None, seconds: float) -> int:
+    """Epochs of a ramp that take a time, by a rehearsal of a few: at least 1, at most those of the settings.
+
+    Args:
+        experiment, data, prices: as `ramp`.
+        seconds: of the CPU, the rehearsal included.
+    """
+    assert experiment.settings.ramp is not None
+    if experiment.settings.ramp <= REHEARSED:
+        return experiment.settings.ramp
+    times = [time.process_time()]
+    ramp(experiment, data, prices, lambda _: times.append(time.process_time()), until=REHEARSED)
+    each = (times[-1] - times[1]) / (REHEARSED - 1)  # the first warms up
+    left = seconds - (time.process_time() - times[0])
+    return max(1, min(experiment.settings.ramp, int(left / max(each, 1e-6))))
+
+
+def _of_length(experiment: Experiment, epochs: int) -> Experiment:
+    return replace(experiment, settings=replace(experiment.settings, ramp=epochs))
+
+
 def stored(
-    experiment: Experiment, data: Data, prices: Prices | None, on_epoch: Callable[[Epoch], None] | None = None
+    experiment: Experiment,
+    data: Data,
+    prices: Prices | None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    *,
+    seconds: float | None = None,
 ) -> list[tuple[Mapping[str, int], Outcome, float]]:
     """Widths, outcome and seconds of each point of a study's ramp, which is trained at the first call and then on disk.
+
+    Args:
+        experiment, data, prices, on_epoch: as `ramp`.
+        seconds: of the CPU, that the ramp takes about; its epochs are then no more than those of the settings, and
+            recorded with its points, so that each comes out again.
 
     Raises:
         BadStudy: the folder cannot be written, or its record of the ramp is broken. HwcostError: as `ramp`.
     """
     path = experiment.settings.out / RECORD
     if not path.exists():
+        if seconds is not None:
+            experiment = _of_length(experiment, epochs_within(experiment, data, prices, seconds))
         points = ramp(experiment, data, prices, on_epoch)
         rows = []
         for number, point in enumerate(points):
             saved = save_net(point.design.net, checkpoint(experiment.settings.out, number))
             outcome = {**vars(point.outcome), "attributes": {**point.outcome.attributes, "checkpoint": saved}}
             rows.append({"params": point.params, "seconds": point.seconds, **outcome})
-        write_json(path, {"points": rows})
+        write_json(path, {"epochs": experiment.settings.ramp, "points": rows})
     try:
         return [
             (row["params"], Outcome(tuple(row["values"]), row["attributes"]), float(row["seconds"]))
@@ -185,9 +221,12 @@ def again(
     Raises:
         BadStudy: the ramp is shorter than that. Else as `ramp`.
     """
-    if experiment.settings.ramp is None or epoch > experiment.settings.ramp:
-        raise BadStudy(f"ramp: epoch {epoch} of {experiment.settings.ramp}; the record of the study is garbled")
-    return ramp(experiment, data, prices, on_epoch, until=epoch)[0]
+    path, epochs = experiment.settings.out / RECORD, experiment.settings.ramp
+    if path.exists():
+        epochs = read_json(path).get("epochs", epochs)
+    if not isinstance(epochs, int) or epoch > epochs:
+        raise BadStudy(f"ramp: epoch {epoch} of {epochs}; the record of the study is garbled")
+    return ramp(_of_length(experiment, epochs), data, prices, on_epoch, until=epoch)[0]
 
 
 def _unbeaten(experiment: Experiment, limits: Mapping[str, float], epochs: list[Epoch]) -> list[int]:

@@ -63,6 +63,7 @@ def run(
         HwcostError: what is wrong with recipe, data or part, before anything is trained or written.
     """
     out, settings, began = experiment.settings.out, experiment.settings, time.monotonic()
+    spent = time.process_time()
     with session(experiment, listener, crew) as opened:
         study, data = opened.study, opened.data
         if study.frame().empty:
@@ -73,7 +74,8 @@ def run(
             record["data"]["step"] = opened.input_step
         write_json(out / "run.json", record)
         write_text(out / CONFIGURATION, tomli_w.dumps({"sweep": settings.to_dict()}))
-        _adopt_ramp(opened)
+        lone = settings.time_s if settings.ramp_alone else None
+        _adopt_ramp(opened, None if lone is None else lone - (time.process_time() - spent))
         if settings.watch:
             opened.report(running=True)
         until = None if settings.time_s is None else began + settings.time_s
@@ -93,12 +95,17 @@ def result_of(opened: Session, parts: Sequence[PartRecord] = (), *, interrupted:
     )
 
 
-def _adopt_ramp(opened: Session) -> None:
-    """Let the points of the ramp join the study as its first trials, where the settings ask for one."""
+def _adopt_ramp(opened: Session, seconds: float | None) -> None:
+    """Let the points of the ramp join the study as its first trials, where the settings ask for one.
+
+    Args:
+        opened: the study.
+        seconds: of the CPU that are left for a ramp without other trials; None for all of its epochs.
+    """
     if opened.experiment.settings.ramp is None:
         return
     opened.listener.phase_started("ramp")
-    found = stored(opened.experiment, opened.data, opened.prices, opened.listener.epoch_done)
+    found = stored(opened.experiment, opened.data, opened.prices, opened.listener.epoch_done, seconds=seconds)
     for params, outcome, seconds in found[opened.study.size() :]:
         opened.study.adopt(params, outcome, seconds)
 

@@ -40,7 +40,8 @@ class Settings:
         data: path of the data set; None where it ships with a dependency.
         trials: to add, at least 1; failed ones count. None for `TRIALS`, or with `time` as many as it allows.
         time: of a call, e.g. "10m", or a number of seconds: after it, no trial begins; those that run end. The float
-            network and a ramp count; a call trains one trial at least.
+            network and a ramp count; a call trains one trial at least. Where all trials are epochs of a ramp, about so
+            many seconds of the CPU (one thread) for float network and ramp, whose epochs are then at most `ramp`.
         seed: of the search and of every training, 0 to 2**32 - 1.
         sampler: by name; None for "greybox" with `bits`, else "tpe".
         bits: smallest and largest width. With it every learned width of the recipe's `plain` network is a parameter
@@ -134,8 +135,6 @@ class Settings:
     def _check_time(self) -> None:
         if self.time_s is None:
             return
-        if self.ramp_alone:
-            raise BadOption(f"time {self.time!r}: all trials are epochs of the ramp; give --ramp, and omit time")
         if self.storage is not None and self.trials is None:
             raise BadOption(f"time {self.time!r}: a shared study plans ahead; give --trials, the most to add, too")
 

@@ -159,3 +159,14 @@ def test_of_constants_it_is_the_whole_study(tmp_path: Path, widths: str | None) 
     assert not any(isinstance(module, nn.BatchNorm2d) for module in trial.net.modules())
     recorded, anew = again(tmp_path, number)
     assert recorded == anew
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("time", "epochs"), [(1e-6, 1), ("1h", 6)])
+def test_a_lone_ramp_is_as_long_as_its_time_and_comes_out_again(tmp_path: Path, time: Any, epochs: int) -> None:
+    run(sweep(tmp_path, bits=None, warm=None, ramp=6, architecture="unrolled", time=time), 1)
+    assert read_json(tmp_path / RECORD)["epochs"] == epochs
+    rows = read_trials(tmp_path)
+    assert 1 <= len(rows) <= epochs and rows["ramp_epoch"].max() <= epochs
+    recorded, anew = again(tmp_path, int(rows["number"].max()))
+    assert recorded == anew

@@ -102,7 +102,6 @@ def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> No
         ({"heartbeat_s": 0}, "heartbeat=0"),
         ({"time": "soon"}, "time 'soon': give hours"),
         ({"time": 0}, "time 0: give hours"),
-        ({"time": "1m", "architecture": "unrolled", "ramp": 3}, "all trials are epochs of the ramp; give --ramp"),
         ({"time": 9, "storage": "sqlite:///x", "artifacts": "x"}, "a shared study plans ahead; give --trials"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": 2**32}, "from 0 to 4294967295"),
