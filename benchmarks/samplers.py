@@ -23,7 +23,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import optuna  # noqa: E402
 from optuna.samplers import BaseSampler  # noqa: E402
-from sampler_problems import PROBLEMS, Problem, Score  # noqa: E402
+from sampler_problems import PROBLEMS, Problem, Recorded, Score  # noqa: E402
 
 from hwcost.search import GreyBoxSampler  # noqa: E402
 from hwcost.search.samplers.choose import make_sampler  # noqa: E402
@@ -42,21 +42,23 @@ class Job(NamedTuple):
     seed: int
 
 
-def sampler_of(job: Job, problem: Problem) -> BaseSampler:
+def sampler_of(job: Job, problem: Problem | Recorded) -> BaseSampler:
     if job.sampler == "greybox":
         return GreyBoxSampler(problem.space, problem.price, {1: "LUT"}, seed=job.seed)
     return make_sampler(job.sampler, job.seed, {})
 
 
-def uniform(problem: Problem) -> Iterator[dict[str, Any]]:
-    """All widths equal, 8 bits first, at each choice of the rest."""
+def uniform(problem: Problem | Recorded) -> Iterator[dict[str, Any]]:
+    """All widths equal, as far as they can be, 8 bits first, at each choice of the rest."""
     rest = [
         getattr(entry, "choices", None) or range(entry.low, entry.high + 1)  # type: ignore[attr-defined] # of integers
         for entry in problem.more.values()
     ]
-    for bits in range(8, 1, -1):
+    widths = {name: entry for name, entry in problem.space.items() if name not in problem.more}
+    ends = [(entry.low, entry.high) for entry in widths.values()]  # type: ignore[attr-defined] # of integers
+    for bits in dict.fromkeys(tuple(min(max(bits, low), high) for low, high in ends) for bits in range(8, 0, -1)):
         for values in product(*rest):
-            yield dict.fromkeys(problem.space, bits) | dict(zip(problem.more, values, strict=True))
+            yield dict(zip(widths, bits, strict=True)) | dict(zip(problem.more, values, strict=True))
 
 
 def search(job: Job) -> dict[str, Any]:

@@ -40,21 +40,15 @@ def nearest(params: Params, trials: Sequence[FrozenTrial], space: Space) -> tupl
         there, mean over the widths, those that are finer counted as equal: 0 to 0.5.
     """
     assert isinstance(space, Mapping)  # by `check_ordered`
-    mine = _steps(params, space)
-
-    def distance(other: NDArray[np.float64]) -> float:
-        return float(np.abs(mine - other).sum())
-
     finished = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.params.keys() == space.keys()]
-    steps = {trial.number: _steps(trial.params, space) for trial in finished}
+    finished.sort(key=lambda trial: -trial.number)
     widest = {name: choices.high for name, choices in space.items() if isinstance(choices, IntDistribution)}
-    unquantized = _steps(widest, space)
-    found = min(steps, key=lambda number: (distance(steps[number]), -number), default=None)
-    if found is not None and distance(unquantized) < distance(steps[found]):
-        found = None
-    start = unquantized if found is None else steps[found]
-    return found, float(np.maximum(mine - start, 0).mean())
+    (mine,) = _steps([params], space)
+    starts = _steps([*(trial.params for trial in finished), widest], space)
+    at = int(np.abs(mine - starts).sum(1).argmin())  # of equals the first
+    return finished[at].number if at < len(finished) else None, float(np.maximum(mine - starts[at], 0).mean())
 
 
-def _steps(widths: Params, space: Mapping[str, BaseDistribution]) -> NDArray[np.float64]:
-    return 2.0 ** -np.array([int(widths[name]) for name in space], dtype=np.float64)
+def _steps(widths: Sequence[Params], space: Mapping[str, BaseDistribution]) -> NDArray[np.float64]:
+    """Step of each width of each trial, (trials, widths)."""
+    return 2.0 ** -np.array([[int(one[name]) for name in space] for one in widths], dtype=np.float64)

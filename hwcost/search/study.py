@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 import optuna
@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hwcost.errors import BadOption, BadStudy, DivergedTraining, HopelessTrial, HwcostError
 from hwcost.search.nearest_trial import nearest
-from hwcost.search.protocol import Crew, Outcome, Params, RunEnd, Suggestion, checked
+from hwcost.search.protocol import Crew, Outcome, Params, Rival, RunEnd, Suggestion, checked
 from hwcost.search.samplers.choose import make_sampler, seeds_of
 from hwcost.search.samplers.space import asked_by, fill, is_all
 from hwcost.search.study_spec import StudySpec
@@ -38,6 +38,7 @@ class Study:
         self._load, self._spec = load, spec
         self._space = spec.space
         self._study = load()
+        self._rivals: dict[int, Rival] = {}
 
     def run(
         self,
@@ -142,10 +143,10 @@ class Study:
     def fetch(self, number: int | None) -> None:
         """Bring the weights of a trial into the study's folder; where one machine trains, they are there already."""
 
-    def frame(self) -> pd.DataFrame:
-        """The study as a table: see `hwcost.search.table`."""
+    def frame(self, *, known: Collection[int] = ()) -> pd.DataFrame:
+        """The study as a table: see `hwcost.search.table`; without the trials of known numbers."""
         lost = {trial.number for trial in self._trials() if interrupted(trial) and self._deaths(trial) > RETRIES}
-        return table(self._trials(), self._spec, lost=lost)
+        return table(self._trials(), self._spec, lost=lost, known=known)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
@@ -258,7 +259,10 @@ class Study:
         _ = trial.relative_params  # lazy, and never asked for where all is fixed: NSGA-II marks its generation there
         parent, coarser = nearest(trial.params, self._trials(), spec.space) if spec.warm else (None, 0.0)
         polish = trial.user_attrs.get("polish", 0)  # none in a study from before there was a choice
-        weights, rivals = None if parent is None else checkpoint_of(self._trials()[parent]), spec.rivals(self._trials())
+        weights, rivals = (
+            None if parent is None else checkpoint_of(self._trials()[parent]),
+            spec.rivals(self._trials(), self._rivals),
+        )
         return trial, Suggestion(trial.number, dict(trial.params), seed, parent, polish, coarser, None, weights, rivals)
 
     def _settle(

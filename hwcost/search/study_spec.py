@@ -88,12 +88,19 @@ class StudySpec:
         learned = [worst[at] for at in range(len(worst)) if at not in known]
         return Wishes(self.constraints, learned[0] if len(learned) == 1 else None, broken if self.limited else None)
 
-    def rivals(self, trials: Sequence[FrozenTrial]) -> tuple[Rival, ...]:
-        """Values and curves of the finished trials; none where nothing is pruned."""
+    def rivals(self, trials: Sequence[FrozenTrial], known: dict[int, Rival]) -> tuple[Rival, ...]:
+        """Values and curves of the finished trials; none where nothing is pruned.
+
+        Args:
+            trials: of the study, in any state.
+            known: number -> rival, of an earlier call; those of `trials` are added.
+        """
         if self.curve is None:
             return ()
-        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        return tuple((tuple(one.values), tuple(self.curve(record_of(one)["attributes"]))) for one in done)
+        for one in trials:
+            if one.state == TrialState.COMPLETE and one.number not in known:
+                known[one.number] = tuple(one.values), tuple(self.curve(record_of(one)["attributes"]))
+        return tuple(known[one.number] for one in trials if one.number in known)
 
     @property
     def limited(self) -> bool:

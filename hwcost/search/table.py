@@ -12,13 +12,16 @@ from hwcost.search.study_spec import StudySpec
 from hwcost.search.trial_plan import RETRIES, Record, interrupted, plan_of, record_of
 
 
-def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[int]) -> pd.DataFrame:
+def table(
+    trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[int], known: Collection[int] = ()
+) -> pd.DataFrame:
     """Collect trials in a table.
 
     Args:
         trials: of a study, in any state.
         spec: of the study.
         lost: numbers of the trials that are given up because their process died too often.
+        known: numbers of trials that are left out.
 
     Returns:
         One row per trial: number, state ("COMPLETE", "FAIL", "PRUNED", "RUNNING"), seed, seconds, reason (why it
@@ -28,7 +31,7 @@ def table(trials: Sequence[FrozenTrial], spec: StudySpec, *, lost: Collection[in
     latest = {plan_of(trial).place: trial.number for trial in trials}
     rows = []
     for trial in trials:
-        if trial.state == TrialState.WAITING:
+        if trial.state == TrialState.WAITING or trial.number in known:
             continue
         plan, record = plan_of(trial), record_of(trial)
         values = trial.values or [math.nan] * len(objectives)

@@ -1,10 +1,11 @@
 """A study held open for one call: checked, founded or resumed, with its data and its known prices."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hwcost.errors import BadStudy
 from hwcost.search import MARK, Crew, Prices, RunEnd, Study, StudySpec, check_limits, lead_study, open_study
@@ -56,16 +57,16 @@ class Session:
     def train(self, trials: int, until: float | None = None) -> RunEnd:
         """Add trials to the study; after `until` on the monotonic clock none begins, but the first of the call."""
         before = self.done
-        self._check_read()
-        known = {row["number"] for row in self.standing().ended}
+        stands = self.standing()
+        trained: list[Mapping[str, Any]] = []
+        self._check_read(trained, stands)
 
         def heard(done: int) -> None:
+            nonlocal stands
             self.done = before + done
-            stands = self.standing()
-            fresh = [row for row in stands.ended if row["number"] not in known]
-            known.update(row["number"] for row in fresh)
-            self.listener.trial_done(self.done, replace(stands, ended=fresh))
-            self._check_read(stands)
+            stands = standing(self.study, self.experiment, stands)
+            self.listener.trial_done(self.done, stands)
+            self._check_read(trained, stands)
             if self.page is not None and self.page.due():
                 write_table(self.experiment, self.study)
                 self.page.draw()
@@ -79,11 +80,11 @@ class Session:
             crew=self.crew,
         )
 
-    def _check_read(self, stands: Standing | None = None) -> None:
-        """Refuse parameters that no trial read."""
-        ended = (self.standing() if stands is None else stands).ended
+    def _check_read(self, trained: list[Mapping[str, Any]], stands: Standing) -> None:
+        """Refuse parameters that no trial read; `trained` notes of all trials what they left."""
         if self.experiment.settings.bits is None:
-            check_trainings(self.experiment.recipe.name, [row for row in ended if row["state"] == "COMPLETE"])
+            trained += ({"unread": row.get("unread")} for row in stands.ended if row["state"] == "COMPLETE")
+            check_trainings(self.experiment.recipe.name, trained)
 
     def standing(self) -> Standing:
         """The front so far."""

@@ -21,26 +21,36 @@ class Standing:
     Attributes:
         finished: number of finished trials.
         front: rows of the non-dominated ones.
-        ended: rows of all trials that ended, failed ones too, by number.
+        ended: rows of all trials that ended, failed ones too, by number; of those since an earlier standing, where it
+            was made from one.
+        known: numbers of all that ended.
     """
 
     finished: int
     front: list[Row]
     ended: list[Row]
+    known: frozenset[int] = frozenset()
 
 
-def standing(study: Study, experiment: Experiment) -> Standing:
-    """Choose the front of a study by the objectives on validation data, among the trials within the worst score."""
-    ended = [named(row) for row in study.frame().to_dict("records") if row["state"] != "RUNNING"]
-    rows = [row for row in ended if row["state"] == "COMPLETE"]
-    if not rows:
-        return Standing(0, [], ended)
-    finished = len(rows)
-    rows = [row for row in rows if all(one.beyond(row[one.name]) <= 0 for one in experiment.objectives)]
-    if not rows:
-        return Standing(finished, [], ended)
+def standing(study: Study, experiment: Experiment, before: Standing | None = None) -> Standing:
+    """Choose the front of a study by the objectives on validation data, among the trials within the worst score.
+
+    Args:
+        study, experiment: what is looked at.
+        before: an earlier standing of the same study: only the trials since then are read, since what was beaten stays
+            beaten.
+    """
+    before = Standing(0, [], []) if before is None else before
+    frame = study.frame(known=before.known)
+    ended = [named(row) for row in frame.to_dict("records") if row["state"] != "RUNNING"]
+    complete = [row for row in ended if row["state"] == "COMPLETE"]
+    finished, known = before.finished + len(complete), before.known | {row["number"] for row in ended}
+    within = [row for row in complete if all(one.beyond(row[one.name]) <= 0 for one in experiment.objectives)]
+    rows = sorted([*before.front, *within], key=lambda row: row["number"])
+    if not within:
+        return Standing(finished, rows, ended, known)
     keep = non_dominated(points(rows, experiment), [objective.direction for objective in experiment.objectives])
-    return Standing(finished, [row for row, kept in zip(rows, keep, strict=True) if kept], ended)
+    return Standing(finished, [row for row, kept in zip(rows, keep, strict=True) if kept], ended, known)
 
 
 def points(rows: list[Row], experiment: Experiment) -> Floats:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ class Frame:
         names = ("state", "accuracy", "LUT", "BRAM18")
         self._rows = [{"number": at, **dict(zip(names, row, strict=True))} for at, row in enumerate(rows)]
 
-    def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(self._rows)
+    def frame(self, *, known: Collection[int] = ()) -> pd.DataFrame:
+        return pd.DataFrame([row for row in self._rows if row["number"] not in known])
 
 
 def stands(tmp_path: Path, *rows: Any) -> Standing:
@@ -66,3 +68,18 @@ def test_beyond_the_worst_score_there_is_no_front(tmp_path: Path, direction: Any
     none = replace(recipe, worst_score=1.0 if direction == "maximize" else -1.0)
     found = standing(Frame(*rows), experiment(none, tmp_path))  # type: ignore[arg-type] # its table is all
     assert (found.finished, found.front) == (3, [])
+
+
+def test_from_an_earlier_standing_only_what_ended_since_is_read(tmp_path: Path) -> None:
+    rows: list[tuple[str, float, float, float]] = [
+        ("COMPLETE", 0.9, 900, 2), ("FAIL", nan, nan, nan), ("COMPLETE", 0.8, 600, 2),
+        ("COMPLETE", 0.8, 500, 2),  # beats the third
+        ("COMPLETE", 0.7, 900, 2),  # beaten
+    ]  # fmt: skip
+    sweep, one = experiment(tiny_recipe.recipe, tmp_path), Standing(0, [], [])
+    for count in range(len(rows) + 1):
+        one = standing(Frame(*rows[:count]), sweep, one)  # type: ignore[arg-type] # its table is all
+        whole = standing(Frame(*rows[:count]), sweep)  # type: ignore[arg-type] # its table is all
+        assert (one.finished, one.front, one.known) == (whole.finished, whole.front, whole.known)
+        assert [row["number"] for row in one.ended] == list(range(count))[-1:]
+    assert [row["number"] for row in one.front] == [0, 3]

@@ -1,5 +1,6 @@
 """Candidates near the predicted front, found by varying the best so far; every one of them priced, none trained."""
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 import numpy as np
@@ -120,6 +121,8 @@ def minimal(points: Floats) -> NDArray[np.int64]:
         return kept
     fresh = np.append(True, (points[1:] != points[:-1]).any(1))[: len(points)]
     order, points = order[fresh], points[fresh]
+    if points.shape[1] == 3:
+        return np.asarray(order[_above_stairs(points[:, 1:])], dtype=np.int64)
     rivals = points[np.argsort(np.argsort(points, axis=0).sum(1))[:64]]  # good all round: most rows end here
     beaten = ((rivals <= points[:, None]).all(-1) & (rivals < points[:, None]).any(-1)).any(-1)
     order, points = order[~beaten], points[~beaten]
@@ -130,6 +133,28 @@ def minimal(points: Floats) -> NDArray[np.int64]:
             front[len(alone)] = row
             alone.append(at)
     return np.asarray(order[alone], dtype=np.int64)
+
+
+def _above_stairs(points: Floats) -> list[int]:
+    """Indices of the rows of two columns that no earlier row is at most equal to in both.
+
+    The least of the second column by the first is a staircase down; a row that lies on or above it is beaten.
+    """
+    firsts: list[float] = []
+    seconds: list[float] = []
+    kept = []
+    for at, (first, second) in enumerate(points.tolist()):
+        place = bisect_right(firsts, first)
+        if place and seconds[place - 1] <= second:
+            continue
+        kept.append(at)
+        end = place
+        while end < len(seconds) and seconds[end] >= second:
+            end += 1
+        if place and firsts[place - 1] == first:
+            place -= 1
+        firsts[place:end], seconds[place:end] = [first], [second]
+    return kept
 
 
 def thinned(chosen: NDArray[np.int64], most: int) -> NDArray[np.int64]:

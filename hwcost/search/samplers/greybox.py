@@ -233,13 +233,13 @@ class GreyBoxSampler(BaseSampler):
         model = LossModel(self._grid, history.levels[chosen], history.losses[chosen])
         model.expect(history.running)
         fitting = self._fitting(breeder)
-        start = np.concatenate([fitting, history.levels])
+        start = np.concatenate([fitting, history.levels[chosen]])
         pools = [
             predicted_front(breeder, start, rank, self._priced, rounds=ROUNDS, children=CHILDREN, most=KEPT)
             for rank in (model.rank, model.another(self._random))
         ]
         pool = np.unique(np.concatenate(pools), axis=0)
-        promise = self._promise(model, history, pool)
+        promise = self._promise(model, history, chosen, pool)
         for _ in range(POLISH):
             pool = breeder.neighbours(pool[promise(pool)[:12]])
             pool = pool[(self._priced(pool)[1] <= 0)]
@@ -249,24 +249,26 @@ class GreyBoxSampler(BaseSampler):
         best: Row = pool[promise(pool)[0]]
         return best
 
-    def _promise(self, model: LossModel, history: History, pool: Levels) -> Callable[[Levels], NDArray[np.int64]]:
+    def _promise(
+        self, model: LossModel, history: History, chosen: Row, pool: Levels
+    ) -> Callable[[Levels], NDArray[np.int64]]:
         """Order of the candidates, the most promising first.
 
-        The criterion is the expected gain over all trials, each at its mean under the model and the running ones at
-        their expected value, times the chance of being seen on the front: a user picks from what was observed, and
+        The criterion is the expected gain over the chosen trials, each at its mean under the model and the running ones
+        at their expected value, times the chance of being seen on the front: a user picks from what was observed, and
         noise can hide a candidate behind a lucky trial.
         """
         kinds = len(self._costs)
-        kept = self._priced(history.levels)[1] <= 0
-        known = np.concatenate([history.levels[kept], history.running])
+        shown = chosen[self._priced(history.levels[chosen])[1] <= 0]
+        known = np.concatenate([history.levels[shown], history.running])
         at_work = self._priced(history.running)[0][:, :kinds]
-        costs = np.concatenate([history.costs[kept], at_work])
+        costs = np.concatenate([history.costs[shown], at_work])
         reach = np.concatenate([costs, self._priced(pool)[0][:, :kinds]])
         soft = max(model.noise, SOFTEST * float(np.ptp(history.losses)), 1e-300)
         scales = Scales(floor=model.floor, soft=soft, low=reach.min(0), high=reach.max(0))
         expected = model.predict(known)[0]
         gain = Gain(scales, expected, costs, min(float(history.losses.max()), history.worst))
-        promised = expected[kept.sum() :]
+        promised = expected[len(shown) :]
 
         def order(levels: Levels) -> NDArray[np.int64]:
             costs = self._priced(levels)[0][:, :kinds]

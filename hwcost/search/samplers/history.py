@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,18 +37,18 @@ class History:
         """Mask of the rows that no trial has, (candidates,)."""
         return np.array([row.tobytes() not in self.tried for row in levels], dtype=bool)
 
+    @cached_property
     def front(self) -> NDArray[np.int64]:
         """The finished trials that none beats."""
         return minimal(np.column_stack([self.costs, self.losses]))
 
     def to_beat(self, costs: Floats) -> Floats:
         """The least loss seen at these costs or less, infinite where nothing was as cheap; (candidates,)."""
-        front = self.front()
-        return least_at(costs, self.costs[front], self.losses[front])
+        return least_at(costs, self.costs[self.front], self.losses[self.front])
 
     def latest(self, most: int) -> NDArray[np.int64]:
         """Indices of at most `most` finished trials: the front, then the latest."""
-        order = np.concatenate([self.front(), np.arange(len(self.losses))[::-1]])
+        order = np.concatenate([self.front, np.arange(len(self.losses))[::-1]])
         return np.sort(order[np.sort(np.unique(order, return_index=True)[1])][:most])
 
 
@@ -82,13 +83,17 @@ def read_history(
         worst: as of the history.
     """
     ours = [(trial, params) for trial in trials if (params := params_of(trial, grid.space)) is not None]
-    done = [pair for pair in ours if pair[0].state == TrialState.COMPLETE and np.isfinite(pair[0].values).all()]
-    values = np.array([trial.values for trial, _ in done]).reshape(len(done), len(costs) + 1)
+    levels = grid.levels([params for _, params in ours])
+    finished = np.array([trial.state.is_finished() for trial, _ in ours], dtype=bool)
+    complete = [at for at, (trial, _) in enumerate(ours) if trial.state == TrialState.COMPLETE]
+    values = np.array([ours[at][0].values for at in complete]).reshape(len(complete), len(costs) + 1)
+    known = np.isfinite(values).all(1)
+    done, values = np.array(complete, dtype=np.int64)[known], values[known]
     return History(
-        levels=grid.levels([params for _, params in done]),
+        levels=levels[done],
         losses=sign * values[:, learned],
         costs=values[:, list(costs)],
-        running=grid.levels([params for trial, params in ours if not trial.state.is_finished()]),
-        tried=frozenset(row.tobytes() for row in grid.levels([params for _, params in ours])),
+        running=levels[~finished],
+        tried=frozenset(row.tobytes() for row in levels),
         worst=worst,
     )

@@ -13,7 +13,7 @@ from hwcost.search.samplers.candidates import Breeder, minimal, predicted_front,
 from hwcost.search.samplers.grid import Grid, Levels
 
 
-@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("columns", [2, 3, 4])
 def test_minimal_is_the_front_without_copies(columns: int) -> None:
     for seed in range(20):
         points = np.random.default_rng(seed).integers(0, 6, (60, columns)).astype(float)

@@ -47,7 +47,7 @@ def test_finished_running_and_failed_trials(history: History) -> None:
 
 
 def test_front_and_loss_to_beat(history: History) -> None:
-    assert history.front().tolist() == [0, 1]  # the third costs more than the second and loses more
+    assert history.front.tolist() == [0, 1]  # the third costs more than the second and loses more
     assert history.to_beat(np.array([[49.0], [50.0], [69.0], [70.0], [99.0]])).tolist() == [np.inf, -90, -90, -95, -95]
     assert history.latest(2).tolist() == [0, 1] and history.latest(9).tolist() == [0, 1, 2]
 
