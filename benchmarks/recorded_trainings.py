@@ -51,7 +51,7 @@ BITS = {
 }
 """Learned width -> the bits that are tried."""
 
-REPEATS, STACK = 8, 250
+REPEATS, STACK = 2, 250
 SIZES = (64, 24, 16, 10)
 FLOAT = Training(epochs=30, batch=64)
 WARM = Training(epochs=6, batch=100, lr=5e-3)

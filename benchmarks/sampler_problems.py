@@ -5,7 +5,7 @@ its own, activations act together with the weights of the next layer, the sum sa
 sampler sees is noisy (0.2 points). `cliff`: a layer works above a threshold of its own and fails below (logistic, in
 the weaker of its two widths), the layers' chances to work multiply, a categorical quantizer and the number of channels
 shift everything, the accumulators cost too, noise of 0.2 points, and one training in 25 fails and ends at guessing.
-`recorded`: a perceptron on digits in all 2,000 combinations of five widths, each trained several times
+`recorded`: a perceptron on digits in all 2,000 combinations of five widths, each trained twice
 (`recorded_trainings.py`): a sampler sees one of these trainings, and the truth is their mean.
 """
 
