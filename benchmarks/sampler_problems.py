@@ -6,7 +6,7 @@ sampler sees is noisy (0.2 points). `cliff`: a layer works above a threshold of 
 the weaker of its two widths), the layers' chances to work multiply, a categorical quantizer and the number of channels
 shift everything, the accumulators cost too, noise of 0.2 points, and one training in 25 fails and ends at guessing.
 `recorded`: a perceptron on digits in all 2,000 combinations of five widths, each trained twice
-(`recorded_trainings.py`): a sampler sees one of these trainings, and the truth is their mean.
+(`recorded_problem.py`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from recorded_problem import Recorded, recorded
 
 from hwcost.report.pareto import hypervolume, non_dominated
 
@@ -120,53 +120,6 @@ class Problem:
             luts = luts[np.append(True, best[1:] < best[:-1])]
             found.append(np.column_stack([self.points(sums[luts]), luts]))
         points = np.concatenate(found)
-        front: Floats = points[non_dominated(points, ["minimize"] * 2)]
-        return front
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A search in a table of real trainings, (loss in points, LUTs) both to be minimized.
-
-    Attributes:
-        name: of the problem.
-        space: widths.
-        table: bits of the widths -> row.
-        losses: points that each training lost against the float network trained as long, (rows, trainings).
-        luts: (rows,).
-        more: no other parameters.
-    """
-
-    name: str
-    space: Mapping[str, BaseDistribution]
-    table: Mapping[tuple[int, ...], int]
-    losses: Floats
-    luts: Floats
-    more: Mapping[str, BaseDistribution] = field(default_factory=dict)
-
-    def _rows(self, candidates: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-        columns = np.stack([candidates[name] for name in self.space], axis=1)
-        return np.array([self.table[tuple(map(int, row))] for row in columns], dtype=np.int64)
-
-    def price(self, candidates: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
-        """LUTs of each candidate, as `GreyBoxSampler` asks for them."""
-        return {"LUT": self.luts[self._rows(candidates)]}
-
-    def loss(self, params: Mapping[str, Any]) -> float:
-        """Points, mean over the trainings."""
-        return float(self.losses[self.table[tuple(params[name] for name in self.space)]].mean())
-
-    def seen(self, params: Mapping[str, Any], random: np.random.Generator) -> float:
-        """Points of one of the trainings."""
-        return float(random.choice(self.losses[self.table[tuple(params[name] for name in self.space)]]))
-
-    def dearest(self) -> float:
-        """LUTs of the dearest row."""
-        return float(self.luts.max())
-
-    def front(self) -> Floats:
-        """All (mean points, LUTs) that no other row beats."""
-        points = np.column_stack([self.losses.mean(1), self.luts])
         front: Floats = points[non_dominated(points, ["minimize"] * 2)]
         return front
 
@@ -280,17 +233,6 @@ def _sensitivities() -> tuple[Floats, Floats, np.random.Generator]:
     weights[[0, -1]] *= 3
     inputs[0] *= 3
     return weights, inputs, random
-
-
-def recorded() -> Recorded:
-    """Trainings of a perceptron on digits, as `recorded_trainings.py` has left them beside this file."""
-    with np.load(Path(__file__).with_name("recorded_trainings.npz")) as table:
-        names, bits, right, images = (table[name] for name in ("names", "bits", "right", "images"))
-        losses = 100 * (table["float"].mean() - right.astype(np.float64)) / int(images)
-        luts = table["LUT"].astype(np.float64)
-    ends = zip(names, bits.min(0), bits.max(0), strict=True)
-    space = {str(name): IntDistribution(int(low), int(high)) for name, low, high in ends}
-    return Recorded("recorded", space, {tuple(map(int, row)): at for at, row in enumerate(bits)}, losses, luts)
 
 
 PROBLEMS: dict[str, Callable[[], Problem | Recorded]] = {

@@ -23,7 +23,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import optuna  # noqa: E402
 from optuna.samplers import BaseSampler  # noqa: E402
-from sampler_problems import PROBLEMS, Problem, Recorded, Score  # noqa: E402
+from recorded_problem import Recorded  # noqa: E402
+from sampler_problems import PROBLEMS, Problem, Score  # noqa: E402
 
 from hwcost.search import GreyBoxSampler  # noqa: E402
 from hwcost.search.samplers.choose import make_sampler  # noqa: E402

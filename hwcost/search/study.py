@@ -35,9 +35,7 @@ class Study:
     """An open study; made by `open_study`."""
 
     def __init__(self, load: Callable[[], optuna.Study], spec: StudySpec) -> None:
-        self._load, self._spec = load, spec
-        self._space = spec.space
-        self._study = load()
+        self._load, self._spec, self._space, self._study = load, spec, spec.space, load()
         self._rivals: dict[int, Rival] = {}
 
     def run(

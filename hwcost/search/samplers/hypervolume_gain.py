@@ -67,10 +67,12 @@ class Gain:
         volume = np.ones((len(mean), len(self._beat)))
         for low, high, cost in zip(self._low.T, self._high.T, self._scales.cost(costs).T, strict=True):
             volume *= np.clip(high - np.maximum(low, cost[:, None]), 0, None)
-        spread = np.maximum(deviation, 1e-9)[:, None]
-        better = (self._beat - mean[:, None]) / spread
+        above, cells = volume.nonzero()  # most cells are cheaper than a candidate
+        spread = np.maximum(deviation, 1e-9)[above]
+        better = (self._beat[cells] - mean[above]) / spread
         density = np.exp(-0.5 * better**2) / np.sqrt(2 * np.pi)
-        gained: Floats = (volume * spread * (better * ndtr(better) + density)).sum(1)
+        volume[above, cells] *= spread * (better * ndtr(better) + density)
+        gained: Floats = volume.sum(1)
         return gained
 
 
