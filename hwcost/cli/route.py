@@ -19,8 +19,10 @@ from hwcost.cli.table import print_table
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
-from hwcost.models import Dataflow
+from hwcost.models import Dataflow, place
 from hwcost.models.device import Device, device
+from hwcost.models.timing.clock import pipeline_clock
+from hwcost.models.timing.delays import families
 
 if TYPE_CHECKING:
     from hwcost.build.route.flow import Netlist, Routed, Router, Source
@@ -86,6 +88,7 @@ class Placed:
         netlist: as synthesized.
         routed: the run with the median Fmax; runs: all of them.
         priced: resource -> amount, as the laws say; priced_for: the part that they say it of.
+        priced_mhz: the clock of the built units, by the delays of the part; None where none are known.
         clock_mhz: that the design asks for.
         tools: names of the synthesizer and the router.
         order: units, those of the network in the order of the stream.
@@ -97,6 +100,7 @@ class Placed:
     runs: list[Routed]
     priced: Mapping[str, float]
     priced_for: Device
+    priced_mhz: float | None
     clock_mhz: float
     tools: tuple[str, str]
     order: tuple[str, ...]
@@ -112,6 +116,7 @@ class Placed:
             "synthesized": dict(self.netlist.amounts),
             "routed": dict(self.routed.used),
             "fmax_mhz": round(self.routed.fmax_mhz, 2),
+            "priced_fmax_mhz": None if self.priced_mhz is None else round(self.priced_mhz, 2),
             "clock_mhz": self.clock_mhz,
             "seeds": {str(run.seed): round(run.fmax_mhz, 2) for run in self.runs},
             "seconds": round(max(run.seconds for run in self.runs), 1),
@@ -154,6 +159,7 @@ def place_and_route(
         runs=routed,
         priced=figures,
         priced_for=priced_for,
+        priced_mhz=_priced_mhz(pipeline, model, part),
         clock_mhz=model.clock_mhz,
         tools=(synthesizer.name, router.name),
         order=source.units,
@@ -189,6 +195,13 @@ def _priced(pipeline: Pipeline, model: Dataflow, priced: Estimate, part: Device)
     else:
         of = part
     return {area: float(found.total[area]) for area in PRICED}, of
+
+
+def _priced_mhz(pipeline: Pipeline, model: Dataflow, part: Device) -> float | None:
+    """The clock of the units as they are built, whatever part their registers were chosen for."""
+    found = families().get(part.dsp_kind)
+    clock = None if found is None else pipeline_clock(model.plan(place(pipeline.layers())), model.setting, found)
+    return None if clock is None else clock.fmax_mhz
 
 
 @contextmanager
@@ -244,7 +257,10 @@ def show_placed(placed: Placed) -> None:
     verdict = "reached" if routed.fmax_mhz >= placed.clock_mhz else "not reached"
     seeds = ", ".join(f"{run.fmax_mhz:.1f}" for run in placed.runs)
     spread = "" if len(placed.runs) == 1 else f", the median of {seeds}"
-    click.echo(f"{part.name}: Fmax {routed.fmax_mhz:.1f} MHz{spread}; {placed.clock_mhz:g} MHz asked: {verdict}")
+    priced = "" if placed.priced_mhz is None else f"; {placed.priced_mhz:.0f} MHz priced"
+    click.echo(
+        f"{part.name}: Fmax {routed.fmax_mhz:.1f} MHz{spread}{priced}; {placed.clock_mhz:g} MHz asked: {verdict}"
+    )
     total = sum(hop.ns for hop in routed.path)
     click.echo(f"critical path, {total:.1f} ns:")
     for unit, part_ns in routed.path_by_unit.items():

@@ -57,10 +57,17 @@ def test_files_and_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
         write_placed(tmp_path / "nowhere", "net", made)
     show_placed(made)
     shown = capsys.readouterr().out
-    assert "ECP5-12F: Fmax 65.0 MHz, the median of 60.0, 70.0, 65.0; 100 MHz asked: not reached" in shown
+    priced = made.record()["priced_fmax_mhz"]
+    assert isinstance(priced, float) and 20 < priced < 200
+    wanted = (
+        f"ECP5-12F: Fmax 65.0 MHz, the median of 60.0, 70.0, 65.0; {priced:.0f} MHz priced; 100 MHz asked: not reached"
+    )
+    assert wanted in shown
     assert "critical path, 3.8 ns:\n  a: logic 0.8 ns, routing 2.0 ns\n  b: logic 1.0 ns, routing 0.0 ns" in shown
     show_placed(replace(made, clock_mhz=60.0))
     assert "60 MHz asked: reached" in capsys.readouterr().out
+    show_placed(replace(made, priced_mhz=None))
+    assert "MHz priced" not in capsys.readouterr().out
 
 
 def test_a_part_is_routed_on_as_asked_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
