@@ -63,7 +63,9 @@ def test_a_unit_is_slower(slow: Job, fast: Job) -> None:
 
 
 def test_two_bipolar_operands_have_no_rows() -> None:
-    bipolar = replace(unit().block, weight=binary(), input=binary())
+    block = unit().block
+    assert isinstance(block, MatVec)
+    bipolar = replace(block, weight=binary(), input=binary())
     assert ns(replace(unit(), block=bipolar)) < ns(unit()) - ECP5.chain
 
 
