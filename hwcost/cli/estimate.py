@@ -59,6 +59,7 @@ def estimate_command(
     if as_json and as_csv:
         raise BadOption("--json and --csv both given; give one")
     pipeline, defaults = pipeline_of(network, shape, input_bits, quantize)
+    trained = network.endswith(".onnx")
     try:
         model: OnPart = (
             design.model(pipeline, target, defaults)
@@ -67,9 +68,10 @@ def estimate_command(
         )
     except BadFolding:
         if design.searched and not (as_json or as_csv):  # nothing fits: what the slowest pipeline takes, then the error
-            show(estimate(pipeline, design.slowest(pipeline, target, defaults), shell=design.around()), explain=explain)
+            slowest = design.slowest(pipeline, target, defaults)
+            show(estimate(pipeline, slowest, shell=design.around(), trained=trained), explain=explain)
         raise
-    result = estimate(pipeline, model, shell=design.around(), trained=network.endswith(".onnx"))
+    result = estimate(pipeline, model, shell=design.around(), trained=trained)
     if factors is not None:
         result = _corrected(result, factors)
     if as_json:

@@ -106,11 +106,12 @@ def test_the_map_of_widths_has_a_scale_of_its_own_on_dark_pages(studies: Studies
 
 def test_a_choice_that_a_page_does_not_offer_is_its_first(tmp_path: Path, opened: Opened) -> None:
     """Constants in the fabric take no block RAM: nothing to colour by, whatever other pages have."""
-    file = write_report(tmp_path, made_up_trials(30).assign(BRAM18=0.0), made_up_run())
+    file = write_report(tmp_path, made_up_trials(30).assign(BRAM18=0.0, latency_us=0.37), made_up_run())
     for fragment in ("", "#x=nonsense&color=BRAM18&bars=URAM"):
         page = opened(file, (1400, "light"), fragment)
         assert [page.input_value(name) for name in ("#x", "#color", "#bars-of")] == ["LUT", "", "LUT"]
         assert page.locator("#legend").inner_text().split("\n")[:2] == ["dominated", "front"]
+        assert "0.37" in page.locator("#rows tr").first.locator("td").all_inner_texts()
 
 
 def test_beyond_the_worst_there_are_no_steps(tmp_path: Path, opened: Opened) -> None:

@@ -110,6 +110,8 @@ def test_every_point_can_be_reached_with_the_keys(studies: Studies, opened: Open
 def test_the_panel_compares_line_by_line(studies: Studies, opened: Opened, view: View) -> None:
     one, other = FRONT[0], FRONT[-1]
     page = opened(studies(30), view, f"#trial-{one},{other}")
+    lines = page.eval_on_selector_all("#panel .chip", "all => all.map(e => getComputedStyle(e).borderBottom)")
+    assert len(set(lines)) == 2 and all(line.startswith("3px solid") for line in lines)  # as the rings in the chart
     rows = {
         row[0]: row[1:]
         for row in page.eval_on_selector_all(

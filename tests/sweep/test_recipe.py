@@ -45,7 +45,7 @@ def _imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
-LARGE = ("proxyless", "mobilenet")
+LARGE = ("mobilenet-v1", "proxylessnas")
 SHIPPED = [pytest.param(name, marks=pytest.mark.slow) if name.startswith(LARGE) else name for name in sorted(RECIPES)]
 
 
@@ -53,7 +53,8 @@ SHIPPED = [pytest.param(name, marks=pytest.mark.slow) if name.startswith(LARGE) 
 def test_the_recipes_that_ship_hold_together(name: str) -> None:
     """Every anchor builds, folds to its frame rate, and is priced; its budget names priced resources.
 
-    Of networks of hundreds of layers, whose FIFOs take long to find, the first anchor is priced.
+    Of large networks, whose FIFOs take long to find, one is priced here, at one anchor; the test of networks with a
+    name prices them all.
     """
     recipe = load_recipe(name, RECIPES)
     assert recipe.name == name and recipe.example is not None
@@ -68,7 +69,7 @@ def test_the_recipes_that_ship_hold_together(name: str) -> None:
         pipeline = trace(net, example, input_range=recipe.input)
         folding = target_fps(pipeline, recipe.fps, clock_mhz=recipe.clock_mhz)
         assert recipe.clock_mhz * 1e6 / folding.interval_cycles >= recipe.fps
-        if large and at:
+        if large and (at or name != LARGE[0]):
             assert set(recipe.budget(params)) <= {*RESOURCES}
             continue
         model = Dataflow(device=recipe.device, folding=folding, clock_mhz=recipe.clock_mhz)
