@@ -27,6 +27,7 @@ from hwcost.errors import BadRecipe
 from hwcost.graph.trace import trace
 from hwcost.models import RESOURCES, Dataflow, target_fps
 from hwcost.quant import LearnedBits
+from hwcost.sweep.headroom import in_units
 from hwcost.sweep.recipe import Recipe, load_object, load_recipe
 from hwcost.sweep.trial import design
 from hwcost.sweep.width_space import WidthSpace, fix_widths
@@ -75,7 +76,7 @@ def test_the_recipes_that_ship_hold_together(name: str) -> None:
         model = Dataflow(device=recipe.device, folding=folding, clock_mhz=recipe.clock_mhz)
         used = hardware_cost(pipeline, model)
         assert recipe.clock_mhz * 1e6 / used["cycles"].item() >= recipe.fps
-        assert isinstance(Budget(recipe.budget(params)).fits(used), bool)
+        assert isinstance(Budget(in_units(name, recipe.budget(params), net, pipeline, model)).fits(used), bool)
         bits = [module for module in net.modules() if isinstance(module, LearnedBits)]
         assert len(bits) >= 7
         floors = {module.base for module in bits}
