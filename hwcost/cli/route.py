@@ -37,8 +37,8 @@ class Routing:
 
     route: bool
     route_device: str | None
-    seeds: int
-    route_s: int
+    seeds: int | None
+    route_s: int | None
 
     def check(self) -> None:
         """Refuse options without --route, and --route without its extra, before anything is built.
@@ -46,8 +46,8 @@ class Routing:
         Raises:
             BadOption: names what is missing.
         """
-        if not self.route and (self.route_device is not None or self.seeds != 1):
-            raise BadOption("--route-device and --seeds apply to place and route; also give --route")
+        if not self.route and (self.route_device, self.seeds, self.route_s) != (None, None, None):
+            raise BadOption("--route-device, --seeds and --route-s apply to place and route; also give --route")
         if self.route and find_spec("amaranth") is None:
             raise BadOption("amaranth is not installed; pip install 'hwcost[route]'")
 
@@ -64,16 +64,12 @@ with_routing = gathered(
     click.option(
         "--seeds",
         type=click.IntRange(1, 99),
-        default=1,
-        show_default=True,
-        help="Seeds of the placer; the run with the median Fmax is taken.",
+        help="Seeds of the placer; the run with the median Fmax is taken.  [default: 1]",
     ),
     click.option(
         "--route-s",
         type=click.IntRange(1, 86_400),
-        default=1800,
-        show_default=True,
-        help="Seconds for the synthesis, and for each seed.",
+        help="Seconds for the synthesis, and for each seed.  [default: 1800]",
     ),
 )
 """Add the options of `Routing`; the command takes them as `routing`."""
@@ -81,7 +77,7 @@ with_routing = gathered(
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """What came out of place and route.
+    """Results of place and route.
 
     Attributes:
         device: the part.
@@ -145,12 +141,12 @@ def place_and_route(
     synthesizer, router = tools_of(family, tools.tool)
     _installed(router)
     runs = Runs(
-        synthesizer=synthesizer, router=router, cache=tools.cache, jobs=tools.jobs or 0, limit_s=routing.route_s
+        synthesizer=synthesizer, router=router, cache=tools.cache, jobs=tools.jobs or 0, limit_s=routing.route_s or 1800
     )
     with _progress() as heard:
         netlist = runs.synthesize(source, heard)
         part = smallest(netlist, family.family, router) if part is None else part
-        routed = runs.route(netlist, part, range(1, routing.seeds + 1), heard)
+        routed = runs.route(netlist, part, range(1, (routing.seeds or 1) + 1), heard)
     figures, priced_for = _priced(pipeline, model, priced, part)
     return Placed(
         device=part,

@@ -84,7 +84,7 @@ def test_a_part_is_routed_on_as_asked_or_refused(monkeypatch: pytest.MonkeyPatch
         place_and_route(SOURCE, pipeline, model, estimate(pipeline, model), xilinx, tools)
 
 
-@pytest.mark.parametrize("given", [["--seeds", "3"], ["--route-device", "ecp5-25k"]])
+@pytest.mark.parametrize("given", [["--seeds", "1"], ["--route-device", "ecp5-25k"], ["--route-s", "60"]])
 def test_options_of_place_and_route_need_it(given: list[str], tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="also give --route"):
         CliRunner().invoke(build_command, ["digits", *given, "--out", str(tmp_path)], catch_exceptions=False)

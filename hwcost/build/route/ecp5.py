@@ -1,4 +1,4 @@
-"""Lattice ECP5: what Yosys, nextpnr and the packer of Project Trellis are told about its parts."""
+"""Lattice ECP5: options of Yosys, nextpnr and the packer of Project Trellis for its parts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def pins(device: Device) -> int:
 
 
 def arguments(device: Device) -> tuple[str, ...]:
-    """What nextpnr-ecp5 is told: die, package, speed grade, and that neither places of pins nor a clock are given."""
+    """Options of nextpnr-ecp5: die, package, speed grade; neither places of pins nor a clock are given."""
     die, package, grade = _part(device)
     return (
         f"--{die}k", "--package", package, "--speed", grade, "--freq", str(REACH_MHZ), "--timing-allow-fail",

@@ -10,7 +10,7 @@ from hwcost.errors import HwcostError
 from hwcost.models.device import Device
 
 AREAS = ("LUT", "FF", "BRAM18", "DSP", "pins")
-"""What is counted; pins are those of the package that a signal needs."""
+"""Resources that are counted; pins are those of the package that a signal needs."""
 
 JOINT = "between units"
 """Name of what belongs to no unit: the module that joins them, and the ports."""

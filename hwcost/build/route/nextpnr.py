@@ -55,7 +55,7 @@ class Package:
 
     @property
     def version(self) -> str | None:
-        """Its version; None where it is not installed."""
+        """Version of the distribution; None where it is not installed."""
         try:
             return metadata.version(self.name)
         except metadata.PackageNotFoundError:

@@ -123,7 +123,7 @@ def _recalled(record: dict[str, Any]) -> Routed:
 
 
 def _read(path: Path, make: Callable[[dict[str, Any]], T]) -> T | None:
-    """What is kept there, unless there is none or it is damaged."""
+    """Read a record, unless there is none or it is damaged."""
     try:
         return make(parse_json(gzip.decompress(path.read_bytes())))
     except (OSError, EOFError, ValueError, KeyError, TypeError):
