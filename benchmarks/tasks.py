@@ -30,6 +30,7 @@ import hwcost
 from hwcost.errors import HwcostError
 from hwcost.export.qonnx import qonnx
 from hwcost.models import place
+from hwcost.models.formulas.fabric import FABRICS
 from hwcost.report.score import Score
 from hwcost.sweep.recipe import Recipe, load_recipe
 from hwcost.sweep.trial import Design
@@ -105,9 +106,7 @@ def exported(design: Design, study: hwcost.Study, recipe: Recipe, data: Path | N
 
 def synthesized(design: Design) -> str:
     """What Yosys counts, or why it does not."""
-    laboratory = Laboratory(
-        synthesizer=find(None), family="xc7" if design.model.device.dsp_kind == "DSP48E1" else "xcup"
-    )
+    laboratory = Laboratory(synthesizer=find(None), family=FABRICS[design.model.device.dsp_kind].family)
     try:
         rows = verify(place(design.pipeline.layers()), design.model, laboratory)  # type: ignore[arg-type] # it says so
     except HwcostError as error:

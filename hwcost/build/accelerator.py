@@ -244,7 +244,7 @@ class _Joint:
         shallow = depth <= MOST_SRL["rtl"]
         held = max(2, depth) if shallow else 1 << (depth - 1).bit_length()
         unit = Unit(kind="fifo", structure="srl" if shallow else "bram18", geometry=f"{held}x{len(pipe.data)}")
-        inner = links.fifo(unit, "", watched=True)
+        inner = links.fifo(unit, self.layout.setting.fabric.family, watched=True)
         queued = self._inserted(pipe, inner, pipe.lanes, name)
         level = Signal(len(inner.outputs["level"]), name=f"{name}_level")
         self.module.d.comb += level.eq(inner.outputs["level"])

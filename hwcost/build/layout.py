@@ -108,7 +108,7 @@ class Site:
 
     def __init__(self, layers: Sequence[spec.Layer], model: Dataflow, network: IntegerNetwork) -> None:
         self.layers = layers
-        self.family = "xc7" if model.device.dsp_kind == "DSP48E1" else "xcup"
+        self.family = model.setting.fabric.family
         jobs = model.plan(place(layers))
         self.made = Layout(network=network, jobs=jobs, setting=model.setting)
         self.jobs = {id(job.block): job for job in jobs}

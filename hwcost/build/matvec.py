@@ -41,7 +41,7 @@ def build(job: Job, trained: Sum, acc: Range, setting: Setting, family: str) -> 
         trained: its integers.
         acc: range of what leaves.
         setting: what all units share.
-        family: "xcup" or "xc7".
+        family: whose DSP blocks products are packed for.
 
     Raises:
         UnknownOperation: weights that are streamed in or written at run time.

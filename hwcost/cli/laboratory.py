@@ -30,7 +30,7 @@ class Tools:
     limit_s: int
 
     def laboratory(self, family: str) -> Laboratory:
-        """Open the laboratory that synthesizes units for a family, "xcup" or "xc7".
+        """Open the laboratory that synthesizes units for a family, one of `primitives.PRIMITIVES`.
 
         Raises:
             BadOption: the extra is not installed. MissingSynthesizer: there is no synthesizer.

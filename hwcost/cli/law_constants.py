@@ -1,6 +1,7 @@
 """`hwcost calibrate`: constants of the laws, fitted to synthesized units, and the errors of the laws."""
 
 import json
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from hwcost.cli.table import print_table
 from hwcost.errors import BadOption
 from hwcost.files import parse_json
 from hwcost.models.calibration.corpus import Measured, read, write
-from hwcost.models.calibration.fit import errors, fit, priced
-from hwcost.models.formulas.coefficients import with_values
+from hwcost.models.calibration.fit import constants_of, errors, fit, priced
+from hwcost.models.formulas.coefficients import flows, with_values
 
 DEFAULT_SEED = 2026
 
@@ -34,6 +35,13 @@ SYNTHESIZED = "Yosys"
     help="CSV file of measured units.",
 )
 @click.option("--synthesize", is_flag=True, help="Measure the designed units again; keep the rows of other sources.")
+@click.option(
+    "--family",
+    type=click.Choice(["xcup", "ecp5"]),
+    default="xcup",
+    show_default=True,
+    help="Family to synthesize for: UltraScale+, with some of the units on 7 series, or Lattice ECP5.",
+)
 @click.option("--seed", type=SEED, default=DEFAULT_SEED, show_default=True, help="Seed of the designed units.")
 @click.option(
     "--share",
@@ -51,6 +59,7 @@ SYNTHESIZED = "Yosys"
 def calibrate_command(
     corpus: Path,
     synthesize: bool,
+    family: str,
     seed: int,
     share: float,
     constants: Path | None,
@@ -74,14 +83,14 @@ def calibrate_command(
             raise BadOption("--check fits nothing; omit --synthesize and --constants")
         _say({}, errors(priced(_rows(check))), as_json)
         return
-    rows = _measure(corpus, seed, share, tools, verbosity) if synthesize else _rows(corpus)
-    found = fit(rows)
-    fitted = {flow: dict(with_values(found, flow)) for flow in ("rtl", "hls")}
-    names = sorted(set(found.get("rtl", {})) | set(found.get("hls", {})))
-    chosen = {name: {flow: fitted[flow][name] for flow in ("rtl", "hls")} for name in names}
+    rows = _measure(corpus, _Draw(family, seed, share), tools, verbosity) if synthesize else _rows(corpus)
+    found, own = fit(rows), constants_of(rows)
+    fitted = {flow: dict(with_values(found, flow, own)) for flow in flows(own)}
+    names = sorted({name for constants in found.values() for name in constants})
+    chosen = {name: {flow: table[name] for flow, table in fitted.items()} for name in names}
     _say(chosen, errors(priced(rows, fitted)), as_json)
     if constants is not None:
-        _write_constants(constants, found)
+        _write_constants(constants, found, corpus)
 
 
 def _rows(path: Path) -> list[Measured]:
@@ -91,18 +100,29 @@ def _rows(path: Path) -> list[Measured]:
     return rows
 
 
-def _measure(corpus: Path, seed: int, share: float, tools: Tools, verbosity: Verbosity) -> list[Measured]:
+@dataclass(frozen=True)
+class _Draw:
+    """Which of the designed units are measured, and for what family."""
+
+    family: str
+    seed: int
+    share: float
+
+
+def _measure(corpus: Path, draw: _Draw, tools: Tools, verbosity: Verbosity) -> list[Measured]:
     """Measure the designed units; rows of other sources that the file holds are kept."""
-    lab, older = (tools.laboratory(family) for family in ("xcup", "xc7"))
+    lab, older = (tools.laboratory(family) for family in (draw.family, "xc7"))
     from hwcost.synth.design import COUNTS
     from hwcost.synth.design import corpus as designed
 
     kept = [row for row in read(corpus) if not row.source.startswith(SYNTHESIZED)] if corpus.exists() else []
-    units = designed({name: ceil(share * count) for name, count in COUNTS.items()}, seed)
+    units = designed({name: ceil(draw.share * count) for name, count in COUNTS.items()}, draw.seed)
+    units = [unit for unit in units if draw.family == "xcup" or unit.structure != "uram"]
     with progress_bar("units", verbosity) as report:
         found = lab.measure(units, report)
     with progress_bar(f"units of {older.family}", verbosity) as report:
-        again = older.measure([unit for unit in units[::EVERY] if unit.structure != "uram"], report)  # it has none
+        some = units[::EVERY] if draw.family == "xcup" else []
+        again = older.measure([unit for unit in some if unit.structure != "uram"], report)  # it has none
     rows = [*(found[unit] for unit in units), *again.values(), *kept]
     try:
         corpus.parent.mkdir(parents=True, exist_ok=True)
@@ -119,8 +139,9 @@ def _say(constants: dict[str, dict[str, float]], found: pd.DataFrame, as_json: b
         click.echo(json.dumps({"constants": constants, "errors": rows}, indent=2))
         return
     if constants:
-        fitted = [[name, *(f"{flows[flow]:.4g}" for flow in ("rtl", "hls"))] for name, flows in constants.items()]
-        print_table(["constant", "rtl", "hls"], fitted, left=("constant",))
+        shown = list(next(iter(constants.values())))
+        fitted = [[name, *(f"{values[flow]:.4g}" for flow in shown)] for name, values in constants.items()]
+        print_table(["constant", *shown], fitted, left=("constant",))
     _show(found)
 
 
@@ -134,15 +155,16 @@ def _show(found: pd.DataFrame) -> None:
     print_table(headers, rows, left=("units", "resource"), spare=("number", "exact", "worst"))
 
 
-def _write_constants(path: Path, found: dict[str, dict[str, float]]) -> None:
+def _write_constants(path: Path, found: dict[str, dict[str, float]], corpus: Path) -> None:
     """Write values into a table of constants in the form of hwcost/models/coefficients.json."""
+    page = "error.md" if corpus.stem == "corpus" else f"{corpus.stem}.md"
     try:
         rows = parse_json(path.read_text(encoding="utf-8-sig"))
         for flow, constants in found.items():
             for name, value in constants.items():
                 rows[name][flow] = value
-                rows[name]["source"] = "hwcost calibrate on reports/calibration/corpus.csv"
-                rows[name]["error"] = "reports/calibration/error.md"
+                rows[name]["source"] = f"hwcost calibrate on reports/calibration/{corpus.name}"
+                rows[name]["error"] = f"reports/calibration/{page}"
         lines = [f"  {json.dumps(name)}: {_row(row)}" for name, row in rows.items()]
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -29,6 +29,7 @@ from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadStudy
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, Mixed, Unrolled, place
+from hwcost.models.formulas.fabric import FABRICS
 from hwcost.models.resources import COUNTED, OnPart
 from hwcost.sweep.replay import best, recall
 from hwcost.sweep.trust import finder
@@ -139,14 +140,13 @@ def _buildable(name: str, model: OnPart) -> Buildable:
 
 def _measured(pipeline: Pipeline, model: Buildable, tools: Tools, verbosity: Verbosity) -> pd.DataFrame:
     part = model.device
-    family = "xc7" if part.dsp_kind == "DSP48E1" else "xcup"
     if part.dsp_kind == "DSP58":
         click.echo(
             f"{part.name}: no open synthesizer knows Versal. Its logic is measured as that of UltraScale+; what it "
             "takes of DSP, BRAM18 and URAM cannot be verified.",
             err=True,
         )
-    lab = tools.laboratory(family)
+    lab = tools.laboratory(FABRICS[part.dsp_kind].family)
     from hwcost.synth.verify import verify
 
     with progress_bar("units", verbosity) as progress:

@@ -17,7 +17,7 @@ from hwcost.errors import BadOption
 from hwcost.graph.soundness import check_weights
 from hwcost.graph.spec import Layer, MatVec
 from hwcost.models import Dataflow, Device, Fold, HardwareModel, Mixed, Refolding, Unrolled
-from hwcost.models.calibration.error_band import BANDS
+from hwcost.models.calibration.error_band import bands
 from hwcost.models.explain import shadow_prices
 from hwcost.models.latency import latency_cycles
 from hwcost.models.resources import HasLayers, OnPart, check_traced
@@ -83,7 +83,7 @@ def estimate(pipeline: HasLayers, model: HardwareModel, *, shell: Shell = NO_SHE
         breakdown=breakdown,
         shell=shell,
         shadow_prices=tuple(shadow_prices(model, bill.placed)) if isinstance(model, Dataflow) else (),
-        errors=BANDS if isinstance(model, Dataflow) else immutabledict(),
+        errors=bands(model.device.dsp_kind) if isinstance(model, Dataflow) else immutabledict(),
         notes=(*notes, *model.device.doubts),
         clock=model.clock(bill.placed) if isinstance(model, Dataflow) else None,
     )

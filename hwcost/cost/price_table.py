@@ -102,7 +102,7 @@ class Estimate(PriceTable):
     def bands(self) -> dict[str, tuple[float, float] | None]:
         """Resource -> the least and the most that it may turn out to be; None where nothing was measured.
 
-        Source: error_band.BANDS.
+        Source: `error_band.bands`.
         """
         amounts = {**self.total, "latency_cycles": float(self.latency_cycles)}
         return {name: self.errors[name].around(v) if name in self.errors else None for name, v in amounts.items()}

@@ -10,8 +10,9 @@ from hwcost.graph.blocks import Multiplier
 from hwcost.graph.spec import Link, MatVec, ScaleBias
 from hwcost.models.amounts import whole
 from hwcost.models.device import Device
-from hwcost.models.formulas.coefficients import FLOWS
+from hwcost.models.formulas.coefficients import FLOWS, flows
 from hwcost.models.formulas.dsp import DSP_KINDS
+from hwcost.models.formulas.fabric import fabric
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Setting
 from hwcost.models.formulas.memory import STYLES
 from hwcost.models.resources import Placed
@@ -45,6 +46,20 @@ def check_priced(part: Device) -> None:
         raise BadOption(
             f"{part.name}: no law prices a part with {part.dsp_kind} slices ({part.family}); take one with "
             f"{', '.join(DSP_KINDS)}, `hwcost devices` lists them"
+        )
+
+
+def check_constants(part: Device) -> None:
+    """Refuse a part for which no product with constants was measured.
+
+    Raises:
+        BadOption: names the part and its family.
+    """
+    check_priced(part)
+    if fabric(part.dsp_kind).constants:
+        raise BadOption(
+            f"{part.name}: weights as constants were not measured for {part.family}; fold the network (Dataflow, "
+            "--architecture dataflow), or take a part of AMD"
         )
 
 
@@ -154,9 +169,15 @@ class Styles:
         """Refuse what cannot be built on a part.
 
         Raises:
-            BadOption: constants in the URAM of a part whose URAM has no initial contents; a part without laws.
+            BadOption: constants in the URAM of a part whose URAM has no initial contents; a part without laws, or one
+                for which no unit of the flow was measured.
         """
         check_priced(part)
+        known = flows(fabric(part.dsp_kind).constants)
+        if self.flow not in known:
+            raise BadOption(
+                f"flow={self.flow!r}: no unit of it was measured for {part.name} ({part.family}); give {known[0]!r}"
+            )
         memories = self.weight_memory.values() if isinstance(self.weight_memory, Mapping) else (self.weight_memory,)
         if "uram" in memories and part.URAM and not self.holds_in_uram(part):
             raise BadOption(

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from hwcost.models import AREAS
-from hwcost.models.calibration.error_band import BANDS
+from hwcost.models.calibration.error_band import bands
 from hwcost.report import RunRecord
 from hwcost.report.schema import DeviceRecord, FloatRecord, ObjectiveRecord
 from hwcost.search import Objective, masked_command
@@ -102,7 +102,7 @@ def provenance(
         "limits": {**settings.bounds.resources, **settings.bounds.speeds},
         "settings": settings.to_dict(),
         "target_fps": experiment.fps,
-        "error_band": {name: [BANDS[name].low, BANDS[name].high] for name in AREAS if name in BANDS},
+        "error_band": {name: [band.low, band.high] for name, band in bands(part.dsp_kind).items() if name in AREAS},
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "device": DeviceRecord(
             name=part.name,

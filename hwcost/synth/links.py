@@ -3,6 +3,8 @@
 from amaranth.hdl import Cat, Const, Mux, Signal, ValueLike
 
 from hwcost.models.calibration.corpus import Unit, wire
+from hwcost.models.formulas.fabric import fabric, multiplier_of
+from hwcost.models.formulas.streams import FEW_WORDS
 from hwcost.synth.circuit import Circuit, shape_of
 from hwcost.synth.memory import Ram
 from hwcost.synth.streams import handshake
@@ -51,12 +53,16 @@ def fifo(unit: Unit, family: str, *, watched: bool = False) -> Circuit:
 
     Args:
         unit: what to build.
-        family: "xcup" or "xc7".
+        family: what it is for; without shift registers in LUTs, "srl" is a ring in LUT RAM.
         watched: whether a port `level` tells how many words it holds.
     """
     circuit = Circuit()
     ((depth, bits),) = unit.numbers
-    level = (_shifting if unit.structure == "srl" else _ring)(circuit, depth, bits)
+    if unit.structure == "bram18":
+        level = _ring(circuit, depth, bits)
+    else:
+        shifted = fabric(multiplier_of(family)).shifted
+        level = (_shifting if shifted or depth <= FEW_WORDS else _small_ring)(circuit, depth, bits)
     if watched:
         circuit.output("level", level)
     return circuit
@@ -79,6 +85,28 @@ def _shifting(circuit: Circuit, depth: int, bits: int) -> ValueLike:
     circuit.output("out_valid", held)
     circuit.output("word", Cat(row.bit_select(last[:size], 1) for row in rows))
     return (last + 1)[: size + 1]
+
+
+def _small_ring(circuit: Circuit, depth: int, bits: int) -> ValueLike:
+    """A ring in LUT RAM, which shows its oldest word at once; what shift registers do where there are none."""
+    module, data = circuit.module, circuit.input("data", bits)
+    valid, ready = circuit.input("in_valid", 1), circuit.input("out_ready", 1)
+    size = max(1, (depth - 1).bit_length())
+    write, read = (Signal(size, name=name) for name in ("write", "read"))
+    count = Signal(range(depth + 1), name="count")
+    held, full = circuit.node(count != 0), circuit.node(count == depth)
+    taken, given = circuit.node(valid & ~full), circuit.node(held & ready)
+    for pointer, moves in ((write, taken), (read, given)):
+        with module.If(moves):
+            module.d.sync += pointer.eq(Mux(pointer == depth - 1, 0, pointer + 1))
+    with module.If(taken ^ given):
+        module.d.sync += count.eq(count + Mux(given, Const(-1, len(count)), 1))
+    cells = Ram(module, "cells", depth, bits, "distributed")
+    cells.write(write, data, taken)
+    circuit.output("in_ready", ~full)
+    circuit.output("out_valid", held)
+    circuit.output("word", cells.read(read))
+    return count
 
 
 def _ring(circuit: Circuit, depth: int, bits: int) -> ValueLike:

@@ -6,14 +6,12 @@ from amaranth.hdl import Cat, Const, Mux, Signal, Value, ValueLike, signed
 
 from hwcost.graph.ranges import Range
 from hwcost.models.calibration.corpus import Unit, wire
-from hwcost.models.formulas.dsp import NARROW_PORT_BITS, WIDE_PORT_BITS
+from hwcost.models.formulas.fabric import Fabric, fabric, multiplier_of
 from hwcost.models.formulas.stages import OPERANDS, PRODUCTS
 from hwcost.synth.circuit import Circuit, paired, shape_of
 
 LEAST_PRODUCT_BITS = 9
 """A synthesizer leaves a product of fewer bits to LUTs. Source: Yosys 0.70, DSP_Y_MINWIDTH; UG901."""
-
-DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
 
 
 def build(unit: Unit, family: str, *, biased: bool = False, cuts: Sequence[int] = ()) -> Circuit:
@@ -25,7 +23,7 @@ def build(unit: Unit, family: str, *, biased: bool = False, cuts: Sequence[int] 
 
     Args:
         unit: what to build.
-        family: "xcup" or "xc7".
+        family: whose DSP blocks products are packed for.
         biased: whether a sum starts at a port b{p}, instead of at 0.
         cuts: places of registers, see `formulas.stages`.
     """
@@ -39,7 +37,7 @@ def build(unit: Unit, family: str, *, biased: bool = False, cuts: Sequence[int] 
         x = line.registers("x_held", x)
         w = [line.registers(f"w{p}_held", row) for p, row in enumerate(w)]
     if unit.structure == "dsp":
-        products = _packed(circuit, weight, inputs, w, x, DSP_KINDS[family])
+        products = _packed(circuit, weight, inputs, w, x, fabric(multiplier_of(family)))
     else:
         products = [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
     for p, lanes in enumerate(products):
@@ -102,17 +100,17 @@ def _lane(weight: Range, inputs: Range, w: Signal, x: Signal) -> ValueLike:
 
 
 def _packed(
-    circuit: Circuit, weight: Range, inputs: Range, w: list[list[Signal]], x: list[Signal], kind: str
+    circuit: Circuit, weight: Range, inputs: Range, w: list[list[Signal]], x: list[Signal], part: Fabric
 ) -> list[list[ValueLike]]:
     """Products of neighbouring PE in one multiplication of the DSP slice: weights side by side, W + A - 1 bits apart.
 
     A product reaches one bit into its neighbour; the lowest bit of that one is known, so the bit can be separated.
     """
     bits, width = max(2, int(weight.bits)), max(2, int(inputs.bits))
-    gap, port = bits + width - 1, WIDE_PORT_BITS[kind]
+    gap, port = bits + width - 1, part.wide_port
     narrow = not weight.bipolar and float(weight.low) == -float(weight.high)
     lanes = max(1, 1 + (port - (not narrow) - bits) // gap)
-    if bits + (not weight.signed) > port or width > NARROW_PORT_BITS[kind]:
+    if bits + (not weight.signed) > port or width > part.narrow_port:
         return [[_lane(weight, inputs, a, b) for a, b in zip(row, x, strict=True)] for row in w]
     unsigned = not weight.signed and not inputs.signed
     products: list[list[ValueLike]] = [[] for _ in w]

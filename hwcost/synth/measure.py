@@ -33,7 +33,7 @@ class Laboratory:
 
     Attributes:
         synthesizer: the tool.
-        family: "xcup" or "xc7".
+        family: one of `primitives.PRIMITIVES`.
         cache: folder of results; None takes the user's cache folder.
         jobs: at once; 0 takes every core.
         limit_s: seconds for one unit.
@@ -94,7 +94,7 @@ class Laboratory:
         """
         dsp = _in_dsp(unit)
         script = self.synthesizer.script(family=self.family, dsp=dsp)
-        told = (self.synthesizer.name, script, chains(), self.family, repr(unit), _source())
+        told = (self.synthesizer.name, script, chains(self.family), self.family, repr(unit), _source())
         return self._folder / f"{sha256(chr(0).join(told).encode()).hexdigest()}.unit.json"
 
     def _keep_shortcut(self, circuit: _Circuit, amounts: dict[str, int]) -> None:
@@ -107,7 +107,7 @@ class Laboratory:
         dsp = _in_dsp(unit)
         rtlil = build(unit, self.family).rtlil()
         script = self.synthesizer.script(family=self.family, dsp=dsp)
-        key = sha256("\0".join((self.synthesizer.name, script, chains(), rtlil)).encode()).hexdigest()
+        key = sha256("\0".join((self.synthesizer.name, script, chains(self.family), rtlil)).encode()).hexdigest()
         return _Circuit(unit, rtlil, script, dsp, self._folder / f"{key}.json")
 
     @property

@@ -49,6 +49,10 @@ def table(module: Module, name: str, words: list[int], bits: int, address: Signa
     return port.data
 
 
+SWAPS = "swaps_"
+"""Prefix of the names of memories of which a word is read in the cycle in which it is replaced."""
+
+
 class Ram:
     """A memory with one write and one read port: registered, unless in LUTs; a single word is a register.
 
@@ -58,16 +62,27 @@ class Ram:
         depth, bits: words and their width.
         style: "distributed", "block", "ultra", or "logic" for one that is never written.
         init: words that it starts with.
+        swaps: whether a word is read in the cycle in which it is replaced; block RAM of some families pays for that.
     """
 
-    def __init__(self, module: Module, name: str, depth: int, bits: int, style: str, init: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        module: Module,
+        name: str,
+        depth: int,
+        bits: int,
+        style: str,
+        init: Sequence[int] = (),
+        *,
+        swaps: bool = False,
+    ) -> None:
         self.module, self.style = module, style
         self.word: Signal | None = None
         if depth == 1:
             self.word = Signal(bits, name=name, init=init[0] if init else 0, reset_less=True)
         else:
             self.cells = Memory(shape=unsigned(bits), depth=depth, init=init, attrs={"ram_style": style})
-            setattr(module.submodules, name, self.cells)
+            setattr(module.submodules, f"{SWAPS}{name}" if swaps else name, self.cells)
 
     def write(self, address: ValueLike, value: ValueLike, enable: ValueLike) -> None:
         """The write port."""

@@ -13,7 +13,7 @@ from hwcost.graph.inverse import Inverse
 from hwcost.graph.ranges import widest
 from hwcost.models import Dataflow
 from hwcost.models.calibration.corpus import Measured, Unit, name_of, wire
-from hwcost.models.formulas.dsp import WIDE_PORT_BITS
+from hwcost.models.formulas.fabric import fabric
 from hwcost.models.formulas.formula import Adapter, Formula, Job, Parts
 from hwcost.models.formulas.memory import FEW_WORDS, STYLES, style_index
 from hwcost.models.formulas.streams import MOST_SRL
@@ -148,7 +148,7 @@ def _lanes(unit: Unit, kind: str) -> int:
     weight, inputs = wire(unit.weight), wire(unit.input)
     bits, width = max(2, int(weight.bits)), max(2, int(inputs.bits))
     narrow = not weight.bipolar and float(weight.low) == -float(weight.high)
-    return max(1, 1 + (WIDE_PORT_BITS[kind] - (not narrow) - bits) // (bits + width - 1))
+    return max(1, 1 + (fabric(kind).wide_port - (not narrow) - bits) // (bits + width - 1))
 
 
 def _groups(lane: Unit, pe: int, lanes: int) -> tuple[Term, ...]:

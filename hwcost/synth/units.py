@@ -55,7 +55,7 @@ def build(unit: Unit, family: str = "xcup") -> Circuit:
 
     Args:
         unit: what to build.
-        family: "xcup" or "xc7": the DSP slice that products are packed for.
+        family: it tells what DSP block products are packed for, and whether LUTs shift.
     """
     if unit.kind not in BUILDERS:
         raise BadOption(f"kind {unit.kind!r} has no RTL; choose one of {', '.join(BUILDERS)}")

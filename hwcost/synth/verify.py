@@ -6,7 +6,7 @@ import pandas as pd
 
 from hwcost.errors import BadOption
 from hwcost.models import Dataflow, Mixed, Placed, Unrolled
-from hwcost.models.formulas.memory import VERSAL
+from hwcost.models.formulas.fabric import VERSAL
 from hwcost.models.resources import COUNTED
 from hwcost.synth.measure import Laboratory, Progress
 from hwcost.synth.parts import Part, parts

@@ -17,7 +17,7 @@ def build(unit: Unit, family: str, together: int | None = None) -> Circuit:
 
     Args:
         unit: what to build; the image that enters is padded.
-        family: "xcup" or "xc7".
+        family: unused; windows are alike in all.
         together: words of a pixel that belong to one product; None for all. Products follow one another, each with all
             pixels of its window: 1 keeps the channels of a depthwise convolution or a pooling apart.
     """
@@ -158,7 +158,7 @@ def _whole(unit: Unit) -> Circuit:
     for row in range(k_h):
         pixels = _taps(circuit, f"{row}", stream, bits, k_w, d_w * fold, step) + pixels
         if row + 1 < k_h:
-            cells = Ram(module, f"lines{row}", depth, bits, style)
+            cells = Ram(module, f"lines{row}", depth, bits, style, swaps=True)
             old = cells.read(pointer, step)
             cells.write(pointer, stream, step)
             stream = old

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,41 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hwcost.errors import BadOption, HwcostError
+from hwcost.synth.netlist import chain_ends
+from hwcost.synth.primitives import primitives
 
 INSTALL = "pip install 'hwcost[synth]'"
 PREPARE = "hierarchy -top top; proc; flatten; opt_expr; opt_clean; opt_expr -fine; opt_clean; wreduce; opt_clean"
-CHAINS = "techmap -map carry_chains.v; opt_expr; opt_clean"
-SYNTH = "synth_xilinx -family {family} -noiopad {dsp}-flatten -top top"
+CHAINS = "techmap -map {chains}; opt_expr; opt_clean"
 PYOSYS = "from pyosys import libyosys as y; y.run_pass('script run.ys', y.Design())"
-
-LUT_SITES = {
-    **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
-    "INV": 1,
-    "SRL16E": 1,
-    "SRLC16E": 1,
-    "SRLC32E": 1,
-    "RAM32X1S": 1,
-    "RAM64X1S": 1,
-    "RAM128X1S": 2,
-    "RAM256X1S": 4,
-    "RAM512X1S": 8,
-    "RAM32X1D": 2,
-    "RAM64X1D": 2,
-    "RAM128X1D": 4,
-    "RAM256X1D": 8,
-    "RAM32M": 4,
-    "RAM64M": 4,
-    "RAM32M16": 8,
-    "RAM64M8": 8,
-    "RAM32X16DR8": 8,
-    "RAM64X8SW": 8,
-}
-"""LUT sites of a primitive. Source: UG953 and UG974, libraries guides of the 7 series and of UltraScale."""
-
-BRAM18 = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
-FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
-FREE = ("BUFG", "BUFGCTRL", "CARRY4", "CARRY8", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC", "$scopeinfo")
-"""Cells that take none of the resources counted here."""
 
 
 class MissingSynthesizer(HwcostError):
@@ -79,8 +52,12 @@ class Yosys:
 
     def script(self, *, family: str, dsp: bool) -> str:
         """The passes, in order."""
-        passes = ["read_rtlil top.il", *PREPARE.split("; "), *(() if dsp else CHAINS.split("; "))]
-        passes += [SYNTH.format(family=family, dsp="" if dsp else "-nodsp "), "tee -q -o stat.json stat -json"]
+        known = primitives(family)
+        passes = ["read_rtlil top.il", *PREPARE.split("; ")]
+        passes += () if dsp else CHAINS.format(chains=known.chains).split("; ")
+        passes += [known.passes.format(dsp="" if dsp else "-nodsp ")]
+        passes += [] if known.chain is None else ["write_json netlist.json"]
+        passes += ["tee -q -o stat.json stat -json"]
         return "\n".join(passes) + "\n"
 
     def count(self, circuits: Sequence[str], *, family: str, dsp: bool, limit_s: float) -> list[dict[str, int]]:
@@ -88,7 +65,7 @@ class Yosys:
 
         Args:
             circuits: each the module `top`, in Yosys' language.
-            family: "xcup" or "xc7".
+            family: one of PRIMITIVES.
             dsp: whether multiplications may take DSP slices.
             limit_s: seconds for all of them, until they are given up.
 
@@ -101,11 +78,16 @@ class Yosys:
         with TemporaryDirectory(prefix="hwcost-synth-") as name:
             folder = Path(name)
             (folder / "top.il").write_text(_together(circuits), encoding="utf-8")
-            (folder / "carry_chains.v").write_text(chains(), encoding="utf-8")
+            (folder / primitives(family).chains).write_text(chains(family), encoding="utf-8")
             (folder / "run.ys").write_text(self.script(family=family, dsp=dsp), encoding="utf-8")
             self._run(folder, limit_s, "stat.json")
             modules = json.loads((folder / "stat.json").read_text(encoding="utf-8"))["modules"]
-        return [resources_of(modules[f"\\unit{index}"]["num_cells_by_type"]) for index in range(len(circuits))]
+            cells = [Counter(modules[f"\\unit{index}"]["num_cells_by_type"]) for index in range(len(circuits))]
+            if (chain := primitives(family).chain) is not None:
+                netlists = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
+                for index, counts in enumerate(cells):
+                    counts[chain[0]] += chain_ends(netlists[f"unit{index}"], chain)
+        return [resources_of(counts, family) for counts in cells]
 
     def convert(self, files: Mapping[str, str], passes: str, made: str, *, limit_s: float) -> str:
         """Run passes that write one file; see `written`."""
@@ -160,12 +142,12 @@ def _together(circuits: Sequence[str]) -> str:
     return "".join(modules) + "module \\top\n" + "".join(cells) + "end\n"
 
 
-def chains() -> str:
+def chains(family: str) -> str:
     """The Verilog that maps adders and multipliers to carry chains."""
-    return (resources.files("hwcost.synth") / "carry_chains.v").read_text(encoding="utf-8")
+    return (resources.files("hwcost.synth") / primitives(family).chains).read_text(encoding="utf-8")
 
 
-def resources_of(cells: Mapping[str, int]) -> dict[str, int]:
+def resources_of(cells: Mapping[str, int], family: str) -> dict[str, int]:
     """Resources of a netlist, by its primitives.
 
     LUTs are counted one by one; two small ones that share a site, as vendors report, are not merged.
@@ -173,20 +155,14 @@ def resources_of(cells: Mapping[str, int]) -> dict[str, int]:
     Raises:
         SynthesisFailed: a primitive that is not known.
     """
-    found = {"LUT": 0, "FF": 0, "DSP": 0, "BRAM18": 0, "URAM": 0}
+    known = primitives(family)
+    found = dict.fromkeys(known.takes, 0)
     for kind, count in cells.items():
-        if kind in LUT_SITES:
-            found["LUT"] += LUT_SITES[kind] * count
-        elif kind in FLIP_FLOPS:
-            found["FF"] += count
-        elif kind in BRAM18:
-            found["BRAM18"] += BRAM18[kind] * count
-        elif kind.startswith("DSP48E"):
-            found["DSP"] += count
-        elif kind.startswith("URAM288"):
-            found["URAM"] += count
-        elif kind not in FREE:
+        takers = [name for name, takes in known.takes.items() if kind in takes]
+        if not takers and kind not in known.free:
             raise SynthesisFailed(f"{count} cells of kind {kind}: a primitive that is not counted; please report it")
+        for name in takers:
+            found[name] += known.takes[name][kind] * count
     return found
 
 

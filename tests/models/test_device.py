@@ -18,7 +18,7 @@ def test_every_part_is_complete() -> None:
         flip_flops = 1 if part.family == "ECP5" else 2
         assert part.LUT > 0 and part.FF >= flip_flops * part.LUT * 0.99
         assert part.DSP > 0 and part.BRAM18 > 0 and part.URAM >= 0
-        assert part.dsp_kind in (*DSP_KINDS, "MULT18X18D")
+        assert part.dsp_kind in DSP_KINDS
         assert part.source and bool(part.doubts) == bool(part.unconfirmed)
         assert 0 < part.LUTRAM < part.LUT and set(part.unconfirmed) <= set(AREAS)
         assert set(part.capacity) == set(AREAS) == set(USABLE)

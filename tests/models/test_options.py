@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,14 @@ def test_ways_that_a_search_may_choose() -> None:
 
 
 def test_a_part_without_laws_is_refused_by_name() -> None:
-    for make in (lambda: Dataflow(device="ecp5-85k", folding={}), lambda: Unrolled(device="ecp5-85k")):
-        with pytest.raises(BadOption, match=r"ECP5-85F: no law prices a part with MULT18X18D slices \(ECP5\)"):
+    other = replace(device("ecp5-85k"), name="other", dsp_kind="MULT9X9", family="Other")
+    for make in (lambda: Dataflow(device=other, folding={}), lambda: Unrolled(device=other)):
+        with pytest.raises(BadOption, match=r"other: no law prices a part with MULT9X9 slices \(Other\)"):
             make()
+
+
+def test_what_was_not_measured_for_a_family_is_refused_by_name() -> None:
+    with pytest.raises(BadOption, match=r"flow='hls': no unit of it was measured for ECP5-85F \(ECP5\); give 'rtl'"):
+        Dataflow(device="ecp5-85k", folding={}, flow="hls")
+    with pytest.raises(BadOption, match=r"ECP5-85F: weights as constants were not measured for ECP5; fold the network"):
+        Unrolled(device="ecp5-85k")

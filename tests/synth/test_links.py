@@ -36,7 +36,7 @@ def test_words_arrive_whole_and_in_order(unit: Unit) -> None:
 
 @pytest.mark.parametrize(("structure", "wanted"), [("srl", 1), ("bram18", RING_CYCLES)])
 def test_cycles_of_a_word_through_a_fifo(structure: str, wanted: int) -> None:
-    circuit = fifo(Unit(kind="fifo", structure=structure, geometry="512x4"), "")
+    circuit = fifo(Unit(kind="fifo", structure=structure, geometry="512x4"), "xcup")
     seen: list[int] = []
 
     async def run(context: SimulatorContext) -> None:
@@ -50,3 +50,8 @@ def test_cycles_of_a_word_through_a_fifo(structure: str, wanted: int) -> None:
     simulator.add_testbench(run)
     simulator.run()
     assert seen.index(1) == wanted
+
+
+@pytest.mark.parametrize("geometry", ["2x3", "5x4", "8x2"])
+def test_without_shift_registers_a_small_fifo_is_a_ring(geometry: str) -> None:
+    assert prove(Unit(kind="fifo", structure="srl", geometry=geometry), family="ecp5")

@@ -10,8 +10,7 @@ pytest.importorskip("amaranth", reason="amaranth is not installed: no RTL was si
 
 from rtl_simulation import prove
 
-from hwcost.models.calibration.corpus import Unit
-from hwcost.synth.matvec import DSP_KINDS
+from hwcost.models.calibration.corpus import FAMILIES, Unit
 from hwcost.synth.random_products import accumulator
 
 
@@ -41,7 +40,7 @@ def test_an_operand_that_leaves_no_room_for_a_sign_shares_no_slice() -> None:
     assert prove(Unit(kind="matvec", weight="UINT27", input="INT4", output="INT34", structure="dsp"))
 
 
-@pytest.mark.parametrize("family", DSP_KINDS)
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("weight", "inputs"), [("INT4", "UINT4"), ("NARROW3", "INT5"), ("UINT3", "UINT3")])
 def test_products_packed_into_one_slice_on_every_family(family: str, weight: str, inputs: str) -> None:
     output = accumulator(weight, inputs, 12)

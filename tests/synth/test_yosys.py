@@ -28,7 +28,7 @@ from hwcost.synth.measure import Laboratory
 from hwcost.synth.random_products import matrix
 from hwcost.synth.units import build
 from hwcost.synth.verify import verify
-from hwcost.synth.yosys import INSTALL, MissingSynthesizer, SynthesisFailed, Yosys, find, resources_of
+from hwcost.synth.yosys import INSTALL, MissingSynthesizer, SynthesisFailed, Yosys, chains, find, resources_of
 
 ADDER = Unit(kind="adder", input="UINT4", output="UINT4")
 
@@ -69,6 +69,40 @@ def test_memories(laboratory: Laboratory) -> None:
     for unit, measured in laboratory.measure(list(units)).items():
         resource, count = sizes[units[unit]]
         assert measured.amounts[resource] == count
+
+
+@pytest.mark.slow
+def test_units_of_ecp5(laboratory: Laboratory) -> None:
+    lab = replace(laboratory, family="ecp5")
+    units = {
+        Unit(kind="memory", structure="bram18", geometry="1024x36"): {"BRAM18": 2, "LUT": 0, "FF": 0},
+        Unit(kind="memory", structure="rom", geometry="64x20"): {"LUT": 80},
+        Unit(kind="memory", structure="ram", geometry="16x8"): {"LUT": 12},
+        Unit(kind="matvec", weight="INT8", input="UINT8", output="INT20", pe=2, simd=2, structure="dsp"): {"DSP": 4},
+    }
+    for unit, measured in lab.measure(list(units)).items():
+        assert {name: measured.amounts[name] for name in units[unit]} == units[unit] and measured.family == "ecp5"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("widths", [(3, 3), (2, 5), (6, 2), (5, 4)])
+@pytest.mark.parametrize("sign", ["", "signed"])
+@pytest.mark.parametrize("operation", ["*", "-"])
+def test_carry_cells_of_ecp5_compute_what_they_replace(
+    laboratory: Laboratory, widths: tuple[int, int], sign: str, operation: str
+) -> None:
+    first, second = widths
+    wide = first + second if operation == "*" else max(5, *widths)
+    ports = f"input {sign} [{first - 1}:0] a, input {sign} [{second - 1}:0] b, output {sign} [{wide - 1}:0] y"
+    passes = (
+        "read_verilog top.v; copy gold gate; read_verilog -lib -specify +/lattice/cells_sim_ecp5.v",
+        "techmap -map chains.v gate; opt_clean gate; select -assert-none gate/t:$mul gate/t:$sub; select -clear",
+        "techmap -autoproc -map +/lattice/cells_sim_ecp5.v gate; miter -equiv -flatten -make_outputs gold gate miter",
+        "tee -q -o proof.txt sat -verify -prove trigger 0 miter",
+    )
+    files = {"top.v": f"module gold({ports}); assign y = a {operation} b; endmodule", "chains.v": chains("ecp5")}
+    script = "\n".join(line for one in passes for line in one.split("; "))
+    assert "SUCCESS" in laboratory.synthesizer.convert(files, script + "\n", "proof.txt", limit_s=120)
 
 
 @pytest.mark.slow
@@ -194,9 +228,9 @@ def test_a_missing_binary(tmp_path: Path) -> None:
 
 
 def test_an_unknown_primitive_is_not_ignored() -> None:
-    assert resources_of({"LUT6": 2, "INV": 1, "RAM64M8": 1, "RAMB36E2": 1, "FDRE": 3, "CARRY4": 9})["LUT"] == 11
+    assert resources_of({"LUT6": 2, "INV": 1, "RAM64M8": 1, "RAMB36E2": 1, "FDRE": 3, "CARRY4": 9}, "xcup")["LUT"] == 11
     with pytest.raises(SynthesisFailed, match="LDCE"):
-        resources_of({"LDCE": 1})
+        resources_of({"LDCE": 1}, "xcup")
 
 
 def test_the_same_unit_is_the_same_circuit() -> None:

@@ -23,7 +23,7 @@ Columns, one row per unit; what a kind does not know stays empty:
 - `matrix`: constants, rows parted by ";", numbers by blanks: weights of a product, thresholds of each channel, words
   of a table in the order of their codes (random ones without it).
 - `LUT`, `FF`, `DSP`, `BRAM18`, `URAM`: as counted; empty where the source does not say.
-- `family`: "xcup" (UltraScale+) or "xc7". `source`: the tool and its version, or the publication.
+- `family`: "xcup" (UltraScale+), "xc7" or "ecp5". `source`: the tool and its version, or the publication.
 """
 
 import csv
@@ -61,7 +61,7 @@ KINDS = (
     "reorder",
     "pad",
 )
-FAMILIES = ("xcup", "xc7")
+FAMILIES = ("xcup", "xc7", "ecp5")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class Measured:
     Attributes:
         unit: what was built.
         amounts: resource -> count; only those that the source knows.
-        family: "xcup" or "xc7".
+        family: one of FAMILIES.
         source: who counted.
     """
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from immutabledict import immutabledict
 
+from hwcost.models.formulas.fabric import FABRICS
+
 
 @dataclass(frozen=True)
 class Band:
@@ -42,4 +44,13 @@ BANDS: Mapping[str, Band] = immutabledict(
         ),
     }
 )
-"""Error bands by resource. DSP and URAM are counted from structure and have no published network to compare with."""
+"""Error bands of AMD's parts by resource. DSP and URAM are counted from structure and have no published network to compare
+with."""
+
+FAMILY_BANDS: Mapping[str, Mapping[str, Band]] = immutabledict({"": BANDS})
+"""Whose constants a family has -> its bands."""
+
+
+def bands(kind: str) -> Mapping[str, Band]:
+    """Error bands of parts with one kind of multiplier; empty where no whole network was measured."""
+    return FAMILY_BANDS.get(FABRICS[kind].constants, immutabledict())

@@ -18,6 +18,7 @@ from hwcost.models.calibration.corpus import Measured
 from hwcost.models.calibration.unit_prices import group_of, price
 from hwcost.models.formulas.coefficients import values, with_values
 from hwcost.models.formulas.dual_numbers import Slope
+from hwcost.models.formulas.fabric import FABRICS, multiplier_of
 from hwcost.models.resources import COUNTED
 
 Array = NDArray[np.float64]
@@ -45,9 +46,10 @@ class Stage:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("rtl", ("matvec",), ("multiplier_bit", "multiplier_sign", "small_multiplier_bit", "small_multiplier",
-                               "keep_bit", "keep", "negate", "negate_single", "negate_weight", "select", "xnor",
-                                "tree", "accumulator", "accumulator_carry")),
+    Stage("rtl", ("matvec", "multiplier"), ("multiplier_bit", "multiplier_sign", "small_multiplier_bit",
+                                            "small_multiplier", "keep_bit", "keep", "negate", "negate_single",
+                                            "negate_weight", "select", "xnor", "tree", "accumulator",
+                                            "accumulator_carry")),
     Stage("rtl", ("unit rtl", "control"), ("mvu_control", "mvu_counter_bit")),
     Stage("hls", ("unit hls",), ("negate", "accumulator", "mvu_control", "mvu_counter_bit", "replay_bit",
                                  "input_lane")),
@@ -66,6 +68,8 @@ STAGES: tuple[Stage, ...] = (
                                                                  "saturate_bit")),
     Stage("rtl", ("converter up", "converter down"), ("converter_control", "converter_counter_bit")),
     Stage("rtl", ("copy",), ("copy_control",)),
+    Stage("rtl", ("concat",), ("concat_bit",)),
+    Stage("rtl", ("table",), ("deep_table_bit",)),
     Stage("rtl", ("inverse reciprocal", "inverse rsqrt"), ("shift_bit", "shift_back_bit", "deep_entry_bit")),
     Stage("rtl", ("held rows", "held cols"), ("held_control", "held_counter_bit", "held_bank", "held_odd_bit")),
     Stage("rtl", ("fifo srl", "fifo bram18"), ("fifo_control", "fifo_pointer_bit")),
@@ -120,23 +124,40 @@ def fit(rows: Sequence[Measured], stages: Sequence[Stage] = STAGES) -> dict[str,
     Args:
         rows: measured units; a stage without any is left out, its constants stay.
         stages: what is fitted to what, in order.
+
+    Raises:
+        BadOption: units of families that share no constants.
     """
     found: dict[str, dict[str, float]] = {}
+    family = constants_of(rows)
     for stage in stages:
         chosen = _of(rows, stage)
         if not chosen:
             continue
-        held = with_values(found, stage.flow)
+        held = with_values(found, stage.flow, family)
         if stage.flow != "rtl":
             held = dict(held) | {name: found.get("rtl", {}).get(name, held[name]) for name in ARITHMETIC}
         terms, rest = columns(chosen, stage, held)
         solved = solve(terms, rest, _luts(chosen))
         fitted = {name: round(float(value), 4) for name, value in zip(stage.names, solved, strict=True)}
         found.setdefault(stage.flow, {}).update(fitted)
-    for name in ARITHMETIC:
+    for name in ARITHMETIC if not family else ():
         if name in found.get("rtl", {}):
             found.setdefault("hls", {}).setdefault(name, found["rtl"][name])
     return found
+
+
+def constants_of(rows: Sequence[Measured]) -> str:
+    """Whose constants units are priced with, as `coefficients.values` takes it.
+
+    Raises:
+        BadOption: units of families that share none.
+    """
+    found = sorted({FABRICS[multiplier_of(row.family)].constants for row in rows})
+    if len(found) > 1:
+        families = ", ".join(sorted({row.family for row in rows}))
+        raise BadOption(f"units of {families} share no constants; put each family into a file of its own")
+    return found[0] if found else ""
 
 
 ARITHMETIC = (
@@ -168,7 +189,8 @@ def priced(rows: Sequence[Measured], constants: Mapping[str, Mapping[str, float]
         group = group_of(row.unit)
         flow = "hls" if group == "unit hls" else "rtl"
         try:
-            amounts = price(row.unit, row.family, values(flow) if constants is None else constants[flow])
+            own = constants[flow] if constants is not None else values(flow, constants_of([row]))
+            amounts = price(row.unit, row.family, own)
         except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BadData(f"corpus: {row.unit} has no price ({error}); mend its row") from error
         table.append(

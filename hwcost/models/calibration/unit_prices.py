@@ -15,6 +15,7 @@ from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.calibration.element_prices import ELEMENT_BLOCKS
 from hwcost.models.formulas.arithmetic import EXACT, Geometry, Quantity
 from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
+from hwcost.models.formulas.fabric import multiplier_of
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Law, Parts, Setting
 from hwcost.models.formulas.held import held_geometry, held_weights
 from hwcost.models.formulas.inverse import InverseFormula
@@ -27,7 +28,6 @@ from hwcost.models.resources import COUNTED
 from hwcost.models.unrolled.blocks import WIRED
 from hwcost.models.unrolled.constant_product import actual_trees
 
-DSP_KINDS = {"xcup": "DSP48E2", "xc7": "DSP48E1"}
 B = TypeVar("B", bound=spec.Block)
 
 ARITHMETIC = ("multipliers", "adders", "accumulators")
@@ -61,7 +61,7 @@ def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[st
 
     Args:
         unit: what is priced.
-        family: "xcup" or "xc7".
+        family: one of FAMILIES.
         constants: of the laws, by name. Where a constant is a `Slope`, what it enters is not rounded, so that the price
             stays linear in it.
 
@@ -73,7 +73,7 @@ def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[st
     """
     flow = unit.structure if unit.kind == "unit" else "rtl"
     thresholds = unit.structure if unit.kind == "thresholds" else "search"
-    setting = _Given(DSP_KINDS[family], thresholds, flow, "per_pe", given=constants)
+    setting = _Given(multiplier_of(family), thresholds, flow, "per_pe", given=constants)
     try:
         return PRICES[unit.kind](unit, setting)
     except HwcostError:
@@ -166,9 +166,9 @@ STYLES = {"bram18": 1, "uram": 2}
 def _memory(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     ((depth, bits),) = unit.numbers
     if unit.structure == "rom":
-        return {"LUT": float(rom(EXACT, bits, depth, log_repeated(depth)))}
+        return {"LUT": float(rom(EXACT, bits, depth, log_repeated(depth), setting.fabric))}
     if unit.structure in PORTS:
-        return {"LUT": float(distributed_ram(EXACT, bits, depth, PORTS[unit.structure])[0])}
+        return {"LUT": float(distributed_ram(EXACT, bits, depth, PORTS[unit.structure], setting.fabric)[0])}
     _, bram18, uram = memory(EXACT, bits, depth, STYLES[unit.structure], setting.dsp_kind)
     luts = bank_select(bits, depth, unit.structure, setting.dsp_kind)
     return {"LUT": float(luts), "BRAM18": float(bram18), "URAM": float(uram)}

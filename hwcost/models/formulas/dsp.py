@@ -1,15 +1,9 @@
 """DSP slices of multipliers: several products per slice when the operands are narrow."""
 
 from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
+from hwcost.models.formulas.fabric import FABRICS
 
-DSP_KINDS = ("DSP48E1", "DSP48E2", "DSP58")
-WIDE_PORT_BITS = {"DSP48E1": 25, "DSP48E2": 27, "DSP58": 27}
-NARROW_PORT_BITS = {"DSP48E1": 18, "DSP48E2": 18, "DSP58": 24}
-"""Ports of the multiplier, in bits, both signed. Source: UG479, UG579, AM004."""
-
-CUT_BITS = {"DSP48E1": (17, 17), "DSP48E2": (26, 17), "DSP58": (26, 23)}
-"""Bits of an operand in each but its last piece where it is wider than the wide, or the narrow, port. Source: shifts of
-the cascade in UG479, UG579 and AM004; the wide port as Yosys 0.70 maps it."""
+DSP_KINDS = tuple(FABRICS)
 
 
 def multipliers(
@@ -43,11 +37,12 @@ def multipliers(
     matrix-vector unit for 2 to 8 bits, but for one choice: where a DSP58 takes three products of 8 bits per slice (a
     dot product), this law takes the cheaper of both packings.
     Of an operand in pieces Yosys 0.70 never changes the ports, so that it takes 4 slices instead of 2 for 28 x 19 bits.
-    Source: lanes of finn-rtllib/mvu/mvu.sv, FINN dev 73ba5ed; WIDE_PORT_BITS, CUT_BITS.
+    Source: lanes of finn-rtllib/mvu/mvu.sv, FINN dev 73ba5ed; ports in `fabric.FABRICS`.
     """
     weight = ops.where(ops.special(weight_bits < 2), 2.0, weight_bits)
     inputs = ops.where(ops.special(input_bits < 2), 2.0, input_bits)
-    wide, small = WIDE_PORT_BITS[kind], NARROW_PORT_BITS[kind]
+    part = FABRICS[kind]
+    wide, small = part.wide_port, part.narrow_port
     signed_weight, signed_inputs = (
         ops.maximum(bits + sign, 2.0) for bits, sign in zip((weight_bits, input_bits), unsigned, strict=True)
     )
@@ -57,7 +52,7 @@ def multipliers(
 
     pitch = ops.maximum(weight + inputs - 1, 1.0)  # smooth widths of pruned weights reach 0
     lanes = ops.maximum(1 + ops.floor((wide - (1 - narrow) - weight) / pitch), 1.0)
-    long, short = CUT_BITS[kind]
+    long, short = part.wide_cut, part.narrow_cut
     straight = ops.ceil(pe / lanes) * simd * pieces(signed_weight, wide, long) * pieces(signed_inputs, small, short)
     swapped = pe * simd * pieces(signed_inputs, wide, long) * pieces(signed_weight, small, short)
     slices = ops.minimum(straight, swapped)

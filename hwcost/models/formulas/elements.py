@@ -40,7 +40,7 @@ class MultiplierFormula(LaneFormula[Multiplier]):
         left, right, outputs = widths
         unsigned = (g.unsigned_left, g.unsigned_right)
         slices = dsp.multipliers(ops, left, right, 1, g.pe, narrow=0, unsigned=unsigned, kind=setting.dsp_kind)
-        lane = lut.multiplier(ops, left, right, 2 - g.unsigned_left - g.unsigned_right, c)
+        lane = lut.multiplier(ops, left, right, 2 - g.unsigned_left - g.unsigned_right, c, setting.fabric)
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"]),
@@ -74,24 +74,35 @@ class TableFormula(LaneFormula[Table]):
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"]),
-                "tables": ops.ceil(g.pe * table(ops, address, bits)),
+                "tables": ops.ceil(g.pe * table(ops, address, bits, setting)),
             },
             FF=stream_registers(ops, g.pe * bits, setting),
             cycles=g.cycles,
         )
 
 
-def table(ops: Arithmetic, address: Quantity, bits: Quantity) -> Quantity:
-    """LUTs of one table of 2^address words: one per bit and 64 words, and never less than one per bit.
+SHALLOW_BITS = 6
+"""Bits of an address up to which the words of a table hardly ever take fewer LUTs than random ones."""
+
+
+def table(ops: Arithmetic, address: Quantity, bits: Quantity, setting: Setting) -> Quantity:
+    """LUTs of one table of 2^address words: as many as hold 64 of them, at least one per bit; then some for each 64 more.
 
     Error: see `TableFormula`.
-    Source: UG574, ROM64X1; multiplexers of the slice join 4 of them for nothing.
+    Source: UG574, ROM64X1; multiplexers of the slice join 4 of them for nothing. Yosys 0.70 builds curves of more words
+    from fewer LUT4 than there are words for; constants in coefficients.json.
     """
-    return lutram(ops, bits, 1.0 * ops.exp2(ops.maximum(address, 6.0)))
+    part = setting.fabric
+    words = ops.exp2(ops.maximum(address, 1.0 * part.lut_inputs))
+    shallow = ops.exp2(ops.minimum(ops.maximum(address, 1.0 * part.lut_inputs), 1.0 * SHALLOW_BITS))
+    deep = ops.maximum(words / 2**SHALLOW_BITS - 1, 0 * words)
+    return lutram(ops, bits, 1.0 * shallow, part) + setting.constants["deep_table_bit"] * bits * deep
 
 
 class ChannelSumFormula(LaneFormula[ChannelSum]):
     """Sum over all pixels: an adder per lane, and a LUT RAM with the sums of the channels that take turns.
+
+    Where carry cells have no input to spare, a LUT more for each bit begins with 0.
 
     Error: LUT of 20 synthesized units: reports/calibration/error.md, "channel_sum".
     Source: structure; constants in coefficients.json.
@@ -109,13 +120,13 @@ class ChannelSumFormula(LaneFormula[ChannelSum]):
 
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
-        word = g.pe * widths[0]
-        luts, cells = distributed_ram(ops, word, g.depth, ports=1)
+        word, part = g.pe * widths[0], setting.fabric
+        luts, cells = distributed_ram(ops, word, g.depth, 1, setting.fabric)
         held = g.depth > 1
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["sum_control"] + c["sum_counter_bit"] * g.counter_bits),
-                "adders": ops.ceil(c["adder_bit"] * word),
+                "adders": ops.ceil(c["adder_bit"] * word + (part.chain_end > 0) * word + part.chain_end * g.pe),
                 "sums": ops.where(held, luts, 0 * luts),
             },
             FF=stream_registers(ops, word, setting) + g.counter_bits,

@@ -1,6 +1,6 @@
 """Price of element-wise streams: sums of two branches, per-channel scale and bias."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -64,8 +64,10 @@ class AdderFormula(LaneFormula[Adder]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         left, right, outputs = widths
-        word = g.pe * outputs
+        word, part = g.pe * outputs, setting.fabric
         added = ops.where(g.signed == 1, ops.maximum(left, right), ops.minimum(left, right))
+        if part.carry_cell > 1:
+            added = lut.chain(ops, ops.maximum(left, right) + 1, part)
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"]),
@@ -97,7 +99,7 @@ class SaturateFormula(LaneFormula[Saturate]):
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"]),
-                "adders": ops.ceil(g.pe * clip(ops, widths[0], widths[1], g.signed, c)),
+                "adders": ops.ceil(g.pe * clip(ops, widths[0], widths[1], g.signed, setting)),
             },
             FF=stream_registers(ops, g.pe * widths[1], setting),
             cycles=g.cycles,
@@ -114,16 +116,12 @@ def clips_signed(block: Saturate) -> bool:
     return bool((block.output.low < 0).any())
 
 
-UPPER_BITS = 4
-"""Bits above a result that the LUT6 which selects a bit of it looks at itself. Source: Yosys 0.70."""
-
-
 LOOK = 0.42
 """LUTs for each more of them, as a share of those for a bit of an unsigned result; of a signed one twice as many. Less
 than a half, so that no bit of a result saves anything. Source: fit, as `saturate_bit`."""
 
 
-def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, c: Mapping[str, float]) -> Quantity:
+def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, setting: Setting) -> Quantity:
     """LUTs of one clip: each bit is selected, but for a sign, and many bits above must first be looked at.
 
     A signed result asks whether they are all alike, an unsigned one whether they are all zero: half of it.
@@ -131,9 +129,10 @@ def clip(ops: Arithmetic, inputs: Quantity, result: Quantity, signed: Quantity, 
     Error: see `SaturateFormula`. A single bit above an unsigned result resets the register, and takes one LUT in all.
     Source: structure as Yosys 0.70 builds it; constants in coefficients.json.
     """
-    few = ops.special(inputs + signed <= result + UPPER_BITS)  # the slope is that of a longer look
-    upper = ops.where(few, 0 * inputs, inputs + signed - result - UPPER_BITS)
-    return c["saturate_bit"] * (result - signed + (LOOK + LOOK * signed) * upper)
+    free = setting.fabric.lut_inputs - 2  # bits above that the LUT which selects a bit looks at itself
+    few = ops.special(inputs + signed <= result + free)  # the slope is that of a longer look
+    upper = ops.where(few, 0 * inputs, inputs + signed - result - free)
+    return setting.constants["saturate_bit"] * (result - signed + (LOOK + LOOK * signed) * upper)
 
 
 class ScaleBiasFormula(LaneFormula[ScaleBias]):
@@ -170,12 +169,12 @@ class ScaleBiasFormula(LaneFormula[ScaleBias]):
         # neighbours multiply different inputs by different factors, so no two products share a slice
         unsigned = (g.unsigned_weight, 1 - g.signed_input)
         slices = dsp.multipliers(ops, weight, inputs, 1, g.pe, narrow=0, unsigned=unsigned, kind=setting.dsp_kind)
-        lane = lut.multiplier(ops, weight, inputs, g.signed_input, c)
+        lane = lut.multiplier(ops, weight, inputs, g.signed_input, c, setting.fabric)
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"]),
                 "multipliers": ops.ceil(g.pe * lane * (1 - g.in_dsp)),
-                "adders": ops.ceil(c["adder_bit"] * g.pe * outputs * g.biased),
+                "adders": ops.ceil(g.pe * g.biased * (c["adder_bit"] * outputs + setting.fabric.chain_end)),
                 "weights": in_lut,
             },
             FF=stream_registers(ops, g.pe * outputs, setting),

@@ -15,6 +15,7 @@ from hwcost.models.amounts import whole
 from hwcost.models.formulas.arithmetic import EXACT, SMOOTH, Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.coefficients import values
 from hwcost.models.formulas.dual_numbers import Slope
+from hwcost.models.formulas.fabric import FABRICS, Fabric
 from hwcost.models.formulas.relax import relax, stacked
 from hwcost.models.resources import LARGEST, RESOURCES
 
@@ -24,8 +25,7 @@ class Fold:
     """The parallelism of a block.
 
     Attributes:
-        pe: outputs at once (processing elements).
-        simd: inputs at once, per processing element.
+        pe: outputs at once (processing elements). simd: inputs at once, per processing element.
         parallel_window: whether a sliding window shows all its pixels at once.
 
     Raises:
@@ -83,9 +83,14 @@ class Setting:
         return self.flow == "hls" and self.thresholds == "parallel"
 
     @property
+    def fabric(self) -> Fabric:
+        """What the part is built of."""
+        return FABRICS[self.dsp_kind]
+
+    @property
     def constants(self) -> Mapping[str, float]:
         """Constants of the laws, by name."""
-        return values(self.flow)
+        return values(self.flow, self.fabric.constants)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +128,9 @@ class Parts:
     """The terms of a price, in whatever arithmetic the law was evaluated with.
 
     Attributes:
-        LUT: by what they build: "adders", "control" and so on.
+        LUT: by what they build: "adders", "control" and so on. LUTRAM: those that are RAM or shift registers.
         FF, DSP, BRAM18, URAM: counts; a block that never has any of one kind leaves it out.
-        LUTRAM: those of the LUTs that are RAM or shift registers.
-        cycles: per inference.
-        levels: adders one after the other; of unrolled blocks only.
+        cycles: per inference. levels: adders one after the other; of unrolled blocks only.
     """
 
     LUT: Mapping[str, Quantity]
@@ -240,8 +243,7 @@ class Formula(Law[B]):
         """Every resource at other widths than the blocks have; without gradient.
 
         Args:
-            jobs: blocks with their choices.
-            setting: what they share.
+            jobs: blocks with their choices. setting: what they share.
             widths: in the order of `widths`, whole; float64 (k, ..., len(jobs)).
 
         Returns:
@@ -266,8 +268,7 @@ class Formula(Law[B]):
         """Derivatives of the smooth law of one block to its widths.
 
         Args:
-            widths: whole, in bits.
-            geometry: of the job.
+            widths: whole, in bits. geometry: of the job.
             setting: what all blocks share.
 
         Returns:

@@ -55,7 +55,7 @@ def held_weights(
     c = setting.constants
     bits, depth, none = g.held_lanes * weight, ops.maximum(g.held_depth, 2), 0 * g.held_lanes * weight
     exists, small = g.held_depth > 0, g.held_style == 0
-    luts, cells = distributed_ram(ops, bits, depth, ports=2)
+    luts, cells = distributed_ram(ops, bits, depth, 2, setting.fabric)
     control = (
         c["held_control"]
         + c["held_counter_bit"] * g.held_bits

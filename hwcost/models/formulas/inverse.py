@@ -9,8 +9,11 @@ from hwcost.graph.ranges import widest
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.elementwise import LaneFormula
 from hwcost.models.formulas.formula import Job, Parts, Setting
-from hwcost.models.formulas.memory import LUTRAM_DEPTH, log_repeated, rom
+from hwcost.models.formulas.memory import log_repeated, rom
 from hwcost.models.formulas.registers import stream_registers
+
+DEEP = 64
+"""Words of a table above which the choice between its parts is priced, with the parts, per word."""
 
 
 class InverseFormula(LaneFormula[Inverse]):
@@ -36,7 +39,7 @@ class InverseFormula(LaneFormula[Inverse]):
             "stages": stages,
             "back": max(0, stages - (block.kind == "rsqrt")),
             "words": depth,
-            "deep": max(0.0, depth / LUTRAM_DEPTH - 1),
+            "deep": max(0.0, depth / DEEP - 1),
             "repeated": log_repeated(depth),
             "word": table.word_bits,
             "cycles": self.cycles(block, fold),
@@ -45,8 +48,8 @@ class InverseFormula(LaneFormula[Inverse]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         inputs, outputs = widths
-        first = ops.minimum(ops.maximum(g.words, 2), LUTRAM_DEPTH)
-        entries = ops.where(g.words > 1, rom(ops, g.word, first, g.repeated), 0 * g.word)
+        first = ops.minimum(ops.maximum(g.words, 2), DEEP)
+        entries = ops.where(g.words > 1, rom(ops, g.word, first, g.repeated, setting.fabric), 0 * g.word)
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"]),

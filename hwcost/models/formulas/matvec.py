@@ -143,7 +143,7 @@ class MatVecFormula(Formula[MatVec]):
         weight_lut, weight_bram, weight_uram = memory.memory(
             ops, g.pe / g.banks * g.simd * weight, g.depth, g.style, setting.dsp_kind
         )
-        table = memory.rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated)
+        table = memory.rom(ops, g.pe / g.banks * g.simd * weight, g.depth, g.repeated, setting.fabric)
         in_table = (g.in_lutram == 1) & (g.constant == 1)
         word_ff = g.pe * g.simd * weight
         word_ff = ops.where(in_table, g.banks * memory.columns(ops, word_ff / g.banks, g.depth, g.repeated), word_ff)
@@ -174,8 +174,11 @@ class MatVecFormula(Formula[MatVec]):
             LUT={
                 # to the nearest: three parts that are all rounded up would add a LUT or two to each small unit
                 "multipliers": ops.round(g.pe * g.simd * lane * (1 - g.in_dsp)),
-                "adders": ops.round(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product)),
-                "accumulators": ops.round(g.pe * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed))),
+                "adders": ops.round(c["tree"] * g.pe * lut.adder_tree(ops, g.simd, product, setting.fabric)),
+                "accumulators": ops.round(
+                    g.pe
+                    * (c["accumulator"] * summed + c["accumulator_carry"] * (acc - summed) + setting.fabric.chain_end)
+                ),
                 "replay": replay_lut + g.passed * word,
                 "inputs": ops.ceil(c["input_lane"] * word + c["replay_bit"] * replay),
                 "weights": held_lut
@@ -224,7 +227,7 @@ def _replay(ops: Arithmetic, word: Quantity, g: Geometry, setting: Setting) -> t
         return 0 * word, 0 * word, 0 * word
     buffered = (g.replays == 1) & (g.input_depth > 1)
     small = buffered & (g.replay_in_lutram == 1)
-    luts, cells = memory.distributed_ram(ops, word, g.input_depth, ports=1)
+    luts, cells = memory.distributed_ram(ops, word, g.input_depth, 1, setting.fabric)
     in_bram = memory.bram18(ops, word, g.input_depth, setting.dsp_kind)
     return (
         ops.where(small, luts, 0 * word),
@@ -242,6 +245,16 @@ def _bank_select(ops: Arithmetic, weight: Quantity, g: Geometry) -> Quantity:
     return ops.where(ops.special(weight <= memory.MOST_STEPS), risen, mean)
 
 
+def _turned(ops: Arithmetic, inputs: Quantity, setting: Setting) -> Quantity:
+    """LUTs that choose between an input and its negative, which is a carry chain.
+
+    Where a chain has ends, a LUT for each bit of the product takes in the inputs that fit one.
+    """
+    c, part = setting.constants, setting.fabric
+    chosen = c["negate"] * inputs + c["select"] + part.chain_end
+    return ops.where(ops.special((inputs < part.lut_inputs) & (part.chain_end > 0)), inputs + 1, chosen)
+
+
 def _lane(
     ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Geometry, setting: Setting
 ) -> tuple[Quantity, Quantity]:
@@ -255,9 +268,9 @@ def _lane(
     c = setting.constants
     bipolar, bipolar_input = g.bipolar == 1, g.bipolar_input == 1
     single = ops.special(ops.minimum(weight, inputs) <= 1)
-    lane = lut.multiplier(ops, weight, inputs, g.signs, c)
+    lane = lut.multiplier(ops, weight, inputs, g.signs, c, setting.fabric)
     lane = ops.where(bipolar_input, c["negate_weight"] * (weight - g.signs), lane)
-    chosen = c["negate"] * inputs + c["select"]
+    chosen = _turned(ops, inputs, setting)
     chosen = ops.where(ops.special(inputs <= 1), c["negate_single"] + 0 * inputs, chosen)
     lane = ops.where(bipolar, chosen, lane)
     lane = ops.where(bipolar & bipolar_input, c["xnor"] + 0 * lane, lane)

@@ -1,30 +1,15 @@
 """Prices of memories: LUT RAM, BRAM18, URAM.
 
-`depth` is in words of `width_bits`; `kind` is the DSP slice of the part, which tells its family.
+`depth` is in words of `width_bits`; `kind` is the multiplier of the part, which tells its fabric.
 """
 
 from functools import cache
 from itertools import pairwise
 from math import ceil, log2
 
-from hwcost.models.formulas.arithmetic import Arithmetic, Ports, Quantity
+from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
+from hwcost.models.formulas.fabric import Fabric, fabric
 
-BRAM18_PORTS = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
-"""(width in bits, depth in words) of one RAMB18 in simple dual port. Source: UG473, UG573 table 1-10."""
-
-VERSAL_BRAM18_PORTS = BRAM18_PORTS[3:]
-"""Port geometries of a RAMB18E5, which knows no narrower words. Source: AM007, block RAM data widths."""
-
-URAM_PORT = (72, 4096)
-"""(width in bits, depth in words) of an URAM288. Source: UG573, chapter 2."""
-
-VERSAL_URAM_PORTS = ((72, 4096), (36, 8192), (18, 16384), (9, 32768))
-"""Port geometries of a URAM288E5. Source: AM007, UltraRAM data widths."""
-
-VERSAL = "DSP58"
-"""The slice that only Versal has; it tells the family of a part."""
-
-LUTRAM_DEPTH = 64
 AUTO_LUTRAM_DEPTH = {"rtl": 64, "hls": 31}
 """Up to this depth "auto" keeps a memory in LUT RAM. Source: weight memories of 114 published units (Vivado 2020.1):
 RTL used BRAM in 3 of 19 up to 64 words and in all above; HLS in none up to 16 and in 16 of 19 from 32 to 64. Those are
@@ -39,21 +24,29 @@ SELECTED = 4
 Source: UG574, figure "32:1 multiplexer"."""
 
 
-def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity) -> Quantity:
-    """LUTs of a LUT RAM or ROM: one per bit and 64 words.
+def lutram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, part: Fabric) -> Quantity:
+    """LUTs of a LUT RAM or ROM: one per bit and as many words as a LUT holds, 64 or 16.
 
-    Error: the output multiplexer above 64 words is not counted: about width/4 per 64 words more.
-    Source: UG574, RAM64X1S and ROM64X1.
+    Error: of LUT6, the output multiplexer above 64 words is not counted: about width/4 per 64 words more.
+    Source: UG574, RAM64X1S and ROM64X1; LUT4 of ECP5, joined by PFUMX and L6MUX21.
     """
-    return width_bits * ops.ceil_fixed(depth / LUTRAM_DEPTH)
+    each = ops.ceil_fixed(depth / part.words)
+    if part.lut_inputs == 4:
+        each = each + ops.where(each > JOINED, (each - JOINED) / 2, 0 * each)
+    return width_bits * each
+
+
+JOINED = 4
+"""LUT4 that the multiplexers of a slice join for nothing; of more, half of them take another one. Source: Yosys 0.70,
+random words."""
 
 
 FEW_WORDS = 8
 """Words up to which a table has fewer different columns than a wide word has bits."""
 
 
-def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quantity) -> Quantity:
-    """LUTs of a table of constants: one per bit and 64 words; of few words, equal columns are built once.
+def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quantity, part: Fabric) -> Quantity:
+    """LUTs of a table of constants: one per bit and words of a LUT; of few words, equal columns are built once.
 
     A column of d words is one of 2^d functions of the address, of which the two constants and the address bits
     themselves take no LUT.
@@ -66,7 +59,7 @@ def rom(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quanti
     functions = ops.exp2(ops.minimum(depth, FEW_WORDS))
     built = functions - 2 - ops.ceil_log2(depth)
     few = ops.ceil(built * (1 - ops.exp2(repeated * width_bits)))
-    return ops.where(depth <= FEW_WORDS, few, lutram(ops, width_bits, depth))
+    return ops.where(depth <= FEW_WORDS, few, lutram(ops, width_bits, depth, part))
 
 
 def columns(ops: Arithmetic, width_bits: Quantity, depth: Quantity, repeated: Quantity) -> Quantity:
@@ -85,29 +78,35 @@ def log_repeated(depth: int) -> float:
     return log2(1 - 2.0 ** -min(max(depth, 1), FEW_WORDS))
 
 
-RAM_BITS = {1: 16, 2: 14}
-"""Bits of 32 words in the eight LUTs of a RAM32M16, by ports: one address for reading and writing, or one each."""
-
-
-def distributed_ram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, ports: int) -> tuple[Quantity, Quantity]:
-    """A LUT RAM that is written while it is read, in groups of eight LUTs: RAM32M16, RAM64M8 above 32 words.
+def distributed_ram(
+    ops: Arithmetic, width_bits: Quantity, depth: Quantity, ports: int, part: Fabric
+) -> tuple[Quantity, Quantity]:
+    """A LUT RAM that is written while it is read, in groups of LUTs: RAM32M16 and RAM64M8, or DPR16X4 of ECP5.
 
     It has 1 of `ports` where reading and writing share an address, else 2.
 
     Returns:
-        All LUTs, and those of them that are RAM; the others choose between banks of 64 words.
+        All LUTs, and those of them that are RAM; the others choose between banks of the deepest groups.
 
     Error: reports/calibration/error.md, "memory ram" and "memory spram"; twice the one of 7 series.
-    Source: UG574, RAM32M16 and RAM64M8; Yosys 0.70 uses no smaller groups on UltraScale+.
+    Source: UG574; Yosys 0.70 uses no smaller groups on UltraScale+; nextpnr 0.11, of ECP5.
     """
-    groups = ops.ceil(width_bits / ops.where(depth <= LUTRAM_DEPTH // 2, RAM_BITS[ports], RAM_BITS[ports] // 2))
-    banks = ops.ceil_fixed(depth / LUTRAM_DEPTH)
-    chosen = ops.where(banks > 1, ops.ceil_fixed(banks / SELECTED) * width_bits + 2 * banks, 0 * width_bits)
-    return 8 * groups * banks + chosen, 8 * groups * banks
+    (few_bits, few_words), (many_bits, many_words) = part.ram_groups[ports][0], part.ram_groups[ports][-1]
+    groups = ops.ceil(width_bits / ops.where(depth <= few_words, few_bits, many_bits))
+    banks = ops.ceil_fixed(depth / many_words)
+    chosen = ops.where(banks > 1, selected(ops, banks, part) * width_bits + 2 * banks, 0 * width_bits)
+    return part.ram_luts * groups * banks + chosen, part.ram_luts * groups * banks
 
 
-def _ports(kind: str) -> Ports:
-    return VERSAL_BRAM18_PORTS if kind == VERSAL else BRAM18_PORTS
+def selected(ops: Arithmetic, inputs: Quantity, part: Fabric) -> Quantity:
+    """LUTs of a multiplexer of one bit: one for as many inputs as a LUT can choose between.
+
+    Error: see what it is a part of.
+    Source: SELECTED; of LUT4, Yosys 0.70.
+    """
+    if part.lut_inputs == 6:
+        return ops.ceil_fixed(inputs / SELECTED)
+    return inputs - 1
 
 
 def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) -> Quantity:
@@ -115,9 +114,9 @@ def bram18(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) ->
 
     Error: within 1 block on 107 of 114 published units with a memory per PE (reports/calibration/published.md). A
     vendor tool may cascade instead, or add a block for timing.
-    Source: BRAM18_PORTS, VERSAL_BRAM18_PORTS.
+    Source: `fabric.FABRICS`.
     """
-    return ops.fewest_cells(width_bits, depth, _ports(kind))
+    return ops.fewest_cells(width_bits, depth, fabric(kind).bram_ports)
 
 
 @cache
@@ -126,7 +125,7 @@ def banks(width_bits: int, depth: int, kind: str) -> int:
 
     Source: Yosys 0.70 on 90 memories; UG573 table 1-10, a RAMB36 twice as deep as a RAMB18 of its width.
     """
-    cells = [(bits, words * pair, pair) for bits, words in _ports(kind) for pair in (1, 2)]
+    cells = [(bits, words * pair, pair) for bits, words in fabric(kind).bram_ports for pair in (1, 2)]
     built = [(ceil(width_bits / bits) * ceil(depth / words) * pair, ceil(depth / words)) for bits, words, pair in cells]
     return min(built)[1]
 
@@ -149,9 +148,10 @@ def bank_select(width_bits: int, depth: int, style: str, kind: str) -> int:
     if style == "bram18":
         many = banks(width_bits, depth, kind)
     elif style == "uram":
-        ports = VERSAL_URAM_PORTS if kind == VERSAL else (URAM_PORT,)
+        ports = fabric(kind).uram_ports
         many = min((ceil(width_bits / bits) * ceil(depth / words), ceil(depth / words)) for bits, words in ports)[1]
     one = ceil(many / (SELECTED if many <= MOST_JOINED else 2))  # LUTs for a bit
+    one = one if fabric(kind).lut_inputs == 6 else many - 1
     return one * width_bits + many if many > 1 else 0
 
 
@@ -186,9 +186,11 @@ def uram(ops: Arithmetic, width_bits: Quantity, depth: Quantity, kind: str) -> Q
     shapes of that table (tests/synth/test_yosys.py); no published row to compare with.
     Source: UG573, chapter 2; Yosys 0.70; AM007.
     """
-    if kind == VERSAL:
-        return ops.fewest_cells(width_bits, depth, VERSAL_URAM_PORTS)
-    return ops.ceil(width_bits * ops.ceil_fixed(depth / URAM_PORT[1]) / URAM_PORT[0])
+    ports = fabric(kind).uram_ports
+    if len(ports) > 1:
+        return ops.fewest_cells(width_bits, depth, ports)
+    ((bits, words),) = ports
+    return ops.ceil(width_bits * ops.ceil_fixed(depth / words) / bits)
 
 
 def memory(
@@ -199,7 +201,7 @@ def memory(
     An external memory, by its index `style` into STYLES, costs nothing here; nor does one of a single word, a register.
     """
     exists = depth > 1
-    in_lutram = ops.where(exists & (style == 0), lutram(ops, width_bits, depth), 0.0 * width_bits)
+    in_lutram = ops.where(exists & (style == 0), lutram(ops, width_bits, depth, fabric(kind)), 0.0 * width_bits)
     in_bram = ops.where(exists & (style == 1), bram18(ops, width_bits, depth, kind), 0.0 * width_bits)
     in_uram = ops.where(exists & (style == 2), uram(ops, width_bits, depth, kind), 0.0 * width_bits)
     return in_lutram, in_bram, in_uram

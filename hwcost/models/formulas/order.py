@@ -48,7 +48,7 @@ class BufferFormula(Formula[Reorder | Repeat]):
         c = setting.constants
         word = g.pe * widths[0]
         _, in_bram, _ = memory(ops, word, g.depth, g.style, setting.dsp_kind)
-        luts, cells = distributed_ram(ops, word, g.depth, ports=2)
+        luts, cells = distributed_ram(ops, word, g.depth, 2, setting.fabric)
         small = g.style == 0
         return Parts(
             LUT={

@@ -4,11 +4,12 @@ from math import prod
 
 from hwcost.graph.spec import Window
 from hwcost.models.formulas.arithmetic import Arithmetic, Quantity
+from hwcost.models.formulas.fabric import Fabric
 from hwcost.models.formulas.formula import Fold, Setting
 
 SHORT_CHAIN = 2
-"""Longest chain of registers that stays one: longer ones become shift registers in LUTs. Source: synth_xilinx of Yosys
-0.70, shreg_extract -minlen 3."""
+"""Longest chain of registers that stays one where LUTs shift: longer ones become shift registers. Source: synth_xilinx
+of Yosys 0.70, shreg_extract -minlen 3."""
 
 
 def stream_registers(ops: Arithmetic, word: Quantity, setting: Setting) -> Quantity:
@@ -56,12 +57,13 @@ def window_counters(block: Window, fold: Fold, depth: int) -> int:
     return around + 3 * reach + 2 * counter_bits(max(2, depth)) + counter_bits(words, *block.kernel, *block.output) + 2
 
 
-def window_words(block: Window, fold: Fold, *, in_lut: bool) -> int:
+def window_words(block: Window, fold: Fold, part: Fabric, *, in_lut: bool) -> int:
     """Words that a window holds in registers.
 
     Args:
         block: the window.
         fold: with the channels of a word.
+        part: the fabric.
         in_lut: whether its lines are in LUT RAM, which has no register of its own.
 
     Error, Source: as `window_counters`.
@@ -70,5 +72,7 @@ def window_words(block: Window, fold: Fold, *, in_lut: bool) -> int:
         return int(in_lut)
     apart = block.dilation[-1] * (block.channels // fold.simd)
     pixels = prod(block.kernel)
-    between = apart - 1 if apart <= SHORT_CHAIN else 0  # the pixels that are shown are the ends of their chains
+    between = (
+        apart - 1 if apart <= SHORT_CHAIN or not part.shifted else 0
+    )  # the pixels that are shown are the ends of their chains
     return pixels + between * (pixels - pixels // block.kernel[-1])

@@ -40,7 +40,7 @@ class EmbeddingFormula(LaneFormula[Embedding]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         word = g.pe * widths[0]
-        table = rom(ops, word, g.depth, g.repeated)
+        table = rom(ops, word, g.depth, g.repeated, setting.fabric)
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.counter),
@@ -77,7 +77,7 @@ class StateFormula(LaneFormula[State]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         word = g.pe * widths[0]
-        luts, cells = distributed_ram(ops, word, ops.maximum(g.depth, 2), ports=1)
+        luts, cells = distributed_ram(ops, word, ops.maximum(g.depth, 2), 1, setting.fabric)
         small, deep = (g.depth > 1) & (g.in_lut == 1), g.in_lut == 0
         return Parts(
             LUT={

@@ -10,11 +10,12 @@ from hwcost.graph.spec import Concat, LabelSelect, Link
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.elementwise import LaneFormula
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
-from hwcost.models.formulas.memory import bram18
+from hwcost.models.formulas.memory import bram18, distributed_ram
 from hwcost.models.formulas.registers import counter_bits, stream_registers
 
-LEAST_SRL = 3
-"""Words of the shortest chain that becomes a shift register; less are flip-flops. Source: Yosys 0.70, xilinx_srl."""
+FEW_WORDS = 2
+"""Words of a FIFO that are flip-flops; more are shift registers, or a ring in LUT RAM where LUTs do not shift. Source:
+Yosys 0.70, xilinx_srl; hwcost.synth.links."""
 
 SRL_DEPTH = 32
 """Words of a shift register in one LUT. Source: UG574, SRLC32E."""
@@ -75,10 +76,11 @@ class LinkFormula(Formula[Link]):
             "word": adapter.produced if adapter.ahead else adapter.consumed,
             "fifo": float(adapter.depth > 0),
             "srl": shift_registers(adapter.depth) if shallow else 0,
+            "ring": adapter.depth if shallow and not setting.fabric.shifted and adapter.depth > FEW_WORDS else 0,
             "depth": 0 if shallow else 1 << (adapter.depth - 1).bit_length(),
             "pointer": 2 * pointer,
             "fifo_registers": _fifo_registers(adapter.depth, pointer, shallow, setting),
-            "flops": adapter.depth if setting.flow == "rtl" and adapter.depth < LEAST_SRL else 0,
+            "flops": adapter.depth if setting.flow == "rtl" and 0 < adapter.depth <= FEW_WORDS else 0,
             "copied": float(adapter.copied),
         }
 
@@ -88,20 +90,22 @@ class LinkFormula(Formula[Link]):
         deep = ops.where(
             g.depth > 0, bram18(ops, g.word * bits, ops.maximum(g.depth, 1), setting.dsp_kind), 0.0 * g.word * bits
         )
+        ring = distributed_ram(ops, g.word * bits, ops.maximum(g.ring, 1), 2, setting.fabric)
+        luts, cells = (ops.where(g.ring > 0, amount, g.srl * g.word * bits) for amount in ring)
         registers = (g.collected + g.shifted) * bits + (c["fifo_ff_bit"] * g.fifo + g.flops) * g.word * bits
         counters = c["converter_control_ff"] * g.converters + c["converter_counter_ff"] * g.counters
         return Parts(
             LUT={
                 "converters": ops.ceil(c["converter_bit"] * g.loaded * bits)
                 + ops.ceil_fixed(c["converter_control"] * g.converters + c["converter_counter_bit"] * g.counters),
-                "fifos": g.srl * g.word * bits,
+                "fifos": luts,
                 "control": ops.ceil(
                     c["copy_control"] * g.copied + c["fifo_control"] * g.fifo + c["fifo_pointer_bit"] * g.pointer
                 ),
             },
             FF=ops.ceil(registers + g.fifo_registers + counters + g.copied),
             BRAM18=deep,
-            LUTRAM=ops.where(g.flops > 0, 0 * bits, g.srl * g.word * bits),
+            LUTRAM=ops.where(g.flops > 0, 0 * bits, cells),
             cycles=0,
         )
 
@@ -109,12 +113,15 @@ class LinkFormula(Formula[Link]):
 def _fifo_registers(depth: int, pointer: int, shallow: bool, setting: Setting) -> int:
     """FF that steer a FIFO; the word that leaves is in the memory.
 
-    Of shift registers the place of the oldest word; of a ring both pointers, a bit more each, and whether one is out.
+    Of shift registers the place of the oldest word; of a ring both pointers, a bit more each, and whether one is out;
+    of a ring in LUTs both pointers, and how many words it holds.
 
     Source: hwcost.synth.links.fifo.
     """
     if setting.flow == "hls" or not depth:
         return 2 * pointer
+    if shallow and depth > FEW_WORDS and not setting.fabric.shifted:
+        return 2 * pointer + depth.bit_length()
     return max(1, pointer) + 1 if shallow else 2 * pointer + 3
 
 
@@ -136,7 +143,7 @@ class ConcatFormula(LaneFormula[Concat]):
         assert isinstance(block, Concat)
         return {
             "pe": fold.pe,
-            "levels": -(-(len(block.streams) - 1) // 3),
+            "levels": -(-(len(block.streams) - 1) // (3 if setting.fabric.lut_inputs == 6 else 1)),
             "counter_bits": counter_bits(len(block.streams), max(block.streams) // fold.pe),
             "cycles": self.cycles(block, fold),
         }
@@ -147,7 +154,7 @@ class ConcatFormula(LaneFormula[Concat]):
         return Parts(
             LUT={
                 "control": ops.ceil_fixed(c["stream_control"]),
-                "multiplexers": g.levels * word,
+                "multiplexers": ops.ceil(c["concat_bit"] * g.levels * word),
             },
             FF=stream_registers(ops, word, setting) + g.counter_bits,
             cycles=g.cycles,

@@ -58,7 +58,9 @@ class ThresholdsFormula(LaneFormula[Thresholds]):
 
 def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> Quantity:
     """LUTs that hold at most MOST_LUTRAM words of thresholds: one bank, so that none of them chooses between banks."""
-    return lutram(ops, width, depth) if setting.flow == "hls" else distributed_ram(ops, width, depth, ports=2)[0]
+    if setting.flow == "hls":
+        return lutram(ops, width, depth, setting.fabric)
+    return distributed_ram(ops, width, depth, 2, setting.fabric)[0]
 
 
 def _ram(luts: Quantity, setting: Setting) -> Quantity:
@@ -80,7 +82,7 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
     held = ops.where(small, _words(ops, width, g.depth, setting), none)
     return Parts(
         LUT={
-            "comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c)),
+            "comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c, setting.fabric)),
             "thresholds": held,
         },
         LUTRAM=_ram(held, setting),
@@ -106,7 +108,7 @@ def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, se
     held = g.pe * ops.sum_stages(bits, stored)
     return Parts(
         LUT={
-            "comparators": ops.ceil(c["search_bit"] * g.pe * bits * compared),
+            "comparators": ops.ceil(g.pe * bits * (c["search_bit"] * compared + 2 * setting.fabric.chain_end)),
             "thresholds": held,
         },
         LUTRAM=_ram(held, setting),

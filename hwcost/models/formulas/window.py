@@ -170,7 +170,7 @@ class WindowFormula(Formula[Window]):
             "buffers": buffers,
             "pixels": taps if fold.parallel_window else 1,
             "registers": window_counters(block, fold, depth),
-            "held_words": window_words(block, fold, in_lut=style == 0),
+            "held_words": window_words(block, fold, setting.fabric, in_lut=style == 0),
             "style": style,
             "cycles": self.cycles(block, fold),
         }
@@ -181,7 +181,7 @@ class WindowFormula(Formula[Window]):
         in_lut, in_bram, _ = memory(ops, word, g.depth, g.style, setting.dsp_kind)
         cells = in_lut
         if setting.flow == "rtl":
-            rams = zip(*(distributed_ram(ops, word, g.depth, ports) for ports in (1, 2)), strict=True)
+            rams = zip(*(distributed_ram(ops, word, g.depth, ports, setting.fabric) for ports in (1, 2)), strict=True)
             in_lut, cells = (ops.where(g.style == 0, ops.where(g.whole == 1, *both), 0 * word) for both in rams)
         serial = (
             c["window_control"] + c["window_address_bit"] * ops.ceil_log2(g.depth) + c["window_loop_bit"] * g.loop_bits
@@ -248,9 +248,11 @@ class PoolFormula(Formula[Pool]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         inputs, outputs = widths
-        tree = g.whole * c["adder_bit"] * lut.adder_tree(ops, g.window, inputs)
-        added = tree + g.running * c["sum_bit"] * (inputs + g.levels)
+        tree = g.whole * c["adder_bit"] * lut.adder_tree(ops, g.window, inputs, setting.fabric)
+        ends = setting.fabric.chain_end
+        added = tree + g.running * (c["sum_bit"] * (inputs + g.levels) + ends)
         compared = (c["maximum_bit"] * (g.window - 1) + g.running * c["running_maximum_bit"]) * inputs
+        compared += 2 * ends * (g.window - 1 + g.running)
         lane = ops.where(g.sums == 1, added, compared)
         return Parts(
             LUT={

@@ -127,7 +127,7 @@ class _Pool(_Lanes[Pool]):
         c = setting.constants
         inputs, outputs = widths
         largest = c["maximum_bit"] * (g.window - 1) * inputs
-        total = c["adder_bit"] * lut.adder_tree(ops, g.window, inputs)
+        total = c["adder_bit"] * lut.adder_tree(ops, g.window, inputs, setting.fabric)
         logic = ops.where(g.sums == 1, total, largest)
         return Parts(LUT={"reduction": logic}, FF=outputs, cycles=g.cycles, levels=ops.ceil_log2(g.window))
 
@@ -158,7 +158,7 @@ class _Saturate(_Lanes[Saturate]):
 
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         inputs, outputs = widths
-        logic = clip(ops, inputs, outputs, g.signed, setting.constants)
+        logic = clip(ops, inputs, outputs, g.signed, setting)
         return Parts(LUT={"adders": logic}, FF=outputs, cycles=g.cycles, levels=1)
 
 

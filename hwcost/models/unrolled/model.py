@@ -14,7 +14,7 @@ from hwcost.models.amounts import whole
 from hwcost.models.device import Device
 from hwcost.models.device import device as find_device
 from hwcost.models.formulas.formula import Job, Setting
-from hwcost.models.options import THRESHOLDS, check_layers, check_priced, choice
+from hwcost.models.options import THRESHOLDS, check_constants, check_layers, choice
 from hwcost.models.rates import clock
 from hwcost.models.resources import RESOURCES, Placed
 from hwcost.models.unrolled.blocks import AFFINE, WIRED, WiredLaw
@@ -87,7 +87,7 @@ class Unrolled:
         if stage_levels is None:
             stage_levels = max(1, int(1e3 / clock_mhz / LEVEL_NS))
         self.device = find_device(device) if isinstance(device, str) else device
-        check_priced(self.device)
+        check_constants(self.device)
         self.clock_mhz, self.reuse, self.sums = clock_mhz, reuse, sums
         self.value_aware = sums == "shared" if value_aware is None else value_aware
         self.stage_levels, self.wired = whole("stage_levels", stage_levels), wired

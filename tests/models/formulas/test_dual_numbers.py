@@ -28,10 +28,10 @@ from hwcost.models.formulas.dual_numbers import Slope
             "weight_memory": st.sampled_from(("auto", "lutram", "bram18", "uram", "external")),
             "thresholds": st.sampled_from(("search", "parallel")),
             "flow": st.sampled_from(("rtl", "hls")),
-            "device": st.sampled_from(("xc7z020", "ZCU104", "VCK190")),
+            "device": st.sampled_from(("xc7z020", "ZCU104", "VCK190", "ecp5-85k")),
             "writable": st.just(True),  # as the URAM of most parts wants it
         }
-    ),
+    ).filter(lambda options: options["device"] != "ecp5-85k" or options["flow"] == "rtl"),
     st.integers(0, 10_000),
 )
 def test_equal_to_autograd(g: dict[str, Any], widths: list[int], options: dict[str, Any], choice: int) -> None:

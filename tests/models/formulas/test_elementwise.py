@@ -45,7 +45,7 @@ def test_channels_pass_in_equal_parts() -> None:
 
 
 def test_a_clip_looks_at_four_upper_bits_for_nothing() -> None:
-    few, more, signed = (clip(EXACT, inputs, 4, sign, C) for inputs, sign in ((8, 0), (10, 0), (9, 1)))
+    few, more, signed = (clip(EXACT, inputs, 4, sign, RTL) for inputs, sign in ((8, 0), (10, 0), (9, 1)))
     assert few == pytest.approx(C["saturate_bit"] * 4)
     assert more == pytest.approx(C["saturate_bit"] * (4 + 2 * 0.42))
     assert signed == pytest.approx(C["saturate_bit"] * (3 + 2 * 0.84))

@@ -10,6 +10,7 @@ from hwcost.graph.ranges import dot, integers
 from hwcost.graph.spec import MatVec
 from hwcost.models import Fold, Job, Setting
 from hwcost.models.formulas.arithmetic import EXACT
+from hwcost.models.formulas.fabric import FABRICS
 from hwcost.models.formulas.held import held_geometry
 from hwcost.models.formulas.matvec import MatVecFormula
 from hwcost.models.formulas.memory import bram18, distributed_ram
@@ -25,8 +26,8 @@ def test_every_row_or_column_of_lanes_has_a_memory(by_column: bool, banks: int, 
     g = held_geometry(block, fold, RTL)
     assert (g["held_banks"], g["held_lanes"], g["held_depth"]) == (banks, lanes, 2 * 2 * 4 * 4)
     found = MatVecFormula().exact(Job("scores", block, fold), RTL)
-    cells = banks * distributed_ram(EXACT, lanes * 4, 64, ports=2)[1]
-    replay = distributed_ram(EXACT, 2 * 4, 4, ports=1)[1]
+    cells = banks * distributed_ram(EXACT, lanes * 4, 64, 2, FABRICS["DSP48E2"])[1]
+    replay = distributed_ram(EXACT, 2 * 4, 4, 1, FABRICS["DSP48E2"])[1]
     assert found.LUTRAM == cells + replay and found.LUT["weights"] > cells and found.BRAM18 == 0
 
 

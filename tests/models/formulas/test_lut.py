@@ -6,6 +6,7 @@ import pytest
 
 from hwcost.models.formulas import coefficients, lut
 from hwcost.models.formulas.arithmetic import EXACT
+from hwcost.models.formulas.fabric import FABRICS
 
 RTL = coefficients.values("rtl")
 
@@ -30,4 +31,4 @@ COMPARATORS = {
 @pytest.mark.parametrize(("widths", "measured"), COMPARATORS.items())
 def test_comparators_are_near_synthesis(widths: tuple[int, int], measured: int) -> None:
     compared, bits = widths
-    assert lut.comparators(EXACT, 2**bits - 1, compared, RTL) == pytest.approx(measured, rel=0.13)
+    assert lut.comparators(EXACT, 2**bits - 1, compared, RTL, FABRICS["DSP48E2"]) == pytest.approx(measured, rel=0.13)

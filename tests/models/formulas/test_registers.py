@@ -8,6 +8,7 @@ from hwcost.models.calibration.corpus import Unit
 from hwcost.models.calibration.unit_prices import block_of, price
 from hwcost.models.formulas.arithmetic import EXACT
 from hwcost.models.formulas.coefficients import values
+from hwcost.models.formulas.fabric import FABRICS
 from hwcost.models.formulas.formula import Fold, Setting
 from hwcost.models.formulas.registers import counter_bits, stream_registers, window_counters, window_words
 
@@ -58,9 +59,14 @@ def test_padding_has_counters_of_its_own() -> None:
 
 def test_a_word_that_a_block_ram_gives_needs_no_register() -> None:
     block = block_of(Unit(kind="window", input="UINT4", geometry="4 6x6 3x3 1x1 1x1 0x0", structure="serial"))
-    assert (window_words(block, Fold(), in_lut=True), window_words(block, Fold(), in_lut=False)) == (1, 0)
-    assert window_words(block, Fold(simd=4, parallel_window=True), in_lut=True) == 9
-    assert window_words(block, Fold(simd=2, parallel_window=True), in_lut=True) == 9 + 3 * 2  # two words a pixel
+    assert (
+        window_words(block, Fold(), FABRICS["DSP48E2"], in_lut=True),
+        window_words(block, Fold(), FABRICS["DSP48E2"], in_lut=False),
+    ) == (1, 0)
+    assert window_words(block, Fold(simd=4, parallel_window=True), FABRICS["DSP48E2"], in_lut=True) == 9
+    assert (
+        window_words(block, Fold(simd=2, parallel_window=True), FABRICS["DSP48E2"], in_lut=True) == 9 + 3 * 2
+    )  # two words a pixel
 
 
 def test_a_stream_has_one_register_in_rtl_and_two_in_hls() -> None:

@@ -6,6 +6,7 @@ from hwcost.graph.blocks import Embedding, State
 from hwcost.graph.ranges import between, integers
 from hwcost.models import Fold, Job, Setting
 from hwcost.models.formulas.arithmetic import EXACT
+from hwcost.models.formulas.fabric import FABRICS
 from hwcost.models.formulas.memory import bram18, distributed_ram
 from hwcost.models.formulas.storage import EmbeddingFormula, StateFormula
 
@@ -30,6 +31,6 @@ def test_a_small_embedding_is_a_table() -> None:
 def test_a_state_is_ram_and_one_word_a_register() -> None:
     block = State(channels=32, vectors=7, input=CODES, output=CODES)
     found = StateFormula().exact(Job("gru", block, Fold(2)), RTL)
-    assert found.LUTRAM == distributed_ram(EXACT, 8, 16, ports=1)[1] == found.LUT["state"]
+    assert found.LUTRAM == distributed_ram(EXACT, 8, 16, 1, FABRICS["DSP48E2"])[1] == found.LUT["state"]
     whole = StateFormula().exact(Job("gru", block, Fold(32)), RTL)
     assert whole.LUT["state"] == 0 and whole.LUTRAM == 0

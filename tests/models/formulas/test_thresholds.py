@@ -10,6 +10,7 @@ from hwcost.graph.spec import (
 )
 from hwcost.models import Fold, Job, Setting
 from hwcost.models.formulas.arithmetic import EXACT
+from hwcost.models.formulas.fabric import FABRICS
 from hwcost.models.formulas.memory import bram18, distributed_ram
 from hwcost.models.formulas.thresholds import MOST_LUTRAM, ThresholdsFormula
 
@@ -35,7 +36,7 @@ def test_each_stage_of_a_search_stores_twice_as_much_as_the_one_before(channels:
         if depth > MOST_LUTRAM:
             blocks += pe * bram18(EXACT, 12, depth, "DSP48E2")
         elif depth > 1:
-            luts += pe * distributed_ram(EXACT, 12, depth, ports=2)[0]
+            luts += pe * distributed_ram(EXACT, 12, depth, 2, FABRICS["DSP48E2"])[0]
     found = LAW.exact(job(channels, 12, out, pe), setting("search"))
     assert (found.LUT["thresholds"], found.BRAM18) == (luts, blocks)
     assert found.cycles == channels // pe * 3
@@ -45,7 +46,10 @@ def test_each_stage_of_a_search_stores_twice_as_much_as_the_one_before(channels:
 
 def test_parallel_thresholds_lie_in_one_wide_memory() -> None:
     shallow, deep = (LAW.exact(job(channels, 12, 3, 2), setting("parallel")) for channels in (8, 200))
-    assert shallow.LUT["thresholds"] == distributed_ram(EXACT, 2 * 7 * 12, 4, ports=2)[0] and shallow.BRAM18 == 0
+    assert (
+        shallow.LUT["thresholds"] == distributed_ram(EXACT, 2 * 7 * 12, 4, 2, FABRICS["DSP48E2"])[0]
+        and shallow.BRAM18 == 0
+    )
     assert deep.LUT["thresholds"] == 0 and deep.BRAM18 == bram18(EXACT, 2 * 7 * 12, 100, "DSP48E2")
     alone = LAW.exact(job(2, 12, 3, 2), setting("parallel"))
     assert alone.LUT["thresholds"] == alone.BRAM18 == 0  # one word is wires
