@@ -160,15 +160,15 @@ NETWORKS: dict[str, tuple[Callable[[Precision], nn.Module], tuple[int, ...], int
 """Name -> (network, shape of a sample, bits of its input or 0 for floats, cycles that a frame may take)."""
 
 
-def built(name: str, widths: Widths) -> tuple[Pipeline, Dataflow, Accelerator]:
-    """A network, its folding, and the accelerator."""
+def built(name: str, widths: Widths, part: str = "xczu7ev") -> tuple[Pipeline, Dataflow, Accelerator]:
+    """A network, its folding on a part, and the accelerator."""
     make, shape, bits, cycles = NETWORKS[name]
     torch.manual_seed(0)
     net = make(precision_of(widths))
     settle(net, shape, widths)
     entering = integers(bits, signed=False) if bits else unknown()
     pipeline = trace(net, torch.zeros(1, *shape), input_range=entering)
-    model = Dataflow(device="xczu7ev", folding=target_fps(pipeline, CLOCK_HZ / cycles))
+    model = Dataflow(device=part, folding=target_fps(pipeline, CLOCK_HZ / cycles))
     return pipeline, model, accelerator(layout(pipeline, model, input_step=2.0**-bits if bits else None))
 
 
@@ -194,7 +194,8 @@ def simulated(made: Accelerator, figures: Priced, frames: int) -> dict[str, obje
 
 def synthesized(made: Accelerator, priced: Estimate, limit_s: float) -> dict[str, object]:
     """Columns of a synthesis."""
-    (counts,) = find().count([made.rtlil()], family="xcup", dsp=False, limit_s=limit_s)
+    family = made.layout.setting.fabric.family
+    (counts,) = find().count([made.rtlil()], family=family, dsp=False, limit_s=limit_s)
     row: dict[str, object] = {name: priced.total[name] for name in COUNTED}
     return row | {f"{name}_built": counts[name] for name in COUNTED}
 

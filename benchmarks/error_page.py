@@ -20,9 +20,9 @@ from left_out import left_out, precision
 from scipy.stats import spearmanr
 
 from hwcost.models.calibration.corpus import Measured, Unit, read, wire
-from hwcost.models.calibration.fit import STAGES, Array, errors, priced, spread
+from hwcost.models.calibration.fit import STAGES, Array, constants_of, errors, priced, spread
 from hwcost.models.calibration.unit_prices import group_of
-from hwcost.models.formulas.coefficients import values
+from hwcost.models.formulas.coefficients import flows, values
 
 FOLDER = Path(__file__).parent.parent / "reports" / "calibration"
 
@@ -122,19 +122,19 @@ The sum of all blocks as `hwcost verify` synthesizes them, widths of 2 to 8 bits
 def main() -> None:
     """Write error.md and its pictures."""
     rows = read(FOLDER / "corpus.csv")
-    gradient, networks = (pd.read_csv(FOLDER / f"{name}.csv") for name in ("gradient", "networks"))
+    gradient, built = (pd.read_csv(FOLDER / f"{name}.csv") for name in ("gradient", "networks"))
     table = priced(rows)
     matvec = [row for row in rows if group_of(row.unit) == "matvec"]
     text = PAGE.format(
         yosys=sum(row.source.startswith("Yosys") for row in rows),
         vivado=sum(row.source.startswith("Vivado") for row in rows),
-        kinds=_kinds(table),
-        heldout=_kinds(priced(read(FOLDER / "heldout.csv"))),
-        unseen=_unseen(rows),
+        kinds=kinds(table),
+        heldout=kinds(priced(read(FOLDER / "heldout.csv"))),
+        unseen=unseen(rows),
         matvec=len(matvec),
         others=_others(matvec) + "\n\n" + _constants([row for row in rows if row.unit.kind == "constant"]),
         gradient=_gradient(gradient),
-        networks=_networks(networks),
+        networks=_networks(built),
     )
     (FOLDER / "error-scatter.png").write_bytes(scatter_picture(table, PANELS))
     (FOLDER / "error-width.png").write_bytes(error_picture(_by_width(matvec)))
@@ -142,7 +142,8 @@ def main() -> None:
     (FOLDER / "error.md").write_text(text, encoding="utf-8")
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Rows under a header, in Markdown."""
     head = list(header)
     lines = [head, ["---"] * len(head), *([str(cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -153,32 +154,34 @@ def _cells(found: Mapping[Any, Any]) -> list[str]:
     return ["" if "nan" in cell else cell for cell in cells]
 
 
-def _kinds(table: pd.DataFrame) -> str:
+def kinds(table: pd.DataFrame) -> str:
+    """Errors by kind of unit and resource, as a table."""
     found = errors(table)
     rows = [
         (row["group"], row["resource"], f"{row['units']:.0f}", *_cells(row.to_dict()), f"{row['exact']:.0%}")
         for _, row in found.iterrows()
     ]
-    return _table(("units", "resource", "number", "median", "MAPE", "worst", "Spearman", "exact"), rows)
+    return markdown(("units", "resource", "number", "median", "MAPE", "worst", "Spearman", "exact"), rows)
 
 
-def _unseen(rows: Sequence[Measured]) -> str:
-    lines = []
+def unseen(rows: Sequence[Measured]) -> str:
+    """Errors of units that a fit did not see, as a table."""
+    lines, family = [], constants_of(rows)
     keys: dict[str, Callable[[Unit], str]] = {
         "precision": lambda unit: precision(unit) + unit.output * (unit.kind == "thresholds"),
         "shape": lambda unit: f"{unit.simd} {unit.geometry.split(' ')[0]}",
     }
-    for stage in STAGES:
+    for stage in (one for one in STAGES if one.flow in flows(family)):
         for group in stage.groups:
             chosen = [r for r in rows if group_of(r.unit) in stage.groups and r.amounts["LUT"] >= 4]
             own = np.array([group_of(row.unit) == group for row in chosen])
             measured = np.array([row.amounts["LUT"] for row in chosen], dtype=float)
             for name, key in keys.items():
                 if len({key(row.unit) for row in chosen}) > min(len(stage.names), 9):
-                    ours = left_out(chosen, stage, key, values(stage.flow))
+                    ours = left_out(chosen, stage, key, values(stage.flow, family))
                     own = own & np.isfinite(ours)
                     lines.append((group, name, int(own.sum()), *_cells(spread(ours[own], measured[own]))))
-    return _table(("units", "left out", "number", "median", "MAPE", "worst", "Spearman"), lines)
+    return markdown(("units", "left out", "number", "median", "MAPE", "worst", "Spearman"), lines)
 
 
 def _others(rows: Sequence[Measured]) -> str:
@@ -201,7 +204,7 @@ def _others(rows: Sequence[Measured]) -> str:
     for name, (values_, scaled) in found.items():
         ours = values_ / np.median(values_ / measured) if scaled else values_
         lines.append((name, *_cells(spread(ours, measured))))
-    return _table(("predictor", "median", "MAPE", "worst", "Spearman"), lines)
+    return markdown(("predictor", "median", "MAPE", "worst", "Spearman"), lines)
 
 
 def _constants(rows: Sequence[Measured]) -> str:
@@ -217,7 +220,7 @@ def _constants(rows: Sequence[Measured]) -> str:
     built = measured > 0
     scale = np.median(each[built] / measured[built])
     lines.append(("EBOPs of the values x scale", *_cells(spread(each / scale, measured))))
-    return _table(("constant products", "median", "MAPE", "worst", "Spearman"), lines)
+    return markdown(("constant products", "median", "MAPE", "worst", "Spearman"), lines)
 
 
 def _line(bops: Array, measured: Array) -> Array:
@@ -242,7 +245,7 @@ def _gradient(rows: pd.DataFrame) -> str:
         sign = float(((ours > 0) == (measured > 0)).mean())
         lines.append((name, len(one), f"{sign:.0%}", f"{spearmanr(ours, measured)[0]:.3f}"))
     picture = "\n\n![what a bit less saves](error-gradient.png)"
-    return _table(("network", "operands", "sign agrees", "Spearman"), lines) + picture
+    return markdown(("network", "operands", "sign agrees", "Spearman"), lines) + picture
 
 
 def _networks(rows: pd.DataFrame) -> str:
@@ -253,7 +256,7 @@ def _networks(rows: pd.DataFrame) -> str:
         lines.append(
             (name, f"{ours:,.0f}", f"{measured:,.0f}", f"{ours / measured - 1:+.1%}", f"{bram:.0f}", f"{seen:.0f}")
         )
-    return _table(("network", "LUT estimated", "synthesized", "error", "BRAM18 estimated", "synthesized"), lines)
+    return markdown(("network", "LUT estimated", "synthesized", "error", "BRAM18 estimated", "synthesized"), lines)
 
 
 if __name__ == "__main__":

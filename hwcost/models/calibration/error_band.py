@@ -44,8 +44,8 @@ BANDS: Mapping[str, Band] = immutabledict(
         ),
     }
 )
-"""Error bands of AMD's parts by resource. DSP and URAM are counted from structure and have no published network to compare
-with."""
+"""Error bands of AMD's parts by resource. DSP and URAM are counted from structure and have no published network to
+compare with."""
 
 FAMILY_BANDS: Mapping[str, Mapping[str, Band]] = immutabledict({"": BANDS})
 """Whose constants a family has -> its bands."""

@@ -86,7 +86,7 @@ SHALLOW_BITS = 6
 
 
 def table(ops: Arithmetic, address: Quantity, bits: Quantity, setting: Setting) -> Quantity:
-    """LUTs of one table of 2^address words: as many as hold 64 of them, at least one per bit; then some for each 64 more.
+    """LUTs of one table of 2^address words: what holds 64 of them, at least one per bit; then some for each 64 more.
 
     Error: see `TableFormula`.
     Source: UG574, ROM64X1; multiplexers of the slice join 4 of them for nothing. Yosys 0.70 builds curves of more words

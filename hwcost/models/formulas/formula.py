@@ -100,8 +100,7 @@ class Job:
     Attributes:
         layer, block: name of its layer, and what to build.
         fold: parallelism; None for a block whose formula knows no folding.
-        multipliers: "lut" or "dsp".
-        weight_memory: "auto", "lutram", "bram18", "uram" or "external".
+        multipliers: "lut" or "dsp". weight_memory: "auto", "lutram", "bram18", "uram" or "external".
         adapter: of a link; None for every other block.
         copies: vectors (pixels) at once, of a block that is built as a whole, as unrolled ones are.
         cuts: places of registers along its path, ascending; see `stages.places`.
