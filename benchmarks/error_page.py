@@ -180,6 +180,8 @@ def unseen(rows: Sequence[Measured]) -> str:
                 if len({key(row.unit) for row in chosen}) > min(len(stage.names), 9):
                     ours = left_out(chosen, stage, key, values(stage.flow, family))
                     own = own & np.isfinite(ours)
+                    if not own.any():
+                        continue
                     lines.append((group, name, int(own.sum()), *_cells(spread(ours[own], measured[own]))))
     return markdown(("units", "left out", "number", "median", "MAPE", "worst", "Spearman"), lines)
 

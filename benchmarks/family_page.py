@@ -56,8 +56,8 @@ geometry).
 
 ## Whole networks
 
-Networks of [reports/build](../build/README.md) as whole accelerators, weights included, each synthesized at once; widths
-of "mixed" are drawn layer by layer.
+Networks of [reports/build](../build/README.md) as whole accelerators, weights included, each synthesized at once;
+widths of "mixed" are drawn layer by layer.
 
 {networks}
 """
