@@ -13,7 +13,7 @@ from hwcost.cli.options import PLACE, SEED, Verbosity, positive, with_verbosity
 from hwcost.cli.table import print_table
 from hwcost.errors import BadOption
 from hwcost.files import parse_json
-from hwcost.models.calibration.corpus import Measured, read, write
+from hwcost.models.calibration.corpus import FAMILIES, Measured, read, write
 from hwcost.models.calibration.fit import constants_of, errors, fit, priced
 from hwcost.models.formulas.coefficients import flows, with_values
 
@@ -37,7 +37,7 @@ SYNTHESIZED = "Yosys"
 @click.option("--synthesize", is_flag=True, help="Measure the designed units again; keep the rows of other sources.")
 @click.option(
     "--family",
-    type=click.Choice(["xcup", "ecp5"]),
+    type=click.Choice([family for family in FAMILIES if family != "xc7"]),
     default="xcup",
     show_default=True,
     help="Family to synthesize for: UltraScale+, with some of the units on 7 series, or Lattice ECP5.",
