@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
@@ -16,8 +15,8 @@ from hwcost.report.pareto import Floats
 from hwcost.report.score import Score
 from hwcost.report.style import FAINT, INK, MUTED, PAPER
 
-HALO = [withStroke(linewidth=2.5, foreground=PAPER)]
-"""Paper around a name, which stays legible where it cannot keep off a line."""
+BEHIND = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
+"""Paper behind a name, which stays legible where it cannot keep off a line; in an SVG it remains text."""
 
 UNITS = {
     "LUT": "LUTs", "FF": "flip-flops", "DSP": "DSP blocks", "BRAM18": "18 Kb block RAMs", "URAM": "UltraRAMs",
@@ -186,7 +185,7 @@ def name_line(figure: Figure, axes: Axes, y: float, words: str, avoid: Floats) -
         for above in (True, False):
             text = axes.annotate(words, (x, y), (0, 3 if above else -3), color=INK, ha=side, textcoords="offset points",
                                  va="bottom" if above else "top", xycoords=axes.get_yaxis_transform(),
-                                 path_effects=HALO)  # fmt: skip
+                                 bbox=BEHIND)  # fmt: skip
             box, margin = text.get_window_extent(renderer), 5 * figure.dpi / 72
             inside = (dots >= np.array(box.min) - margin) & (dots <= np.array(box.max) + margin)
             tried.append((int(inside.all(axis=1).sum()), len(tried), text))
@@ -214,7 +213,7 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float
         text = axes.annotate(
             words, (x, y), (0, 0), textcoords="offset points", color=INK, ha="center", va="center",
             zorder=6, arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkA": 0, "shrinkB": 4},
-            annotation_clip=False, linespacing=1.25, path_effects=HALO,
+            annotation_clip=False, linespacing=1.25, bbox=BEHIND,
         )  # fmt: skip
         size = text.get_window_extent(renderer)
         half_width, half_height = size.width / 2 + 2 * unit, size.height / 2 + 1.5 * unit

@@ -50,6 +50,7 @@ def test_the_main_figure_shows_every_point_where_it_is() -> None:
             assert str(trial["number"]) in inline_svg(drawing)
         assert len(axes.texts) == len(study.marks) + 2  # and the float line and the part
         assert not overlapping(drawing)
+        assert "best accuracy" in inline_svg(drawing), "names are text, that can be searched"
 
 
 @pytest.mark.parametrize("score", [0.9, 0.985])
