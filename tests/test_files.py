@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from hwcost.files import clear_drafts, draft_of, parse_json, replace
+from hwcost.files import clear_drafts, draft_of, parse_json, replace, sealed, unsealed
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
@@ -55,3 +56,14 @@ def test_drafts_of_killed_processes_are_cleared_and_nothing_else(tmp_path: Path)
 def test_what_is_no_json_is_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+def test_a_record_has_a_line_for_each_entry_of_a_list_and_is_what_was_written() -> None:
+    record = {"trials": [{"a": [1, {"b": None}]}, {"c": 'x\n  "'}], "none": [], "nested": {"d": {"e": 2}}, "text": "é"}
+    text = sealed(record)
+    assert unsealed(text) == json.loads(json.dumps(record))
+    assert text.decode().splitlines()[2] == '    {"a": [1, {"b": null}]},'
+    assert json.loads(text).keys() == {*record, "crc32"}
+    with pytest.raises(ValueError, match="another checksum"):
+        unsealed(text.replace(b'"e": 2', b'"e": 3'))
+    assert sealed({}) == b"{}\n" and unsealed(b"{}\n") == {}

@@ -8,22 +8,27 @@ from hwcost.report.study import Study
 from hwcost.report.style import ACCENT, INK, Drawing, sheet
 from hwcost.report.volume_scale import VolumeScale
 
+MOST_VOLUMES = 128
+
 
 def hypervolume_course(study: Study) -> Floats:
     """Hypervolume after each finished trial, in order of trial number; 1 is a point best in everything.
 
-    Trials beyond the worst value that counts add nothing, as they are on no front.
+    Trials beyond the worst value that counts add nothing, as they are on no front. Where the front has changed more
+    than `MOST_VOLUMES` times, it is measured after every second change, or every third, and so on, the last among them.
     """
     scale = VolumeScale.of([study])
     points = scale.scaled(study.complete)
-    front, course = points[:0], [0.0]
-    for newest, of_use in zip(points, study.complete["of_use"], strict=True):
+    front, changes = points[:0], []
+    for place, (newest, of_use) in enumerate(zip(points, study.complete["of_use"], strict=True)):
         if not of_use or (front >= newest).all(axis=1).any():  # a point that another one covers adds no volume
-            course.append(course[-1])
             continue
         front = np.vstack([front[~(newest >= front).all(axis=1)], newest])
-        course.append(scale.volume(front))
-    return np.array(course[1:])
+        changes.append((place, front))
+    course = np.zeros(len(points))
+    for place, front in changes[::-1][:: -(-len(changes) // MOST_VOLUMES) or 1][::-1]:
+        course[place:] = scale.volume(front)
+    return course
 
 
 def progress_figure(study: Study, width: float = 3.5) -> Drawing | None:
