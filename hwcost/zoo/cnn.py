@@ -10,7 +10,7 @@ from torch import nn
 from hwcost.quant import IntQuantizer, QuantConv2d, QuantLinear, QuantReLU, learned_activation, learned_weight
 from hwcost.sweep.headroom import Headroom
 from hwcost.sweep.recipe import Params
-from hwcost.zoo.floors import Searched
+from hwcost.zoo.floors import ROOMIEST, Searched
 from hwcost.zoo.precision import HEADROOM
 
 
@@ -104,11 +104,14 @@ def cnn_search(image: tuple[int, int, int], channels: tuple[int, int], classes: 
             "conv_base": IntDistribution(2, 5),
             "dense_base": IntDistribution(2, 5),
             "activation_base": IntDistribution(2, 5),
-            "lut_headroom": FloatDistribution(0, 1),
+            "lut_headroom": FloatDistribution(0, ROOMIEST),
         },
         "budget": lambda params: {"LUT": Headroom(params["lut_headroom"])},
         "anchors": (
-            anchor(most, 4, 1.0), anchor(fewest, 2, 0.0), anchor(most, 2, 0.5), anchor(fewest, 4, 0.5)
+            anchor(most, 4, ROOMIEST),
+            anchor(fewest, 2, 0.0),
+            anchor(most, 2, ROOMIEST / 2),
+            anchor(fewest, 4, ROOMIEST / 2),
         ),
-        "plain": anchor(most, 2, 1.0) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
+        "plain": anchor(most, 2, ROOMIEST) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
     }  # fmt: skip

@@ -16,6 +16,9 @@ from hwcost.zoo.precision import Precision
 LEAST, HIGHEST = 2, 5
 """Smallest and largest floor of a learned width that is tried, in bits."""
 
+ROOMIEST = 0.5
+"""Largest share of the headroom that is tried: what lies above it is what higher floors cost, with less to choose."""
+
 
 class Searched(TypedDict):
     """The fields of a `Recipe` that define its search: `Recipe(name=..., data=..., **floors(...))`."""
@@ -46,11 +49,11 @@ def floors(network: Callable[[Precision | None], nn.Module]) -> Searched:
         "space": {
             "weight_base": IntDistribution(LEAST, HIGHEST),
             "activation_base": IntDistribution(LEAST, HIGHEST),
-            "lut_headroom": FloatDistribution(0, 1),
+            "lut_headroom": FloatDistribution(0, ROOMIEST),
         },
         "budget": lambda params: {"LUT": Headroom(params["lut_headroom"])},
-        "anchors": (anchor(4, 1.0), anchor(LEAST, 0.0), anchor(LEAST, 0.5)),
-        "plain": anchor(LEAST, 1.0) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
+        "anchors": (anchor(4, ROOMIEST), anchor(LEAST, 0.0), anchor(LEAST, ROOMIEST / 2)),
+        "plain": anchor(LEAST, ROOMIEST) | {"activation_base": 1},  # the lowest floors: all room for `--bits`
     }
 
 

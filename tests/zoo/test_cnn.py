@@ -36,4 +36,4 @@ def test_a_search_of_channels_floors_and_budget() -> None:
     net = found["network"]({"channels": 3, "conv_base": 2, "dense_base": 2, "activation_base": 2, "lut_headroom": 1.0})
     assert (net.conv1.out_channels, net.conv2.out_channels, net.fc1.out_features) == (3, 6, 12)
     assert found["float_network"]().conv1.out_channels == 16
-    assert found["budget"](found["anchors"][2]) == {"LUT": Headroom(0.5)}
+    assert found["budget"](found["anchors"][2]) == {"LUT": Headroom(0.25)}

@@ -43,8 +43,8 @@ def test_a_search_builds_learned_widths_above_its_floors_within_a_budget() -> No
     assert built == [Precision(3, 4, learned=True), None]
     assert found["budget"]({"lut_headroom": 0.3}) == {"LUT": Headroom(0.3)}
     assert found["space"]["weight_base"] == IntDistribution(LEAST, HIGHEST)
-    assert found["space"]["lut_headroom"] == FloatDistribution(0, 1)
-    assert [anchor["lut_headroom"] for anchor in found["anchors"]] == [1.0, 0.0, 0.5]
+    assert found["space"]["lut_headroom"] == FloatDistribution(0, 0.5)
+    assert [anchor["lut_headroom"] for anchor in found["anchors"]] == [0.5, 0.0, 0.25]
     assert all(params.keys() == found["space"].keys() for params in (*found["anchors"], found["plain"]))
     found["network"](found["plain"])
     assert built[-1] == Precision(2, 1, learned=True)
