@@ -76,8 +76,11 @@ def _xilinx(family: str) -> Primitives:
     )
 
 
+DELAY = "scratchpad -set abc9.D 10000"
+"""Bound in ps within which logic takes the least area, see ECP5."""
+
 ECP5 = Primitives(
-    passes="scratchpad -set abc9.D 10000; "
+    passes=f"{DELAY}; "
     f"setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i r:MEMID=*{SWAPS}* %d; "
     "synth_ecp5 {dsp}-top top",
     chains="carry_chains_ecp5.v",

@@ -100,4 +100,4 @@ def tools(yosys: str | None = None) -> tuple[WholeDesign, Nextpnr]:
         made=("--textcfg", "design.config"),
         packer=("ecppack", "--compress", "design.config", "design.bit"),
     )
-    return WholeDesign(yosys=find(yosys), command="synth_ecp5", no_dsp="-nodsp", takes=TAKES), router
+    return WholeDesign(yosys=find(yosys), command="synth_ecp5", family="ecp5", no_dsp="-nodsp", takes=TAKES), router

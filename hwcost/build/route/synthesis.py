@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwcost.build.route.flow import AREAS, JOINT, Netlist, Source
-from hwcost.synth.yosys import SynthesisFailed, Yosys
+from hwcost.synth.memory import SWAPS
+from hwcost.synth.netlist import chain_ends, trimmed
+from hwcost.synth.primitives import DELAY, primitives
+from hwcost.synth.yosys import SynthesisFailed, Yosys, chains
+
+PREPARE = ("proc", "opt_expr", "opt_clean", "opt_expr -fine", "opt_clean", "wreduce", "opt_clean")
+"""As units are prepared, but that they keep their boundaries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +26,12 @@ class WholeDesign:
         command: its command for the family, without the top module.
         no_dsp: option that keeps all products out of DSP blocks.
         takes: kind of cell -> resource -> count; a kind that takes nothing is there, too.
+        family: as units of it are synthesized apart, whose carry chains and memories a whole design has as well.
     """
 
     yosys: Yosys
     command: str
+    family: str
     no_dsp: str
     takes: Mapping[str, Mapping[str, int]]
 
@@ -37,29 +45,31 @@ class WholeDesign:
 
         Small products fit LUTs, and a tool that is left to itself maps every product of two bits and more to a DSP
         block. So the design decides, not the tool: a unit that is priced with multipliers in LUTs has its products
-        turned into sums before DSP blocks are looked for; without any other unit, an option forbids the blocks.
+        turned into carry chains before DSP blocks are looked for; without any other unit, an option forbids the blocks.
         """
-        lines = [f"read_verilog {' '.join(source.files)}", f"hierarchy -check -top {source.top}"]
+        lines = [f"read_verilog {' '.join(source.files)}", f"hierarchy -check -top {source.top}", *PREPARE]
+        bound = [f"{source.top}_{unit}" for unit in source.units if unit not in source.in_dsp]
+        mapped = [f"techmap -map {primitives(self.family).chains} {unit}" for unit in bound]
+        lines += [*mapped, "opt_expr", "opt_clean", f"setattr -set no_rw_check 1 m:* m:*{SWAPS}* %d", DELAY]
         command = f"{self.command} -noflatten -top {source.top}"
         if not source.in_dsp:
             command += f" {self.no_dsp}"
-        else:
-            lines.append("proc")
-            for unit in source.units:
-                if unit not in source.in_dsp:
-                    lines += [f"select {source.top}_{unit}", "wreduce", "alumacc", "select -clear"]
         return "\n".join([*lines, command, "write_json net.json"]) + "\n"
 
     def synthesize(self, source: Source, limit_s: float) -> Netlist:
         """Synthesize; see `Synthesizer`."""
-        text = self.yosys.convert(source.files, self.passes(source), "net.json", limit_s=limit_s)
-        modules = json.loads(text)["modules"]
+        files = {**source.files, primitives(self.family).chains: chains(self.family)}
+        design = json.loads(self.yosys.convert(files, self.passes(source), "net.json", limit_s=limit_s))
+        modules = design["modules"]
+        if (chain := primitives(self.family).chain) is not None:
+            for module in modules.values():
+                trimmed(module, chain)
         units = {unit: self._amounts(modules[f"{source.top}_{unit}"]) for unit in source.units}
         own = {f"{source.top}_{unit}" for unit in source.units}
         units[JOINT] = self._amounts(modules[source.top], own)
         units[JOINT]["pins"] = sum(len(port["bits"]) for port in modules[source.top]["ports"].values())
         amounts = {area: sum(unit[area] for unit in units.values()) for area in AREAS}
-        return Netlist(text=text, amounts=amounts, units=units)
+        return Netlist(text=json.dumps(design), amounts=amounts, units=units)
 
     def _amounts(self, module: Mapping[str, Any], inside: Iterable[str] = ()) -> dict[str, int]:
         found = dict.fromkeys(AREAS, 0)
@@ -71,4 +81,7 @@ class WholeDesign:
                 raise SynthesisFailed(f"a cell of kind {kind}: a primitive that is not counted; please report it")
             for area, count in self.takes[kind].items():
                 found[area] += count
+        if (chain := primitives(self.family).chain) is not None:
+            for area, count in self.takes[chain[0]].items():
+                found[area] += count * chain_ends(module, chain)
         return found

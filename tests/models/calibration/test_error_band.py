@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import ceil, floor
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from hwcost.models.calibration.error_band import BANDS
+from hwcost.models.calibration.error_band import BANDS, bands
 from hwcost.models.shell import shell
 
 PAGE = Path(__file__).parents[3] / "reports" / "calibration" / "published.md"
@@ -40,6 +41,15 @@ def test_a_band_is_the_range_of_the_page_rounded_outwards(name: str) -> None:
     assert len(seen) >= 3
     assert BANDS[name].low == floor(min(seen) * 100) / 100
     assert BANDS[name].high == ceil(max(seen) * 100) / 100
+
+
+@pytest.mark.parametrize("name", ["LUT", "FF", "BRAM18"])
+def test_a_band_of_ecp5_is_the_range_of_its_networks(name: str) -> None:
+    table = pd.read_csv(PAGE.parent / "ecp5-networks.csv")
+    seen = (table[f"{name}_built"] / table[name]).tolist()
+    band = bands("MULT18X18D")[name]
+    assert len(seen) >= 5 and (band.low, band.high) == (floor(min(seen) * 100) / 100, ceil(max(seen) * 100) / 100)
+    assert bands("DSP48E2") is BANDS
 
 
 def test_the_shell_closes_the_design_it_is_derived_from() -> None:
