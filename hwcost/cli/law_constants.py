@@ -102,7 +102,7 @@ def _rows(path: Path) -> list[Measured]:
 
 @dataclass(frozen=True)
 class _Draw:
-    """Which of the designed units are measured, and for what family."""
+    """Choice of the designed units that are measured, and their family."""
 
     family: str
     seed: int

@@ -125,7 +125,7 @@ class Styles:
         writable: whether weights and thresholds can be exchanged at run time; then HLS keeps even a few words of
             thresholds in LUT RAM. The bus to write them is not in it.
         pipelining: registers on the way from the memories of a matrix-vector unit to its accumulators, and from the
-            steps of an activation to what compares them: at most so many in each unit, where they shorten its path
+            steps of an activation to what compares them: at most `pipelining` in each unit, where they shorten its path
             most, or "auto" for as few as the clock asks for. In flow "rtl" only: high-level synthesis places its own.
 
     Raises:

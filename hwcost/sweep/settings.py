@@ -40,8 +40,8 @@ class Settings:
         data: path of the data set; None where it ships with a dependency.
         trials: to add, at least 1; failed ones count. None for `TRIALS`, or with `time` as many as it allows.
         time: of a call, e.g. "10m", or a number of seconds: after it, no trial begins; those that run end. The float
-            network and a ramp count; a call trains one trial at least. Where all trials are epochs of a ramp, about so
-            many seconds of the CPU (one thread) for float network and ramp, whose epochs are then at most `ramp`.
+            network and a ramp count; a call trains one trial at least. Where all trials are epochs of a ramp, it is
+            CPU time of one thread, for float network and ramp, whose epochs are then at most `ramp`.
         seed: of the search and of every training, 0 to 2**32 - 1.
         sampler: by name; None for "greybox" with `bits`, else "tpe".
         bits: smallest and largest width. With it every learned width of the recipe's `plain` network is a parameter

@@ -21,7 +21,7 @@ SHARED = "shared"
 
 
 @dataclass(frozen=True, eq=False)
-class _Node:
+class Node:
     """sign * value * 2^shift, value in low..high."""
 
     shift: int
@@ -80,10 +80,10 @@ def dots(circuit: Circuit, matrix: Sequence[Sequence[int]], x: Sequence[Operand]
     plan, terms = shared(rows, len(x)), list(x)
     for pair in plan.pairs:
         left, right = (terms[at] for at in (pair.first, pair.second))
-        node = _sum(
+        node = add(
             circuit,
-            _Node(0, 1, left.low, left.high, left.value),
-            _Node(pair.shift, pair.sign, right.low, right.high, right.value),
+            Node(0, 1, left.low, left.high, left.value),
+            Node(pair.shift, pair.sign, right.low, right.high, right.value),
         )
         terms.append(Operand(node.value, node.low, node.high))
     return [_added(circuit, [(shift, sign, terms[term]) for (term, shift), sign in row.items()]) for row in plan.rows]
@@ -112,15 +112,15 @@ def dot(circuit: Circuit, row: Sequence[int], x: Sequence[Operand], bits: Bits) 
 def _added(circuit: Circuit, leaves: Sequence[tuple[int, int, Operand]]) -> Operand:
     """The sum of shifted and signed operands: neighbours are added, level by level, the lowest shifts first."""
     ordered = sorted(leaves, key=lambda leaf: leaf[0])
-    nodes = [_Node(shift, sign, one.low, one.high, one.value) for shift, sign, one in ordered]
+    nodes = [Node(shift, sign, one.low, one.high, one.value) for shift, sign, one in ordered]
     while len(nodes) > 1:
         pairs = [nodes[start : start + 2] for start in range(0, len(nodes), 2)]
-        nodes = [_sum(circuit, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        nodes = [add(circuit, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
     if not nodes:
         return Operand(Const(0, 1), 0, 0)
     (last,) = nodes
     low, high = sorted(last.sign * bound << last.shift for bound in (last.low, last.high))
-    return Operand(_whole(last), low, high)
+    return Operand(whole(last), low, high)
 
 
 def digits(weight: int) -> list[tuple[int, int]]:
@@ -139,11 +139,12 @@ def _table(row: Sequence[int], x: Sequence[ValueLike], bits: Bits) -> ValueLike:
     return value.as_signed() if bits.low < 0 or min(row) < 0 else value
 
 
-def _whole(node: _Node) -> ValueLike:
+def whole(node: Node) -> ValueLike:
+    """The number itself, with its sign and its shift."""
     return (node.value if node.sign > 0 else -node.value) << node.shift
 
 
-def _sum(circuit: Circuit, left: _Node, right: _Node) -> _Node:
+def add(circuit: Circuit, left: Node, right: Node) -> Node:
     """Adds what overlaps; the bits of the lower node below the upper one pass by."""
     turned = left.shift == right.shift and left.sign < right.sign  # the positive is what the other is taken from
     lower, upper = (right, left) if left.shift > right.shift or turned else (left, right)
@@ -154,19 +155,19 @@ def _sum(circuit: Circuit, left: _Node, right: _Node) -> _Node:
     shape, under = bits_of(low, high), bits_of(lower.low, lower.high)
     if gap == 0:
         value = lower.value - upper.value if minus else lower.value + upper.value
-        return _Node(lower.shift, lower.sign, low, high, circuit.node(cut(value, shape)))
+        return Node(lower.shift, lower.sign, low, high, circuit.node(cut(value, shape)))
     passing = cut(lower.value, bits_of(-(2 ** max(under.width, gap)), 0))
     if under.width <= gap and not under.signed and not minus:
         value = Cat(passing[:gap], upper.value)
     else:
         rest = passing[gap:].as_signed()
         value = Cat(passing[:gap], rest - upper.value if minus else rest + upper.value)
-    whole = circuit.node(cut(value.as_signed() if shape.signed else value, shape))
-    return _Node(lower.shift, lower.sign, low, high, whole)
+    total = circuit.node(cut(value.as_signed() if shape.signed else value, shape))
+    return Node(lower.shift, lower.sign, low, high, total)
 
 
 def cut(value: ValueLike, shape: ShapeLike) -> ValueLike:
     """The value in exactly this code, or, of a wider one, its lowest bits."""
-    whole = value + Const(0, shape.width) if len(value) < shape.width else value
-    part = whole[: shape.width]
+    padded = value + Const(0, shape.width) if len(value) < shape.width else value
+    part = padded[: shape.width]
     return part.as_signed() if shape.signed else part

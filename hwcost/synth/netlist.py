@@ -9,7 +9,7 @@ Chain = tuple[str, str, str]
 
 
 OPEN = "x"
-"""What is connected to nothing."""
+"""Bit of a cell that nothing is connected to, as Yosys writes it."""
 
 
 def chain_ends(module: Mapping[str, Any], chain: Chain) -> int:
@@ -40,7 +40,7 @@ def trimmed(module: dict[str, Any], chain: Chain) -> None:
 
 
 def _readers(module: Mapping[str, Any]) -> Counter[object]:
-    """How many inputs of cells, and outputs of the module, each net has."""
+    """Count the inputs of cells, and outputs of the module, that each net has."""
     found: Counter[object] = Counter()
     for cell in module["cells"].values():
         for port, bits in cell["connections"].items():

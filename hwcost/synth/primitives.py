@@ -96,7 +96,7 @@ ECP5 = Primitives(
 with one more cell where a carry enters and ends with one where it leaves; a distributed RAM is four, and its write port
 blocks two; the multiplexers of a slice are free.
 
-Logic is mapped to the least area within the 10,000 ps of 100 MHz: told nothing, Yosys takes up to six times the LUTs
+Logic is mapped to the least area within the 10,000 ps of 100 MHz: without it, Yosys takes up to six times the LUTs
 for the last nanosecond. Where a word is read while it is replaced, a block RAM needs logic that gives the old one: it
 is left out of memories that no unit asks that of. Source: utilisation reports of nextpnr on four units, met but for the
 two drivers of constants."""

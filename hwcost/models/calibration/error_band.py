@@ -59,7 +59,7 @@ ECP5_BANDS: Mapping[str, Band] = immutabledict(
 """Error bands of Lattice ECP5 by resource. No DSP, and no cycles, of whole networks were measured."""
 
 FAMILY_BANDS: Mapping[str, Mapping[str, Band]] = immutabledict({"": BANDS, "ecp5": ECP5_BANDS})
-"""Whose constants a family has -> its bands."""
+"""Name of the constants that a family has -> its bands."""
 
 
 def bands(kind: str) -> Mapping[str, Band]:

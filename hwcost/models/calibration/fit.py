@@ -148,7 +148,7 @@ def fit(rows: Sequence[Measured], stages: Sequence[Stage] = STAGES) -> dict[str,
 
 
 def constants_of(rows: Sequence[Measured]) -> str:
-    """Whose constants units are priced with, as `coefficients.values` takes it.
+    """Name of the constants that price units, as `coefficients.values` takes it.
 
     Raises:
         BadOption: units of families that share none.

@@ -13,10 +13,10 @@ Ports = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Fabric:
-    """What a family of parts is built of.
+    """Building blocks of a family of parts.
 
     Attributes:
-        family: as synthesizers are told it, which keeps its units apart in a corpus.
+        family: as synthesizers name it, which keeps its units apart in a corpus.
         constants: whose constants its laws have: "" for those of coefficients.json, else coefficients_NAME.json.
         lut_inputs: of one LUT.
         carry_cell: bits of one carry cell, of which a chain takes whole ones; 1 where the highest bit of a sum is the

@@ -84,7 +84,7 @@ class Setting:
 
     @property
     def fabric(self) -> Fabric:
-        """What the part is built of."""
+        """Building blocks of the part."""
         return FABRICS[self.dsp_kind]
 
     @property

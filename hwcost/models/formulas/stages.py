@@ -46,7 +46,7 @@ def waiting(simd: int, level: int) -> tuple[int, ...]:
 
 
 def stage_geometry(job: Job, words: int, depth: int) -> dict[str, float]:
-    """What the registers of a matrix-vector unit hold.
+    """Geometry of the registers of a matrix-vector unit: bits that they hold.
 
     Args:
         job: the unit with its cuts.

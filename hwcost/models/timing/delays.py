@@ -23,7 +23,7 @@ class Delays:
         block_ram: clock to output of a block RAM, beyond that of a register.
         dsp: a multiplier of a DSP slice without registers, with the net in front of it.
         load: each doubling of what the widest net of a path drives.
-        margin: how many times the clock that is told a unit may reach; beyond, it is out of reach.
+        margin: how many times the clock of the law a unit may reach; beyond, it is out of reach.
         source: where they come from.
         error: how wrong the clock is, and measured on what.
     """

@@ -38,12 +38,12 @@ class Handshakes:
         self._behind: dict[int, Path] = {}
 
     def moving(self, job: Job) -> Path:
-        """What lets a unit move on."""
+        """Path of the signal that lets a unit move on."""
         lanes = job.parallel.pe * job.parallel.simd if job.fold is not None else 1
         return self.behind(job.block).then(Path(levels=MOVED, load=log2(lanes)))
 
     def behind(self, block: Block) -> Path:
-        """What tells a unit that its readers take a word; nothing where it has none."""
+        """Path of the signal that says that the readers of a unit take a word; empty where it has none."""
         if id(block) not in self._behind:
             readers = self.readers.get(id(block), [])
             paths = [self._taken(sink, adapter) for sink, adapter in readers]

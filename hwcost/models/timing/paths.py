@@ -29,7 +29,7 @@ trees of ones and of products."""
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """What a signal passes from a register to the next.
+    """Logic that a signal passes from a register to the next.
 
     Attributes:
         levels: LUTs outside of carry chains.
@@ -145,7 +145,7 @@ def _sum(ops: Arithmetic, width: Quantity) -> Path:
 
 
 def matvec(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
-    """Weights and inputs from their memories, products, the adder tree, the accumulator; counters beside them."""
+    """Weights and inputs from their memories, products, the adder tree, the accumulator, and the counters."""
     block, fold = job.block, job.parallel
     assert isinstance(block, spec.MatVec)
     weight, inputs, acc = widths

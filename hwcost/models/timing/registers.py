@@ -33,7 +33,7 @@ def cuts_for(job: Job, setting: Setting, found: Delays, period: float) -> tuple[
 
 
 def most_cuts(job: Job, setting: Setting, found: Delays, most: int) -> tuple[int, ...]:
-    """At most so many registers, where they shorten the longest path most."""
+    """Choose at most `most` registers, where they shorten the longest path most."""
     paths = _cuttable(job, setting, found)
     if paths is None:
         return ()

@@ -1,4 +1,4 @@
-"""What a stack of dense layers is given, and the levels of its quantizers as tables.
+"""Inputs of a stack of dense layers, and the levels of its quantizers as tables.
 
 All steps are powers of two, so that a value is rounded by an addition and a subtraction.
 """
@@ -74,7 +74,7 @@ class Rules(NamedTuple):
 
 @cache
 def level_table(kind: Kind, most: int) -> Array:
-    """Of each width, for a threshold of 1: lowest and highest value, the number that rounds, step, 1 where coded."""
+    """Tabulate each width at a threshold of 1: lowest, highest value, the number that rounds, step, 1 where coded."""
     bits = np.arange(most + 1)
     kept = bits >= SMALLEST[kind.signed]
     span = np.exp2(np.maximum(bits, SMALLEST[kind.signed]) - kind.signed)

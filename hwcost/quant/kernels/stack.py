@@ -2,7 +2,7 @@
 
 Small networks wait for Python, so the weights of all layers lie in one array here, and so do the widths of all
 channels: each is read, and its gradient computed, by one call for the whole network. Channels are rows, samples
-columns: the step of a channel is one number beside a long row.
+columns: the step of a channel is one number for a long row.
 """
 
 from collections.abc import Sequence

@@ -54,7 +54,7 @@ def _channels(grids: tuple[Grid, ...], counts: tuple[int, ...]) -> _Channels:
 
 
 class FlatLevels(NamedTuple):
-    """Of the inputs of all layers: the columns of `level_table` with the thresholds, (channels,) each.
+    """Levels of the inputs of all layers: the columns of `level_table` with the thresholds, (channels,) each.
 
     Attributes:
         low, high, magic, step, kept: as there.
