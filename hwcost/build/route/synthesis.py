@@ -14,7 +14,7 @@ from hwcost.synth.primitives import DELAY, primitives
 from hwcost.synth.yosys import SynthesisFailed, Yosys, chains
 
 PREPARE = ("proc", "opt_expr", "opt_clean", "opt_expr -fine", "opt_clean", "wreduce", "opt_clean")
-"""As units are prepared, but that they keep their boundaries."""
+"""Passes that prepare a unit, less those that dissolve its boundaries."""
 
 
 @dataclass(frozen=True, kw_only=True)

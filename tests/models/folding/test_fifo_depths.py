@@ -152,14 +152,14 @@ class Residual(nn.Module):
         return self.add(x, self.inner(x))
 
 
-@pytest.mark.parametrize(("flow", "from_stem", "from_input"), [("rtl", 4350, 4350), ("hls", 4402, 4404)])
+@pytest.mark.parametrize(("flow", "from_stem", "from_input"), [("rtl", 4350, 4351), ("hls", 4402, 4404)])
 def test_a_way_around_from_the_input_has_the_fifo_of_one_from_a_stem(
     flow: str, from_stem: int, from_input: int
 ) -> None:
     """Two padded lines of 34 pixels and 64 words, and some words that the units hold; two block RAMs of 4 bits.
 
-    Source: derived here: `word_fifos` for RTL, from the cycle of every word; `fifo_depths` for HLS, where the input
-    comes evenly and needs two words more than a unit that ends its pixel.
+    Source: derived here: `word_fifos` for RTL, from the cycle of every word, of which a FIFO in block RAM takes two;
+    `fifo_depths` for HLS, where the input comes evenly and needs two words more than a unit that ends its pixel.
     """
     for stem, words in ((True, from_stem), (False, from_input)):
         pipeline = trace(Residual(stem).eval(), torch.zeros(1, 64, 32, 32))
