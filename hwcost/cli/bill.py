@@ -57,6 +57,11 @@ def show(result: Estimate, *, explain: bool, folded_for: str = "") -> None:
     )
     if result.clock is not None:
         _clock(result, result.clock)
+    if (energy := result.energy()) is not None:
+        say(
+            f"energy: about {energy.uj:,.3g} uJ a frame, {energy.uj * 1e-6 * result.fps:.2g} W at full rate, rough: "
+            f"within a factor of {energy.factor:.2g}; the chip without processor and board, {energy.source}"
+        )
     say(f"verdict: {result.verdict}")
 
 

@@ -10,6 +10,7 @@ from immutabledict import immutabledict
 from hwcost.models import Device
 from hwcost.models.calibration.error_band import Band
 from hwcost.models.device import USABLE
+from hwcost.models.energy import FrameEnergy, frame_energy
 from hwcost.models.explain import ShadowPrice
 from hwcost.models.rates import frames_per_second
 from hwcost.models.resources import AREAS
@@ -117,6 +118,19 @@ class Estimate(PriceTable):
         """Latency in microseconds."""
         return self.latency_cycles / self.clock_mhz
 
+    def energy(self, activity: float = 1.0) -> FrameEnergy | None:
+        """Estimate the energy of a frame, roughly; None for a family without published power: see `frame_energy`.
+
+        Args:
+            activity: how many times more often the logic toggles than in the networks that were measured.
+        """
+        return frame_energy(self.total, self.device.dsp_kind, activity=activity)
+
+    @property
+    def energy_uj(self) -> float | None:
+        """Energy of a frame in microjoules; see `energy`."""
+        return None if (found := self.energy()) is None else found.uj
+
     @property
     def limits(self) -> dict[str, float]:
         """Resource -> what the part has, of all that the model prices."""
@@ -148,6 +162,7 @@ class Estimate(PriceTable):
         return ", ".join(f"{name} ({self.total[name]:,.0f} of {self.limits[name]:,.0f})" for name in names)
 
     def record(self) -> dict[str, Any]:
+        energy = self.energy()
         return super().record() | {
             "device": self.device.name,
             "part": self.device.part,
@@ -155,6 +170,7 @@ class Estimate(PriceTable):
             "interval_cycles": self.total["cycles"],
             "latency_cycles": self.latency_cycles,
             "fps": self.fps,
+            "energy": None if energy is None else energy.record(),
             "fits": self.fits,
             "clock": None if self.clock is None else self.clock.record(),
             "total": {name: self.total[name] for name in self.limits},

@@ -26,7 +26,7 @@ UNITS = {
 
 TITLES = {
     "LUT_measured": ("LUT synthesized", ""), "cycles": ("interval", "cycles"), "latency_cycles": ("latency", "cycles"),
-    "latency_us": ("latency", "us"), "fps": ("frames/s", ""),
+    "latency_us": ("latency", "us"), "fps": ("frames/s", ""), "energy_uj": ("energy, rough", "uJ"),
 }  # fmt: skip
 """Title and unit of a quantity that is not shown by its key."""
 

@@ -16,7 +16,7 @@ from hwcost.report.layer_figures import training_trial
 from hwcost.report.parallel_figure import related_parameters
 from hwcost.report.progress_figures import hypervolume_course
 from hwcost.report.schema import standing
-from hwcost.report.study import Study
+from hwcost.report.study import FRAME, Study
 from hwcost.report.style import SERIES
 
 MOST_DETAILS = 8_000_000
@@ -80,7 +80,7 @@ def _metrics(study: Study) -> list[dict[str, Any]]:
         found.append({"key": "lost", "title": below, "unit": score.unit, "kind": "score", "table": True})
     for name in study.costs:
         title, unit = TITLES.get(name, (name, ""))
-        speed = name in ("latency_cycles", "latency_us", "fps")
+        speed = name in FRAME
         found.append(
             {"key": name, "title": title, "unit": unit, "suffix": "" if title == name else unit or title,
              "kind": "speed" if speed else "measured" if name == "LUT_measured" else "cost",

@@ -20,7 +20,7 @@ from hwcost.report.parallel_figure import parallel_figure
 from hwcost.report.progress_figures import hypervolume_course, progress_figure
 from hwcost.report.schema import FrontRecord
 from hwcost.report.score import PUBLISHED, published
-from hwcost.report.study import SPEEDS, Study, read_study
+from hwcost.report.study import FRAME, Study, read_study
 from hwcost.report.style import Drawing, house_style, picture
 
 FRONT_SCHEMA = "hwcost-front/2"
@@ -35,7 +35,7 @@ _SCALARS = (
     "test_accuracy",
     "refit_accuracy",
     *COSTS,
-    *SPEEDS,
+    *FRAME,
     "fits",
 )
 

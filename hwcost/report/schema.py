@@ -167,6 +167,7 @@ class TrialRecord(TypedDict):
     latency_cycles: NotRequired[float | None]
     latency_us: NotRequired[float | None]
     fps: NotRequired[float | None]
+    energy_uj: NotRequired[float | None]
     fits: NotRequired[bool | None]
     budget: NotRequired[Amounts | None]
     within_budget: NotRequired[bool | None]

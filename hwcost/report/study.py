@@ -17,12 +17,13 @@ from hwcost.report.pareto import Floats, cheapest_within, knee, non_dominated
 from hwcost.report.schema import RunRecord
 from hwcost.report.score import Score
 
-SPEEDS = ("latency_cycles", "latency_us", "fps")
+FRAME = ("latency_cycles", "latency_us", "fps", "energy_uj")
+"""Latency, rate and energy of a frame."""
 STATES = ("COMPLETE", "FAIL", "PRUNED", "RUNNING")
 CHEAPEST = "cheapest within "
 """Beginning of the name of a point that loses at most so much."""
 
-_NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, *SPEEDS, "LUT_measured")
+_NUMBERS = ("number", "seed", "seconds", "accuracy", "test_accuracy", "refit_accuracy", *COSTS, *FRAME, "LUT_measured")
 _YES_OR_NO = ("fits", "within_budget", "budget_reachable")
 _NEEDED = ("number", "state")
 _KINDS: dict[str, Any] = {
@@ -125,7 +126,7 @@ class Study:
         """Costs and speeds with numbers, the main one first; no resource that neither trials nor the part have."""
         found = [
             name
-            for name in (*COSTS, *SPEEDS, "LUT_measured")
+            for name in (*COSTS, *FRAME, "LUT_measured")
             if self.known(name) and (self.column(name, self.trials) > 0).any() | (self.budget(name) > 0)
         ]
         if "latency_us" in found and "latency_cycles" in found:

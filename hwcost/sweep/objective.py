@@ -31,8 +31,8 @@ def train_trial(
         settings: others of `hwcost.sweep.settings.Settings`, e.g. `device="ZCU104"` or `accelerator="cuda"`.
 
     Returns:
-        "score" (on validation data), resources, interval_cycles, latency_cycles, latency_us and fps; fits and
-        within_budget; what the recipe's own training returned.
+        "score" (on validation data), resources, interval_cycles, latency_cycles, latency_us, fps and energy_uj
+        (None for a part without published power); fits and within_budget; what the recipe's own training returned.
 
     Raises:
         BadOption: parameters that are not those of the space.

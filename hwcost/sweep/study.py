@@ -26,7 +26,7 @@ from hwcost.report import read_study
 from hwcost.report.checks import COSTS
 from hwcost.report.front_figures import front_figure
 from hwcost.report.score import PUBLISHED
-from hwcost.report.study import SPEEDS
+from hwcost.report.study import FRAME
 from hwcost.report.style import house_style
 from hwcost.search import is_file
 from hwcost.sweep.experiment import Experiment
@@ -155,14 +155,14 @@ class Study:
         """All trials: a row each, a column for each parameter, score and cost, by their plain names.
 
         Returns:
-            number, state, the parameters, score, test_score and refit_score, interval_cycles, LUT to fps, figures of a
-            training of one's own, fits, on_front and others; a parameter with the name of another column has `param:`
-            in front.
+            number, state, the parameters, score, test_score and refit_score, interval_cycles, LUT to energy_uj, figures
+            of a training of one's own, fits, on_front and others; a parameter with the name of another column has
+            `param:` in front.
         """
         study = self._read()
         table = study.trials
         about = table.assign(on_front=table["number"].isin(study.front["number"])).rename(columns=PUBLISHED)
-        figures = dict.fromkeys((*PUBLISHED, *COSTS, *SPEEDS, *(name for name, _ in study.objectives)))
+        figures = dict.fromkeys((*PUBLISHED, *COSTS, *FRAME, *(name for name, _ in study.objectives)))
         rest = [PUBLISHED.get(name, name) for name in figures]
         params, own = (pd.DataFrame(list(table[key]), index=table.index) for key in ("params", "figures"))
         params = params.rename(
@@ -232,9 +232,7 @@ class Study:
         names = dict.fromkeys(name for params in tried for name in params)
         space = {name: _choices([params[name] for params in tried if name in params]) for name in names}
         for _, row in read.complete.iterrows():
-            costs = {
-                PUBLISHED.get(name, name): float(row[name]) for name in (*COSTS, *SPEEDS) if row[name] == row[name]
-            }
+            costs = {PUBLISHED.get(name, name): float(row[name]) for name in (*COSTS, *FRAME) if row[name] == row[name]}
             copy.add_trial(
                 create_trial(
                     state=TrialState.COMPLETE,

@@ -240,6 +240,7 @@ def judged(
         **{name: priced.total[name] for name in RESOURCES},
         **extra,
         **{name: speeds[name] for name in ("latency_cycles", "latency_us", "fps")},
+        "energy_uj": priced.energy_uj,
         "fits": priced.fits,
         "budget": dict(limits),
         "within_budget": all((priced.total | speeds)[name] <= limit for name, limit in limits.items()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from hwcost.cli.bill import show
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.graph.trace import trace
 from hwcost.models import Dataflow, Fold
+from hwcost.models.device import device
 from hwcost.models.shell import shell
 from hwcost.quant import QuantLinear, QuantReLU, const_activation, const_weight
 
@@ -56,3 +59,15 @@ def test_an_explanation_adds_up_and_names_the_best_bit(result: Estimate, capsys:
     assert sums[-1] == f"{result.layers['LUT'].sum():,.0f}"
     best = max(result.shadow_prices, key=lambda price: price.saves["LUT"])
     assert f"saves most LUTs: {best.layer}, {best.stream}, {best.bits} -> {best.bits - 1}." in " ".join(out.split())
+
+
+def test_the_energy_is_told_with_its_factor_where_it_is_known(
+    result: Estimate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(result, explain=False)
+    out, energy = " ".join(capsys.readouterr().out.split()), result.energy()
+    assert energy is not None
+    assert f"energy: about {energy.uj:,.3g} uJ a frame, {energy.uj * 1e-6 * result.fps:.2g} W at full rate" in out
+    assert f"within a factor of {energy.factor:.2g}" in out and energy.source in out
+    show(replace(result, device=device("xczu3eg")), explain=False)
+    assert "energy:" not in capsys.readouterr().out

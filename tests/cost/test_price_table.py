@@ -14,6 +14,7 @@ from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import AREAS, Dataflow, Generic, target_fps
 from hwcost.models.calibration.error_band import BANDS
 from hwcost.models.device import device
+from hwcost.models.energy import frame_energy
 from hwcost.zoo.lenet import QuantLeNet
 
 
@@ -87,3 +88,13 @@ def test_an_estimate_prints_as_a_table_with_lut_first(priced: Estimate) -> None:
     )
     generic = str(estimate(lenet(), Generic()))
     assert generic.splitlines()[0].split()[:2] == ["layer", "MACs"], "weight_bits is a width and a total there"
+
+
+def test_the_energy_of_a_frame_is_that_of_its_totals_on_parts_with_published_power(priced: Estimate) -> None:
+    found = priced.energy()
+    assert found is not None and found == frame_energy(priced.total, "DSP48E1") and priced.energy_uj == found.uj > 0
+    assert priced.record()["energy"] == {"uj": found.uj, "factor": found.factor, "source": found.source}
+    idle = priced.energy(activity=0.0)
+    assert idle is not None and idle.uj < found.uj
+    elsewhere = replace(priced, device=device("xczu3eg"))
+    assert elsewhere.energy() is None and elsewhere.energy_uj is None and elsewhere.record()["energy"] is None

@@ -55,6 +55,15 @@ def test_large_numbers_keep_their_whole_part_and_rates_are_rounded_down() -> Non
     assert (columns["fps"][0], columns["latency_us"][0]) == (4_166_666, 1_234_568)
 
 
+def test_energy_is_a_column_and_an_axis_where_some_trial_has_one() -> None:
+    trials = made_up_trials(3)
+    assert "energy_uj" not in data(trials)["columns"]
+    found = data(trials.assign(energy_uj=[12.5, None, 50.0]))
+    (metric,) = (metric for metric in found["metrics"] if metric["key"] == "energy_uj")
+    assert (metric["kind"], metric["better"], metric["unit"], metric["table"]) == ("speed", "min", "uJ", True)
+    assert found["columns"]["energy_uj"] == [12.5, None, 50.0]
+
+
 def test_an_interval_is_that_of_samples_alone() -> None:
     assert data(made_up_trials(3))["binomial"] and data(made_up_trials(3))["samples"]["validation"] == 360
     assert not data(made_up_trials(3), score="IoU")["binomial"]

@@ -17,7 +17,7 @@ def test_its_figures_are_those_of_a_trial(tmp_path: Path) -> None:
     study = hwcost.run_sweep(recipe, trials=2, out=tmp_path, quiet=True)
     row = study.frame().iloc[1]
     found = hwcost.train_trial(recipe, {name: row[name] for name in recipe.space}, seed=int(row["seed"]))
-    for name in ("score", "LUT", "BRAM18", "latency_us", "fps", "within_budget"):
+    for name in ("score", "LUT", "BRAM18", "latency_us", "fps", "energy_uj", "within_budget"):
         assert found[name] == row[name], name
     assert "accuracy" not in found and found["interval_cycles"] == row["interval_cycles"]
 

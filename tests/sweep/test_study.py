@@ -53,9 +53,17 @@ def test_it_is_the_study_of_the_command(study: hwcost.Study, tmp_path: Path, und
 def test_the_frame_has_a_column_for_each_parameter_score_and_cost(study: hwcost.Study) -> None:
     frame, front = study.frame(), study.front()
     assert list(frame["number"]) == [0, 1, 2] and frame["score"].between(0, 1).all()
-    assert {"base", "lut_budget", "LUT", "interval_cycles", "latency_us", "fps", "test_score", "on_front"} <= {
-        *frame.columns
-    }
+    assert {
+        "base",
+        "lut_budget",
+        "LUT",
+        "interval_cycles",
+        "latency_us",
+        "fps",
+        "energy_uj",
+        "test_score",
+        "on_front",
+    } <= {*frame.columns}
     assert list(front["LUT"]) == sorted(front["LUT"]) and front["on_front"].all()
     assert sorted(front["number"]) == list(frame[frame["on_front"]]["number"])
     assert repr(study) == f"Study(folder={study.folder!r})"

@@ -28,11 +28,12 @@ def test_a_trial_says_what_was_asked_and_whether_it_was_met(
     training = Training(epochs=1, batch=16, width_lr=0.0)  # the widths stay at 5, where they start
     sweep = experiment(replace(tiny_recipe.recipe, training=training), tmp_path)
     budget = share * tiny_recipe.luts(bits)
-    outcome, _ = run_trial(sweep, sweep.load(), Suggestion(0, {"base": 2, "lut_budget": budget}, seed=1))
+    outcome, trial = run_trial(sweep, sweep.load(), Suggestion(0, {"base": 2, "lut_budget": budget}, seed=1))
     told = outcome.attributes
     assert told["budget"] == {"LUT": budget}
     assert (told["within_budget"], told["budget_reachable"]) == (within, reachable)
     assert (told["LUT"] <= budget) is within
+    assert told["energy_uj"] == trial.estimate().energy_uj is not None
 
 
 @pytest.mark.slow
