@@ -6,7 +6,9 @@
 Each network at three settings: widths drawn per layer, as learning leaves them; binary or ternary weights; 4 bits
 everywhere. Weights are those that it starts with, and batch norms have seen random data: neither prices nor widths
 depend on training. A row for each: cycles per frame, latency, FIFOs, LUT, FF, BRAM18 and DSP, priced and measured.
-Rows of networks that are not asked for stay in the table. Then the table of the page is printed.
+Every unit is synthesized on its own, and once in all; what joins them, a count of words, is no part of it. --flatten
+counts the whole network without borders as well, which takes long. Rows of networks that are not asked for stay in the
+tables. Then the tables of the page are printed.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from random import Random
 
 import pandas as pd
 import torch
+from built_units import COUNTED, compared
 from torch import Tensor, nn
 
 from hwcost.build.accelerator import Accelerator, accelerator
@@ -37,12 +41,16 @@ from hwcost.synth.yosys import find
 from hwcost.zoo import cnn as zoo_cnn
 from hwcost.zoo.autoencoder import Autoencoder
 from hwcost.zoo.keywords import DSCNN
-from hwcost.zoo.lenet import QuantLeNet
 from hwcost.zoo.mlp import MLP, finn_mlp
 from hwcost.zoo.precision import Precision, relu, weight
 from hwcost.zoo.resnet import ResNet8
 
-COUNTED = ("LUT", "FF", "BRAM18", "DSP")
+COLUMNS = (
+    "units", "frames", "words", "distinct", "cycles", "cycles_built", "latency", "latency_built", "FIFOs",
+    "too_shallow", "too_deep", "kind", *COUNTED, *(f"{name}_built" for name in COUNTED), "LUT_flattened",
+)  # fmt: skip
+"""Columns of the tables, in order."""
+
 CLOCK_HZ = 100e6
 FLOOR = 2
 
@@ -108,6 +116,22 @@ def cnv(precision: Precision) -> nn.Module:
     return net.append(QuantLinear(before, 10, bias=False, weight_quant=weight(precision, per_channel=False)))
 
 
+def lenet(precision: Precision) -> nn.Module:
+    """LeNet with batch norms, without which weights that were never trained give one word whatever enters."""
+    net, before = nn.Sequential(), 3
+    for rows in (6, 16):
+        net.append(QuantConv2d(before, rows, 5, bias=False, weight_quant=weight(precision)))
+        net.extend([nn.BatchNorm2d(rows), relu(precision), nn.MaxPool2d(2)])
+        before = rows
+    net.append(nn.Flatten())
+    before = 400
+    for rows in (120, 84):
+        net.extend([QuantLinear(before, rows, bias=False, weight_quant=weight(precision)), nn.BatchNorm1d(rows)])
+        net.append(relu(precision))
+        before = rows
+    return net.append(QuantLinear(before, 10, bias=False, weight_quant=weight(precision, per_channel=False)))
+
+
 def depthwise(precision: Precision) -> nn.Module:
     net, before = nn.Sequential(), 3
     for rows, stride in ((8, 1), (16, 2), (32, 2)):
@@ -152,7 +176,7 @@ NETWORKS: dict[str, tuple[Callable[[Precision], nn.Module], tuple[int, ...], int
     "concat": (Inception, (3, 16, 16), 8, 2000),
     "depthwise": (depthwise, (3, 16, 16), 8, 2000),
     "autoencoder": (Autoencoder, (640,), 0, 4096),
-    "lenet": (lambda p: QuantLeNet(), (3, 32, 32), 8, 20_000),
+    "lenet": (lenet, (3, 32, 32), 8, 20_000),
     "cnv": (cnv, (3, 32, 32), 8, 20_000),
     "ds-cnn": (lambda p: DSCNN(p, channels=16), (1, 49, 10), 0, 20_000),
     "resnet-8": (ResNet8, (3, 32, 32), 8, 50_000),
@@ -192,16 +216,21 @@ def simulated(made: Accelerator, figures: Priced, frames: int) -> dict[str, obje
     }
 
 
-def synthesized(made: Accelerator, priced: Estimate, limit_s: float) -> dict[str, object]:
-    """Columns of a synthesis."""
-    family = made.layout.setting.fabric.family
-    (counts,) = find().count([made.rtlil()], family=family, dsp=False, limit_s=limit_s)
+def synthesized(
+    made: Accelerator, model: Dataflow, priced: Estimate, given: argparse.Namespace
+) -> tuple[dict[str, object], pd.DataFrame]:
+    """Columns of a synthesis, and every unit; no counts of a network where those of a unit are missing."""
+    units = compared(made, model, find(), given.out / "counts.csv", given.synthesis_s)
     row: dict[str, object] = {name: priced.total[name] for name in COUNTED}
-    return row | {f"{name}_built": counts[name] for name in COUNTED}
+    row |= {f"{name}_built": units[f"{name}_built"].sum(skipna=False) for name in COUNTED}
+    if given.flatten:
+        (counts,) = find().count([made.rtlil()], family="xcup", dsp=False, limit_s=given.synthesis_s)
+        row["LUT_flattened"] = counts["LUT"]
+    return row, units
 
 
-def measured(name: str, setting: str, given: argparse.Namespace) -> dict[str, object]:
-    """Columns of one row."""
+def measured(name: str, setting: str, given: argparse.Namespace) -> tuple[dict[str, object], pd.DataFrame]:
+    """Columns of one row, and its units."""
     pipeline, model, made = built(name, SETTINGS[setting])
     priced = estimate(pipeline, model)
     row: dict[str, object] = {}
@@ -209,9 +238,28 @@ def measured(name: str, setting: str, given: argparse.Namespace) -> dict[str, ob
         figures = Priced(interval_cycles=int(priced.total["cycles"]), latency_cycles=priced.latency_cycles)
         frames = max(10, min(given.frames, given.most_cycles // figures.interval_cycles))
         row |= simulated(made, figures, frames)
+    units = pd.DataFrame()
     if given.synthesis_s:
-        row |= synthesized(made, priced, given.synthesis_s)
-    return row
+        counts, units = synthesized(made, model, priced, given)
+        row |= counts
+    return row, units
+
+
+def put(table: Path, key: list[str], fresh: pd.DataFrame) -> pd.DataFrame:
+    """Replace rows of a table, network by network in order."""
+    rows = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=fresh.columns)
+    places = {(name, setting): place for place, (name, setting) in enumerate(product(NETWORKS, SETTINGS))}
+    if "unit" in key and len(rows):
+        mine = (rows["network"] == fresh["network"].iloc[0]) & (rows["setting"] == fresh["setting"].iloc[0])
+        rows = pd.concat([rows[~mine], fresh])
+    else:
+        rows = fresh.set_index(key).combine_first(rows.set_index(key)).reset_index()
+    order = [places[pair] for pair in zip(rows["network"], rows["setting"], strict=True)]
+    rows = rows.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
+    named = [*key, *(name for name in COLUMNS if name in rows)]
+    rows = rows[[*named, *(name for name in rows if name not in named)]]
+    rows.to_csv(table, index=False, lineterminator="\n")
+    return rows
 
 
 def page(rows: pd.DataFrame) -> str:
@@ -245,6 +293,23 @@ def page(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def by_kind(units: pd.DataFrame) -> str:
+    """Errors of units by kind, in Markdown: of those with 4 LUT or more, and with any FF."""
+    lines = [
+        "",
+        "| units | number | LUT, priced / built | LUT, MAPE | FF, priced / built | FF, MAPE |",
+        "|---" * 6 + "|",
+    ]
+    for kind, rows in units[units["LUT_built"].notna()].groupby("kind"):
+        cells = [str(kind), f"{len(rows)}"]
+        for name, least in (("LUT", 4), ("FF", 1)):
+            large = rows[rows[f"{name}_built"] >= least]
+            away = ((large[name] - large[f"{name}_built"]) / large[f"{name}_built"]).abs()
+            cells += [f"{rows[name].sum():,.0f} / {rows[f'{name}_built'].sum():,.0f}", f"{away.mean():.1%}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=[*NETWORKS], choices=[*NETWORKS], metavar="NETWORK")
@@ -253,30 +318,28 @@ def main() -> None:
     parser.add_argument(
         "--most-cycles", type=int, default=4_000_000, help="of a simulation: fewer frames of slow networks"
     )
-    parser.add_argument(
-        "--synthesis-s", type=float, default=600.0, help="seconds that a synthesis may take; 0 for none"
-    )
+    parser.add_argument("--synthesis-s", type=float, default=600.0, help="seconds that a unit may take; 0 for none")
+    parser.add_argument("--flatten", action="store_true", help="count whole networks without borders too")
     parser.add_argument("--out", type=Path, required=True, help="folder of built.csv")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     table = given.out / "built.csv"
     key = ["network", "setting"]
-    rows = pd.read_csv(table).set_index(key) if table.exists() else pd.DataFrame(columns=key).set_index(key)
     for name in given.only:
         for setting in given.settings:
             start = time.monotonic()
             try:
-                row = measured(name, setting, given)
+                row, units = measured(name, setting, given)
             except HwcostError as error:
                 print(name, setting, f"{error}", flush=True)
                 continue
             print(name, setting, row, f"{time.monotonic() - start:.0f} s", flush=True)
-            fresh = pd.DataFrame([row], index=pd.MultiIndex.from_tuples([(name, setting)], names=key))
-            rows = fresh.combine_first(rows)[[*rows.columns, *(c for c in fresh.columns if c not in rows.columns)]]
-            order = [(n, w) for n in NETWORKS for w in SETTINGS if (n, w) in rows.index]
-            rows = rows.loc[order]
-            rows.to_csv(table, lineterminator="\n")
-    print(page(rows.reset_index()))
+            put(table, key, pd.DataFrame([{"network": name, "setting": setting} | row]))
+            if len(units):
+                put(given.out / "units.csv", [*key, "unit"], units.assign(network=name, setting=setting))
+    print(page(pd.read_csv(table)))
+    if (given.out / "units.csv").exists():
+        print(by_kind(pd.read_csv(given.out / "units.csv")))
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ whole units are published Vivado 2020.1 rows (arXiv:2201.11409). Relative errors
 What is no part of a law has no line: the logic that tells products apart that share a DSP slice. The LUTs of "memory
 bram18" choose between RAMs above one another; in a network the closest curve that does not fall where a width grows
 stands for them. "control" is what steers a matrix-vector unit; its constants are fitted to these units
-and to whole published ones together. FF of streams and windows are priced with a skid buffer that this RTL does not
-have.
+and to whole published ones together. Thresholds that can be written
+have no handshake in this RTL, so that their FF are not compared; those in tables have it.
 
 ## Kept back
 

@@ -13,6 +13,7 @@ from rtl_bench import Bench, Figures
 from hwcost.errors import HwcostError
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.synth.memory import contents
+from hwcost.synth.threshold_tables import STRUCTURES
 from hwcost.synth.units import build
 
 
@@ -99,6 +100,8 @@ def _constant(bench: Bench) -> Figures:
 
 
 def _thresholds(bench: Bench) -> Figures:
+    if bench.unit.structure in STRUCTURES:
+        return stream_benches.threshold_table(bench)
     return _fixed_thresholds(bench) if bench.unit.matrix else _written_thresholds(bench)
 
 

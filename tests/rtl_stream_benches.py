@@ -11,6 +11,7 @@ from hwcost.models.calibration.corpus import wire
 from hwcost.models.calibration.unit_prices import block_of
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
 from hwcost.synth.inverse import inverse_of
+from hwcost.synth.threshold_tables import random_steps
 from hwcost.synth.window import walk
 
 
@@ -68,12 +69,18 @@ def pool(bench: Bench) -> Figures:
 
 
 def window(bench: Bench) -> Figures:
-    """Two images, one behind the other."""
+    """Two images, one behind the other; what enters has no padding yet."""
     unit, block, path = bench.unit, block_of(bench.unit), walk(bench.unit)
     bits = unit.simd * int(wire(unit.input).bits)
     images = [[bench.random.getrandbits(bits) for _ in range(path.words)] for _ in range(2)]
     fold = block.channels // unit.simd
     padded = [size + 2 * ends[0] for size, ends in zip(block.image, block.padding, strict=True)]
+    inside = [
+        all(ends[0] <= at < ends[0] + size for at, ends, size in zip(place, block.padding, block.image, strict=True))
+        for place in product(*map(range, padded))
+        for _ in range(fold)
+    ]
+    images = [[word * real for word, real in zip(image, inside, strict=True)] for image in images]
 
     def word(place: tuple[int, ...]) -> int:
         found = 0
@@ -95,7 +102,25 @@ def window(bench: Bench) -> Figures:
                     wanted.append(sum(image[place[f]] << (bits * i) for i, place in enumerate(places)))
             else:
                 wanted += [image[one] for place in places for one in place]
-    return stream(bench, [{"data": word} for image in images for word in image], ["window"]), wanted
+    sent = [word for image in images for word, real in zip(image, inside, strict=True) if real]
+    seen = stream(bench, [{"data": word} for word in sent], ["window"])
+    ahead = seen[len(wanted) :]  # padding of a third image, which waits for no word
+    return seen[: len(wanted)] if len(sent) < len(images) * len(inside) and not any(ahead) else seen, wanted
+
+
+def threshold_table(bench: Bench) -> Figures:
+    """Codes of channels in turn, some of which fall."""
+    unit, trained, inputs = bench.unit, random_steps(bench.unit), wire(bench.unit.input)
+    steps, falls = trained.steps.tolist(), trained.falls.tolist()
+    words, wanted = [], []
+    for turn in range(3 * (len(steps) // unit.pe) + 1):
+        first = turn * unit.pe % len(steps)
+        word = [bench.random.choice((bench.number(inputs), bench.random.choice(steps[first]))) for _ in range(unit.pe)]
+        words.append({f"a{p}": number for p, number in enumerate(word)})
+        for p, number in enumerate(word):
+            reached = sum(number >= step for step in steps[first + p])
+            wanted.append(2**trained.bits - 1 - reached if falls[first + p] else reached)
+    return stream(bench, words, [f"y{p}" for p in range(unit.pe)]), wanted
 
 
 def converter(bench: Bench) -> Figures:

@@ -15,7 +15,7 @@ from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH, STYLES, style_index
 from hwcost.synth import control, matvec
 from hwcost.synth.circuit import Circuit, shape_of
-from hwcost.synth.memory import Ram
+from hwcost.synth.memory import Ram, packed
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,11 +124,6 @@ def _codes(numbers: Tensor, wire: Range) -> Tensor:
     if wire.bipolar:
         return (numbers > 0).to(torch.int64)
     return numbers.bitwise_and((1 << shape_of(wire).width) - 1)
-
-
-def packed(rows: Tensor, bits: int) -> list[int]:
-    """Words of several codes, the first in the lowest bits: (words, lanes) codes."""
-    return [sum(code << (bits * lane) for lane, code in enumerate(row)) for row in rows.tolist()]
 
 
 def following(address: Signal, step: ValueLike, depth: int) -> Value:

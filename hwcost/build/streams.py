@@ -7,7 +7,6 @@ from amaranth.hdl import Cat, Mux, Signal, Value
 from torch import Tensor
 
 from hwcost.build.frame import Frame, coded, split, still
-from hwcost.build.matvec import packed
 from hwcost.graph import spec
 from hwcost.graph.ranges import Range
 from hwcost.integer.operations import Multiply
@@ -15,7 +14,7 @@ from hwcost.models.calibration.corpus import Unit, name_of
 from hwcost.models.formulas.formula import Job
 from hwcost.synth import links, streams
 from hwcost.synth.circuit import shape_of
-from hwcost.synth.memory import Ram
+from hwcost.synth.memory import Ram, packed
 
 
 def pool(job: Job, signs: Tensor) -> Frame:

@@ -7,6 +7,7 @@ from random import Random
 
 from amaranth.hdl import Module, Signal, ValueLike, unsigned
 from amaranth.lib.memory import Memory
+from torch import Tensor
 
 from hwcost.models.calibration.corpus import Unit
 from hwcost.synth.circuit import Circuit
@@ -104,3 +105,8 @@ class Ram:
             self.module.d.comb += port.en.eq(enable)
         self.module.d.comb += port.addr.eq(address)
         return port.data
+
+
+def packed(rows: Tensor, bits: int) -> list[int]:
+    """Words of several codes, the first in the lowest bits: (words, lanes) codes."""
+    return [sum(code << (bits * lane) for lane, code in enumerate(row)) for row in rows.tolist()]

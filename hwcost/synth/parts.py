@@ -251,7 +251,7 @@ def _element(job: Job, block: spec.Block, model: Dataflow) -> Unit | None:
             kind="thresholds",
             input=name_of(widest(block.input)),
             output=name_of(widest(block.output)).replace("INT", "UINT").replace("UUINT", "UINT"),
-            structure=model.setting.thresholds,
+            structure=model.setting.thresholds + ("" if model.setting.writable else " table"),
             geometry=str(block.channels // fold.pe),
         )
     if isinstance(block, spec.Pool):
@@ -283,8 +283,13 @@ def _window(block: spec.Window, simd: int, *, parallel: bool) -> Unit:
     def pair(sizes: Sequence[int], alone: int) -> str:
         return "x".join(map(str, sizes if len(sizes) > 1 else (alone, *sizes)))
 
-    padded = [size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True)]
-    groups = (pair(sizes, 1) for sizes in (padded, block.kernel, block.stride, block.dilation))
-    geometry = " ".join((str(block.channels), *groups, pair([0] * len(padded), 0)))
+    # of padding that differs from end to end, what enters is measured as if it were padded already
+    even = all(before == after for before, after in block.padding)
+    ends = [before if even else 0 for before, _ in block.padding]
+    image = [
+        size + (not even) * (before + after) for size, (before, after) in zip(block.image, block.padding, strict=True)
+    ]
+    groups = (pair(sizes, 1) for sizes in (image, block.kernel, block.stride, block.dilation))
+    geometry = " ".join((str(block.channels), *groups, pair(ends, 0)))
     structure = "parallel" if parallel else "serial"
     return Unit(kind="window", input=name_of(block.input), simd=simd, structure=structure, geometry=geometry)

@@ -113,6 +113,18 @@ def variable(structure: str, most: int) -> Callable[[Random], Unit]:
     return draw
 
 
+def threshold_table(random: Random) -> Unit:
+    """Constant thresholds in tables, as a network has them."""
+    structure = random.choice(("search", "search", "parallel"))
+    bits, pe = random.randint(1, 5 if structure == "search" else 3), random.choice((1, 1, 2, 4))
+    folds = random.choice((1, 2, 4, 5, 8, 10, 16, 24, 32, 64, 128))
+    compared = f"INT{random.randint(max(4, bits + 2), 20)}"
+    return Unit(
+        kind="thresholds", input=compared, output=f"UINT{bits}", pe=pe, structure=f"{structure} table",
+        geometry=str(folds * pe),
+    )  # fmt: skip
+
+
 def fixed(random: Random) -> Unit:
     """Constant thresholds of four channels."""
     bits, acc, channels = random.randint(1, 5), random.randint(7, 20), 4
@@ -127,7 +139,7 @@ def fixed(random: Random) -> Unit:
 def binary(random: Random) -> Unit:
     """Bipolar weights on inputs of few bits: what binarized networks are made of.
 
-    One PE, as they are priced: a negated input would be built once for several.
+    One PE: its price beside that of the negatives, which all PE of a unit share.
     """
     inputs = random.choice(("BIPOLAR", "BIPOLAR", "UINT1", "UINT2", "UINT3", "UINT4", "INT3", "UINT6", "UINT8"))
     simd = random.choice((1, 3, 4, 8, 9, 16, 18, 25, 32, 64))

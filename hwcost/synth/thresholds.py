@@ -6,6 +6,7 @@ from amaranth.hdl import Array, Cat, Const, Shape, ShapeLike, Signal, ValueLike,
 
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
+from hwcost.synth import threshold_tables
 from hwcost.synth.circuit import Circuit, shape_of, tree
 from hwcost.synth.memory import Ram
 
@@ -13,9 +14,11 @@ from hwcost.synth.memory import Ram
 def build(unit: Unit, family: str) -> Circuit:
     """Thresholds of PE channels per cycle, from a{p} to y{p}.
 
-    With a matrix, its rows are the thresholds of the channels; otherwise they are written through `at`, `value{p}...`
-    and `write...`.
+    With a matrix, its rows are the thresholds of the channels; a "search table" or a "parallel table" reads random
+    constants; otherwise they are written through `at`, `value{p}...` and `write...`.
     """
+    if unit.structure in threshold_tables.STRUCTURES:
+        return threshold_tables.build(unit)
     if unit.matrix:
         return _constant(unit)
     return _search(unit) if unit.structure == "search" else _parallel(unit)

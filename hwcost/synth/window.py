@@ -7,21 +7,38 @@ from amaranth.hdl import Cat, Mux, Signal, ValueLike, unsigned
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.calibration.unit_prices import block_of
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH
+from hwcost.models.formulas.registers import pads
 from hwcost.models.formulas.window import buffer_words
 from hwcost.synth.circuit import Circuit
 from hwcost.synth.memory import Ram
+from hwcost.synth.padding import padded_stream
 
 
 def build(unit: Unit, family: str, together: int | None = None) -> Circuit:
     """`data` with `in_valid`, `in_ready` to the elements of the windows with `out_valid`, `out_ready`.
 
     Args:
-        unit: what to build; the image that enters is padded.
+        unit: what to build; zeros stand around the image that enters.
         family: unused; windows are alike in all.
         together: words of a pixel that belong to one product; None for all. Products follow one another, each with all
             pixels of its window: 1 keeps the channels of a depthwise convolution or a pooling apart.
     """
-    return _whole(unit) if unit.structure == "parallel" else _serial(unit, together)
+    inner = _whole(unit) if unit.structure == "parallel" else _serial(unit, together)
+    block = block_of(unit)
+    if not pads(block):
+        return inner
+    circuit = Circuit()
+    names = ("data", "in_valid", "out_ready")
+    data, valid, ready = (circuit.input(name, len(inner.inputs[name])) for name in names)
+    circuit.module.submodules.window = inner.module
+    zeros = [0] * (block.channels // unit.simd)
+    entering, offered, taken = padded_stream(circuit, block, zeros, (data, valid, inner.outputs["in_ready"]))
+    for name, value in zip(names, (entering, offered, ready), strict=True):
+        circuit.module.d.comb += inner.inputs[name].eq(value)
+    circuit.output("in_ready", taken)
+    for name in ("window", "out_valid"):
+        circuit.output(name, inner.outputs[name])
+    return circuit
 
 
 @dataclass(frozen=True)

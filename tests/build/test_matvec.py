@@ -11,8 +11,9 @@ from accelerated import built, folded, traced
 from amaranth.hdl import Const, Signal
 from amaranth.sim import Simulator, SimulatorContext
 
-from hwcost.build.matvec import following, packed
+from hwcost.build.matvec import following
 from hwcost.synth.circuit import Circuit
+from hwcost.synth.memory import packed
 
 
 def test_a_word_has_its_first_code_in_the_lowest_bits() -> None:

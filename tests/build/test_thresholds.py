@@ -11,12 +11,13 @@ from random import Random
 import torch
 from amaranth.sim import Simulator, SimulatorContext
 
-from hwcost.build.thresholds import Steps, build, steps_of
+from hwcost.build.thresholds import build, steps_of
 from hwcost.graph.ranges import Range, binary, integers
 from hwcost.graph.spec import Thresholds
 from hwcost.integer.operations import Comparators
 from hwcost.models.formulas.formula import Fold, Job, Setting
 from hwcost.models.formulas.stages import OPERANDS
+from hwcost.synth.threshold_tables import Steps
 
 
 @pytest.mark.parametrize("gain", [1, 2])

@@ -8,9 +8,10 @@ from immutabledict import immutabledict
 
 from hwcost.graph.blocks import ChannelSum, Multiplier, Pad, Reorder, Table
 from hwcost.graph.ranges import product
-from hwcost.graph.spec import Block
+from hwcost.graph.spec import Block, Saturate
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.formulas.elements import ChannelSumFormula, MultiplierFormula, TableFormula
+from hwcost.models.formulas.elementwise import SaturateFormula
 from hwcost.models.formulas.formula import Law
 from hwcost.models.formulas.order import BufferFormula, PadFormula
 
@@ -50,7 +51,19 @@ def _pad(unit: Unit) -> Priced:
     return PadFormula(), Pad(sides=(folds * unit.pe, *pixels), pads=ends, input=element, output=element)
 
 
+def _saturate(unit: Unit) -> Priced:
+    block = Saturate(channels=unit.pe, vectors=1, input=wire(unit.input), output=wire(unit.output))
+    return SaturateFormula(), block
+
+
 ELEMENT_BLOCKS: Mapping[str, Callable[[Unit], Priced]] = immutabledict(
-    {"multiplier": _multiplier, "table": _table, "channel_sum": _channel_sum, "reorder": _reorder, "pad": _pad}
+    {
+        "multiplier": _multiplier,
+        "table": _table,
+        "channel_sum": _channel_sum,
+        "reorder": _reorder,
+        "pad": _pad,
+        "saturate": _saturate,
+    }
 )
 """Kind -> unit -> its formula and block."""

@@ -56,6 +56,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("rtl", ("constant",), ("constant_adder_bit",)),
     Stage("rtl", ("thresholds parallel", "thresholds search"), ("comparator", "encoder", "search_bit",
                                                                 "fold_counter_bit", "thresholds_control")),
+    Stage("rtl", ("thresholds parallel table", "thresholds search table"), ("table_counter_bit", "table_bit")),
     Stage("rtl", ("thresholds parallel constant", "thresholds search constant"), ("short_comparator",
                                                                                   "constant_comparator",
                                                                                   "constant_encoder",

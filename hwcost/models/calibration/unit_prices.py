@@ -1,7 +1,7 @@
 """The price of a unit of a corpus: the same laws that price a network, with any constants."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 import torch
@@ -14,7 +14,7 @@ from hwcost.graph.ranges import add, between, dot, integers
 from hwcost.models.calibration.corpus import Unit, wire
 from hwcost.models.calibration.element_prices import ELEMENT_BLOCKS
 from hwcost.models.formulas.arithmetic import EXACT, Geometry, Quantity
-from hwcost.models.formulas.elementwise import AdderFormula, SaturateFormula, ScaleBiasFormula
+from hwcost.models.formulas.elementwise import AdderFormula, ScaleBiasFormula
 from hwcost.models.formulas.fabric import multiplier_of
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Law, Parts, Setting
 from hwcost.models.formulas.held import held_geometry, held_weights
@@ -72,8 +72,9 @@ def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[st
         BadData: columns that describe no unit of the kind.
     """
     flow = unit.structure if unit.kind == "unit" else "rtl"
-    thresholds = unit.structure if unit.kind == "thresholds" else "search"
-    setting = _Given(multiplier_of(family), thresholds, flow, "per_pe", given=constants)
+    thresholds, _, table = (unit.structure if unit.kind == "thresholds" else "search").partition(" ")
+    written = unit.kind == "thresholds" and not table
+    setting = _Given(multiplier_of(family), thresholds, flow, "per_pe", written, given=constants)
     try:
         return PRICES[unit.kind](unit, setting)
     except HwcostError:
@@ -129,9 +130,13 @@ def _matvec(unit: Unit, setting: Setting) -> dict[str, Quantity]:
 
 
 def _whole_unit(unit: Unit, setting: Setting) -> dict[str, Quantity]:
+    """A published unit; the tool that built those has given each PE a negative of the inputs of its own."""
     ((cols, rows),) = unit.numbers
     block = spec.MatVec(rows=rows, cols=cols, weight=wire(unit.weight), input=wire(unit.input), acc=wire(unit.output))
-    return _law(MatVecFormula(), setting, block, Fold(unit.pe, unit.simd)).total(("LUT", "FF", "DSP"))
+    found = _law(MatVecFormula(), setting, block, Fold(unit.pe, unit.simd))
+    alone = unit.pe * _law(MatVecFormula(), setting, block, Fold(1, unit.simd)).LUT["multipliers"]
+    found = replace(found, LUT={**found.LUT, "multipliers": alone}) if setting.flow == "rtl" else found
+    return found.total(("LUT", "FF", "DSP"))
 
 
 def _constant(unit: Unit, setting: Setting) -> dict[str, Quantity]:
@@ -149,9 +154,10 @@ def _thresholds(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     channels = unit.numbers[0][0]
     block = spec.Thresholds(channels=channels, vectors=1, input=wire(unit.input), output=wire(unit.output))
     if not unit.matrix:
-        return _areas(_law(ThresholdsFormula(), setting, block, Fold(unit.pe)))
-    one = WIRED[spec.Thresholds].exact(Job("unit", block), setting)
-    return {"LUT": channels * one.total(("LUT",))["LUT"]}
+        found = _areas(_law(ThresholdsFormula(), setting, block, Fold(unit.pe)))
+        # what is written has no handshake in the RTL of a corpus
+        return {name: amount for name, amount in found.items() if name != "FF" or not setting.writable}
+    return {"LUT": channels * WIRED[spec.Thresholds].exact(Job("unit", block), setting).total(("LUT",))["LUT"]}
 
 
 def _window(unit: Unit, setting: Setting) -> dict[str, Quantity]:
@@ -251,11 +257,6 @@ def _held(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     return {"LUT": luts + control, "BRAM18": bram18}
 
 
-def _saturate(unit: Unit, setting: Setting) -> dict[str, Quantity]:
-    block = spec.Saturate(channels=unit.pe, vectors=1, input=wire(unit.input), output=wire(unit.output))
-    return _areas(_law(SaturateFormula(), setting, block, Fold(unit.pe)))
-
-
 def _scale_bias(unit: Unit, setting: Setting) -> dict[str, Quantity]:
     output = wire(unit.output)
     block = spec.ScaleBias(
@@ -285,7 +286,6 @@ PRICES: Mapping[str, Callable[[Unit, Setting], dict[str, Quantity]]] = immutable
         "control": _control,
         "pool": _pool,
         "adder": _adder,
-        "saturate": _saturate,
         "scale_bias": _scale_bias,
         "converter": _converter,
         "fifo": _fifo,

@@ -36,6 +36,28 @@ def counter_bits(*sizes: int) -> int:
     return sum((size - 1).bit_length() for size in sizes)
 
 
+def pads(block: Window) -> bool:
+    """Whether something stands around the image or between its pixels."""
+    return any(pad for pair in block.padding for pad in pair) or max(block.spread or (1,)) > 1
+
+
+def _padded(block: Window) -> list[int]:
+    return [size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True)]
+
+
+def padding_counters(block: Window, fold: Fold) -> int:
+    """FF that walk around a padded image; 0 where nothing is padded.
+
+    Args:
+        block: the window.
+        fold: with the channels of a word.
+
+    Error, Source: as `window_counters`.
+    """
+    words = block.channels // fold.simd
+    return counter_bits(words, *_padded(block), *(block.spread or ())) if pads(block) else 0
+
+
 def window_counters(block: Window, fold: Fold, depth: int) -> int:
     """FF that steer a window: its pointers, its loops, and the walk around what is padded.
 
@@ -48,9 +70,7 @@ def window_counters(block: Window, fold: Fold, depth: int) -> int:
     Source: hwcost.synth.window and hwcost.build.window.
     """
     words = block.channels // fold.simd
-    padded = [size + before + after for size, (before, after) in zip(block.image, block.padding, strict=True)]
-    pads = any(pad for pair in block.padding for pad in pair) or max(block.spread or (1,)) > 1
-    around = counter_bits(words, *padded, *(block.spread or ())) if pads else 0
+    padded, around = _padded(block), padding_counters(block, fold)
     if fold.parallel_window:
         return around + counter_bits(depth, words, *padded, *block.stride) + 1
     reach = (prod(padded) * words).bit_length() + 1

@@ -145,6 +145,7 @@ class ConcatFormula(LaneFormula[Concat]):
             "pe": fold.pe,
             "levels": -(-(len(block.streams) - 1) // (3 if setting.fabric.lut_inputs == 6 else 1)),
             "counter_bits": counter_bits(len(block.streams), max(block.streams) // fold.pe),
+            "word_bits": counter_bits(max(block.streams) // fold.pe),
             "cycles": self.cycles(block, fold),
         }
 
@@ -153,7 +154,7 @@ class ConcatFormula(LaneFormula[Concat]):
         word = g.pe * widths[0]
         return Parts(
             LUT={
-                "control": ops.ceil_fixed(c["stream_control"]),
+                "control": ops.ceil_fixed(c["stream_control"] + c["round_control"] * g.word_bits),
                 "multiplexers": ops.ceil(c["concat_bit"] * g.levels * word),
             },
             FF=stream_registers(ops, word, setting) + g.counter_bits,

@@ -20,7 +20,11 @@ BNN-PYNQ is that of their thresholds (2,048 and 1,536 LUT by this rule), up to 6
 
 ABSORBED = 16
 """Words of constants that the LUTs of a comparator look up themselves. Source: Yosys 0.70, thresholds chosen by up to
-four bits (`constant_stage` in coefficients.json); FINN's RTL reads every word from a memory of its own."""
+four bits (`constant_stage` in coefficients.json)."""
+
+FREE, HALVED = 8, 16
+"""Words of constants that a comparator of flow "rtl" looks up for nothing, and in part: a LUT6 has two inputs for the
+number and four for the address. Source: Yosys 0.70; FINN's RTL reads every word from a memory of its own."""
 
 
 class ThresholdsFormula(LaneFormula[Thresholds]):
@@ -40,9 +44,11 @@ class ThresholdsFormula(LaneFormula[Thresholds]):
     def geometry(self, job: Job, setting: Setting) -> dict[str, float]:
         block, fold = job.block, job.parallel
         assert isinstance(block, Thresholds)
+        depth = block.channels // fold.pe
         return {
             "pe": fold.pe,
-            "depth": block.channels // fold.pe,
+            "depth": depth,
+            "channel_bits": (depth - 1).bit_length(),
             "cut": float(OPERANDS in job.cuts),
             "cycles": self.cycles(block, fold),
         }
@@ -51,21 +57,31 @@ class ThresholdsFormula(LaneFormula[Thresholds]):
         c = setting.constants
         structure = _search if setting.thresholds == "search" else _parallel
         compared, bits = widths
-        control = ops.ceil_fixed(c["thresholds_control"] + c["fold_counter_bit"] * ops.ceil_log2(g.depth))
+        counter = c["fold_counter_bit" if _written(setting) else "table_counter_bit"]
+        control = ops.ceil_fixed(c["thresholds_control"] + counter * g.channel_bits)
         found = structure(ops, compared, bits, g, setting)
         return replace(found, LUT={"control": control, **found.LUT})
+
+
+def _written(setting: Setting) -> bool:
+    """Whether thresholds of flow "rtl" are in memories that can be written, and not in tables of constants."""
+    return setting.writable or setting.flow == "hls"
 
 
 def _words(ops: Arithmetic, width: Quantity, depth: Quantity, setting: Setting) -> Quantity:
     """LUTs that hold at most MOST_LUTRAM words of thresholds: one bank, so that none of them chooses between banks."""
     if setting.flow == "hls":
         return lutram(ops, width, depth, setting.fabric)
-    return distributed_ram(ops, width, depth, 2, setting.fabric)[0]
+    if setting.writable:
+        return distributed_ram(ops, width, depth, 2, setting.fabric)[0]
+    some = setting.constants["table_bit"] * width
+    held = ops.where(depth <= HALVED, some, lutram(ops, width, depth, setting.fabric))
+    return ops.where(depth <= FREE, 0.0 * width * depth, held)
 
 
 def _ram(luts: Quantity, setting: Setting) -> Quantity:
-    """LUTs of `_words` that are RAM: none in flow "hls", where they are constants, unless writable."""
-    return 0 * luts if setting.flow == "hls" and not setting.writable else luts
+    """LUTs of `_words` that are RAM: none where they are constants."""
+    return luts if setting.writable else 0 * luts
 
 
 def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Parts:
@@ -79,7 +95,7 @@ def _parallel(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, 
         deep = g.pe * steps * bram18(ops, compared, g.depth, setting.dsp_kind)
     else:
         deep = bram18(ops, width, g.depth, setting.dsp_kind)
-    held = ops.where(small, _words(ops, width, g.depth, setting), none)
+    held = ops.ceil(ops.where(small, _words(ops, width, g.depth, setting), none))
     return Parts(
         LUT={
             "comparators": ops.ceil(g.pe * lut.comparators(ops, steps, compared, c, setting.fabric)),
@@ -105,7 +121,7 @@ def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, se
         return ops.where(depth > MOST_LUTRAM, bram18(ops, compared, depth, setting.dsp_kind), 0.0 * compared * depth)
 
     # the address of a stage depends on the data, so every PE reads a memory of its own
-    held = g.pe * ops.sum_stages(bits, stored)
+    held = ops.ceil(g.pe * ops.sum_stages(bits, stored))
     return Parts(
         LUT={
             "comparators": ops.ceil(g.pe * bits * (c["search_bit"] * compared + 2 * setting.fabric.chain_end)),
@@ -119,27 +135,28 @@ def _search(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, se
 
 
 def _parallel_registers(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Quantity:
-    """The codes, the counter of the channels, and the inputs while a block RAM reads."""
+    """The codes, the counter of the channels; while a block RAM reads, the inputs and which codes are turned around."""
     if setting.flow == "hls":
         return setting.constants["stream_ff_bit"] * g.pe * bits
-    word = 1 + g.pe * compared
+    word = 1 + g.pe * (compared + 1)
     waiting = ops.where(g.depth > MOST_LUTRAM, word, 0.0 * word)
     cut = (g.cut == 1) & (g.depth > 1) & (g.depth <= MOST_LUTRAM)
     waiting = ops.where(cut, word + g.pe * compared * (ops.exp2(bits) - 1), waiting)
-    return g.pe * bits + 1 + ops.ceil_log2(g.depth) + waiting
+    return g.pe * bits + 1 + g.channel_bits + waiting
 
 
 def _search_registers(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Geometry, setting: Setting) -> Quantity:
     """Each stage but the last hands on the inputs, the bits found so far and the channel; a block RAM takes a stage.
 
-    A register behind each table in LUTs takes one, too.
+    The channel goes along to the end, where codes of some channels are turned around; where none is, nobody asks for it
+    behind a block RAM of the last stage, which is not counted. A register behind each table in LUTs takes a stage, too.
 
     Error: none without those; of tables of up to 8 words with them, equal columns share registers: up to 21% less.
-    Source: hwcost.build.thresholds.
+    Source: hwcost.synth.threshold_tables.
     """
     if setting.flow == "hls":
         return g.pe * (bits * (compared + bits) + setting.constants["stream_ff_bit"] * bits)
-    channel = ops.ceil_log2(g.depth)
+    channel = g.channel_bits
 
     def waiting(stage: Quantity) -> Quantity:
         word = g.pe * (compared + stage) + channel + 1
@@ -148,7 +165,4 @@ def _search_registers(ops: Arithmetic, compared: Quantity, bits: Quantity, g: Ge
         return ops.where(depth > MOST_LUTRAM, word, 0.0 * word) + ops.where(cut, word + g.pe * compared, 0.0 * word)
 
     handed = (bits - 1) * (g.pe * compared + channel) + g.pe * bits * (bits + 1) / 2
-    found = ops.sum_stages(bits, waiting)
-    least = ops.where(g.cut == 1, 1, MOST_LUTRAM)
-    last = ops.where(g.depth * ops.exp2(bits - 1) > least, channel, 0 * channel)  # nobody asks behind the last
-    return channel + bits + handed + found - last
+    return channel + bits + handed + ops.sum_stages(bits, waiting)

@@ -15,7 +15,7 @@ from hwcost.models.formulas import lut
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.memory import distributed_ram, memory, style_index
-from hwcost.models.formulas.registers import stream_registers, window_counters, window_words
+from hwcost.models.formulas.registers import padding_counters, pads, stream_registers, window_counters, window_words
 
 
 def _axes(block: Window) -> tuple[tuple[int, int, int, int], ...]:
@@ -170,6 +170,9 @@ class WindowFormula(Formula[Window]):
             "buffers": buffers,
             "pixels": taps if fold.parallel_window else 1,
             "registers": window_counters(block, fold, depth),
+            "pads": float(pads(block)),
+            "pad_counter_bits": padding_counters(block, fold),
+            "pad_ends": float(sum(pad > 0 for pair in block.padding for pad in pair)),
             "held_words": window_words(block, fold, setting.fabric, in_lut=style == 0),
             "style": style,
             "cycles": self.cycles(block, fold),
@@ -192,9 +195,12 @@ class WindowFormula(Formula[Window]):
             + c["window_phase_bit"] * g.phase_bits
             + c["window_odd_side"] * g.odd_sides
         )
+        # the walk around the image, and what stands there in the place of a word
+        around = c["pad_counter_bit"] * g.pad_counter_bits + c["pad_end"] * g.pad_ends
         return Parts(
             LUT={
-                "control": ops.ceil_fixed(ops.where(g.whole == 1, whole, serial)),
+                "control": ops.ceil_fixed(ops.where(g.whole == 1, whole, serial) + around),
+                "padding": ops.ceil(g.pads * word),
                 "lines": g.buffers * in_lut,
             },
             FF=ops.ceil(

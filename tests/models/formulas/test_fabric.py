@@ -26,7 +26,7 @@ def test_a_family_with_constants_of_its_own_has_every_fitted_one_of_folded_units
     trained = {name for name, row in known.items() if "da4ml" in row.source}  # shared sums and their activations
     assert set(own) == set(known) - set(COUNTED) - constant - trained
     assert {name: row.unit for name, row in own.items()} == {name: known[name].unit for name in own}
-    assert all(row.source.startswith("hwcost calibrate") for row in own.values())
+    assert all(row.source.startswith("hwcost calibrate") or row.error == "not measured" for row in own.values())
     assert set(values("rtl", "ecp5")) == set(own) | set(COUNTED)
     with pytest.raises(BadOption, match="flow='hls': no unit of it was measured for ecp5; give flow='rtl'"):
         values("hls", "ecp5")

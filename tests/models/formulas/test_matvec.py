@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from block_strategies import dense
@@ -10,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcost.errors import BadFolding
+from hwcost.graph.ranges import Range, binary, integers
 from hwcost.graph.spec import MatVec
-from hwcost.models import Dataflow, Fold, Placed
+from hwcost.models import Dataflow, Fold, Job, Placed, Setting
 from hwcost.models.formulas.matvec import MAX_STREAM_BITS, MatVecFormula, check_streams, fault
+
+RTL = Setting("DSP48E2", "search", "rtl", "shared")
 
 
 def test_wide_streams_are_illegal() -> None:
@@ -97,3 +101,22 @@ def test_the_unit_with_the_widest_narrowest_stream_is_named() -> None:
     with pytest.raises(BadFolding, match="b: no legal folding: its narrowest has a stream of 15 bits"):
         check_streams(units, 8)
     check_streams(units, 15)
+
+
+def test_all_pe_choose_from_the_same_negatives_and_pass_a_word_on_for_nothing() -> None:
+    inputs, law = integers(4, signed=False), MatVecFormula()
+    constants = RTL.constants
+
+    def lut(pe: int, weight: Range, setting: Setting) -> dict[str, float]:
+        block = MatVec(rows=8, cols=12, weight=weight, input=inputs, acc=integers(12, signed=True))
+        return {name: float(amount) for name, amount in law.exact(Job("fc", block, Fold(pe, 3)), setting).LUT.items()}
+
+    one, four = (lut(pe, binary(), RTL)["multipliers"] for pe in (1, 4))
+    lanes, negatives = 3 * (4 * constants["negate"] + constants["select"]), 3 * 4 * constants["negative_bit"]
+    assert one == round(lanes + negatives) and four == round(4 * lanes + negatives)
+    published = replace(RTL, flow="hls")
+    assert lut(4, binary(), published)["multipliers"] == pytest.approx(
+        4 * lut(1, binary(), published)["multipliers"], abs=2
+    )
+    word = 3 * 4  # a bit that chooses a sign is in the LUT that passes a word on while it is stored
+    assert lut(1, integers(4, signed=True), RTL)["replay"] == lut(1, binary(), RTL)["replay"] + word

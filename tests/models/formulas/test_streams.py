@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import pytest
 import torch
 from block_strategies import bits, dense, wire
@@ -88,4 +90,7 @@ def test_a_label_compares_every_element_and_a_join_takes_streams_in_turn() -> No
     join = Concat(streams=(4, 6), vectors=3, output=integers(8, signed=True))
     assert ConcatFormula().folds(join) == [Fold(1), Fold(2)] and ConcatFormula().cycles(join, Fold(2)) == 15
     found = ConcatFormula().exact(Job("join", join, Fold(2)), RTL)
-    assert found.LUT["multiplexers"] == 2 * 8  # one LUT per bit chooses among up to four streams
+    # one LUT per bit chooses among up to four streams
+    assert found.LUT["multiplexers"] == ceil(RTL.constants["concat_bit"] * 2 * 8)
+    counted = RTL.constants["stream_control"] + 2 * RTL.constants["round_control"]  # the words of a stream, up to 3
+    assert found.LUT["control"] == ceil(counted)

@@ -78,3 +78,17 @@ def test_a_pool_takes_an_element_per_cycle_or_the_whole_window() -> None:
     assert whole.FF == 6 * 4 + 1
     with pytest.raises(BadOption, match="pool: pooling of kind 'mean' has no formula; use 'max' or 'sum'"):
         law.exact(Job("pool", pool("mean"), Fold(1)), RTL)
+
+
+@pytest.mark.parametrize("fold", [Fold(simd=2), Fold(simd=6, parallel_window=True)])
+def test_a_walk_around_what_is_padded(fold: Fold) -> None:
+    plain, padded = (
+        WindowFormula().exact(Job("window", window((6, 6), (3, 3), (1, 1), pad), fold), RTL) for pad in (0, 1)
+    )
+    as_if = WindowFormula().exact(Job("window", window((8, 8), (3, 3), (1, 1)), fold), RTL)  # padded by another
+    word = fold.simd * 4
+    assert plain.LUT["padding"] == as_if.LUT["padding"] == 0 and padded.LUT["padding"] == word
+    c, counters = RTL.constants, (6 // fold.simd - 1).bit_length() + 3 + 3
+    around = c["pad_counter_bit"] * counters + c["pad_end"] * 4
+    assert padded.LUT["control"] == pytest.approx(as_if.LUT["control"] + around, abs=1)
+    assert padded.FF == as_if.FF + counters and padded.LUT["lines"] == as_if.LUT["lines"]
