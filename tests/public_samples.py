@@ -77,6 +77,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "Dataflow": lambda: traced()[2],
     "Design": lambda: most_fps(traced()[1], device="xc7z020"),
     "Device": lambda: hwcost.devices()[0],
+    "Headroom": lambda: hwcost.Headroom(0.5),
     "Estimate": lambda: hwcost.estimate(*traced()[1:]),
     "Finn": lambda: hwcost.Finn(device="xc7z020", folding=traced()[2].folding),
     "Fold": lambda: hwcost.Fold(2, 3),

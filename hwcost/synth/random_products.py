@@ -139,7 +139,7 @@ def fixed(random: Random) -> Unit:
 def binary(random: Random) -> Unit:
     """Bipolar weights on inputs of few bits: what binarized networks are made of.
 
-    One PE: its price beside that of the negatives, which all PE of a unit share.
+    One PE, whose price adds to that of the negatives, which all PE of a unit share.
     """
     inputs = random.choice(("BIPOLAR", "BIPOLAR", "UINT1", "UINT2", "UINT3", "UINT4", "INT3", "UINT6", "UINT8"))
     simd = random.choice((1, 3, 4, 8, 9, 16, 18, 25, 32, 64))
