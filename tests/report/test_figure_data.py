@@ -58,7 +58,7 @@ def test_large_numbers_keep_their_whole_part_and_rates_are_rounded_down() -> Non
 def test_energy_is_a_column_and_an_axis_where_some_trial_has_one() -> None:
     trials = made_up_trials(3)
     assert "energy_uj" not in data(trials)["columns"]
-    found = data(trials.assign(energy_uj=[12.5, None, 50.0]))
+    found = data(trials.assign(energy_uj=[12.5, float("nan"), 50.0]))
     (metric,) = (metric for metric in found["metrics"] if metric["key"] == "energy_uj")
     assert (metric["kind"], metric["better"], metric["unit"], metric["table"]) == ("speed", "min", "uJ", True)
     assert found["columns"]["energy_uj"] == [12.5, None, 50.0]
