@@ -10,12 +10,13 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from built_networks import COUNTED, NETWORKS, SETTINGS, built, synthesized
+from built_networks import COUNTED, NETWORKS, SETTINGS, built
 from error_page import FOLDER, kinds, markdown, unseen
 
 from hwcost.cost.estimate import estimate
 from hwcost.models.calibration.corpus import read
 from hwcost.models.calibration.fit import priced
+from hwcost.synth.yosys import find
 
 NAMES = {"ecp5": ("Lattice ECP5", "ecp5-85k")}
 """Family -> its name, and the part that networks are folded for."""
@@ -63,10 +64,15 @@ widths of "mixed" are drawn layer by layer.
 """
 
 
-def synthesize(path: Path, name: str, setting: str, part: str) -> None:
+def synthesize(path: Path, name: str, setting: str, family: str) -> None:
     """Price and synthesize one network, and put its row into the table."""
-    pipeline, model, made = built(name, SETTINGS[setting], part)
-    row = {"network": name, "setting": setting} | synthesized(made, estimate(pipeline, model), 3600)
+    tool = find()
+    assert tool is not None, "install hwcost[synth]"
+    pipeline, model, made = built(name, SETTINGS[setting], NAMES[family][1])
+    total = estimate(pipeline, model).total
+    (counts,) = tool.count([made.rtlil()], family=family, dsp=False, limit_s=3600)
+    row: dict[str, object] = {"network": name, "setting": setting}
+    row |= {column: total[column] for column in COUNTED} | {f"{column}_built": counts[column] for column in COUNTED}
     print(row, flush=True)
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     kept = [one for one in rows if (one["network"], one["setting"]) != (name, setting)]
@@ -93,7 +99,7 @@ def main() -> None:
     family, path = given.family, FOLDER / f"{given.family}-networks.csv"
     for name in given.networks:
         for setting in SETTINGS:
-            synthesize(path, name, setting, NAMES[family][1])
+            synthesize(path, name, setting, family)
     rows = read(FOLDER / f"{family}.csv")
     text = PAGE.format(
         family=family,

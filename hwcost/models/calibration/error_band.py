@@ -51,8 +51,8 @@ _ECP5 = "5 whole networks, synthesized for ECP5; reports/calibration/ecp5.md"
 
 ECP5_BANDS: Mapping[str, Band] = immutabledict(
     {
-        "LUT": Band(0.77, 0.92, _ECP5),
-        "FF": Band(1.01, 1.05, _ECP5),
+        "LUT": Band(0.90, 1.05, _ECP5),
+        "FF": Band(1.00, 1.02, _ECP5),
         "BRAM18": Band(1.00, 1.00, _ECP5),
     }
 )
