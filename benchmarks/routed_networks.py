@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from built_networks import NETWORKS, SETTINGS, built
+from built_networks import NETWORKS, SETTINGS, built, put
 
 from hwcost.build.route.families import smallest, tools_of
 from hwcost.build.route.floorplan import floorplan
@@ -120,9 +120,10 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     table = given.out / "routed.csv"
     key = ["network", "setting"]
-    rows = pd.read_csv(table).set_index(key) if table.exists() else pd.DataFrame(columns=key).set_index(key)
+    rows = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=key)
+    there = set(zip(rows["network"], rows["setting"], strict=True))
     for name, setting in ((name, setting) for name in given.only for setting in given.settings):
-        if (name, setting) in rows.index and not given.again:
+        if (name, setting) in there and not given.again:
             continue
         try:
             row = priced(name, setting) | routed(name, setting, given)
@@ -130,11 +131,8 @@ def main() -> None:
             print(name, setting, f"{error}", flush=True)
             continue
         print(name, setting, row, flush=True)
-        fresh = pd.DataFrame([row], index=pd.MultiIndex.from_tuples([(name, setting)], names=key))
-        rows = fresh.combine_first(rows)[[*rows.columns, *(c for c in fresh.columns if c not in rows.columns)]]
-        rows = rows.loc[[(n, s) for n in NETWORKS for s in SETTINGS if (n, s) in rows.index]]
-        rows.to_csv(table, lineterminator="\n")
-    print(page(rows.reset_index()))
+        rows = put(table, key, pd.DataFrame([{"network": name, "setting": setting} | row]))
+    print(page(rows))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class Routed:
     def paths(self) -> list[Passed]:
         """Paths of the law."""
         job, setting = self.job()
-        found = line(job, setting, families()[ECP5])
+        found = line(job, setting)
         assert found is not None
         return found.cut(job.cuts)
 

@@ -20,12 +20,12 @@ from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
 from hwcost.models import Dataflow, place
-from hwcost.models.device import Device, device
+from hwcost.models.device import Device, device, devices
 from hwcost.models.timing.clock import pipeline_clock
 from hwcost.models.timing.delays import families
 
 if TYPE_CHECKING:
-    from hwcost.build.route.flow import Netlist, Routed, Router, Source
+    from hwcost.build.route.flow import Netlist, Routed, Source
 
 PRICED = ("LUT", "FF", "BRAM18", "DSP")
 WORDS = {"LUT": "LUT4", "FF": "FF", "BRAM18": "block RAM, 18 kbit", "DSP": "multiplier blocks", "pins": "pins"}
@@ -137,9 +137,9 @@ def place_and_route(
 
     own = model.device if model.device.family in FAMILIES else None
     part = own if routing.route_device is None else device(routing.route_device)
-    family = next(one for one in _parts() if one.family in FAMILIES) if part is None else part
+    family = next(one for one in devices() if one.family in FAMILIES) if part is None else part
     synthesizer, router = tools_of(family, tools.tool)
-    _installed(router)
+    names = (synthesizer.name, router.name)  # tells before the synthesis whether the router is there
     runs = Runs(
         synthesizer=synthesizer, router=router, cache=tools.cache, jobs=tools.jobs or 0, limit_s=routing.route_s or 1800
     )
@@ -157,20 +157,9 @@ def place_and_route(
         priced_for=priced_for,
         priced_mhz=_priced_mhz(pipeline, model, part),
         clock_mhz=model.clock_mhz,
-        tools=(synthesizer.name, router.name),
+        tools=names,
         order=source.units,
     )
-
-
-def _installed(router: Router) -> str:
-    """Ask for the router's name, which tells that it is there, before the synthesis."""
-    return router.name
-
-
-def _parts() -> tuple[Device, ...]:
-    from hwcost.models.device import devices
-
-    return devices()
 
 
 def _priced(pipeline: Pipeline, model: Dataflow, priced: Estimate, part: Device) -> tuple[dict[str, float], Device]:
@@ -196,7 +185,10 @@ def _priced(pipeline: Pipeline, model: Dataflow, priced: Estimate, part: Device)
 def _priced_mhz(pipeline: Pipeline, model: Dataflow, part: Device) -> float | None:
     """The clock of the units as they are built, whatever part their registers were chosen for."""
     found = families().get(part.dsp_kind)
-    clock = None if found is None else pipeline_clock(model.plan(place(pipeline.layers())), model.setting, found)
+    if found is None:
+        return None
+    built = model.plan(place(pipeline.layers()))
+    clock = pipeline_clock(built, model.styles.setting(part.dsp_kind), found)
     return None if clock is None else clock.fmax_mhz
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.quant.int_quantizer import IntQuantizer
-from hwcost.quant.kernels import KINDS, Dense, Grid, Largest, Rules, declared, dense_stack, watched
+from hwcost.quant.kernels import KINDS, Columns, Dense, Largest, Rules, declared, dense_stack, watched
 from hwcost.quant.layers.activation import QuantIdentity, QuantReLU
 from hwcost.quant.layers.linear import QuantLinear
 
@@ -93,18 +93,18 @@ def _fits(layer: QuantLinear, entering: IntQuantizer) -> bool:
     )
 
 
-def _input_rules(entering: IntQuantizer) -> Grid:
+def _input_rules(entering: IntQuantizer) -> Columns:
     _, log, least = declared(entering.scale)
     _, base, most = declared(entering.bits)
-    return Grid(log, least, base, most, KINDS[entering.signed, entering.narrow, True])
+    return Columns(log, least, base, most, KINDS[entering.signed, entering.narrow, True])
 
 
-def _weight_rules(layer: QuantLinear) -> tuple[Grid, bool]:
+def _weight_rules(layer: QuantLinear) -> tuple[Columns, bool]:
     quant = layer.weight_quant
     assert isinstance(quant, IntQuantizer)
     per_row, least = declared(quant.scale)
     _, base, most = declared(quant.bits)
-    return Grid(False, least, base, most, KINDS[True, quant.narrow, True]), per_row
+    return Columns(False, least, base, most, KINDS[True, quant.narrow, True]), per_row
 
 
 def _read(entering: IntQuantizer, layer: QuantLinear) -> Dense:

@@ -143,7 +143,7 @@ def _delay(job: Job, setting: Setting, found: Delays) -> Tensor:
     law, widths = LAWS[type(job.block)]
     column = torch.stack([bits.to(torch.float64) for bits in widths(job.block)]).reshape(-1, 1)
     answer = relax(
-        lambda ops, columns: {"ns": delay(ops, law(ops, list(columns), job, setting, found).cut(job.cuts), found)},
+        lambda ops, columns: {"ns": delay(ops, law(ops, list(columns), job, setting).cut(job.cuts), found)},
         column,
     )
     return answer["ns"][0]

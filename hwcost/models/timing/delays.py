@@ -15,7 +15,6 @@ class Delays:
 
     Attributes:
         name: of the family.
-        lut_inputs: inputs of a LUT.
         register: clock to output, setup, and the net in front of a register.
         level: a LUT and the net in front of it.
         chain: the way in and out of a carry chain, and the net in front of it.
@@ -29,7 +28,6 @@ class Delays:
     """
 
     name: str
-    lut_inputs: int
     register: float
     level: float
     chain: float

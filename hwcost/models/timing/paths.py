@@ -13,14 +13,11 @@ from torch import Tensor
 from hwcost.graph import blocks, spec
 from hwcost.graph.ranges import widest
 from hwcost.models.formulas.arithmetic import EXACT, Arithmetic, Quantity
+from hwcost.models.formulas.fabric import Fabric
 from hwcost.models.formulas.formula import Job, Setting
 from hwcost.models.formulas.memory import AUTO_LUTRAM_DEPTH, STYLES, style_index
 from hwcost.models.formulas.window import buffer_words
 from hwcost.models.timing.delays import Delays
-
-GENERIC_BITS = {4: 4, 6: 6}
-"""Inputs of a LUT -> operand bits up to which a product is plain logic. Source: carry_chains.v of hwcost.synth."""
-
 
 LOGIC_BITS = 3
 """Bits of operands whose sum is plain logic, without a carry chain. Source: carry cells that Yosys 0.70 counts in
@@ -99,22 +96,22 @@ def delay(ops: Arithmetic, paths: Sequence[Path], found: Delays) -> Quantity:
     return reduce(ops.maximum, [path.delay(found) for path in paths])
 
 
-Law = Callable[[Arithmetic, Sequence[Quantity], Job, Setting, Delays], Line]
-"""(arithmetic, widths, block with its choices, what all share, the family) -> paths."""
+Law = Callable[[Arithmetic, Sequence[Quantity], Job, Setting], Line]
+"""(arithmetic, widths, block with its choices, what all share) -> paths."""
 
 
 def _load(lanes: float) -> float:
     return log2(max(1.0, lanes))
 
 
-def _table(depth: int, found: Delays) -> int:
+def _table(depth: int, part: Fabric) -> int:
     """LUTs one after the other of a table in LUTs: one of a few words, one more for each two bits of address beyond."""
     if depth <= 1:
         return 0
-    return 1 + max(0, -(-((depth - 1).bit_length() - found.lut_inputs) // 2))
+    return 1 + max(0, -(-((depth - 1).bit_length() - part.lut_inputs) // 2))
 
 
-def _product(ops: Arithmetic, weight: Quantity, inputs: Quantity, signs: tuple[bool, bool], found: Delays) -> Path:
+def _product(ops: Arithmetic, weight: Quantity, inputs: Quantity, signs: tuple[bool, bool], part: Fabric) -> Path:
     """One product: rows of carry chains, a negative that is chosen, or a gate."""
     bipolar, bipolar_input = signs
     if bipolar and bipolar_input:
@@ -124,7 +121,7 @@ def _product(ops: Arithmetic, weight: Quantity, inputs: Quantity, signs: tuple[b
         return Path(levels=1, chains=1, bits=other)
     few = (ops.minimum(weight, inputs) + ops.minimum(inputs, weight)) / 2  # of two alike, each has half of the slope
     many = ops.maximum(weight, inputs)
-    logic = ops.special(few + many <= GENERIC_BITS[found.lut_inputs])
+    logic = ops.special(few + many <= part.lut_inputs)
     single = ops.special(few <= 1)
     rows = ops.where(logic, 0.0 * few, few - 1)
     rows = ops.where(single, 0.0 * few, rows)
@@ -144,7 +141,7 @@ def _sum(ops: Arithmetic, width: Quantity) -> Path:
     )
 
 
-def matvec(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def matvec(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """Weights and inputs from their memories, products, the adder tree, the accumulator, and the counters."""
     block, fold = job.block, job.parallel
     assert isinstance(block, spec.MatVec)
@@ -156,11 +153,11 @@ def matvec(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setti
     lanes = fold.pe * fold.simd
     replay = 0 if folds == 1 else 3  # whether the fold is the first, whether a word is stored, which one is passed on
     operands = Path(
-        levels=replay if stored else max(replay, _table(depth, found)), reads=int(stored), load=_load(lanes)
+        levels=replay if stored else max(replay, _table(depth, setting.fabric)), reads=int(stored), load=_load(lanes)
     )
     signs = (widest(block.weight).bipolar, widest(block.input).bipolar)
     product = weight + inputs if not any(signs) else 1 if all(signs) else ops.maximum(weight, inputs) + 1
-    multiplied = Path(slices=1) if job.multipliers == "dsp" else _product(ops, weight, inputs, signs, found)
+    multiplied = Path(slices=1) if job.multipliers == "dsp" else _product(ops, weight, inputs, signs, setting.fabric)
     along = [operands, multiplied.then(Path(load=_load(fold.pe)))]
     along += [_sum(ops, product + level) for level in range((fold.simd - 1).bit_length())]
     along.append(Path(chains=1, bits=acc))
@@ -169,7 +166,7 @@ def matvec(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setti
     return Line(along=tuple(along), around=(counters, moving))
 
 
-def thresholds(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def thresholds(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """The steps of a channel from their table, a comparison, and what is known of the code."""
     block, fold = job.block, job.parallel
     assert isinstance(block, spec.Thresholds)
@@ -185,7 +182,7 @@ def thresholds(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: S
     else:
         depths = [1 << ((folds - 1).bit_length() + stage) for stage in range(bits)]
         load = 0.0
-    tables = [_table(depth, found) for depth in depths if depth <= most]
+    tables = [_table(depth, setting.fabric) for depth in depths if depth <= most]
     along = (Path(levels=max(tables), load=load), compared_with) if tables else ()
     stored = len(tables) < len(depths)  # the word of a block RAM is compared as it comes
     return Line(along=along, around=(Path(reads=1, load=load).then(compared_with),) if stored else ())
@@ -206,7 +203,7 @@ def room(job: Job) -> Path:
     return Path(levels=1 + _pads(block), chains=2, bits=words.bit_length() + 1)
 
 
-def window(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def window(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """Whether a word is there or has room; which one is read next."""
     block, fold = job.block, job.parallel
     assert isinstance(block, spec.Window)
@@ -225,7 +222,7 @@ def window(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setti
     )
 
 
-def pool(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def pool(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """The elements of a word, and the state of the window."""
     block, fold = job.block, job.parallel
     assert isinstance(block, spec.Pool)
@@ -237,31 +234,31 @@ def pool(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting
     return Line(around=(Path(levels=compared + 1, chains=compared, bits=widths[0]),))
 
 
-def adder(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def adder(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """One sum."""
     return Line(
         around=(Path(chains=1, bits=ops.maximum(widths[0], widths[1])), Path(levels=2, load=_load(job.parallel.pe)))
     )
 
 
-def scaled(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def scaled(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """A product, and a sum behind it."""
-    product = _product(ops, widths[0], widths[1], (False, False), found)
+    product = _product(ops, widths[0], widths[1], (False, False), setting.fabric)
     return Line(around=(Path(levels=1).then(product).then(Path(chains=1, bits=widths[0] + widths[1])),))
 
 
-def label(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def label(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """The elements of a word, one after the other, and the largest so far."""
     return Line(around=(Path(levels=job.parallel.pe + 1, chains=job.parallel.pe, bits=widths[0]),))
 
 
-def link(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def link(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """The state of a converter or FIFO, and the word that it moves."""
     lanes = 1 if job.adapter is None else max(job.adapter.produced, job.adapter.consumed)
     return Line(around=(Path(levels=3, load=_load(lanes)),))
 
 
-def passing(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting, found: Delays) -> Line:
+def passing(ops: Arithmetic, widths: Sequence[Quantity], job: Job, setting: Setting) -> Line:
     """A register with a handshake, and a choice in front of it."""
     return Line(around=(Path(levels=3, load=_load(job.parallel.pe)),))
 

@@ -10,22 +10,22 @@ from hwcost.models.timing.delays import Delays
 from hwcost.models.timing.paths import LAWS, Line, delay
 
 
-def line(job: Job, setting: Setting, found: Delays) -> Line | None:
+def line(job: Job, setting: Setting) -> Line | None:
     """Paths of a block at its current widths, rounded up to whole bits; None where its kind has no law."""
     if type(job.block) not in LAWS:
         return None
     law, widths = LAWS[type(job.block)]
-    return law(EXACT, [int(bits.detach().ceil()) for bits in widths(job.block)], job, setting, found)
+    return law(EXACT, [int(bits.detach().ceil()) for bits in widths(job.block)], job, setting)
 
 
-def _cuttable(job: Job, setting: Setting, found: Delays) -> Line | None:
-    paths = line(job, setting, found)
+def _cuttable(job: Job, setting: Setting) -> Line | None:
+    paths = line(job, setting)
     return paths if paths is not None and paths.along and places(job.block, job.fold) else None
 
 
 def cuts_for(job: Job, setting: Setting, found: Delays, period: float) -> tuple[int, ...]:
     """Fewest registers with which a block keeps a period, in ns; where none suffice, those that bring it closest."""
-    paths = _cuttable(job, setting, found)
+    paths = _cuttable(job, setting)
     if paths is None:
         return ()
     reachable = max(path.delay(found) for path in paths.along)
@@ -34,7 +34,7 @@ def cuts_for(job: Job, setting: Setting, found: Delays, period: float) -> tuple[
 
 def most_cuts(job: Job, setting: Setting, found: Delays, most: int) -> tuple[int, ...]:
     """Choose at most `most` registers, where they shorten the longest path most."""
-    paths = _cuttable(job, setting, found)
+    paths = _cuttable(job, setting)
     if paths is None:
         return ()
     along, periods = paths.along, set()
@@ -66,7 +66,7 @@ def late(paths: Line, found: Delays, period: float) -> tuple[int, ...]:
 
 def longest(job: Job, setting: Setting, found: Delays) -> float | None:
     """Nanoseconds of the longest path of a block with its registers; None where its kind has no law."""
-    paths = line(job, setting, found)
+    paths = line(job, setting)
     return None if paths is None else float(delay(EXACT, paths.cut(job.cuts), found))
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as calls
 
-from hwcost.quant.kernels.columns import Columns, column_quant
+from hwcost.quant.kernels.columns import Columns as Columns
+from hwcost.quant.kernels.columns import column_quant
 from hwcost.quant.kernels.dense import Dense as Dense
-from hwcost.quant.kernels.dense import Grid as Grid
 from hwcost.quant.kernels.dense import Rules as Rules
 from hwcost.quant.kernels.rows import Rows, row_quant
 from hwcost.quant.kernels.scalar import scalar_grid, scalar_quant

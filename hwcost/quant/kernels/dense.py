@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hwcost.quant.kernels.columns import Columns
 from hwcost.quant.kernels.tensor import SMALLEST, Kind, diverged
 
 Array = Any
@@ -21,23 +22,6 @@ ROUNDING = 1.5 * 2.0**23
 
 FAR, FARTHER = 2.0**60, 2.0**62
 """Bounds and step, in thresholds, of what is pruned: all is inside, and rounds to 0."""
-
-
-class Grid(NamedTuple):
-    """Settings of one kind of quantizer, whose steps are powers of two.
-
-    Attributes:
-        log: whether thresholds are stored as their logarithms to base 2, which are rounded up.
-        least: the smallest threshold, as it is stored.
-        base, most: of the widths, as `ste.whole_bits`.
-        kind: of the integers.
-    """
-
-    log: bool
-    least: float
-    base: int
-    most: int
-    kind: Kind
 
 
 class Dense(NamedTuple):
@@ -67,8 +51,8 @@ class Rules(NamedTuple):
         per_row: whether each row of weights has a threshold, or each layer.
     """
 
-    inputs: tuple[Grid, ...]
-    weights: Grid
+    inputs: tuple[Columns, ...]
+    weights: Columns
     per_row: bool
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hwcost.graph.ste import LN2
-from hwcost.quant.kernels.dense import Array, Dense, Grid, gathered, level_table, spread_offset, width_places
+from hwcost.quant.kernels.columns import Columns
+from hwcost.quant.kernels.dense import Array, Dense, gathered, level_table, spread_offset, width_places
 from hwcost.quant.kernels.scalar import LARGEST, along_offset, scalar_like
 
 
@@ -34,7 +35,7 @@ class _Channels(NamedTuple):
 
 
 @cache
-def _channels(grids: tuple[Grid, ...], counts: tuple[int, ...]) -> _Channels:
+def _channels(grids: tuple[Columns, ...], counts: tuple[int, ...]) -> _Channels:
     tables = [level_table(grid.kind, grid.most) for grid in grids]
     shifts = [0, *accumulate(table.shape[1] for table in tables)][: len(tables)]
     spread = [
@@ -74,7 +75,7 @@ class FlatLevels(NamedTuple):
     settings: _Channels
 
 
-def flat_levels(layers: Sequence[Dense], grids: tuple[Grid, ...]) -> FlatLevels:
+def flat_levels(layers: Sequence[Dense], grids: tuple[Columns, ...]) -> FlatLevels:
     """Levels of what enters each layer, now.
 
     Raises:
@@ -114,7 +115,7 @@ class Sums(NamedTuple):
 
 
 def input_slopes(
-    layers: Sequence[Dense], levels: FlatLevels, sums: Sums, grids: Sequence[Grid], needs: Sequence[Dense]
+    layers: Sequence[Dense], levels: FlatLevels, sums: Sums, grids: Sequence[Columns], needs: Sequence[Dense]
 ) -> list[tuple[Tensor | None, Tensor | None]]:
     """Gradients of the thresholds and widths of what enters each layer."""
     low, high, _, step, kept, offset, thetas, held, settings = levels

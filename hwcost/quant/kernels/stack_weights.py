@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from hwcost.graph.ste import LN2
+from hwcost.quant.kernels.columns import Columns
 from hwcost.quant.kernels.dense import (
     Array,
     Dense,
-    Grid,
     Rules,
     gathered,
     level_table,
@@ -79,7 +79,7 @@ def flat_weights(layers: Sequence[Dense], rules: Rules) -> FlatWeights:
     return FlatWeights(values, y, largest, widths, step, kept, beyond, (starts, lengths))
 
 
-def _weight_slopes(made: FlatWeights, g: Array, grid: Grid) -> tuple[Array, Array]:
+def _weight_slopes(made: FlatWeights, g: Array, grid: Columns) -> tuple[Array, Array]:
     """Gradients of all weights, and of the offset of the width of each, from that of the quantized weights."""
     values, y, largest, widths, step, kept, beyond, (starts, lengths) = made
     noise = values - y
@@ -105,7 +105,7 @@ def _weight_slopes(made: FlatWeights, g: Array, grid: Grid) -> tuple[Array, Arra
 
 
 def matrix_slopes(
-    layers: Sequence[Dense], made: FlatWeights, slopes: Array, grid: Grid, needs: Sequence[Dense]
+    layers: Sequence[Dense], made: FlatWeights, slopes: Array, grid: Columns, needs: Sequence[Dense]
 ) -> list[tuple[Tensor | None, Tensor | None]]:
     """Gradients of the weights of each layer, and of their widths."""
     values, widths = (split_matrices(one, layers) for one in _weight_slopes(made, slopes, grid))

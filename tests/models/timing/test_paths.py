@@ -25,7 +25,7 @@ def unit(*, simd: int = 4, weight: int = 4, inputs: int = 4, rows: int = 16, mem
 
 
 def ns(job: Job, setting: Setting = RTL) -> float:
-    found = line(job, setting, ECP5)
+    found = line(job, setting)
     assert found is not None
     return float(delay(EXACT, found.cut(job.cuts), ECP5))
 

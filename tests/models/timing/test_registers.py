@@ -26,7 +26,7 @@ UNIT = Job(layer="fc", block=BLOCK, fold=Fold(2, 16))
 
 def along(job: Job) -> float:
     """Longest path among those that registers cut."""
-    paths = line(job, RTL, FOUND)
+    paths = line(job, RTL)
     assert paths is not None
     return float(delay(EXACT, replace(paths, around=()).cut(job.cuts), FOUND))
 

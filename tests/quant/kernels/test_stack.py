@@ -3,7 +3,7 @@
 import torch
 
 from hwcost.quant.kernels.columns import Columns, column_quant
-from hwcost.quant.kernels.dense import Dense, Grid, Rules
+from hwcost.quant.kernels.dense import Dense, Rules
 from hwcost.quant.kernels.rows import Rows, row_quant
 from hwcost.quant.kernels.stack import dense_stack
 from hwcost.quant.kernels.tensor import Kind
@@ -24,7 +24,7 @@ def test_two_layers_are_their_quantizers_and_products() -> None:
         for size in ((4, 6), (3, 4))
     ]
     x = (2 * torch.randn(11, 6)).requires_grad_()
-    rules = Rules((Grid(True, -16.0, 0, 6, INPUTS),) * 2, Grid(False, 2.0**-16, 0, 8, WEIGHTS), True)
+    rules = Rules((Columns(True, -16.0, 0, 6, INPUTS),) * 2, Columns(False, 2.0**-16, 0, 8, WEIGHTS), True)
     out = dense_stack(x, rules, layers)
     parts = x
     for layer in layers:
@@ -42,7 +42,7 @@ def test_two_layers_are_their_quantizers_and_products() -> None:
 def test_only_what_is_asked_for_has_a_gradient() -> None:
     weight = torch.randn(2, 3).requires_grad_()
     layer = Dense(torch.ones(()), torch.ones(3), weight, torch.full((2, 3), 4.0), None)
-    rules = Rules((Grid(True, -16.0, 0, 6, INPUTS),), Grid(False, 2.0**-16, 0, 8, WEIGHTS), False)
+    rules = Rules((Columns(True, -16.0, 0, 6, INPUTS),), Columns(False, 2.0**-16, 0, 8, WEIGHTS), False)
     out = dense_stack(torch.rand(5, 3), rules, [layer])
     out.sum().backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
     assert weight.grad is not None and layer.widths.grad is None and layer.value.grad is None

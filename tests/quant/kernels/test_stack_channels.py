@@ -2,14 +2,15 @@
 
 import torch
 
-from hwcost.quant.kernels.dense import Dense, Grid
+from hwcost.quant.kernels.columns import Columns
+from hwcost.quant.kernels.dense import Dense
 from hwcost.quant.kernels.stack_channels import flat_levels
 from hwcost.quant.kernels.tensor import Kind
 
 
 def test_each_layer_has_its_threshold_and_each_channel_its_width() -> None:
     signed, unsigned = Kind(True, False, True), Kind(False, False, True)
-    grids = (Grid(False, 0.0, 0, 8, signed), Grid(True, -16.0, 0, 4, unsigned))
+    grids = (Columns(False, 0.0, 0, 8, signed), Columns(True, -16.0, 0, 4, unsigned))
     layers = [
         Dense(torch.tensor(4.0), torch.tensor([2.0, 0.0, 9.0]), torch.zeros(2, 3), torch.ones(()), None),
         Dense(torch.tensor(0.3), torch.tensor(-3.0), torch.zeros(1, 2), torch.ones(()), None),
@@ -24,5 +25,5 @@ def test_each_layer_has_its_threshold_and_each_channel_its_width() -> None:
 
 def test_a_threshold_below_the_least_is_held_there() -> None:
     layer = Dense(torch.tensor(-20.0), torch.tensor(2.0), torch.zeros(1, 1), torch.ones(()), None)
-    found = flat_levels([layer], (Grid(True, -16.0, 0, 4, Kind(False, False, True)),))
+    found = flat_levels([layer], (Columns(True, -16.0, 0, 4, Kind(False, False, True)),))
     assert found.held == [True] and found.thetas == [2.0**-16]

@@ -2,7 +2,8 @@
 
 import torch
 
-from hwcost.quant.kernels.dense import Dense, Grid, Rules, split_matrices
+from hwcost.quant.kernels.columns import Columns
+from hwcost.quant.kernels.dense import Dense, Rules, split_matrices
 from hwcost.quant.kernels.rows import Rows, row_quant
 from hwcost.quant.kernels.stack_weights import flat_weights
 from hwcost.quant.kernels.tensor import Kind
@@ -19,7 +20,7 @@ def test_each_layer_is_as_if_it_were_alone() -> None:
         ]
         layers[0].weight[2] = 0  # a row below the least threshold
         layers[2].weight[1, 1] = 8.0  # a power of two is its own threshold
-        rules = Rules((), Grid(False, 2.0**-16, 0, 8, KIND), per_row)
+        rules = Rules((), Columns(False, 2.0**-16, 0, 8, KIND), per_row)
         made = flat_weights(layers, rules)
         for found, layer in zip(split_matrices(made.y, layers), layers, strict=True):
             alone = row_quant(layer.weight, layer.widths, Rows(per_row, 2.0**-16, 0, 8, KIND))
