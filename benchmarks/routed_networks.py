@@ -25,13 +25,15 @@ from hwcost.build.route.runs import Runs, check_fits, median
 from hwcost.build.verilog import verilog
 from hwcost.cost.estimate import estimate
 from hwcost.errors import HwcostError
-from hwcost.models import Dataflow
+from hwcost.models import place
 from hwcost.models.device import device
 from hwcost.synth.yosys import find
 
 AREAS = ("LUT", "FF", "BRAM18", "DSP")
 ORDER = ("mlp", "digits", "concat", "depthwise", "tfc", "lenet", "autoencoder", "ds-cnn", "cnv", "resnet-8")
 FAMILY = "ECP5"
+PART = "ecp5-85k"
+"""Part that networks are folded and priced for, whatever size of its family they are routed on."""
 
 
 def path_in_words(routed: Routed) -> str:
@@ -40,26 +42,19 @@ def path_in_words(routed: Routed) -> str:
     return "; ".join(f"{unit} {part['logic']:.1f} + {part['routing']:.1f}" for unit, part in parts)
 
 
-def priced(name: str, setting: str) -> dict[str, object]:
-    """What the laws say of the same folding on ECP5; nothing while there are none."""
-    pipeline, model, _ = built(name, SETTINGS[setting])
-    try:
-        found = estimate(pipeline, Dataflow(device="ecp5-85k", folding=model.folding)).total
-    except HwcostError as error:
-        print(name, setting, f"not priced: {error}", flush=True)
-        return {}
-    return {f"{area}_priced": found[area] for area in AREAS}
-
-
 def routed(name: str, setting: str, given: argparse.Namespace) -> dict[str, object]:
     """Columns of one row."""
-    _, _, made = built(name, SETTINGS[setting])
+    pipeline, model, made = built(name, SETTINGS[setting], PART)
+    total, clock = estimate(pipeline, model).total, model.clock(place(pipeline.layers()))
+    assert clock is not None
+    row: dict[str, object] = {f"{area}_priced": round(total[area]) for area in AREAS}
+    row |= {"fmax_priced": round(clock.fmax_mhz, 1)}
     source = Source(top="net", files=verilog(made, "net", find()), units=tuple(made.units))
-    synthesizer, router = tools_of(device("ecp5-85k"))
+    synthesizer, router = tools_of(device(PART))
     runs = Runs(synthesizer=synthesizer, router=router, jobs=given.jobs, limit_s=given.route_s)
     start = time.monotonic()
     netlist = runs.synthesize(source, lambda stage: None)
-    row: dict[str, object] = {f"{area}_synthesized": netlist.amounts[area] for area in AREAS}
+    row |= {f"{area}_synthesized": netlist.amounts[area] for area in AREAS}
     row |= {"units": len(made.units), "pins": netlist.amounts["pins"], "synthesis_s": round(time.monotonic() - start)}
     part = smallest(netlist, FAMILY, router)
     row["part"] = part.name
@@ -81,10 +76,9 @@ def routed(name: str, setting: str, given: argparse.Namespace) -> dict[str, obje
 
 def page(rows: pd.DataFrame) -> str:
     """The tables of the page, in Markdown."""
-    laws = f"{AREAS[0]}_priced" in rows
-    kinds = (*(("priced",) if laws else ()), "synthesized", "routed")
+    kinds = ("priced", "synthesized", "routed")
     lines = ["| network | widths | part | " + " | ".join(f"{area}, {' / '.join(kinds)}" for area in AREAS)]
-    lines[0] += " | Fmax of each seed, median, MHz |"
+    lines[0] += " | Fmax priced, of each seed, median, MHz |"
     lines.append("|---" * (4 + len(AREAS)) + "|")
     for row in rows.to_dict("records"):
         cells = [row["network"], row["setting"], row["part"]]
@@ -92,7 +86,9 @@ def page(rows: pd.DataFrame) -> str:
             found = (row.get(f"{area}_{kind}") for kind in kinds)
             cells.append(" / ".join("-" if one is None or one != one else f"{one:,.0f}" for one in found))
         done = row.get("fmax_mhz") == row.get("fmax_mhz") and "fmax_mhz" in row
-        cells.append(f"{row['seeds']}: **{row['fmax_mhz']:.1f}**" if done else f"{row['remark']}")
+        cells.append(
+            f"{row['fmax_priced']:.0f}; {row['seeds']}: **{row['fmax_mhz']:.1f}**" if done else f"{row['remark']}"
+        )
         lines.append("| " + " | ".join(cells) + " |")
     done = rows[rows["fmax_mhz"].notna()] if "fmax_mhz" in rows else rows[:0]
     lines += ["", "| network | widths | critical path: unit, logic + routing in ns |", "|---|---|---|"]
@@ -126,7 +122,7 @@ def main() -> None:
         if (name, setting) in there and not given.again:
             continue
         try:
-            row = priced(name, setting) | routed(name, setting, given)
+            row = routed(name, setting, given)
         except HwcostError as error:
             print(name, setting, f"{error}", flush=True)
             continue

@@ -24,6 +24,10 @@ class FakeSynthesizer:
     made: Netlist
     calls: int = 0
     name: str = "synthesizer 1.0"
+    passes: str = "map"
+
+    def script(self, source: Source) -> str:
+        return self.passes
 
     def synthesize(self, source: Source, limit_s: float) -> Netlist:
         self.calls += 1

@@ -140,7 +140,11 @@ class Synthesizer(Protocol):
 
     @property
     def name(self) -> str:
-        """Tool, version and passes: all that decides a result besides the source."""
+        """Tool, version and command."""
+        ...
+
+    def script(self, source: Source) -> str:
+        """All that the tool is given besides the source: with its name, all of it that decides a netlist."""
         ...
 
     def synthesize(self, source: Source, limit_s: float) -> Netlist:

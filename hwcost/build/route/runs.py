@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from platformdirs import user_cache_path
 
 from hwcost.build.route.flow import AREAS, Cell, DoesNotFit, Heard, Hop, Netlist, Routed, Router, Source, Synthesizer
-from hwcost.files import parse_json, replace
+from hwcost.files import code_hash, parse_json, replace
 from hwcost.models.device import Device
 
 T = TypeVar("T")
@@ -46,8 +46,8 @@ class Runs:
         Raises:
             SynthesisFailed: as `Synthesizer`.
         """
-        told = [self.synthesizer.name, source.top, *source.units, *sorted(source.in_dsp), *_flat(source.files)]
-        kept = self._kept(told)
+        asked = [self.synthesizer.name, self.synthesizer.script(source), source.top, *source.units]
+        kept = self._kept([*asked, *sorted(source.in_dsp), *_flat(source.files)])
         if (found := _read(kept, lambda record: Netlist(**record))) is not None:
             return found
         heard("synthesizing")
@@ -80,9 +80,10 @@ class Runs:
         with ThreadPoolExecutor(min(len(seeds), self.jobs or os.cpu_count() or 1)) as pool:
             return list(pool.map(one, seeds))
 
-    def _kept(self, told: Sequence[str]) -> Path:
+    def _kept(self, asked: Sequence[str]) -> Path:
+        """Place of a result; other code may count or read it in another way."""
         folder = user_cache_path("hwcost") / "route" if self.cache is None else self.cache
-        return folder / f"{sha256(chr(0).join(told).encode()).hexdigest()}.json.gz"
+        return folder / f"{sha256(chr(0).join([code_hash(), *asked]).encode()).hexdigest()}.json.gz"
 
 
 def check_fits(netlist: Netlist, device: Device, router: Router) -> None:

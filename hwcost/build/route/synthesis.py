@@ -40,8 +40,12 @@ class WholeDesign:
         """Tool, version and command."""
         return f"{self.yosys.name}: {self.command}"
 
+    def script(self, source: Source) -> str:
+        """Passes, and what they map sums and products with."""
+        return self.passes(source) + chains(self.family)
+
     def passes(self, source: Source) -> str:
-        """The script.
+        """Commands of Yosys.
 
         Small products fit LUTs, and a tool that is left to itself maps every product of two bits and more to a DSP
         block. So the design decides, not the tool: a unit that is priced with multipliers in LUTs has its products

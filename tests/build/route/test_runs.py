@@ -40,13 +40,24 @@ def test_other_content_and_another_tool_are_not_recalled(tmp_path: Path) -> None
         made.synthesize(replace(SOURCE, **changed), print)
     synthesizer.name = "synthesizer 2.0"
     made.synthesize(SOURCE, print)
-    assert synthesizer.calls == 6
+    synthesizer.passes = "map to carry cells"
+    made.synthesize(SOURCE, print)
+    assert synthesizer.calls == 7
     for part in (PART, device("LFE5U-85F-8BG756C")):
         made.route(netlist(LUT=10), part, [1], print)
     router.name = "router 2.0"
     made.route(netlist(LUT=10), PART, [1], print)
     made.route(netlist(LUT=11), PART, [1], print)
     assert router.routed == [1, 1, 1, 1]
+
+
+def test_what_other_code_made_is_not_recalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, synthesizer, router = runs(tmp_path, LUT=10)
+    for code in ("one", "other", "one"):
+        monkeypatch.setattr("hwcost.build.route.runs.code_hash", lambda code=code: code)
+        made.synthesize(SOURCE, print)
+        made.route(netlist(LUT=10), PART, [1], print)
+    assert synthesizer.calls == 2 and router.routed == [1, 1]
 
 
 def test_a_damaged_record_is_made_again(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ FILES = {"net.v": TOP, "net_first.v": UNIT.format(name="first"), "net_second.v":
 SOURCE = Source(top="net", files=FILES, units=("first", "second"))
 
 
+def test_the_script_has_the_passes_and_what_they_map_with() -> None:
+    script = tools()[0].script(SOURCE)
+    assert "abc9.D 10000" in script and "module hwcost_cells" in script
+    assert script != tools()[0].script(replace(SOURCE, in_dsp=frozenset({"first"})))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("in_dsp", [(), ("second",), ("first", "second")])
 def test_products_are_in_dsp_blocks_where_the_design_says_so(in_dsp: tuple[str, ...]) -> None:
