@@ -38,6 +38,11 @@ def constants() -> Mapping[str, Mapping[str, Any]]:
     return immutabledict(json.loads((files("hwcost.models") / "energy.json").read_text(encoding="utf-8")))
 
 
+def has_energy(dsp_kind: str) -> bool:
+    """Whether there are constants for parts with such DSP slices."""
+    return dsp_kind in constants()
+
+
 def frame_energy(amounts: Mapping[str, float], dsp_kind: str, *, activity: float = 1.0) -> FrameEnergy | None:
     """Energy of a frame: every LUT, block RAM and DSP takes its own in each cycle of the interval.
 

@@ -46,6 +46,17 @@ def shown(name: str, value: float) -> float:
     return float(math.floor(value)) if name == "fps" and 1000 <= value < math.inf else value
 
 
+def counted(name: str, value: float) -> str:
+    """An amount with its name, or with its unit.
+
+    >>> counted("LUT", 12500.0), counted("latency_us", 2.4512), counted("cycles", 192.0)
+    ('12,500 LUT', '2.451 us', '192 cycles')
+    """
+    unit = TITLES.get(name, ("", ""))[1]
+    digits = f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.4g}"
+    return f"{digits} {unit or name}"
+
+
 # An error axis instead of an accuracy axis: where the worst front point errs this many times more than the best, a
 # linear axis would squeeze together the points between which a designer has to choose.
 _ERROR_RATIO = 8.0

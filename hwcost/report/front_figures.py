@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hwcost.report.axes import UNITS, cost_axis, headed, name_line, place_labels, score_axis, short
+from hwcost.report.axes import UNITS, cost_axis, counted, headed, name_line, place_labels, score_axis, short
 from hwcost.report.noise import intervals
 from hwcost.report.pareto import Floats, non_dominated
 from hwcost.report.study import Study
@@ -194,7 +194,7 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
     accuracy = score.shown(study.column("accuracy"))
     for mark in study.marks:
         trial = study.complete.loc[mark.row]
-        numbers = "" if narrow else f"\n{score.text(trial['accuracy'])}, {trial[cost]:,.0f} {cost}"
+        numbers = "" if narrow else f"\n{score.text(trial['accuracy'])}, {counted(cost, trial[cost])}"
         labels.append((study.column(cost)[mark.row], accuracy[mark.row], mark.short + numbers))
     avoid = [_occupied(axes, study, cost)]
     if math.isfinite(study.float_accuracy):

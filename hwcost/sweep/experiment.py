@@ -16,6 +16,7 @@ from hwcost.errors import BadFolding, BadRecipe
 from hwcost.graph.trace import Pipeline
 from hwcost.models import RESOURCES, Device
 from hwcost.models.device import device
+from hwcost.models.energy import has_energy
 from hwcost.models.rates import frames_per_second
 from hwcost.models.resources import OnPart
 from hwcost.report.score import PUBLISHED, Score
@@ -32,7 +33,7 @@ from hwcost.sweep.width_space import fix_widths, hold_widths
 from hwcost.train.data import Data
 from hwcost.train.run import Training
 
-FIGURES = ("latency_cycles", "latency_us", "fps")
+FIGURES = ("latency_cycles", "latency_us", "fps", "energy_uj")
 """Objectives besides resources, where their prices need not be known before training."""
 
 RAMP_EPOCH = "ramp_epoch"
@@ -101,6 +102,11 @@ class Experiment:
                 remedy = "; its price is not known before training: give another --sampler" if name in FIGURES else ""
                 names = ", ".join(PUBLISHED.get(one, one) for one in known)
                 raise BadRecipe(f"recipe {self.recipe.name}: objective {name!r}; give score and any of {names}{remedy}")
+        if "energy_uj" in self.recipe.objectives and not has_energy(self.part.dsp_kind):
+            raise BadRecipe(
+                f"recipe {self.recipe.name}: objective 'energy_uj': there is no published power of the family of "
+                f"{self.part.name}; give a part of the 7 series, or another objective"
+            )
         ways: dict[str, Literal["maximize", "minimize"]] = {"accuracy": self.recipe.task.direction, "fps": "maximize"}
         given = self.settings.bounds.worst_score
         least = self.recipe.worst_score if given is None else given

@@ -68,7 +68,7 @@ class Recipe:
             `--clock` override; "architecture" ("dataflow", "unrolled", or a function, see
             `hwcost.sweep.architecture.Architecture`); options of it, e.g. multipliers or reuse.
         objectives: what the front trades: "score", that of the task; resources, `interval_cycles`,
-            `latency_cycles` and `latency_us` (minimized); `fps`.
+            `latency_cycles` and `latency_us` (minimized); `fps`; `energy_uj` of parts of the 7 series.
         anchors: parameter sets to try first, e.g. the widest and the narrowest.
         plain: parameters of the network in which `--bits` searches every width on its own; None takes the first of
             `first_tries`. Low bases leave the search room.

@@ -95,3 +95,18 @@ def test_bad_input_is_one_line_and_writes_nothing(
         write_report(tmp_path, pd.DataFrame(rows), run)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("objectives", "cost"),
+    [
+        ([("accuracy", "maximize"), ("energy_uj", "minimize")], "energy_uj"),
+        ([("accuracy", "maximize"), ("BRAM18", "minimize"), ("LUT", "minimize")], "LUT"),
+        ([("accuracy", "maximize"), ("fps", "maximize")], "LUT"),
+    ],
+)
+def test_the_front_is_drawn_against_what_was_minimized(objectives: list[tuple[str, str]], cost: str) -> None:
+    trials = made_up_trials(5)
+    given = trials.assign(energy_uj=trials["LUT"] * 1e-5, fps=1000.0)
+    ways = [{"name": name, "direction": direction} for name, direction in objectives]
+    assert read_study(given, made_up_run(objectives=ways)).cost == cost

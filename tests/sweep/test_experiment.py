@@ -51,6 +51,13 @@ def test_objectives_are_the_score_and_figures_that_every_trial_has(tmp_path: Pat
     assert len(experiment(speeds.recipe, tmp_path, bits=(2, 5), sampler="tpe").objectives) == 3
 
 
+def test_energy_is_an_objective_where_the_part_has_a_published_power(tmp_path: Path) -> None:
+    rough = changed(tmp_path, objectives=("accuracy", "energy_uj"))
+    assert rough.objectives[1] == Objective("energy_uj", "minimize")
+    with pytest.raises(BadRecipe, match=r"no published power of the family of ZCU104; give a part of the 7 series"):
+        _ = experiment(rough.recipe, tmp_path, device="ZCU104").objectives
+
+
 def test_with_bits_the_plain_network_has_the_widths_of_the_trial(tmp_path: Path) -> None:
     sweep = experiment(tiny_recipe.roomy, tmp_path, bits=(2, 5), limits={"LUT": 900.0}, sampler="greybox")
     names = learned_widths(tiny_recipe.TinyNet(2))
