@@ -118,10 +118,11 @@ def ramp(
     def offer(epoch: Epoch) -> None:
         """Keep the weights of the unbeaten epochs, and drop the others."""
         epochs.append(epoch)
-        archive[epoch.epoch] = _passed(trial, prices, epoch)
-        kept = (
-            {epoch.epoch} if until is not None else {epochs[at].epoch for at in _unbeaten(experiment, limits, epochs)}
-        )
+        front = [epochs[number - 1] for number in archive]
+        unbeaten = [epoch] if until is not None else _unbeaten(experiment, limits, [*front, epoch])
+        kept = {one.epoch for one in unbeaten}
+        if epoch.epoch in kept:
+            archive[epoch.epoch] = _passed(trial, prices, epoch)
         for number in archive.keys() - kept:
             del archive[number]
         if on_epoch is not None:
@@ -229,18 +230,21 @@ def again(
     return ramp(_of_length(experiment, epochs), data, prices, on_epoch, until=epoch)[0]
 
 
-def _unbeaten(experiment: Experiment, limits: Mapping[str, float], epochs: list[Epoch]) -> list[int]:
-    """Places of the epochs on the front of those that keep the limits."""
-    fitting = [at for at, epoch in enumerate(epochs) if all(epoch.cost[name] <= most for name, most in limits.items())]
-    figures = [
-        tuple({"accuracy": epochs[at].accuracy, **epochs[at].cost}[entry.name] for entry in experiment.objectives)
-        for at in fitting
-    ]
-    if not figures:
+def _unbeaten(experiment: Experiment, limits: Mapping[str, float], epochs: list[Epoch]) -> list[Epoch]:
+    """The front of the epochs that keep the limits; of equals the latest.
+
+    What one of them beats stays beaten, so that a front and one epoch more are enough to find the next front.
+    """
+    objectives = experiment.objectives
+    found = {
+        tuple({"accuracy": epoch.accuracy, **epoch.cost}[entry.name] for entry in objectives): epoch
+        for epoch in epochs
+        if all(epoch.cost[name] <= most for name, most in limits.items())
+    }
+    if not found:
         return []
-    unbeaten = non_dominated(np.array(figures, dtype=float), [entry.direction for entry in experiment.objectives])
-    latest = {figures[place]: at for place, at in enumerate(fitting) if unbeaten[place]}
-    return sorted(latest.values())
+    unbeaten = non_dominated(np.array(list(found), dtype=float), [entry.direction for entry in objectives])
+    return [epoch for epoch, on_front in zip(found.values(), unbeaten, strict=True) if on_front]
 
 
 def _start(experiment: Experiment, data: Data, trial: Design, prices: Prices | None) -> None:

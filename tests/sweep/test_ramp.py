@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import tiny_recipe
@@ -21,7 +22,7 @@ from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.ramp import RECORD
 from hwcost.sweep.replay import recall, reproduce
 from hwcost.sweep.study_files import read_json, read_run, read_trials
-from hwcost.train.loop import evaluate
+from hwcost.train.loop import Epoch, evaluate
 
 RECIPE = tiny_recipe.roomy
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -65,6 +66,25 @@ def test_its_unbeaten_epochs_are_trials_that_come_out_again(tmp_path: Path) -> N
     assert set(trained["parent"].dropna()) & set(passed["number"]), "no trial went on from the ramp"
     with pytest.raises(BadStudy, match="ramp"):
         run(sweep(tmp_path / "one", ramp=13), 1)
+
+
+def test_a_front_that_grows_by_the_epoch_is_that_of_all_epochs(tmp_path: Path) -> None:
+    found, draw = sweep(tmp_path), np.random.default_rng(0)
+    epochs = [
+        Epoch(
+            epoch=number, loss=0.0, accuracy=accuracy / 8, widths={},
+            cost={"LUT": 100.0 * luts, "BRAM18": float(brams), "FF": number},
+        )
+        for number, (accuracy, luts, brams) in enumerate(draw.integers(0, 9, (200, 3)), start=1)
+    ]  # fmt: skip
+    limits, grown, known = {"LUT": 600.0}, list[Epoch](), dict[tuple[float, ...], Epoch]()
+    for epoch in epochs:
+        grown = ramp._unbeaten(found, limits, [*grown, epoch])
+        if epoch.cost["LUT"] <= 600:
+            known[epoch.accuracy, epoch.cost["LUT"], epoch.cost["BRAM18"]] = epoch  # of equals the latest
+    front = non_dominated(list(known), ["maximize", "minimize", "minimize"])
+    expected = {epoch.epoch for epoch, unbeaten in zip(known.values(), front, strict=True) if unbeaten}
+    assert {epoch.epoch for epoch in grown} == expected and 1 < len(expected) < len(known)
 
 
 def test_what_exceeds_a_limit_does_not_join(tmp_path: Path) -> None:
