@@ -1,6 +1,7 @@
 from .cost.bill import Bill as Bill
 from .cost.bill import price as price
 from .cost.cached import LiveCost as LiveCost
+from .cost.channel_pipeline import trace_channels as trace_channels
 from .cost.estimate import Estimate as Estimate
 from .cost.estimate import estimate as estimate
 from .cost.hardware_cost import hardware_cost as hardware_cost

@@ -7,6 +7,7 @@ from math import ceil
 
 from torch import Tensor
 
+from hwcost.cost.channel_pipeline import ChannelPipeline
 from hwcost.errors import BadOption
 from hwcost.graph.ranges import Range, widest
 from hwcost.graph.spec import Layer, MatVec
@@ -69,7 +70,10 @@ def price(pipeline: HasLayers, model: HardwareModel) -> Bill:
         raise BadOption("price: the pipeline has no hardware in it; trace a network with quantized layers")
     if isinstance(model, ChecksNames):
         model.check_names([layer.name for layer in layers], placed)
-    return Bill(layers=layers, placed=placed, amounts=model.price(placed))
+    amounts = model.price(placed)
+    if isinstance(pipeline, ChannelPipeline):
+        amounts = pipeline.shared(placed, amounts, model)
+    return Bill(layers=layers, placed=placed, amounts=amounts)
 
 
 def layer_bits(layer: Layer) -> dict[str, int]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwcost.cost.channel_pipeline import ChannelPipeline
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.cost.per_layer import Pieces, Rebuilt
 from hwcost.cost.width_proxy import learned_widths
@@ -70,7 +71,7 @@ class LiveCost:
     def __init__(
         self,
         net: nn.Module,
-        pipeline: Pipeline,
+        pipeline: Pipeline | ChannelPipeline,
         model: HardwareModel,
         resources: Collection[str] | None = None,
         *,
@@ -88,7 +89,7 @@ class LiveCost:
         # not their offsets, which load_state_dict(assign=True) replaces
         self._bits = list(learned_widths(net).values())
         self._apart = False
-        if isinstance(model, ReadsWeights) and model.reads_weights:
+        if isinstance(pipeline, ChannelPipeline) or (isinstance(model, ReadsWeights) and model.reads_weights):
             return
         self._pieces = Pieces(net, pipeline, model, self._resources)
         self._apart = self._pieces.complete

@@ -3,15 +3,14 @@
 from torch import Tensor
 
 from hwcost.cost.bill import price
-from hwcost.graph.trace import Pipeline
-from hwcost.models.resources import HardwareModel
+from hwcost.models.resources import HardwareModel, HasLayers
 
 
-def hardware_cost(pipeline: Pipeline, model: HardwareModel) -> dict[str, Tensor]:
+def hardware_cost(pipeline: HasLayers, model: HardwareModel) -> dict[str, Tensor]:
     """The cost of the whole network at its live bit-widths; needs no data and no forward pass.
 
     Args:
-        pipeline: from `trace`.
+        pipeline: from `trace`, or `trace_channels`.
         model: e.g. `Dataflow(device="xc7z020", folding=...)`.
 
     Returns:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.cost.autograd_leaves import Trail, of_block, of_range
+from hwcost.cost.channel_pipeline import ChannelPipeline
+from hwcost.errors import BadOption
 from hwcost.graph.spec import Layer, LayerSpec, Signal
 from hwcost.graph.trace import Pipeline, Step
 from hwcost.quant import LearnedBits, Restrict
@@ -41,6 +43,8 @@ class StandIn:
     """
 
     def __init__(self, net: nn.Module, pipeline: Pipeline) -> None:
+        if isinstance(pipeline, ChannelPipeline):
+            raise BadOption("a table of widths holds for fixed channels; trace channels.compacted() instead")
         named = learned_widths(net)
         self._bits, steps = _copied(net, list(named.values()), pipeline.steps)
         self.pipeline = replace(pipeline, steps=steps)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hwcost.errors import BadOption
 from hwcost.quant.bits import LearnedBits, Restrict
+from hwcost.quant.channels import ChannelGates
 from hwcost.quant.layers.accumulator import NarrowedBits
 from hwcost.quant.precision import FullPrecision
 from hwcost.quant.quantizers import Quantizer
@@ -31,7 +32,7 @@ class ParameterGroups(NamedTuple):
     Attributes:
         weights: matrices and kernels; only these decay.
         rest: scales, biases, norms, and the p of `NarrowedBits`, whose gradient is too steep for `width_lr`.
-        widths: offsets of learned widths.
+        widths: offsets of learned widths, and the strengths of channels that learn whether they live.
     """
 
     weights: Group
@@ -63,7 +64,7 @@ def parameter_groups(net: nn.Module, *, lr: float, width_lr: float, weight_decay
             raise BadOption(
                 f"parameter_groups: {name}={value!r}; give a number {'above' if name == 'lr' else 'of at least'} 0"
             )
-    widths = {id(bits.offset): bits.offset for bits in _learned(net)}
+    widths = {id(learning): learning for learning in _learning(net)}
     spared = {
         id(parameter)
         for module in net.modules()
@@ -87,8 +88,14 @@ def _learned(net: nn.Module) -> list[LearnedBits]:
     return [module for module in net.modules() if isinstance(module, LearnedBits)]
 
 
+def _learning(net: nn.Module) -> list[nn.Parameter]:
+    """The Parameters of widths and of channels."""
+    gates = [module.strength for module in net.modules() if isinstance(module, ChannelGates)]
+    return [*(bits.offset for bits in _learned(net)), *gates]
+
+
 def freeze_widths(net: nn.Module) -> None:
-    """Stop all learned widths of a network, or of one layer: they keep their value and get no gradient.
+    """Stop all learned widths and channels of a network, or of one layer: they keep their value and get no gradient.
 
     A gradient that is already there is dropped, so that no optimizer moves a frozen width, with momentum or decay.
     Under DistributedDataParallel freeze before wrapping, or wrap again.
@@ -100,7 +107,7 @@ def freeze_widths(net: nn.Module) -> None:
 
 
 def thaw_widths(net: nn.Module) -> None:
-    """Let all learned widths of a network, or of one layer, continue learning from their present values.
+    """Let all learned widths and channels of a network, or of one layer, continue from their present values.
 
     Args:
         net: any module; the widths below it.
@@ -109,9 +116,8 @@ def thaw_widths(net: nn.Module) -> None:
 
 
 def _set_learning(net: nn.Module, learning: bool) -> None:
-    offsets = [bits.offset for bits in _learned(net)]
     removals = [module.p for module in net.modules() if isinstance(module, NarrowedBits)]
-    for parameter in (*offsets, *removals):
+    for parameter in (*_learning(net), *removals):
         parameter.requires_grad_(learning)
         if not learning:
             parameter.grad = None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hwcost.cost.bill import layer_bits, price
 from hwcost.cost.cached import LiveCost
+from hwcost.cost.channel_pipeline import ChannelPipeline
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadOption
 from hwcost.graph.trace import Pipeline
@@ -152,12 +153,12 @@ class Hardware:
     """The hardware that a training prices its network on.
 
     Attributes:
-        pipeline: of the network, from `trace`.
+        pipeline: of the network, from `trace`, or `trace_channels` for channels that learn.
         model: that prices it, e.g. `Dataflow`.
         budget: `Budget`, or one of `hwcost.train.penalties`, added to the loss; None records the cost alone.
     """
 
-    pipeline: Pipeline
+    pipeline: Pipeline | ChannelPipeline
     model: HardwareModel
     budget: Keeper | None = None
 

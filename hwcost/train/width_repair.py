@@ -9,6 +9,7 @@ from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel
+from hwcost.models.resources import HasLayers
 from hwcost.quant import LearnedBits, Restrict
 
 
@@ -28,7 +29,7 @@ class Landing:
         limits: resource -> largest amount.
     """
 
-    def __init__(self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, limits: Mapping[str, float]) -> None:
+    def __init__(self, net: nn.Module, pipeline: HasLayers, model: HardwareModel, limits: Mapping[str, float]) -> None:
         self._pipeline, self._model, self._limits = pipeline, model, dict(limits)
         self._widths = [width for width in learned_widths(net).values() if width.restrict is Restrict.WHOLE]
         with torch.no_grad():
