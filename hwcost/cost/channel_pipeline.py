@@ -43,16 +43,13 @@ class ChannelPipeline:
 
     def layers(self) -> tuple[Layer, ...]:
         """Describe the layers of the network without its dead channels, at its live widths."""
-        gates = self.channels.gates
-        alive = gates.alive()
-        counts = tuple((gates.counted @ alive.to(gates.counted)).tolist())
-        return self._memo.of([counts], lambda _: [self._of(alive)])[0].layers()
+        return self._memo.of([self.channels.gates.counts()], lambda _: [self._compacted()])[0].layers()
 
-    def _of(self, alive: Tensor) -> Pipeline:
+    def _compacted(self) -> Pipeline:
         """The pipeline of a compacted copy, which reads the widths of the network itself."""
         net = self.channels.net
         shared = {id(module): module for module in net.modules() if isinstance(module, LearnedBits)}
-        small = compacted(net, self.channels.ties, alive, shared)
+        small = compacted(net, self.channels.ties, self.channels.gates.alive(), shared)
         example, ranges = self.channels.example, {"input_bits": self.input_bits, "input_range": self.input_range}
         return trace(small, example, rules=self.rules, **ranges)  # type: ignore[arg-type] # each its own
 

@@ -44,23 +44,19 @@ class ChannelGates(FullPrecision):
         strength: the Parameter, (classes - 1,). It trains like a width: keep weight decay away from it.
     """
 
-    counted: Tensor
-    whole: Tensor
-
     def __init__(self, ties: Ties, multiple: int, folding: Mapping[str, Parallel]) -> None:
         super().__init__()
         self.strength = nn.Parameter(torch.ones(ties.count - 1))
         self._wholes = [whole for use in ties.uses for whole in _wholes(use, multiple, folding.get(use.name))]
-        table = torch.zeros(len(self._wholes), ties.count)
-        for row, (classes, _) in zip(table, self._wholes, strict=True):
+        self._sides = torch.zeros(len(self._wholes), ties.count)
+        for row, (classes, _) in zip(self._sides, self._wholes, strict=True):
             row.index_add_(0, classes, torch.ones(len(classes)))
-        self.register_buffer("counted", table, persistent=False)
-        self.register_buffer("whole", torch.tensor([float(number) for _, number in self._wholes]), persistent=False)
+        self._number = torch.tensor([float(number) for _, number in self._wholes])
 
     def alive(self) -> Tensor:
-        """Whether each class lives, bool (classes,); class 0 always does, and so does one output of every layer."""
+        """Whether each class lives, bool (classes,) on the CPU; class 0 does, and one output of every layer."""
         with torch.no_grad():
-            strength = torch.cat([self.strength.new_ones(1), self.strength])
+            strength = torch.cat([torch.ones(1), self.strength.to("cpu", torch.float32)])
             alive = strength >= DEAD
             while not self._fits(alive):
                 for classes, number in self._wholes:
@@ -69,8 +65,12 @@ class ChannelGates(FullPrecision):
 
     def _fits(self, alive: Tensor) -> bool:
         """Whether each side of every layer has whole groups of channels, or all."""
-        live = self.counted @ alive.to(self.counted)
-        return bool((((live > 0) & (live % self.whole == 0)) | (live == self.counted.sum(1))).all())
+        live = self._sides @ alive.float()
+        return bool((((live > 0) & (live % self._number == 0)) | (live == self._sides.sum(1))).all())
+
+    def counts(self) -> tuple[float, ...]:
+        """Live channels on each side of every layer: all that a price depends on."""
+        return tuple((self._sides @ self.alive().float()).tolist())
 
     def forward(self) -> Tensor:
         """(classes,) of 0 and 1. Gradient to the strengths: as if it were the strength; it never vanishes at 0."""

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
 from hwcost.cost.cached import LiveCost
+from hwcost.cost.channel_pipeline import ChannelPipeline
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.errors import BadOption
@@ -56,7 +57,13 @@ class HardwareBudget(Callback):
     """
 
     def __init__(
-        self, net: nn.Module, pipeline: Pipeline, model: HardwareModel, budget: Keeper, *, settle: float = 0.35
+        self,
+        net: nn.Module,
+        pipeline: Pipeline | ChannelPipeline,
+        model: HardwareModel,
+        budget: Keeper,
+        *,
+        settle: float = 0.35,
     ) -> None:
         if not 0 <= settle < 1:
             raise BadOption(f"HardwareBudget: settle={settle}; give a share of the epochs, 0 to below 1")
