@@ -71,6 +71,7 @@ HEARTBEAT = click.option(
     "[default: the recipe's]",
 )
 @click.option("--widths", hidden=True)
+@click.option("--channels", type=COUNT, hidden=True)
 @click.option(
     "--limit",
     multiple=True,
@@ -121,6 +122,10 @@ def sweep_command(
     With --architecture unrolled, weights are constants in LUTs, each with a width of its own, 0 bits among them; or,
     with --widths channel or layer, each channel or layer. The epochs of its --ramp are all trials; without one, each
     trial trains a network of the recipe's own space.
+
+    With --channels MULTIPLE, the channels between the layers of a trial learn with the widths whether they live, by the
+    price of the folded units; what is left is an ordinary network, and a multiple of MULTIPLE wide: 1, 2 or 4, because
+    prime numbers fold badly.
 
     --sampler gives another sampler than greybox (with --bits) or tpe: nsga2, gp, random or grid.
 

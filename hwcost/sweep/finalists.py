@@ -69,7 +69,7 @@ def measure_on_test(experiment: Experiment, data: Data, study: Study) -> None:
         if entry_of(tested, row) is not None:
             continue
         study.fetch(number)
-        net = design(experiment, row["params"], data, int(row["seed"])).net
+        net = design(experiment, row["params"], data, int(row["seed"]), text(row, "live_channels")).net
         restore_net(net, checkpoint(experiment.settings.out, number), text(row, "checkpoint"))
         tested[key_of(row)] = evaluate(net, data.test, task=experiment.recipe.task)
         write_json(experiment.settings.out / TESTED, tested)
@@ -165,7 +165,7 @@ def refit(
         epochs: at least 1.
         on_epoch: called with each finished epoch, whose score is on samples that were trained on.
     """
-    net = design(experiment, row["params"], data, int(row["seed"])).net
+    net = design(experiment, row["params"], data, int(row["seed"]), text(row, "live_channels")).net
     restore_net(net, checkpoint(experiment.settings.out, int(row["number"])), text(row, "checkpoint"))
     training = experiment.training(row["params"])
     settings = replace(training, epochs=epochs, lr=POLISHING * training.lr, settle=1.0)

@@ -70,7 +70,7 @@ def fronts_on_parts(experiment: Experiment, data: Data, study: Study) -> list[Pa
 
 def _prices(experiment: Experiment, parts: Mapping[str, Experiment], data: Data, row: Row) -> dict[str, dict[str, Any]]:
     """Figures of a trial on each part; where its hardware cannot be as fast there, the reason."""
-    trial = design(experiment, row["params"], data, int(row["seed"]))
+    trial = design(experiment, row["params"], data, int(row["seed"]), text(row, "live_channels"))
     models: dict[str, OnPart] = {}
     found: dict[str, dict[str, Any]] = {}
     for name, one in parts.items():

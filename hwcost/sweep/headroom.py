@@ -7,8 +7,7 @@ from torch import nn
 
 from hwcost.cost.estimate import estimate
 from hwcost.errors import BadOption, BadRecipe
-from hwcost.graph.trace import Pipeline
-from hwcost.models.resources import OnPart
+from hwcost.models.resources import HasLayers, OnPart
 from hwcost.sweep.limits import SPEEDS
 from hwcost.sweep.user_call import finite
 from hwcost.train.width_repair import cost_at_floors
@@ -51,7 +50,7 @@ Limit = float | Headroom
 
 
 def in_units(
-    where: str, limits: Mapping[str, Limit], net: nn.Module, pipeline: Pipeline, model: OnPart
+    where: str, limits: Mapping[str, Limit], net: nn.Module, pipeline: HasLayers, model: OnPart
 ) -> dict[str, float]:
     """Limits as numbers.
 

@@ -75,7 +75,7 @@ def recall(
         BadStudy: as `reproduce`, or its checkpoint is missing or broken.
     """
     experiment, loaded, suggestion, kept = _recorded(folder, number, find, data)
-    trial = design(experiment, suggestion.params, loaded, suggestion.seed)
+    trial = design(experiment, suggestion.params, loaded, suggestion.seed, text(kept, "live_channels"))
     record: Mapping[Any, Any] = (entry_of(recorded(folder / REFIT), kept) or {}) if refit else kept
     if refit and record.get("test_accuracy") is None:
         raise BadStudy(

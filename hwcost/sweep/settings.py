@@ -55,6 +55,8 @@ class Settings:
         ramp: with `bits`, epochs of one training before the trials, in which all widths learn while the weight of
             their cost rises (`hwcost.sweep.ramp`); its best epochs join the study as finished trials. Unrolled without
             `bits`, these are the trials, and no others follow.
+        channels: without `bits`, whether the channels between the layers of a trial may die while it trains; those of a
+            layer that are left are a multiple of this number. Folded units alone.
         limits: figure -> its bound. Of a resource, with `bits` and the grey-box sampler, the most that a trial may use:
             a candidate that exceeds it, or does not fit the part, is never trained. Of latency_us, latency_cycles or
             interval_cycles the most; the hardware is chosen by it, and a trial that cannot keep it is not trained. Of
@@ -83,6 +85,7 @@ class Settings:
     ramp: Annotated[int | None, Role.STUDY] = None
     architecture: Annotated[str | None, Role.STUDY] = None
     widths: Annotated[str | None, Role.STUDY] = None
+    channels: Annotated[int | None, Role.STUDY] = None
     limits: Annotated[Mapping[str, float], Role.RESOLVED, Flag("limit")] = field(default_factory=dict)
     prune: Annotated[bool, Role.STUDY] = False
     device: Annotated[str | tuple[str, ...] | None, Role.RESOLVED] = None
@@ -103,6 +106,7 @@ class Settings:
             ("seed", self.seed, 0, 2**32 - 1),
             ("warm", 1 if self.warm is None else self.warm, 1, MOST),
             ("ramp", 1 if self.ramp is None else self.ramp, 1, MOST),
+            ("channels", 1 if self.channels is None else self.channels, 1, MOST),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise BadOption(f"{name}={value!r}: give a whole number from {least} to {most}")
@@ -125,6 +129,8 @@ class Settings:
         for name, allowed in (("architecture", ARCHITECTURES), ("widths", PER)):
             if (value := getattr(self, name)) is not None and value not in allowed:
                 raise BadOption(f"{name} {value!r}: give one of {', '.join(allowed)}")
+        if self.channels is not None and (self.bits is not None or self.architecture not in (None, "dataflow")):
+            raise BadOption(f"channels={self.channels} needs folded units, and no bits; omit the one or the other")
         if self.ramp is not None and self.bits is None and self.architecture != "unrolled":
             raise BadOption("ramp needs bits, or architecture unrolled; add one of them, or omit ramp")
         if self.widths is not None and (self.architecture != "unrolled" or self.bits is not None):

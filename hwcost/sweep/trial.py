@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from hwcost.cost.channel_pipeline import ChannelPipeline
 from hwcost.cost.estimate import Estimate, estimate
 from hwcost.errors import BadFolding, DivergedTraining, HopelessTrial, OutOfMemory
-from hwcost.graph.spec import Thresholds
 from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import RESOURCES
 from hwcost.models.resources import OnPart
 from hwcost.quant.granularity import fold_norms, refine_widths
 from hwcost.search import Outcome, Prices, Suggestion
+from hwcost.sweep.channel_learning import Learning, learning, left, live_of
 from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.float_baseline import float_checkpoint
 from hwcost.sweep.headroom import in_units
@@ -27,6 +28,7 @@ from hwcost.sweep.own_training import removed_at_the_end, trained, within_memory
 from hwcost.sweep.pruning import Pruning
 from hwcost.sweep.recipe import Params
 from hwcost.sweep.study_files import checkpoint, save_net, unfinished
+from hwcost.sweep.trial_record import activations_of, epoch_record, layer_record
 from hwcost.sweep.warm_start import start_from
 from hwcost.sweep.width_space import WidthSpace
 from hwcost.train.budget import Budget
@@ -57,20 +59,32 @@ class Design:
         net: the network.
         pipeline, model: that price it.
         limits: figure -> the limit that it is to keep.
+        learning: what prices it instead while its channels learn.
     """
 
     net: nn.Module
     pipeline: Pipeline
     model: OnPart
     limits: Mapping[str, float]
+    learning: Learning | None = None
+
+    @property
+    def hardware(self) -> tuple[Pipeline | ChannelPipeline, OnPart]:
+        """The pipeline and the model that price it now."""
+        return self.learning or (self.pipeline, self.model)
 
     def estimate(self) -> Estimate:
         """Price it with its live widths."""
-        return estimate(self.pipeline, self.model)
+        return estimate(*self.hardware)
 
 
-def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Design:
-    """Build, trace and fold the network of one trial; its hardware is chosen at its starting widths."""
+def design(experiment: Experiment, params: Params, data: Data, seed: int, live: str | None = None) -> Design:
+    """Build, trace and fold the network of one trial; its hardware is chosen at its starting widths.
+
+    Args:
+        experiment, params, data, seed: of the trial.
+        live: the channels that its training left, where they learned: the others are removed.
+    """
     torch.manual_seed(seed)
     net = experiment.network(params)
     if (per := experiment.settings.granularity) is not None:
@@ -79,8 +93,15 @@ def design(experiment: Experiment, params: Params, data: Data, seed: int) -> Des
     pipeline = trace(net, data.train.example, input_range=experiment.recipe.input)
     model = experiment.model(pipeline, params)
     where = f"recipe {experiment.recipe.name}: its budget()"
-    limits = in_units(where, experiment.budget(params), net, pipeline, model)
-    return Design(net=net, pipeline=pipeline, model=model, limits=limits)
+    learned = None
+    if (multiple := experiment.settings.channels) is not None:
+        learned = learning(net, data.train.example, experiment.recipe.input, model, multiple)
+    limits = in_units(where, experiment.budget(params), net, *(learned or (pipeline, model)))
+    if learned is not None and live is not None:
+        net, learned = left(learned.pipeline.channels, live), None
+        pipeline = trace(net, data.train.example, input_range=experiment.recipe.input)
+        model = experiment.model(pipeline, params)
+    return Design(net=net, pipeline=pipeline, model=model, limits=limits, learning=learned)
 
 
 def priced_space(experiment: Experiment, data: Data) -> Prices | None:
@@ -168,7 +189,7 @@ def run_trial(
         known = float_checkpoint(out) if parent is None else suggestion.parent_checkpoint
         parent_state = start_from(trial.net, checkpoint(out, parent), known)
     limits = {} if experiment.settings.bits is not None else trial.limits
-    floor = cost_at_floors(trial.net, trial.pipeline, trial.model) if limits else {}
+    floor = cost_at_floors(trial.net, *trial.hardware) if limits else {}
     floor |= {name: speeds_of(trial.estimate())[name] for name in limits.keys() & SPEEDS}
     budget = budget_of(experiment, suggestion.params, data, limits, floor)
     pruning = Pruning(experiment.objectives, suggestion.rivals, lambda epoch: epoch.cost | speeds_of(trial.estimate()))
@@ -184,7 +205,7 @@ def run_trial(
             data=data,
             training=settings,
             seed=suggestion.seed,
-            hardware=Hardware(trial.pipeline, trial.model, budget),
+            hardware=Hardware(*trial.hardware, budget),
             task=experiment.recipe.task,
             params=suggestion.params,
             parent=parent_state,
@@ -199,6 +220,11 @@ def run_trial(
     extra |= {"polish": suggestion.polish} if suggestion.polish else {}
     if limits:
         extra["budget_reachable"] = all(floor[name] <= limit for name, limit in limits.items())
+    if trial.learning is not None:
+        channels = trial.learning.pipeline.channels
+        extra["live_channels"] = live = live_of(channels)
+        trial = design(experiment, suggestion.params, data, suggestion.seed, live)
+        trial.net.load_state_dict(channels.compacted().state_dict())
     return judged(experiment, data, suggestion, trial, run.epochs, extra), trial
 
 
@@ -234,7 +260,7 @@ def judged(
     """
     priced, limits = trial.estimate(), trial.limits
     speeds = speeds_of(priced)
-    quantizing, task = _activations(trial.pipeline), experiment.recipe.task
+    quantizing, task = activations_of(trial.pipeline), experiment.recipe.task
     figures: dict[str, Any] = {
         "accuracy": extra["accuracy"] if "accuracy" in extra else evaluate(trial.net, data.validation, task=task),
         **{name: priced.total[name] for name in RESOURCES},
@@ -244,8 +270,8 @@ def judged(
         "fits": priced.fits,
         "budget": dict(limits),
         "within_budget": all((priced.total | speeds)[name] <= limit for name, limit in limits.items()),
-        "layers": [_layer_record(row, quantizing) for row in priced.record()["layers"]],
-        "epochs": [_epoch_record(epoch, quantizing) for epoch in epochs],
+        "layers": [layer_record(row, quantizing) for row in priced.record()["layers"]],
+        "epochs": [epoch_record(epoch, quantizing) for epoch in epochs],
     }
     if not isfinite(figures["accuracy"]):
         raise DivergedTraining(f"the {task.name} is {figures['accuracy']}")
@@ -261,34 +287,3 @@ def speeds_of(priced: Estimate) -> dict[str, float]:
         "latency_us": priced.latency_us,
         "fps": priced.fps,
     }
-
-
-def _activations(pipeline: Pipeline) -> frozenset[str]:
-    """Names of the layers that choose an activation's width; pooling only passes it on."""
-    return frozenset(
-        layer.name for layer in pipeline.layers() if any(isinstance(block, Thresholds) for block in layer.blocks)
-    )
-
-
-def _layer_record(row: Mapping[str, object], activations: frozenset[str]) -> dict[str, object]:
-    keep = ("layer", "kind", "weight_bits", "input_bits", *RESOURCES)
-    return {name: _whole(row.get(name)) for name in keep} | {
-        "activation_bits": _whole(row["output_bits"]) if row["layer"] in activations else None,
-        "pe": row.get("PE"),
-        "simd": row.get("SIMD"),
-    }
-
-
-def _whole(value: object) -> object:
-    """Undo a table, which turns whole numbers into floats where a neighbour is missing."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _epoch_record(epoch: Epoch, activations: frozenset[str]) -> dict[str, object]:
-    widths = {
-        f"{layer} {'weights' if 'weight_bits' in bits else 'activations'}": bits.get("weight_bits", bits["output_bits"])
-        for layer, bits in epoch.widths.items()
-        if "weight_bits" in bits or layer in activations
-    }
-    cost = {name: epoch.cost[name] for name in ("LUT", "DSP", "BRAM18")}
-    return {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy, **cost, "widths": widths}

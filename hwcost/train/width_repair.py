@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.cost.width_proxy import learned_widths
-from hwcost.graph.trace import Pipeline
 from hwcost.models import HardwareModel
 from hwcost.models.resources import HasLayers
-from hwcost.quant import LearnedBits, Restrict
+from hwcost.quant import ChannelGates, LearnedBits, Restrict
 
 
 class Landing:
@@ -84,17 +83,21 @@ class Landing:
 
 
 @torch.no_grad()
-def cost_at_floors(net: nn.Module, pipeline: Pipeline, model: HardwareModel) -> dict[str, float]:
+def cost_at_floors(net: nn.Module, pipeline: HasLayers, model: HardwareModel) -> dict[str, float]:
     """Price a network with every width that can learn at its smallest: the least that training can reach.
 
+    Where channels learn, as few of them live as may.
+
     Args:
-        net: the network behind the pipeline; its widths are put back.
+        net: the network behind the pipeline; its widths and channels are put back.
         pipeline, model: as for `hardware_cost`.
 
     Returns:
         Resource -> amount; a budget below it is out of reach.
     """
-    offsets = [width.offset for width in learned_widths(net).values() if width.offset.requires_grad]
+    learning = [width.offset for width in learned_widths(net).values()]
+    learning += [module.strength for module in net.modules() if isinstance(module, ChannelGates)]
+    offsets = [one for one in learning if one.requires_grad]
     before = [offset.clone() for offset in offsets]
     try:
         for offset in offsets:

@@ -42,17 +42,18 @@ FULL = Settings(
     prune=True,
 )
 ALONE = replace(FULL, time=None, bits=None, warm=None, limits={}, prune=False, sampler="tpe", widths="channel")
+FOLDED = replace(ALONE, ramp=None, widths=None, architecture="dataflow", channels=2)
 """The settings that do not go together with those of FULL."""
 
 
 def test_every_setting_comes_back_from_toml_but_the_password() -> None:
     named = [field for field in fields(FULL) if field.name != "recipe"]
     assert all(
-        field.default not in (getattr(FULL, field.name), getattr(ALONE, field.name))
-        or field.name in ("time", "bits", "warm", "limits", "prune", "widths")
+        field.default not in [getattr(one, field.name) for one in (FULL, ALONE, FOLDED)]
+        or field.name in ("time", "bits", "warm", "ramp", "limits", "prune", "widths", "channels")
         for field in named
     )
-    for full in (FULL, ALONE):
+    for full in (FULL, ALONE, FOLDED):
         text = tomli_w.dumps(full.to_dict())
         assert "secret" not in text
         back = Settings.from_dict(tomllib.loads(text))
@@ -75,13 +76,14 @@ def test_a_role_selects_what_a_worker_needs_and_what_the_fingerprint_holds() -> 
     }  # fmt: skip
     assert FULL.chosen() == {"bits": "2:8", "warm": "4", "ramp": "12", "architecture": "unrolled", "prune": "True"}
     assert ALONE.chosen() == {"ramp": "12", "architecture": "unrolled", "widths": "channel"}
+    assert FOLDED.chosen() == {"architecture": "dataflow", "channels": "2"}
     assert (FULL.granularity, ALONE.granularity, FULL.ramp_alone, ALONE.ramp_alone) == (None, "channel", False, True)
     assert Settings(out=Path("x")).chosen() == {}
 
 
 def test_every_setting_is_a_flag_and_every_other_flag_is_none_of_a_study() -> None:
     flags = keys(sweep_command).keys()
-    settings = FULL.to_dict().keys() | ALONE.to_dict().keys()
+    settings = FULL.to_dict().keys() | ALONE.to_dict().keys() | FOLDED.to_dict().keys()
     assert settings <= flags
     assert flags - settings <= {
         "polish",
