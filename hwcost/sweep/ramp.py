@@ -33,12 +33,16 @@ FIRST, LAST = 0.3, 10.0
 FIRST_LINEAR, LAST_LINEAR = 0.1, 60.0
 """The same for a ramp of constants in the fabric, whose price goes to a hundredth of its start."""
 
-BATCH, DECAY, FASTER, REUSED = 256, 5e-2, 2.5, 32
+BATCH, DECAY, FASTER = 256, 5e-2, 2.5
 """Settings of a ramp of constants in the fabric: least batch; weight decay, without which pruned weights wander off,
-and with them the steps of their rows; rate of the widths over that of the weights; steps that share a price."""
+and with them the steps of their rows; rate of the widths over that of the weights."""
 
-REHEARSED = 4
-"""Epochs whose time tells how many a ramp can have."""
+REUSED = 32
+"""Steps of it that share a price. Mean hypervolume of 60 s of the CPU, seeds 0 and 1 (reports/benchmarks/unrolled.md):
+dry bean .911, letter .696; with 8, which leaves time for two thirds of the epochs, .915 and .668."""
+
+REHEARSED, REHEARSAL = 4, 0.03
+"""Least number of epochs, and share of the time, that tell how many epochs a ramp can have."""
 
 GENTLER = 0.5
 """Factor on the recipe's learning rate: the weights come from the float network and follow the widths."""
@@ -134,14 +138,9 @@ def ramp(
     try:
         with within_memory("the ramp"):
             fit(
-                trial.net,
-                data,
-                settings,
-                seed=experiment.settings.seed,
+                trial.net, data, settings, seed=experiment.settings.seed, task=experiment.recipe.task, on_epoch=offer,
                 hardware=Hardware(trial.pipeline, trial.model, keeper),
-                task=experiment.recipe.task,
-                on_epoch=offer,
-            )
+            )  # fmt: skip
     except _Reached:
         pass
     ends = [started, *(one.at for one in archive.values())]
@@ -162,10 +161,15 @@ def epochs_within(experiment: Experiment, data: Data, prices: Prices | None, sec
     if experiment.settings.ramp <= REHEARSED:
         return experiment.settings.ramp
     times = [time.process_time()]
-    ramp(experiment, data, prices, lambda _: times.append(time.process_time()), until=REHEARSED)
-    each = (times[-1] - times[1]) / (REHEARSED - 1)  # the first warms up
-    left = seconds - (time.process_time() - times[0])
-    return max(1, min(experiment.settings.ramp, int(left / max(each, 1e-6))))
+
+    def note(_: Epoch) -> None:
+        times.append(time.process_time())
+        if len(times) > REHEARSED and times[-1] - times[0] >= REHEARSAL * seconds:
+            raise _Reached
+
+    ramp(experiment, data, prices, note, until=experiment.settings.ramp)
+    each = (times[-1] - times[1]) / (len(times) - 2)  # the first warms up
+    return max(1, min(experiment.settings.ramp, int((seconds + times[0] - times[-1]) / max(each, 1e-6))))
 
 
 def _of_length(experiment: Experiment, epochs: int) -> Experiment:
@@ -265,15 +269,9 @@ def _settings(experiment: Experiment) -> Training:
     if experiment.settings.granularity is None:
         return common
     return replace(
-        common,
-        batch=max(own.batch, BATCH),
-        lr=own.lr,
-        weight_decay=DECAY,
-        width_lr=FASTER * own.lr,
-        width_rule="adam",
-        schedule="cosine",
-        price_every=REUSED,
-    )
+        common, batch=max(own.batch, BATCH), lr=own.lr, weight_decay=DECAY, width_lr=FASTER * own.lr,
+        width_rule="adam", schedule="cosine", price_every=REUSED,
+    )  # fmt: skip
 
 
 def _passed(trial: Design, prices: Prices | None, epoch: Epoch) -> _Passed:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -179,6 +182,26 @@ def test_of_constants_it_is_the_whole_study(tmp_path: Path, widths: str | None) 
     assert not any(isinstance(module, nn.BatchNorm2d) for module in trial.net.modules())
     recorded, anew = again(tmp_path, number)
     assert recorded == anew
+
+
+@pytest.mark.parametrize(
+    ("seconds", "most", "epochs"), [(1_000, 5_000, 970), (1_000, 500, 500), (20, 5_000, 7), (1, 50, 1)]
+)
+def test_a_time_becomes_epochs_by_a_rehearsal_of_a_share_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, most: int, epochs: int
+) -> None:
+    """Of epochs that take a second, the first ten: it takes 30 of 1,000 seconds, or four epochs."""
+    clock = chain([0, 10], count(11))
+    monkeypatch.setattr(ramp, "time", SimpleNamespace(process_time=lambda: next(clock)))
+
+    def trained(one: Any, data: Any, prices: Any, on_epoch: Any, *, until: int) -> None:
+        with suppress(ramp._Reached):
+            for _ in range(until):
+                on_epoch(None)
+
+    monkeypatch.setattr(ramp, "ramp", trained)
+    one = sweep(tmp_path, bits=None, warm=None, ramp=most, architecture="unrolled")
+    assert ramp.epochs_within(one, tiny_recipe.made(None), None, seconds) == epochs
 
 
 @pytest.mark.slow
