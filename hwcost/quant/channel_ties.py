@@ -21,6 +21,7 @@ from hwcost.quant.layers.norm import ScaleBias
 from hwcost.quant.layers.pool import AveragePool
 from hwcost.quant.layers.product import Product
 from hwcost.quant.layers.transposed import Transposed
+from hwcost.quant.weight_masks import one_scale, takes_zeros
 
 FIXED = 0
 """The class of channels that nobody may remove: those of the samples and of the scores, and those of a layer of which
@@ -50,6 +51,7 @@ class Use:
         rows: class of every output channel, int64.
         columns: class of every input channel, int64.
         alone: whether a channel that enters is also the one that leaves, as in a depthwise convolution.
+        joint: whether all outputs share a scale that is measured, so that dead ones must be zero, too.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Use:
     rows: Tensor
     columns: Tensor
     alone: bool
+    joint: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -119,16 +122,26 @@ class _Walk(fx.Interpreter):
     def found(self) -> Ties:
         """The classes, numbered from 0 without gaps; those that no product reads stay."""
         readable = {self._root(one) for _, columns in self._uses.values() for one in columns.tolist()}
-        for layer, (_, columns) in self._uses.items():
-            if not _masks(layer) and not _alone(layer):
+        joint = {layer: one_scale(layer, layer.row_dim) for layer in self._uses}
+        for layer, (rows, columns) in self._uses.items():
+            if not _alone(layer) and not takes_zeros(layer, 1 - layer.row_dim):
                 self._tie(columns, torch.zeros_like(columns))
+            if joint[layer] and not takes_zeros(layer, layer.row_dim):
+                self._tie(rows, torch.zeros_like(rows))
         number = {self._root(FIXED): FIXED}
         for one in range(len(self._parents)):
             if self._root(one) in readable:
                 number.setdefault(self._root(one), len(number))
         table = torch.tensor([number.get(self._root(one), FIXED) for one in range(len(self._parents))])
         uses = tuple(
-            Use(name=self._names[layer], layer=layer, rows=table[rows], columns=table[columns], alone=_alone(layer))
+            Use(
+                name=self._names[layer],
+                layer=layer,
+                rows=table[rows],
+                columns=table[columns],
+                alone=_alone(layer),
+                joint=joint[layer],
+            )
             for layer, (rows, columns) in self._uses.items()
         )
         streams = tuple((self._names[module], module, table[ids]) for module, ids in self._streams)
@@ -252,28 +265,3 @@ def _channels(sample: Tensor, dim: int) -> Tensor | None:
 
 def _alone(layer: Product) -> bool:
     return int(getattr(layer, "groups", 1)) > 1
-
-
-def _masks(layer: Product) -> bool:
-    """Whether weights of zero are zero in the product, and are not counted in the scale of the others."""
-    quantizer: Any = layer.weight_quant
-    if quantizer is None or _alone(layer):
-        return not _alone(layer)
-    dim = 1 - layer.row_dim
-    dead = max(1, layer.weight.shape[dim] // 2)
-    with torch.no_grad():
-        weight = layer.weight.movedim(dim, 0).clone()
-        weight[:dead] = 0
-        found = quantizer(weight.movedim(0, dim)).movedim(dim, 0)
-        if bool(found[:dead].any()):
-            return False
-        if any(size == layer.weight.shape[dim] > 1 for size in _sizes(quantizer, layer, dim)) or dead == len(weight):
-            return True
-        alone = quantizer(weight[dead:].movedim(0, dim)).movedim(dim, 0)
-        return bool(torch.allclose(found[dead:], alone))
-
-
-def _sizes(quantizer: nn.Module, layer: Product, dim: int) -> list[int]:
-    """Sizes along a dimension of the weight of the numbers that a quantizer has for its elements."""
-    numbers = [*quantizer.parameters(), *quantizer.buffers()]
-    return [number.shape[dim] for number in numbers if number.ndim == layer.weight.ndim]

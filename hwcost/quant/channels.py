@@ -17,6 +17,8 @@ from hwcost.quant.precision import FullPrecision
 
 DEAD = 0.5
 """The strength below which a channel does not live; it starts at 1 and is held between 0 and 1."""
+LARGE = 16.0
+"""Inputs on which both are tried, from 0; those of an example may all be zeros."""
 CLOSE = 1e-3
 """Distance of the scores of a network and of its compacted copy, as a share of theirs, that sums in another order may
 explain."""
@@ -81,19 +83,33 @@ class ChannelGates(FullPrecision):
         return f"{int(self.alive()[1:].sum())} of {len(self.strength)} live"
 
 
-class _LiveColumns(nn.Module):
-    """The weights of a layer, zero where a channel that enters does not live."""
+class _LiveWeights(nn.Module):
+    """The weights of a layer, zero where a channel that enters does not live.
 
-    classes: Tensor
+    Where all outputs share a measured scale, those that do not live are zero as well: the scale must not count what
+    will be removed.
+    """
 
-    def __init__(self, gates: ChannelGates, classes: Tensor, shape: tuple[int, ...]) -> None:
+    columns: Tensor
+    rows: Tensor
+
+    def __init__(self, gates: ChannelGates, use: Use) -> None:
         super().__init__()
-        self.gates, self.shape = gates, shape
-        self.register_buffer("classes", classes, persistent=False)
+        self.gates, self.reads, self.joint = gates, not use.alone, use.joint
+        ndim, row_dim = use.layer.weight.ndim, use.layer.row_dim
+        self.register_buffer("columns", _along(use.columns, 1 - row_dim, ndim), persistent=False)
+        self.register_buffer("rows", _along(use.rows, row_dim, ndim), persistent=False)
 
     def forward(self, weight: Tensor) -> Tensor:
-        live: Tensor = self.gates()[self.classes].reshape(self.shape)
-        return weight * live.to(weight.dtype)
+        live: Tensor = self.gates()
+        if self.reads:
+            weight = weight * live[self.columns].to(weight.dtype)
+        # no gradient: a channel is worth what its readers make of it, and counts once
+        return weight * live.detach()[self.rows].to(weight.dtype) if self.joint else weight
+
+
+def _along(classes: Tensor, dim: int, ndim: int) -> Tensor:
+    return classes.reshape([-1 if one == dim else 1 for one in range(ndim)])
 
 
 class Channels:
@@ -176,10 +192,9 @@ def learn_channels(
         )
     gates = ChannelGates(ties, multiple, folding or {}).to(examples[0].device)
     for use in ties.uses:
-        if bool((use.columns > 0).any()) and not use.alone:
-            shape = [1] * use.layer.weight.ndim
-            shape[1 - use.layer.row_dim] = -1
-            mask = _LiveColumns(gates, use.columns.to(examples[0].device), tuple(shape))
+        read = not use.alone and bool((use.columns > 0).any())
+        if read or (use.joint and bool((use.rows > 0).any())):
+            mask = _LiveWeights(gates, use).to(examples[0].device)
             parametrize.register_parametrization(use.layer, "weight", mask)
     channels = Channels(net, examples, ties, gates)
     _check(channels)
@@ -200,6 +215,11 @@ def _complete(alive: Tensor, strength: Tensor, classes: Tensor, number: int) -> 
         alive[dead[strength[dead].argmax()]] = True
 
 
+def _drawn(like: Tensor, draw: torch.Generator) -> Tensor:
+    """An input of the size of pixels; whole numbers, which may be indices, stay."""
+    return LARGE * torch.rand(like.shape, generator=draw).to(like) if like.is_floating_point() else like
+
+
 def _scores(net: nn.Module, example: tuple[Tensor, ...]) -> Tensor:
     """Everything that leaves a network, in a row."""
     left = net(*example)
@@ -212,11 +232,13 @@ def _check(channels: Channels) -> None:
     net, strength = channels.net, channels.gates.strength
     modes = {module: module.training for module in net.modules()}
     net.eval()
-    strength.copy_(torch.rand(strength.shape, generator=torch.Generator().manual_seed(0)))
+    draw = torch.Generator().manual_seed(0)
+    strength.copy_(torch.rand(strength.shape, generator=draw))
+    example = tuple(_drawn(one, draw) for one in channels.example)
     try:
-        masked = _scores(net, channels.example)
+        masked = _scores(net, example)
         try:
-            found = _scores(channels.compacted(), channels.example)
+            found = _scores(channels.compacted(), example)
         except RuntimeError as error:
             raise BadOption(
                 f"learn_channels: without some of its channels the network fails: {error}; its forward() writes sizes "

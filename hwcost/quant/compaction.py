@@ -133,8 +133,8 @@ def _cut_product(cuts: _Cuts, layer: Product, use: Use, alive: Tensor) -> None:
     kept = {layer.row_dim: rows} if use.alone else {layer.row_dim: rows, 1 - layer.row_dim: columns}
     cuts.below(use.name, layer.weight_quant, shape, kept)
     cuts.cut(use.name, layer, "weight", shape, kept)
-    entering = (len(use.columns), *[1] * (0 if isinstance(layer, QuantLinear) else len(shape) - 2))
-    cuts.below(use.name, layer.input_quant, entering, {0: columns})
+    entering = (1, len(use.columns), *[1] * (0 if isinstance(layer, QuantLinear) else len(shape) - 2))
+    cuts.below(use.name, layer.input_quant, entering, {1: columns})
     for part in (layer.bias_quant, layer.accumulator):
         cuts.below(use.name, part, (len(use.rows),), {0: rows})
     if layer.bias is not None:
@@ -150,7 +150,7 @@ def _cut_product(cuts: _Cuts, layer: Product, use: Use, alive: Tensor) -> None:
 def _cut_map(cuts: _Cuts, where: str, module: nn.Module, sample: tuple[int, ...], dim: int, index: Tensor) -> None:
     """Keep some channels of a module that maps each on its own; its numbers lie along them."""
     if not isinstance(module, (*NORMS, ScaleBias)):
-        cuts.below(where, module, sample, {dim: index})
+        cuts.below(where, module, (1, *sample), {dim + 1: index})  # a number may also have the dimension of the batch
         return
     cuts.below(where, module, (sample[dim],), {0: index})
     setattr(module, "channels" if isinstance(module, ScaleBias) else "num_features", len(index))

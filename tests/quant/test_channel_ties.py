@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hwcost.quant import (
+    IntQuantizer,
     LearnedScale,
     QuantAdd,
     QuantConcat,
@@ -119,6 +120,16 @@ def test_weights_without_a_zero_or_with_a_mean_as_scale_read_all_channels() -> N
     for weight, classes in ((binary_weight(), [0, 0, 0]), (ternary_weight(), [0, 0, 0]), (learned, [1, 2, 3])):
         net = nn.Sequential(dense(4, 3), relu(), QuantLinear(3, 2, bias=False, weight_quant=weight))
         assert uses(net, 4)["2"][1] == classes
+
+
+def test_outputs_with_one_measured_scale_are_joint() -> None:
+    def joint(weight: IntQuantizer) -> bool:
+        net = nn.Sequential(QuantLinear(4, 3, bias=False, weight_quant=weight), relu(), dense(3, 2))
+        return find_ties(net, (torch.zeros(1, 4),)).uses[0].joint
+
+    assert joint(const_weight(bits=4, per_channel=False))
+    assert not joint(const_weight(bits=4))
+    assert not joint(IntQuantizer(bits=4, scale=LearnedScale(1.0)))
 
 
 def test_a_layer_that_is_called_twice_has_one_set_of_channels() -> None:

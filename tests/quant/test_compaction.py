@@ -47,6 +47,15 @@ def plain() -> nn.Module:
     )  # fmt: skip
 
 
+def one_scale() -> nn.Module:
+    """One measured scale for all outputs of a layer; the largest weight may be one of a dead channel."""
+
+    def wide(before: int, after: int, groups: int = 1) -> QuantConv2d:
+        return conv(before, after, const_weight(bits=3, per_channel=False), groups=groups)
+
+    return nn.Sequential(wide(1, 4), relu(), wide(4, 8, 4), relu(), wide(8, 6), relu(), wide(6, 2))
+
+
 def own_numbers() -> nn.Module:
     """Scales, widths and activations with a number for each channel."""
     scale = LearnedScale.from_stat(abs_max, channel_dim=0)
@@ -98,7 +107,7 @@ class Branches(nn.Module):
         return scores
 
 
-@pytest.mark.parametrize("make", [plain, own_numbers, on_integers, depthwise, Branches])
+@pytest.mark.parametrize("make", [plain, one_scale, own_numbers, on_integers, depthwise, Branches])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_function_is_the_same(make: Callable[[], nn.Module], seed: int) -> None:
     torch.manual_seed(seed)
