@@ -13,7 +13,6 @@ from hwcost.build.accelerator import Accelerator
 from hwcost.graph.spec import Link
 from hwcost.models import Dataflow
 from hwcost.models.formulas.formula import Formula, Job
-from hwcost.synth.circuit import Circuit
 from hwcost.synth.yosys import SynthesisFailed, Yosys, chains
 
 COUNTED = ("LUT", "FF", "BRAM18", "DSP")
@@ -49,16 +48,6 @@ def _bill(job: Job, model: Dataflow) -> dict[str, float]:
     assert isinstance(formula, Formula)
     with torch.no_grad():
         return {name: float(amount) for name, amount in formula.parts([job], model.setting).total(COUNTED).items()}
-
-
-def circuits(made: Accelerator) -> dict[str, str]:
-    """Unit -> its RTL, without the levels that only a test bench reads."""
-    return {name: _unwatched(circuit).rtlil() for name, circuit in made.units.items()}
-
-
-def _unwatched(circuit: Circuit) -> Circuit:
-    ports = {name: port for name, port in circuit.outputs.items() if name != "level"}
-    return Circuit(module=circuit.module, inputs=circuit.inputs, outputs=ports, inside=circuit.inside)
 
 
 def digest(text: str, synthesizer: Yosys) -> str:
@@ -112,7 +101,7 @@ def compared(made: Accelerator, model: Dataflow, synthesizer: Yosys, table: Path
     Returns:
         unit, kind, and every resource priced and built; NaN where a unit has no count.
     """
-    texts = circuits(made)
+    texts = {design.name: design.rtlil for design in made.designs()}
     keys = {name: digest(text, synthesizer) for name, text in texts.items()}
     known = pd.read_csv(table).set_index("digest") if table.exists() else pd.DataFrame(columns=["digest", *COUNTED])
     known = known if known.index.name == "digest" else known.set_index("digest")

@@ -17,6 +17,7 @@ from hwcost.models.calibration.corpus import Unit
 from hwcost.models.formulas.streams import MOST_SRL
 from hwcost.synth import links
 from hwcost.synth.circuit import Circuit, shape_of, within
+from hwcost.synth.measure import Design
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,16 @@ class Accelerator:
             prod(self.layout.read[1]) // self.entering.lanes,
             max(1, prod(self.layout.left.shape)) // self.leaving.lanes,
         )
+
+    def designs(self) -> list[Design]:
+        """The units, each to be counted on its own, without the levels of FIFOs that only a test bench reads."""
+        in_dsp = {node.name for node in self.layout.nodes if node.job.multipliers == "dsp"}
+        found = []
+        for name, unit in self.units.items():
+            ports = {port: wire for port, wire in unit.outputs.items() if port != "level"}
+            seen = Circuit(module=unit.module, inputs=unit.inputs, outputs=ports, inside=unit.inside)
+            found.append(Design(name, seen.rtlil(), dsp=name in in_dsp))
+        return found
 
     def rtlil(self) -> str:
         """The modules in Yosys' own language; the one that joins them is `top`."""

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from hwcost.cli.design import Build, with_design
 from hwcost.cli.laboratory import Tools, with_tools
-from hwcost.cli.network import RECIPES, pipeline_of
+from hwcost.cli.network import RECIPES, input_step, pipeline_of
 from hwcost.cli.options import COUNT, PLACE, TRIAL, Target, of_recipe, positive, step, with_target
 from hwcost.cli.route import Routing, place_and_route, show_placed, with_routing, write_placed
 from hwcost.cost.estimate import Estimate, estimate
@@ -146,9 +146,7 @@ def _of_a_network(
     network: str, shape: str | None, input_bits: int | None, target: Target, design: Build
 ) -> tuple[Pipeline, Dataflow, float | None]:
     pipeline, defaults = pipeline_of(network, shape, input_bits)
-    known = [one.range for one in pipeline.inputs if one.range.known]
-    step = 2.0 ** -float(known[0].bits.detach()) if known else None
-    return pipeline, design.model(pipeline, target, defaults), step
+    return pipeline, design.model(pipeline, target, defaults), input_step(pipeline)
 
 
 def _of_a_study(

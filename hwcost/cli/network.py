@@ -199,3 +199,9 @@ def parse_shape(text: str) -> tuple[int, ...]:
     if not sizes or min(sizes) < 1:
         raise BadOption(f"--input {text}: give whole numbers above 0, e.g. 3,32,32")
     return sizes
+
+
+def input_step(pipeline: Pipeline) -> float | None:
+    """Value of one integer that enters a network of an input range in [0, 1); None where floats enter."""
+    known = [one.range for one in pipeline.inputs if one.range.known]
+    return 2.0 ** -float(known[0].bits.detach()) if known else None

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hwcost.cli.design import ARCHITECTURE, Build, of_constants
 from hwcost.cli.laboratory import Tools, progress_bar, with_tools
-from hwcost.cli.network import RECIPES, pipeline_of
+from hwcost.cli.network import RECIPES, input_step, pipeline_of
 from hwcost.cli.options import (
     CLOCK,
     COUNT,
@@ -32,6 +32,7 @@ from hwcost.models import Dataflow, Mixed, Unrolled, place
 from hwcost.models.formulas.fabric import FABRICS
 from hwcost.models.resources import COUNTED, OnPart
 from hwcost.sweep.replay import best, recall
+from hwcost.sweep.study_files import read_run
 from hwcost.sweep.trust import finder
 
 
@@ -46,6 +47,9 @@ from hwcost.sweep.trust import finder
 @ARCHITECTURE
 @gathered(Target, "hardware", DEVICE, FPS, CLOCK)  # `target` is the argument
 @click.option("--out", type=PLACE, help="Folder for the results.  [default: STUDY/verify]")
+@click.option(
+    "--whole", is_flag=True, help="Also build the whole pipeline as `hwcost build` does, and count its units."
+)
 @click.option("--import", "report", type=PLACE, help="Utilisation report of Vivado to compare with.")
 @click.option("--json", "as_json", is_flag=True, help="Print every part, by network or trial, as JSON.")
 @with_verbosity("unit")
@@ -61,6 +65,7 @@ def verify_command(
     architecture: str,
     hardware: Target,
     out: Path | None,
+    whole: bool,
     report: Path | None,
     as_json: bool,
     verbosity: Verbosity,
@@ -77,6 +82,7 @@ def verify_command(
       hwcost verify reports/digits --top 3
       hwcost verify reports/digits --trial 12
     """
+    step: float | None = None
     study = Path(target) if (Path(target) / "run.json").is_file() else None
     folder = out
     if study is None and Path(target).is_dir():
@@ -95,7 +101,7 @@ def verify_command(
         numbers = best(study, top or 1) if trial is None else [trial]
         points = {f"trial {number}": recall(study, number, find, data) for number in numbers}
         designs = {name: (point.pipeline, _buildable(name, point.model)) for name, point in points.items()}
-        folder = study / "verify" if out is None else out
+        folder, step = study / "verify" if out is None else out, read_run(study)["data"].get("step")
     else:
         if any(one is not None for one in (top, trial, data, recipe)):
             raise BadOption(f"{target}: not a study; omit --top, --trial, --recipe and --data")
@@ -108,14 +114,18 @@ def verify_command(
                 else of_constants(architecture, pipeline, hardware, defaults),
             )
         }
+    if whole and report is not None:
+        raise BadOption("--whole builds the network, --import reads what a vendor's tool built; give one of them")
     found: dict[str, object] = {}
     for name, (network, model) in designs.items():
         rows = _imported(network, model, report) if report is not None else _measured(network, model, tools, verbosity)
-        found[name] = json.loads(rows.to_json(orient="records"))  # pandas writes missing values as null
+        built = _whole(name, network, model, step, tools, verbosity) if whole else rows[:0]
+        # pandas writes missing values as null
+        found[name] = json.loads(pd.concat([rows, built], ignore_index=True).to_json(orient="records"))
         if not as_json:
-            _show(name, rows)
+            _show(name, rows, built)
         if folder is not None:
-            written = _write(folder, name, rows, model.device.name)
+            written = _write(folder, name, rows, built, model.device.name)
             click.echo(f"-> {written}", err=as_json)
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -153,6 +163,23 @@ def _measured(pipeline: Pipeline, model: Buildable, tools: Tools, verbosity: Ver
         return verify(place(pipeline.layers()), model, lab, progress)
 
 
+def _whole(
+    name: str, pipeline: Pipeline, model: Buildable, step: float | None, tools: Tools, verbosity: Verbosity
+) -> pd.DataFrame:
+    """A row for the whole pipeline: the sum of its units as `hwcost build` writes them, streams and FIFOs included."""
+    if not isinstance(model, Dataflow):
+        raise BadOption(f"{name}: --whole builds folded pipelines, and this design is {type(model).__name__}; omit it")
+    from hwcost.build.accelerator import accelerator
+    from hwcost.build.draft import layout
+    from hwcost.synth.verify import whole_row
+
+    made = accelerator(layout(pipeline, model, input_step=input_step(pipeline) if step is None else step))
+    lab = tools.laboratory(FABRICS[model.device.dsp_kind].family)
+    with progress_bar("units of the whole", verbosity) as progress:
+        counts = lab.count(made.designs(), progress)
+    return whole_row(estimate(pipeline, model).total, counts, model)
+
+
 def _imported(pipeline: Pipeline, model: Buildable, report: Path) -> pd.DataFrame:
     from hwcost.synth.verify import against
     from hwcost.synth.vivado import read_report
@@ -162,18 +189,20 @@ def _imported(pipeline: Pipeline, model: Buildable, report: Path) -> pd.DataFram
     return against(list(amounts), amounts, read_report(report))
 
 
-def _show(name: str, rows: pd.DataFrame) -> None:
-    """Print the parts with their residuals, then the totals."""
+def _show(name: str, rows: pd.DataFrame, whole: pd.DataFrame) -> None:
+    """Print the parts with their residuals, the totals, and the whole network where it was built."""
+    counted = [area for area in ("LUT", "FF", "BRAM18", "DSP") if rows[[area, f"{area}_measured"]].any(axis=None)]
     known = rows[rows["LUT_measured"].notna()]
-    counted = [area for area in ("LUT", "BRAM18", "DSP") if rows[[area, f"{area}_measured"]].any(axis=None)]
     cells = [[row["layer"], row["block"], row["part"], *_figures(row, counted)] for _, row in rows.iterrows()]
     total = known[known.columns[3:]].sum(min_count=1)
     cells.append(["total", "", "", *_figures(total, counted)])
+    bold = len(cells) - 1
+    cells += [[row["layer"], "", "", *_figures(row, counted)] for _, row in whole.iterrows()]
     headers = [name, "block", "part"]
     for area in counted:
         headers += [f"{area} est.", f"{area} meas.", *(["residual"] if area == "LUT" else [])]
     spare = ("block", "DSP est.", "DSP meas.", "BRAM18 est.", "BRAM18 meas.")
-    left_out = print_table(headers, cells, left=headers[:3], spare=spare, styles={len(cells) - 1: "bold"})
+    left_out = print_table(headers, cells, left=headers[:3], spare=spare, styles={bold: "bold"})
     say_left_out(left_out, "a wider terminal, --json and verify.csv show all")
     if len(known) < len(rows):
         missing = len(rows) - len(known)
@@ -191,7 +220,7 @@ def _figures(row: pd.Series[float], counted: list[str]) -> list[str]:
     return cells
 
 
-def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> Path:
+def _write(folder: Path, name: str, rows: pd.DataFrame, whole: pd.DataFrame, part: str) -> Path:
     from hwcost.synth.verify import corrections
 
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
@@ -203,6 +232,8 @@ def _write(folder: Path, name: str, rows: pd.DataFrame, part: str) -> Path:
             table.unlink(missing_ok=True)  # never next to a picture of other rows
             picture.write_bytes(_picture(rows, name))
             table.write_text(text, encoding="utf-8")
+        if len(whole):
+            (folder / stem / "whole.csv").write_text(whole.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
         found = {"part": part, "layers": corrections(rows)}
         (folder / stem / "corrections.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     except OSError as error:

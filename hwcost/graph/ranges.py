@@ -63,6 +63,11 @@ class Range:
         """Whether the wire codes -1 and +1 in a single bit; two's complement of one bit, -1 and 0, does not."""
         return self.signed and bool(((self.bits == 1) & (self.high > 0)).all())
 
+    @property
+    def ternary(self) -> bool:
+        """Whether the wire codes -1, 0 and +1, and nothing else, in two bits of two's complement."""
+        return bool(((self.low == -1) & (self.high == 1) & (self.bits == 2)).all())
+
 
 def _number(value: float | Tensor) -> Tensor:
     if isinstance(value, Tensor):

@@ -194,7 +194,7 @@ def _label_marks(figure: Figure, axes: Axes, study: Study, cost: str, *, narrow:
     accuracy = score.shown(study.column("accuracy"))
     for mark in study.marks:
         trial = study.complete.loc[mark.row]
-        numbers = "" if narrow else f"\n{score.text(trial['accuracy'])}, {counted(cost, trial[cost])}"
+        numbers = "" if narrow else f"\n{score.text(trial['accuracy'])}, {counted(cost, study.column(cost)[mark.row])}"
         labels.append((study.column(cost)[mark.row], accuracy[mark.row], mark.short + numbers))
     avoid = [_occupied(axes, study, cost)]
     if math.isfinite(study.float_accuracy):

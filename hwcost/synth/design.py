@@ -19,7 +19,7 @@ COUNTS: Mapping[str, int] = immutabledict(
         "block_ram": 48, "deep_ram": 16, "ultra_ram": 8, "lut_ram": 36, "control": 48, "pool": 40, "adder": 24,
         "saturate": 36, "scale_bias": 20, "binary": 36, "converter": 24, "fifo": 24, "copy": 4, "concat": 16,
         "label": 20, "inverse": 30, "held": 36, "multiplier": 24,
-        "table": 36, "channel_sum": 20, "reorder": 24, "pad": 24, "threshold_table": 30,
+        "table": 36, "channel_sum": 20, "reorder": 24, "pad": 24, "threshold_table": 30, "choices": 36,
     }
 )  # fmt: skip
 """Units of each group in the shipped corpus."""
@@ -75,6 +75,7 @@ GROUPS: Mapping[str, Callable[[Random], Unit]] = immutabledict(
         "reorder": random_elements.reorder,
         "pad": random_elements.pad,
         "threshold_table": random_products.threshold_table,
+        "choices": random_products.choices,
     }
 )
 """Group -> how one of its units is drawn."""

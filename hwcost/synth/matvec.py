@@ -45,7 +45,7 @@ def build(unit: Unit, family: str, *, biased: bool = False, cuts: Sequence[int] 
         summed = line.tree(f"{p}", lanes, len(total))
         with circuit.module.If(enable):
             start = circuit.input(f"b{p}", shape_of(acc)) if biased else 0
-            circuit.module.d.sync += total.eq(Mux(first, start, total) + summed)
+            circuit.module.d.sync += total.eq(summed + Mux(first, start, total))
         circuit.output(f"acc{p}", total)
     return circuit
 
@@ -96,6 +96,8 @@ def _lane(weight: Range, inputs: Range, w: Signal, x: Signal) -> ValueLike:
         return Mux(w, x, -x)
     if inputs.bipolar:
         return Mux(x, w, -w)
+    if weight.ternary and len(x) > 1:
+        return Mux(w[0], Mux(w[1], -x, x), 0)
     return w * x
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TypeVar
 
 from platformdirs import user_cache_path
 
@@ -22,6 +23,8 @@ from hwcost.files import code_hash, parse_json, replace
 from hwcost.models.calibration.corpus import Measured, Unit
 from hwcost.models.resources import COUNTED
 from hwcost.synth.yosys import Yosys, chains
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Called with (units done, units in all)."""
@@ -55,34 +58,63 @@ class Laboratory:
         Raises:
             SynthesisFailed: names the unit; what is finished stays in the cache.
         """
-        jobs = self.jobs or os.cpu_count() or 1
+        from hwcost.synth.units import build
+
         found: dict[Unit, Measured] = {}
-        missing: dict[bool, list[_Circuit]] = {False: [], True: []}
+        missing: dict[Unit, Design] = {}
         wanted = list(dict.fromkeys(units))
         for unit in wanted:
             amounts = _remembered(self._shortcut(unit))
             if amounts is None:
-                circuit = self._circuit(unit)
-                amounts = _remembered(circuit.path)
-                if amounts is None:
-                    missing[circuit.dsp].append(circuit)
-                    continue
-                self._keep_shortcut(circuit, amounts)
+                design = Design(label(unit), build(unit, self.family).rtlil(), dsp=_in_dsp(unit))
+                missing[unit] = design
+                continue
             found[unit] = self._measured(unit, amounts)
+        known = len(found)
+        heard = None if progress is None else lambda done, _: progress(known + done, len(wanted))
+        for unit, amounts in zip(missing, self.count(list(missing.values()), heard), strict=True):
+            self._keep_shortcut(unit, amounts)
+            found[unit] = self._measured(unit, amounts)
+        return found
+
+    def count(self, designs: Sequence[Design], progress: Progress | None = None) -> list[dict[str, int]]:
+        """Count what designs take.
+
+        Args:
+            designs: those of the same content are built once.
+            progress: called after every batch.
+
+        Returns:
+            Resource -> amount for each design, in their order.
+
+        Raises:
+            SynthesisFailed: names the design; what is finished stays in the cache.
+        """
+        jobs = self.jobs or os.cpu_count() or 1
+        paths = [self._path(design) for design in designs]
+        found: dict[Path, dict[str, int]] = {}
+        missing: dict[bool, dict[Path, Design]] = {False: {}, True: {}}
+        for path, design in zip(paths, designs, strict=True):
+            if path not in found:
+                amounts = _remembered(path)
+                if amounts is None:
+                    missing[design.dsp][path] = design
+                else:
+                    found[path] = amounts
         if any(missing.values()):
             _writable(self._folder)
-        batches = [batch for circuits in missing.values() for batch in _batches(circuits, jobs)]
+        batches = [batch for ones in missing.values() for batch in _batches(list(ones.items()), jobs)]
         with ThreadPoolExecutor(jobs) as pool:
             running = [pool.submit(self._batch, batch) for batch in batches]
             try:
                 for done in as_completed(running):
                     found |= done.result()
                     if progress is not None:
-                        progress(len(found), len(wanted))
+                        progress(sum(path in found for path in paths), len(paths))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return found
+        return [found[path] for path in paths]
 
     def _measured(self, unit: Unit, amounts: dict[str, int]) -> Measured:
         return Measured(unit=unit, amounts=amounts, family=self.family, source=self.synthesizer.name)
@@ -97,55 +129,56 @@ class Laboratory:
         told = (self.synthesizer.name, script, chains(self.family), self.family, repr(unit), _source())
         return self._folder / f"{sha256(chr(0).join(told).encode()).hexdigest()}.unit.json"
 
-    def _keep_shortcut(self, circuit: _Circuit, amounts: dict[str, int]) -> None:
+    def _keep_shortcut(self, unit: Unit, amounts: dict[str, int]) -> None:
         with suppress(OSError):  # a cache that can be read and not written still answers
-            _remember(self._shortcut(circuit.unit), {"unit": label(circuit.unit), "amounts": amounts})
+            _remember(self._shortcut(unit), {"unit": label(unit), "amounts": amounts})
 
-    def _circuit(self, unit: Unit) -> _Circuit:
-        from hwcost.synth.units import build
-
-        dsp = _in_dsp(unit)
-        rtlil = build(unit, self.family).rtlil()
-        script = self.synthesizer.script(family=self.family, dsp=dsp)
-        key = sha256("\0".join((self.synthesizer.name, script, chains(self.family), rtlil)).encode()).hexdigest()
-        return _Circuit(unit, rtlil, script, dsp, self._folder / f"{key}.json")
+    def _path(self, design: Design) -> Path:
+        script = self.synthesizer.script(family=self.family, dsp=design.dsp)
+        told = (self.synthesizer.name, script, chains(self.family), design.rtlil)
+        return self._folder / f"{sha256(chr(0).join(told).encode()).hexdigest()}.json"
 
     @property
     def _folder(self) -> Path:
         return user_cache_path("hwcost") / "synth" if self.cache is None else self.cache
 
-    def _batch(self, circuits: Sequence[_Circuit]) -> dict[Unit, Measured]:
+    def _batch(self, batch: Sequence[tuple[Path, Design]]) -> dict[Path, dict[str, int]]:
         """Several in one run: most of its time goes into reading the library of cells."""
+        dsp = batch[0][1].dsp
         try:
             counts = self.synthesizer.count(
-                [circuit.rtlil for circuit in circuits],
+                [design.rtlil for _, design in batch],
                 family=self.family,
-                dsp=circuits[0].dsp,
-                limit_s=self.limit_s * len(circuits),
+                dsp=dsp,
+                limit_s=self.limit_s * len(batch),
             )
         except HwcostError as error:
-            if len(circuits) == 1:
-                raise type(error)(f"{label(circuits[0].unit)}: {error}") from None
-            found: dict[Unit, Measured] = {}
-            for circuit in circuits:  # one by one, so that only the culprit is lost
-                found |= self._batch([circuit])
+            if len(batch) == 1:
+                raise type(error)(f"{batch[0][1].name}: {error}") from None
+            found: dict[Path, dict[str, int]] = {}
+            for one in batch:  # one by one, so that only the culprit is lost
+                found |= self._batch([one])
             return found
-        for circuit, amounts in zip(circuits, counts, strict=True):
-            record = {"unit": label(circuit.unit), "tool": self.synthesizer.name, "script": circuit.script}
-            _remember(circuit.path, record | {"amounts": amounts})
-            self._keep_shortcut(circuit, amounts)
-        return {c.unit: self._measured(c.unit, amounts) for c, amounts in zip(circuits, counts, strict=True)}
+        script = self.synthesizer.script(family=self.family, dsp=dsp)
+        for (path, design), amounts in zip(batch, counts, strict=True):
+            record = {"unit": design.name, "tool": self.synthesizer.name, "script": script}
+            _remember(path, record | {"amounts": amounts})
+        return {path: amounts for (path, _), amounts in zip(batch, counts, strict=True)}
 
 
 @dataclass(frozen=True)
-class _Circuit:
-    """A unit ready to be synthesized, and where its result is kept."""
+class Design:
+    """RTL to be counted.
 
-    unit: Unit
+    Attributes:
+        name: for errors.
+        rtlil: a module `top` in Yosys' own language.
+        dsp: whether its products may be in DSP blocks.
+    """
+
+    name: str
     rtlil: str
-    script: str
-    dsp: bool
-    path: Path
+    dsp: bool = False
 
 
 def _in_dsp(unit: Unit) -> bool:
@@ -162,10 +195,10 @@ LARGEST_BATCH = 32
 """Units in one run: what a crash or the end of patience costs at most, and how often progress is reported."""
 
 
-def _batches(circuits: Sequence[_Circuit], jobs: int) -> list[Sequence[_Circuit]]:
+def _batches(ones: Sequence[T], jobs: int) -> list[Sequence[T]]:
     """Even parts for all jobs."""
-    size = max(1, min(LARGEST_BATCH, ceil(len(circuits) / jobs)))
-    return [circuits[start : start + size] for start in range(0, len(circuits), size)]
+    size = max(1, min(LARGEST_BATCH, ceil(len(ones) / jobs)))
+    return [ones[start : start + size] for start in range(0, len(ones), size)]
 
 
 def label(unit: Unit) -> str:

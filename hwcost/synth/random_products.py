@@ -137,11 +137,17 @@ def fixed(random: Random) -> Unit:
 
 
 def binary(random: Random) -> Unit:
-    """Bipolar weights on inputs of few bits: what binarized networks are made of.
-
-    One PE, whose price adds to that of the negatives, which all PE of a unit share.
-    """
+    """Bipolar weights on inputs of few bits: what binarized networks are made of."""
     inputs = random.choice(("BIPOLAR", "BIPOLAR", "UINT1", "UINT2", "UINT3", "UINT4", "INT3", "UINT6", "UINT8"))
     simd = random.choice((1, 3, 4, 8, 9, 16, 18, 25, 32, 64))
     output = accumulator("BIPOLAR", inputs, simd * random.choice((1, 4, 16, 64)))
     return Unit(kind="matvec", weight="BIPOLAR", input=inputs, output=output, simd=simd, structure="lut")
+
+
+def choices(random: Random) -> Unit:
+    """Bipolar or ternary weights of several PE, which choose from the same inputs and their negatives."""
+    weight = random.choice(("BIPOLAR", "TERNARY"))
+    inputs = random.choice(("UINT2", "UINT3", "UINT4", "UINT5", "UINT6", "UINT8", "INT3", "INT4", "INT6"))
+    pe, simd = random.choice((2, 3, 4, 8)), random.choice((1, 2, 3, 4, 8, 9, 16))
+    output = accumulator(weight, inputs, simd * random.choice((1, 4, 16, 64)))
+    return Unit(kind="matvec", weight=weight, input=inputs, output=output, pe=pe, simd=simd, structure="lut")

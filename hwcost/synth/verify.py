@@ -73,6 +73,21 @@ def _parts(placed: Sequence[Placed], model: Dataflow | Mixed | Unrolled) -> list
     ]
 
 
+def whole_row(total: Mapping[str, float], counts: Sequence[Mapping[str, int]], model: Dataflow) -> pd.DataFrame:
+    """One row in the columns of `verify`: all units of a pipeline.
+
+    Args:
+        total: resource -> estimate of the pipeline.
+        counts: resource -> amount, of each unit that is built.
+        model: the estimate's.
+    """
+    unknown = OTHER_ON_VERSAL if model.device.dsp_kind == VERSAL else ()
+    measured = {name: sum(one[name] for one in counts) for name in COUNTED if name not in unknown}
+    return pd.DataFrame([_row("whole network", total, measured)]).astype(
+        {name: float for name in (*COUNTED, *MEASURED)}
+    )
+
+
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
     """Sums per layer, in the order of the stream; of the parts with a measure only."""
     known = rows[rows["LUT_measured"].notna()]

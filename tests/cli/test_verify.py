@@ -64,6 +64,7 @@ def test_the_best_points_of_a_study_are_verified(hwcost: Hwcost, study: Path) ->
         (["verify", "nets.py:fine", "--input", "4", "--trial", "2"], ["not a study", "--trial"]),
         (["verify", "."], ["not a study"]),
         (["verify", "nets.py:fine", "--input", "4", "--architecture", "systolic"], ["systolic", "unrolled"]),
+        (["verify", "nets.py:fine", "--input", "4", "--whole", "--import", "tiny.py"], ["--whole", "--import"]),
     ],
     ids=lambda value: "_".join(value),
 )
@@ -82,12 +83,34 @@ def test_blocks_without_rtl_are_counted(missing: int, said: str, capsys: pytest.
         "layer",
         "block",
         "part",
-        *(column for area in ("LUT", "BRAM18", "DSP") for column in (area, f"{area}_measured")),
+        *(column for area in ("LUT", "FF", "BRAM18", "DSP") for column in (area, f"{area}_measured")),
     ]
-    built = ["a", "MatVec", "all", 10.0, 9.0, 0.0, 0.0, 0.0, 0.0]
-    unbuilt = ["b", "Pool", "all", 5.0, None, 0.0, None, 0.0, None]
-    verify._show("net", pd.DataFrame([built, *[unbuilt] * missing], columns=names))
+    built = ["a", "MatVec", "all", 10.0, 9.0, 4.0, 4.0, 0.0, 0.0, 0.0, 0.0]
+    unbuilt = ["b", "Pool", "all", 5.0, None, 1.0, None, 0.0, None, 0.0, None]
+    whole = ["whole network", "", "all", 18.0, 17.0, 9.0, 8.0, 0.0, 0.0, 0.0, 0.0]
+    table = pd.DataFrame([built, *[unbuilt] * missing], columns=names)
+    verify._show("net", table, pd.DataFrame([whole], columns=names))
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_whole_network_is_one_row(hwcost: Hwcost, tmp_path: Path) -> None:
+    if find_spec("pyosys") is None:
+        pytest.skip("pyosys is not installed: nothing was verified; pip install 'hwcost[synth]'")
+    options = ["--input", "4", "--input-bits", "4", "--whole", "--cache", "cache", "--jobs", 1, "--out", "out"]
+    ended = hwcost("verify", "nets.py:fine", *options)
+    assert (ended.status, ended.err) == (0, "") and "whole network" in ended.out and "FF meas." in ended.out
+    (folder,) = (tmp_path / "out").iterdir()
+    (row,) = list(csv.DictReader(io.StringIO((folder / "whole.csv").read_text())))
+    priced = json.loads(hwcost("estimate", "nets.py:fine", "--input", "4", "--input-bits", "4", "--json").out)["total"]
+    assert float(row["LUT"]) == priced["LUT"]
+    assert float(row["FF_measured"]) == pytest.approx(priced["FF"], rel=0.05)
+    assert float(row["LUT_measured"]) == pytest.approx(priced["LUT"], rel=0.2)
+    assert "whole network" not in (folder / "verify.csv").read_text()  # whose rows are summed for the report
+    parts = json.loads(hwcost("verify", "nets.py:fine", *options, "--json").out)["nets.py:fine"]
+    assert [part["layer"] == "whole network" for part in parts].count(True) == 1
+    unrolled = hwcost("verify", "nets.py:fine", *options, "--architecture", "unrolled", "--fps", "1e8")
+    refused(unrolled, "--whole builds folded pipelines", "Unrolled")
 
 
 @pytest.mark.slow

@@ -101,6 +101,12 @@ def test_unknown_is_not_known() -> None:
     assert _range("u4").known and not _range("u4").signed and _range("bipolar").bipolar
 
 
+def test_ternary_wires_have_three_codes() -> None:
+    assert ranges.ternary().ternary and ranges.integers(2, signed=True, narrow=True).ternary
+    two, mixed = ranges.integers(2, signed=True), ranges.integers(torch.tensor([2.0, 3.0]), signed=True, narrow=True)
+    assert not any(wire.ternary for wire in (two, mixed, _range("bipolar"), ranges.unknown()))
+
+
 @pytest.mark.parametrize(("low", "high"), [(5, 1), (0.5, -0.5), (float("nan"), 1), (0, float("nan"))])
 def test_a_range_upside_down_is_refused(low: float, high: float) -> None:
     with pytest.raises(BadOption, match="smaller number first"):

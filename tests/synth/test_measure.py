@@ -15,7 +15,7 @@ pytest.importorskip(
 from hwcost.errors import BadOption
 from hwcost.models.calibration.corpus import Unit
 from hwcost.models.resources import COUNTED
-from hwcost.synth.measure import LARGEST_BATCH, Laboratory, _batches, _remember, _remembered, label
+from hwcost.synth.measure import LARGEST_BATCH, Design, Laboratory, _batches, _remember, _remembered, label
 from hwcost.synth.yosys import SynthesisFailed, Yosys
 
 ADDER = Unit(kind="adder", input="UINT4", output="UINT4")
@@ -78,6 +78,17 @@ def test_each_unit_is_synthesized_once_and_what_is_done_before_a_failure_stays(t
     assert RUNS == [2, 2, 1, 1]
     laboratory.measure([replace(adders[0], output="UINT5")])
     assert RUNS[-1] == 1
+
+
+def test_designs_of_one_content_are_counted_once(tmp_path: Path) -> None:
+    RUNS.clear()
+    laboratory = Laboratory(synthesizer=Counter("yosys", "0.0", ("none",)), cache=tmp_path, jobs=1)
+    designs = [Design("a", "module one"), Design("b", "module one"), Design("c", "module one", dsp=True)]
+    counts = laboratory.count(designs)
+    assert RUNS == [1, 1] and counts[0] == counts[1] != counts[2]
+    assert laboratory.count(designs) == counts and RUNS == [1, 1]
+    with pytest.raises(SynthesisFailed, match=r"^late: crashed"):
+        laboratory.count([Design("late", "module x2")])
 
 
 def test_batches_are_even_and_not_too_large() -> None:

@@ -48,7 +48,8 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("rtl", ("matvec", "multiplier"), ("multiplier_bit", "multiplier_sign", "small_multiplier_bit",
                                             "small_multiplier", "keep_bit", "keep", "negate", "negate_single",
-                                            "negate_weight", "select", "xnor", "tree", "accumulator",
+                                            "negate_weight", "select", "ternary_bit", "ternary", "xnor",
+                                            "tree", "accumulator",
                                             "accumulator_carry")),
     Stage("rtl", ("unit rtl", "control"), ("mvu_control", "mvu_counter_bit")),
     Stage("hls", ("unit hls",), ("negate", "accumulator", "mvu_control", "mvu_counter_bit", "replay_bit",
@@ -163,7 +164,7 @@ def constants_of(rows: Sequence[Measured]) -> str:
 
 ARITHMETIC = (
     "multiplier_bit", "multiplier_sign", "small_multiplier_bit", "small_multiplier", "keep_bit", "keep",
-    "negate_single", "negate_weight", "xnor", "tree", "accumulator_carry",
+    "negate_single", "negate_weight", "ternary_bit", "ternary", "xnor", "tree", "accumulator_carry",
 )  # fmt: skip
 """Constants that no flow changes."""
 

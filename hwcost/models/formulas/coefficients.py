@@ -76,7 +76,7 @@ def values(flow: str, family: str = "") -> Mapping[str, float]:
 
 COUNTED = (
     "ff_control", "ff_accumulator", "ff_tree", "ff_input_lane", "ff_replay_bit", "ff_lutram_bit", "ff_counter_bit",
-    "ff_weight_stream_bit", "stream_ff_bit", "stream_ff", "converter_bit", "converter_counter_ff",
+    "negative_bit", "ff_weight_stream_bit", "stream_ff_bit", "stream_ff", "converter_bit", "converter_counter_ff",
     "converter_control_ff", "fifo_ff_bit", "weight_stream_bit", "input_lane", "replay_bit",
 )  # fmt: skip
 """Constants that are counted from the RTL, which no family changes."""
