@@ -172,7 +172,8 @@ def learn_channels(
         What lives. `parameter_groups` has the strengths among the widths; `trace_channels` prices them.
 
     Raises:
-        BadOption: no channel that can die; a multiple below 1; a network whose function would change.
+        BadOption: no channel that can die; a multiple below 1; a network whose function would change. The network stays
+            what it was.
         UntraceableNetwork: as `trace`.
     """
     if isinstance(multiple, bool) or not isinstance(multiple, int) or multiple < 1:
@@ -182,9 +183,10 @@ def learn_channels(
     for use in ties.uses:
         if parametrize.is_parametrized(use.layer):
             raise BadOption(f"learn_channels: {use.name} has a parametrization already; remove it first")
-    unknown = set(folding or {}) - {use.name for use in ties.uses}
-    if unknown:
-        raise BadOption(f"learn_channels: folding names {', '.join(sorted(unknown))}, which the network does not have")
+    known = dict(net.named_modules())
+    for name in folding or {}:
+        if name.partition("[")[0].partition("@")[0] not in known:  # a layer may have several units, or be called twice
+            raise BadOption(f"learn_channels: folding names {name}, which the network does not have")
     if ties.count == 1:
         raise BadOption(
             "learn_channels: no channel can die: each is read by something else than quantized layers with integer or "
@@ -197,7 +199,13 @@ def learn_channels(
             mask = _LiveWeights(gates, use).to(examples[0].device)
             parametrize.register_parametrization(use.layer, "weight", mask)
     channels = Channels(net, examples, ties, gates)
-    _check(channels)
+    try:
+        _check(channels)
+    except BadOption:
+        for use in ties.uses:
+            if parametrize.is_parametrized(use.layer):
+                parametrize.remove_parametrizations(use.layer, "weight", leave_parametrized=False)
+        raise
     return channels
 
 

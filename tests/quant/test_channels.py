@@ -195,8 +195,11 @@ def test_a_multiple_that_is_no_number_of_channels_is_refused(multiple: int) -> N
 def test_what_cannot_learn_is_refused() -> None:
     with pytest.raises(BadOption, match="folding names conv9"):
         learn_channels(network(), X, folding={"conv9": Fold()})
+    written = Written()
+    names = [name for name, _ in written.named_parameters()]
     with pytest.raises(BadOption, match="writes sizes out"):
-        learn_channels(Written(), X)
+        learn_channels(written, X)
+    assert sorted(name for name, _ in written.named_parameters()) == sorted(names)
     for weight in (binary_weight(), ternary_weight()):
         net = nn.Sequential(QuantLinear(4, 3, weight_quant=weight), QuantLinear(3, 2, weight_quant=weight))
         with pytest.raises(BadOption, match="no channel can die"):
