@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwcost.cost.channel_cost import ChannelCost
 from hwcost.cost.channel_pipeline import ChannelPipeline
 from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.cost.per_layer import Pieces, Rebuilt
@@ -89,7 +90,12 @@ class LiveCost:
         # not their offsets, which load_state_dict(assign=True) replaces
         self._bits = list(learned_widths(net).values())
         self._apart = False
-        if isinstance(pipeline, ChannelPipeline) or (isinstance(model, ReadsWeights) and model.reads_weights):
+        self._channels: ChannelCost | None = None
+        if isinstance(model, ReadsWeights) and model.reads_weights:
+            return
+        if isinstance(pipeline, ChannelPipeline):
+            found = ChannelCost(net, pipeline, model, self._resources)
+            self._channels = found if found.complete else None
             return
         self._pieces = Pieces(net, pipeline, model, self._resources)
         self._apart = self._pieces.complete
@@ -99,6 +105,8 @@ class LiveCost:
 
     def __call__(self) -> dict[str, Tensor]:
         """Resource -> () float64. Gradient: to the offsets of the learned widths."""
+        if self._channels is not None:
+            return self._channels()
         if not (self._apart and self._bits):
             return self._in_full()
         flat = _flat([bits.offset for bits in self._bits]).to("cpu", torch.float64)

@@ -16,7 +16,7 @@ from hwcost.graph.trace import Pipeline, trace
 from hwcost.models import HardwareModel, Placed, Refolding
 from hwcost.models.memo import Memo
 from hwcost.models.resources import ReadsWeights
-from hwcost.quant import Channels, LearnedBits
+from hwcost.quant import Channels, LearnedBits, NarrowedBits
 from hwcost.quant.compaction import compacted
 
 MOST_KEPT = 64
@@ -48,17 +48,26 @@ class ChannelPipeline:
     def _compacted(self) -> Pipeline:
         """The pipeline of a compacted copy, which reads the widths of the network itself."""
         net = self.channels.net
-        shared = {id(module): module for module in net.modules() if isinstance(module, LearnedBits)}
+        shared = {id(module): module for module in net.modules() if isinstance(module, LearnedBits | NarrowedBits)}
         small = compacted(net, self.channels.ties, self.channels.gates.alive(), shared)
         example, ranges = self.channels.example, {"input_bits": self.input_bits, "input_range": self.input_range}
         return trace(small, example, rules=self.rules, **ranges)  # type: ignore[arg-type] # each its own
 
     def shared(
-        self, placed: Sequence[Placed], amounts: Mapping[str, Tensor], model: HardwareModel
+        self,
+        placed: Sequence[Placed],
+        amounts: Mapping[str, Tensor],
+        model: HardwareModel,
+        live: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Amounts of the blocks, with a slope to every channel that passes them.
 
         Each of the live channels on a side of a block has an equal share of it, and a unit has two sides. Values stay.
+
+        Args:
+            placed, amounts: the blocks, and what the model prices them at.
+            model: that does.
+            live: 1 for each class that lives, and 0 for the others; None asks the gates.
 
         Raises:
             BadOption: a model that reads the weights.
@@ -68,14 +77,14 @@ class ChannelPipeline:
                 f"a {type(model).__name__} that reads the weights cannot price channels that learn; price "
                 "trace(channels.compacted(), ...)"
             )
-        shares = self._shares(placed)
+        shares = self._shares(placed, self.channels.gates() if live is None else live)
         falling = _falling(model)
         return {name: amount * shares if name in falling else amount for name, amount in amounts.items()}
 
-    def _shares(self, placed: Sequence[Placed]) -> Tensor:
+    def _shares(self, placed: Sequence[Placed], gates: Tensor) -> Tensor:
         """1 for each block, (blocks,), with the slope of the share of its channels that live."""
         ties = self.channels.ties
-        live = self.channels.gates().to("cpu", torch.float64)
+        live = gates.to("cpu", torch.float64)
         alone = {use.name for use in ties.uses if use.alone}
         found: dict[tuple[str, int], Tensor] = {}
 
