@@ -91,5 +91,5 @@ class ChannelCost:
 
 
 def _heard(bits: LearnedBits) -> tuple[bool, bool]:
-    """What the slope of a width depends on besides the width: beyond its bound it hears only of what narrows it."""
+    """Find what the slope of a width depends on, too: whether it learns, and whether it is beyond its bound."""
     return bits.offset.requires_grad, bool(bits.offset.detach().abs() > bits.most - bits.base)
