@@ -17,7 +17,7 @@ def test_every_shell_has_every_area_and_a_source() -> None:
 
 def test_its_words_are_its_name_and_what_it_takes() -> None:
     assert repr(shell("none")) == "Shell(none)"
-    assert repr(shell("pynq")) == "Shell(pynq, LUT 4,400, FF 15,300, DSP 4, BRAM18 12)"
+    assert repr(shell("pynq")) == "Shell(pynq, LUT 4,600, FF 15,300, DSP 4, BRAM18 12)"
 
 
 def test_unknown_shell() -> None:

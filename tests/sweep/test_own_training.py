@@ -93,7 +93,7 @@ def test_it_trains_float_network_trials_and_refit_and_comes_out_again(tmp_path: 
 
 @pytest.mark.parametrize(
     ("said", "score", "more"),
-    [(0.25, 0.25, {}), (torch.tensor(0.25), 0.25, {}), ({"energy_uj": 3}, None, {"energy_uj": 3.0}), (None, None, {})],
+    [(0.25, 0.25, {}), (torch.tensor(0.25), 0.25, {}), ({"watts": 3}, None, {"watts": 3.0}), (None, None, {})],
 )
 def test_it_may_return_a_score_or_figures(
     tmp_path: Path, said: Any, score: float | None, more: Mapping[str, float]

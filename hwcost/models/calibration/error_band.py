@@ -33,7 +33,7 @@ _NETWORKS = (
 
 BANDS: Mapping[str, Band] = immutabledict(
     {
-        "LUT": Band(0.91, 1.26, _NETWORKS),
+        "LUT": Band(0.93, 1.26, _NETWORKS),
         "FF": Band(1.00, 1.21, _NETWORKS),
         "BRAM18": Band(0.93, 1.21, _NETWORKS),
         "cycles": Band(
