@@ -94,7 +94,7 @@ class LiveCost:
         if isinstance(model, ReadsWeights) and model.reads_weights:
             return
         if isinstance(pipeline, ChannelPipeline):
-            found = ChannelCost(net, pipeline, model, self._resources)
+            found = ChannelCost(net, pipeline, model, self._resources, self._every)
             self._channels = found if found.complete else None
             return
         self._pieces = Pieces(net, pipeline, model, self._resources)

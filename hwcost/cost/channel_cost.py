@@ -28,14 +28,22 @@ class ChannelCost:
         net: the network.
         pipeline, model: as for `hardware_cost`.
         resources: those wanted.
+        every: calls with gradients that share one price and its slopes, at least 1.
 
     Attributes:
         complete: whether the price depends on nothing but whole learned widths and channels.
     """
 
     def __init__(
-        self, net: nn.Module, pipeline: ChannelPipeline, model: HardwareModel, resources: Sequence[str]
+        self,
+        net: nn.Module,
+        pipeline: ChannelPipeline,
+        model: HardwareModel,
+        resources: Sequence[str],
+        every: int = 1,
     ) -> None:
+        self._every, self._calls = every, 0
+        self._key: tuple[object, ...] = ()
         self._net, self._pipeline, self._model, self._resources = net, pipeline, model, tuple(resources)
         self._bits = [module for module in net.modules() if isinstance(module, LearnedBits)]
         self._memo: Memo[tuple[object, ...], Priced] = Memo(MOST_KEPT)
@@ -46,9 +54,10 @@ class ChannelCost:
         """Resource -> () float64. Gradient: to the learned widths, and to the strengths of the channels."""
         gates = self._pipeline.channels.gates
         widths = torch.stack([bits() for bits in self._bits]).to("cpu", torch.float64)
-        heard = tuple(_heard(bits) for bits in self._bits)
-        key = (gates.counts(), tuple(widths.tolist()), heard)
-        amounts, by_width, by_channel = self._memo.of([key], lambda _: [self._priced()])[0]
+        if self._calls % self._every == 0 or not torch.is_grad_enabled():
+            self._key = (gates.counts(), tuple(widths.tolist()), tuple(_heard(bits) for bits in self._bits))
+        self._calls += torch.is_grad_enabled()
+        amounts, by_width, by_channel = self._memo.of([self._key], lambda _: [self._priced()])[0]
         live = gates().to("cpu", torch.float64)
         moved = by_width @ (widths - widths.detach()) + by_channel @ (live - live.detach())  # zero, with the gradient
         return dict(zip(self._resources, (amounts + moved).unbind(), strict=True))

@@ -71,6 +71,23 @@ def test_amounts_and_gradients_are_those_of_hardware_cost(model: HardwareModel) 
                 torch.testing.assert_close(zero if mine is None else mine, zero if theirs is None else theirs)
 
 
+def test_a_price_may_be_shared_by_a_few_steps() -> None:
+    net = network()
+    channels = learn_channels(net, X)
+    pipeline = hwcost.trace_channels(channels, input_range=between(0, 15))
+    live = hwcost.LiveCost(net, pipeline, FPGA, ["LUT"], every=3)
+    seen = []
+    for _ in range(7):
+        seen.append(live()["LUT"].item())
+        with torch.no_grad():
+            channels.gates.strength[: len(seen)] = 0.0
+    assert len({*seen[:3]}) == len({*seen[3:6]}) == 1
+    assert len({*seen}) == 3
+    with torch.no_grad():
+        channels.gates.strength[:10] = 0.0
+        assert live()["LUT"] == hwcost.hardware_cost(pipeline, FPGA)["LUT"] != seen[6]
+
+
 def test_widths_that_are_not_whole_and_accumulators_are_priced_in_full() -> None:
     real = network()
     for module in real.modules():
