@@ -9,15 +9,21 @@ as a search over their number trains them: the first convolution has that many, 
 
     python benchmarks/channel_pruning.py --seeds 5
     python benchmarks/channel_pruning.py --seeds 3 --cycles
+
+`recipe` is that of the digits with its number of channels fixed, for `hwcost sweep`:
+
+    hwcost sweep benchmarks/channel_pruning.py:recipe --trials 10 --fps 400000 --channels 2 --out STUDY
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from statistics import mean, median
 from typing import NamedTuple
 
 import torch
+from optuna.distributions import FloatDistribution
 
 import hwcost
 from hwcost.graph.ranges import between
@@ -26,11 +32,28 @@ from hwcost.quant import learn_channels
 from hwcost.train.penalties import WeightedCost
 from hwcost.zoo.cnn import SmallCNN, Widths
 from hwcost.zoo.data import digits
+from hwcost.zoo.digits import recipe as digits_recipe
 
 PART, INPUT, EXAMPLE = "PYNQ-Z1", between(0, 16), torch.zeros(2, 1, 8, 8)
 RATE, FIXED_RATE = 400_000, 50_000
 """Frames per second: of every folding, and of the one that is held fixed."""
 FLOORS = Widths(conv=2, dense=2, activation=1)
+
+
+def network(first: int) -> SmallCNN:
+    """The network whose first convolution has that many channels."""
+    return SmallCNN(image=(1, 8, 8), channels=(first, 2 * first), hidden=4 * first, classes=10, widths=FLOORS)
+
+
+recipe = replace(
+    digits_recipe,
+    name="fixed-channels",
+    network=lambda params: network(16),
+    space={"lut_headroom": FloatDistribution(0, 1)},
+    budget=lambda params: {"LUT": hwcost.Headroom(params["lut_headroom"])},
+    anchors=({"lut_headroom": 1.0}, {"lut_headroom": 0.3}),
+    plain=None,
+)
 
 
 class Way(NamedTuple):
@@ -62,9 +85,7 @@ def trained(seed: int, strength: float, way: Way, options: argparse.Namespace) -
     """Train one network in one way."""
     resource, data = "cycles" if options.cycles else "LUT", digits(seed=seed)
     torch.manual_seed(seed)
-    net: torch.nn.Module = SmallCNN(
-        image=(1, 8, 8), channels=(way.first, 2 * way.first), hidden=4 * way.first, classes=10, widths=FLOORS
-    )
+    net: torch.nn.Module = network(way.first)
     whole = hwcost.trace(net, EXAMPLE, input_range=INPUT)
     folding = hwcost.target_fps(whole, FIXED_RATE) if options.cycles else None
     fpga: HardwareModel = hwcost.Refolding(RATE, device=PART)
