@@ -8,7 +8,6 @@ from .bounded import BoundedQuantizer as BoundedQuantizer
 from .bounded import l1_limit as l1_limit
 from .calibration import calibrate as calibrate
 from .calibration import calibrate_scales as calibrate_scales
-from .channels import ChannelGates as ChannelGates
 from .channels import Channels as Channels
 from .channels import learn_channels as learn_channels
 from .convert import convert as convert

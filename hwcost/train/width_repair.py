@@ -9,7 +9,8 @@ from hwcost.cost.hardware_cost import hardware_cost
 from hwcost.cost.width_proxy import learned_widths
 from hwcost.models import HardwareModel
 from hwcost.models.resources import HasLayers
-from hwcost.quant import ChannelGates, LearnedBits, Restrict
+from hwcost.quant import LearnedBits, Restrict
+from hwcost.quant.channels import ChannelGates
 
 
 class Landing:
