@@ -23,6 +23,7 @@ from random import Random
 
 import pandas as pd
 import torch
+from built_figures import error_picture
 from built_units import COUNTED, compared
 from torch import Tensor, nn
 
@@ -50,6 +51,9 @@ COLUMNS = (
     "too_shallow", "too_deep", "kind", *COUNTED, *(f"{name}_built" for name in COUNTED), "LUT_flattened",
 )  # fmt: skip
 """Columns of the tables, in order."""
+
+LUT_BAND = 0.1
+"""Error that LUTs of a network are meant to stay within."""
 
 CLOCK_HZ = 100e6
 FLOOR = 2
@@ -337,7 +341,11 @@ def main() -> None:
             put(table, key, pd.DataFrame([{"network": name, "setting": setting} | row]))
             if len(units):
                 put(given.out / "units.csv", [*key, "unit"], units.assign(network=name, setting=setting))
-    print(page(pd.read_csv(table)))
+    rows = pd.read_csv(table)
+    print(page(rows))
+    if "LUT_built" in rows:
+        amounts = {name: (name, f"{name}_built") for name in ("LUT", "FF")}
+        (given.out / "built.png").write_bytes(error_picture(rows, amounts, LUT_BAND))
     if (given.out / "units.csv").exists():
         print(by_kind(pd.read_csv(given.out / "units.csv")))
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from built_figures import error_picture
 from built_networks import NETWORKS, SETTINGS, built, put
 
 from hwcost.build.route.families import smallest, tools_of
@@ -129,6 +130,10 @@ def main() -> None:
         print(name, setting, row, flush=True)
         rows = put(table, key, pd.DataFrame([{"network": name, "setting": setting} | row]))
     print(page(rows))
+    amounts = {area: (f"{area}_priced", f"{area}_routed") for area in ("LUT", "FF")} | {
+        "Fmax": ("fmax_priced", "fmax_mhz")
+    }
+    (given.out / "errors.png").write_bytes(error_picture(rows, amounts, 0.15))
 
 
 if __name__ == "__main__":
