@@ -21,7 +21,12 @@ from torch import nn
 
 from hwcost.quant import IntQuantizer, QuantIdentity
 from hwcost.quant.layers.product import Product
+from hwcost.sweep.experiment import Experiment
 from hwcost.sweep.study import open_study
+from hwcost.sweep.study_files import read_settings
+from hwcost.sweep.trust import RECIPES, found_in_a_record
+from hwcost.train.data import Data
+from hwcost.train.run import evaluate
 
 BUDGETS = {
     "letter": (3_000, 5_000, 7_500, 10_000, 15_000, 20_000, 30_000),
@@ -114,12 +119,22 @@ def priced(folder: Path, peers: Path) -> list[dict[str, float]]:
     return [one | {"hwcost": float(lut)} for one, lut in zip(found, trials["LUT"], strict=True)]
 
 
-def _splits(study: Any) -> dict[str, Any]:
-    from hwcost.sweep.experiment import Experiment
-    from hwcost.sweep.study_files import read_settings
-    from hwcost.sweep.trust import RECIPES, found_in_a_record
+def by_price(folder: Path) -> list[dict[str, float]]:
+    """Every finished trial of a study: LUT by hwcost, accuracy of the network; nothing is built."""
+    study = open_study(folder)
+    trials, test = study.frame(), _data(study).test
+    return [
+        {"LUT": float(lut), "validation": float(score), "test": evaluate(study.load(int(number)), test)}
+        for number, lut, score in trials[trials["state"] == "COMPLETE"][["number", "LUT", "score"]].to_numpy()
+    ]
 
-    data = Experiment.find(read_settings(study.folder), lambda name: found_in_a_record(name, RECIPES)).load()
+
+def _data(study: Any) -> Data:
+    return Experiment.find(read_settings(study.folder), lambda name: found_in_a_record(name, RECIPES)).load()
+
+
+def _splits(study: Any) -> dict[str, Any]:
+    data = _data(study)
     return {
         f"{letter}_{name}": getattr(getattr(data, name), letter).numpy()
         for name in ("validation", "test")
@@ -159,7 +174,7 @@ def main() -> None:
     for folder in arguments.studies:
         points = priced(folder, arguments.peers)
         name = str(open_study(folder).record["study"])
-        ratios = [one["hwcost"] / one["LUT"] for one in points]
+        ratios = [one["hwcost"] / one["LUT"] for one in points if one["LUT"]]  # the last may have nothing left
         print(
             f"{folder.name}: {name}, {len(points)} points, hypervolume {hypervolume(points, BOX[name]):.3f}, ", end=""
         )

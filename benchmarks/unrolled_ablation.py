@@ -5,8 +5,9 @@
 
 Every cause is one change of the ramp behind `hwcost sweep --architecture unrolled --ramp`; "as it is" changes nothing.
 Each training takes the same seconds of the CPU (one thread), starts from the float network of the same seed, and is
-judged as in `head_to_head.py`, with da4ml in PEERS, an environment of its own. Results are kept in FOLDER: called
-again, it trains what is missing. Equal seconds at unequal load are unequal epochs, so the epochs are in the table.
+judged as in `head_to_head.py`, with da4ml in PEERS, an environment of its own; without `--peers`, by hwcost's own LUTs
+and the accuracy of the network. Results are kept in FOLDER: called again, it trains what is missing. Equal seconds at
+unequal load are unequal epochs, so the epochs are in the table.
 """
 
 import argparse
@@ -18,11 +19,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import torch
-from head_to_head import BOX, hypervolume, priced
+from head_to_head import BOX, by_price, hypervolume, priced
 from torch import Tensor
 
 import hwcost
@@ -30,6 +32,7 @@ from hwcost.graph.spec import MatVec
 from hwcost.models.unrolled import model as unrolled_model
 from hwcost.models.unrolled import shared_sums
 from hwcost.sweep import ramp
+from hwcost.train import loop
 
 MOST_EPOCHS = 20_000
 """More than fit into any time that is given here."""
@@ -73,6 +76,20 @@ def without_slope_at_zero() -> Any:
     return patch.object(unrolled_model, "shared_trees", trees)
 
 
+def falling_widths() -> Any:
+    """The rate of the widths falls as that of the weights does."""
+    start = loop._Loop.__init__
+
+    def with_two(self: Any, net: Any, run: Any) -> None:
+        start(self, net, run)
+        steps = run.training.epochs * run.data.train.steps(run.training.batch)
+        if run.training.width_rule == "adam":
+            both = self.schedule, loop._schedule(self.widths, run.training, steps)
+            self.schedule = SimpleNamespace(step=lambda: [one.step() for one in both])
+
+    return patch.object(loop._Loop, "__init__", with_two)
+
+
 def _wide(block: MatVec, code: Tensor) -> Tensor:
     bits = block.weight.bits.double()
     return (bits[:, None] if bits.ndim == 1 else bits).expand(code.shape)
@@ -89,6 +106,7 @@ CAUSES: dict[str, Callable[[], Any]] = {
     "batch 1,024": constant(BATCH=1_024),
     "a ramp that ends at a third": constant(LAST_LINEAR=20.0),
     "a ramp that ends at three times": constant(LAST_LINEAR=180.0),
+    "widths at a rate that falls as that of the weights": falling_widths,
 }
 """Name -> what makes the change for the time of a training."""
 
@@ -103,19 +121,25 @@ def train(arguments: argparse.Namespace, cause: str, seed: int, folder: Path) ->
         )  # fmt: skip
 
 
-def judged(folder: Path, peers: Path) -> dict[str, float]:
+def judged(folder: Path, peers: Path | None) -> dict[str, float]:
     """Hypervolume of a study, its epochs and points."""
-    points = priced(folder, peers)
+    points = by_price(folder) if peers is None else priced(folder, peers)
     name = str(hwcost.open_study(folder).record["study"])
     epochs = json.loads((folder / ramp.RECORD).read_text())["epochs"]
     return {"hypervolume": hypervolume(points, BOX[name]), "epochs": epochs, "points": len(points)}
+
+
+def named(arguments: argparse.Namespace, cause: str, seed: int) -> str:
+    """The key of a result."""
+    judge = "" if arguments.peers else ", by price"
+    return f"{cause}, {arguments.recipe}, {arguments.time}, seed {seed}{judge}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", choices=sorted(BOX))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--peers", type=Path, required=True, help="Python of an environment with da4ml.")
+    parser.add_argument("--peers", type=Path, help="Python of an environment with da4ml.")
     parser.add_argument("--out", type=Path, required=True, help="Folder of the studies and of results.json.")
     parser.add_argument("--time", default="90s", help="CPU time of each training.")
     parser.add_argument("--seed", type=int, action="append", help="Can be given several times.")
@@ -131,19 +155,18 @@ def main() -> None:
     results: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
     for seed in seeds:
         for cause in causes:
-            key = f"{cause}, {arguments.recipe}, {arguments.time}, seed {seed}"
+            key = named(arguments, cause, seed)
             if key in results:
                 continue
             folder = arguments.out / f"{arguments.recipe}-{list(CAUSES).index(cause)}-{arguments.time}-{seed}"
             command = [sys.executable, __file__, arguments.recipe, "--here", "--cause", cause, "--seed", str(seed)]
-            for name in ("data", "peers", "time"):
-                command += [f"--{name}", str(getattr(arguments, name))]
+            command += ["--data", str(arguments.data), "--time", arguments.time]
             subprocess.run([*command, "--out", str(folder)], check=True, stdout=subprocess.DEVNULL)
             results[key] = judged(folder, arguments.peers)
             path.write_text(json.dumps(results, indent=1))
     print("| training | epochs | hypervolume | mean |\n|---|---|---|---|")
     for cause in causes:
-        rows = [results[f"{cause}, {arguments.recipe}, {arguments.time}, seed {seed}"] for seed in seeds]
+        rows = [results[named(arguments, cause, seed)] for seed in seeds]
         cells = (
             ", ".join(f"{row[name]:{form}}" for row in rows)
             for name, form in (("epochs", ",.0f"), ("hypervolume", ".3f"))
