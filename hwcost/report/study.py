@@ -205,8 +205,7 @@ def _check_yes_or_no(name: str, values: Iterable[object]) -> None:
 
 def _main_cost(complete: pd.DataFrame, objectives: tuple[tuple[str, str], ...]) -> str | None:
     asked = [name for name, direction in objectives if direction == "minimize"]
-    first = ["LUT"] if "LUT" in asked else []
-    for name in dict.fromkeys((*first, *asked, *COSTS)):
+    for name in dict.fromkeys((*({"LUT"} & {*asked}), *asked, *COSTS)):
         values = np.asarray(complete[name], dtype=float)
         if np.isfinite(values).any() and (values[np.isfinite(values)] > 0).all():
             return name

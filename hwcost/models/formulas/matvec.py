@@ -7,9 +7,8 @@ from torch import Tensor
 from hwcost.errors import BadFolding
 from hwcost.graph.ranges import widest
 from hwcost.graph.spec import MatVec
-from hwcost.models.formulas import dsp, lut, memory
+from hwcost.models.formulas import dsp, lanes, lut, memory
 from hwcost.models.formulas.arithmetic import Arithmetic, Geometry, Quantity
-from hwcost.models.formulas.fabric import Fabric
 from hwcost.models.formulas.formula import Fold, Formula, Job, Parts, Setting, divisors
 from hwcost.models.formulas.held import held_geometry, held_weights
 from hwcost.models.formulas.stages import stage_geometry, stage_registers
@@ -64,13 +63,15 @@ def _streams(block: MatVec, fold: Fold) -> dict[str, int]:
 class MatVecFormula(Formula[MatVec]):
     """A folded matrix-vector unit, RTL style: replay buffer, multipliers, adder tree, accumulators, weight memory.
 
-    A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit.
+    A unit that shares a stream pays its widest channel; zero weights save nothing in a folded unit, dead channels do:
+    see `hwcost.quant.learn_channels`.
 
-    Error: LUT of multipliers, adders and accumulators of 213 synthesized units: MAPE 2.9%, 2.9% of precisions never
-    seen, 3.4% of 53 kept back (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 13.9% (flow
-    "rtl", worst 51%), 13.0% ("hls", worst 82%); leaving one precision out 7.5 to 25.3%, where that can be done
-    (reports/calibration/published.md). FF of flow "rtl" are counted: exact on the units of built networks, a seventh
-    of FINN's (reports/build); of 91 units of flow "hls": 20%. Cycles exact but for a constant of 3 to 5.
+    Error: LUT of multipliers, adders and accumulators of 249 synthesized units: MAPE 3.6%, 3.9% of precisions never
+    seen, 4.1% of 62 kept back (reports/calibration/error.md). Of 230 published units (Vivado 2020.1): MAPE 21.9% (flow
+    "rtl", worst 49%: their accumulators take twice the LUTs of ours), 12.7% ("hls", worst 83%); leaving one precision
+    out 8.3 to 22.8%, where that can be done (reports/calibration/published.md). FF of flow "rtl" are counted: exact on
+    the units of built networks, a seventh of FINN's (reports/build); of 91 units of flow "hls": 20%. Cycles exact but
+    for a constant of 3 to 5.
     Source: physical form; constants in coefficients.json.
     """
 
@@ -89,12 +90,12 @@ class MatVecFormula(Formula[MatVec]):
         block, fold = job.block, job.parallel
         assert isinstance(block, MatVec)
         weight, inputs = widest(block.weight), widest(block.input)
-        lanes, words = fold.pe * fold.simd, block.cols // fold.simd
-        stored = block.weights // lanes
+        products, words = fold.pe * fold.simd, block.cols // fold.simd
+        stored = block.weights // products
         depth = 1 if block.held else stored
         banks = fold.pe if setting.weight_banks == "per_pe" else 1
         style = memory.style_index(job.weight_memory, depth, setting.flow, shared=setting.weight_banks == "shared")
-        steps = memory.bank_steps(lanes // banks, depth, memory.STYLES[style], setting.dsp_kind)
+        steps = memory.bank_steps(products // banks, depth, memory.STYLES[style], setting.dsp_kind)
         return {
             "pe": fold.pe,
             "simd": fold.simd,
@@ -135,8 +136,8 @@ class MatVecFormula(Formula[MatVec]):
     def law(self, ops: Arithmetic, widths: Sequence[Quantity], g: Geometry, setting: Setting) -> Parts:
         c = setting.constants
         weight, inputs, acc = widths
-        lane, product = _lane(ops, weight, inputs, g, setting)
-        negative = _negative(ops, weight, inputs, g, setting)
+        lane, product = lanes.lane(ops, weight, inputs, g, setting)
+        negative = lanes.negative(ops, weight, inputs, g, setting)
         tree = lut.adder_tree_bits(ops, g.simd, product)
         unsigned = (g.signs == 0) & (g.bipolar == g.bipolar_input)
         summed = ops.where(unsigned, ops.minimum(acc, product + g.tree_levels), acc)
@@ -246,67 +247,3 @@ def _bank_select(ops: Arithmetic, weight: Quantity, g: Geometry) -> Quantity:
     mean = whole / memory.MOST_STEPS * weight
     risen = sum(step * (weight >= bit) for bit, step in enumerate(steps, 1))
     return ops.where(ops.special(weight <= memory.MOST_STEPS), risen, mean)
-
-
-def _turned(ops: Arithmetic, inputs: Quantity, setting: Setting) -> Quantity:
-    """LUTs that choose between an input and its negative.
-
-    Where a chain has ends, a LUT for each bit of the product takes in the inputs that fit one.
-    """
-    c, part = setting.constants, setting.fabric
-    chosen = c["negate"] * inputs + c["select"]
-    return ops.where(_in_logic(ops, inputs, part), inputs + 1, chosen)
-
-
-def _in_logic(ops: Arithmetic, inputs: Quantity, part: Fabric) -> Quantity:
-    """Whether the negative of an input is no carry chain, but a part of the LUTs that choose it."""
-    return ops.special((inputs < part.lut_inputs) & (part.chain_end > 0))
-
-
-def _lane(
-    ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Geometry, setting: Setting
-) -> tuple[Quantity, Quantity]:
-    """LUTs of one multiplier lane and the width of its product.
-
-    A bipolar weight chooses between an input and its negative, which is a price of its own, see `_negative`; a ternary
-    one drops it as well. A bipolar input negates each weight, by as many LUTs as its magnitude has bits; two of them
-    are an XNOR. A single unsigned bit keeps or drops the other operand.
-    """
-    c = setting.constants
-    bipolar, bipolar_input = g.bipolar == 1, g.bipolar_input == 1
-    single = ops.special(ops.minimum(weight, inputs) <= 1)
-    lane = lut.multiplier(ops, weight, inputs, g.signs, c, setting.fabric)
-    lane = ops.where(bipolar_input, c["negate_weight"] * (weight - g.signs), lane)
-    chosen = _turned(ops, inputs, setting)
-    chosen = ops.where(ops.special(inputs <= 1), c["negate_single"] + 0 * inputs, chosen)
-    lane = ops.where(bipolar, chosen, lane)
-    lane = ops.where(bipolar & bipolar_input, c["xnor"] + 0 * lane, lane)
-    ternary = _ternary(ops, weight, inputs, g)
-    wider = lut.multiplier(ops, weight, inputs, g.signs, c, setting.fabric)
-    wider = wider - lut.multiplier(ops, 2 + 0 * weight, inputs, g.signs, c, setting.fabric)  # none, with its slope
-    lane = ops.where(ternary, c["ternary_bit"] * inputs + c["ternary"] + wider, lane)
-    product = ops.where(single, ops.maximum(weight, inputs), weight + inputs)
-    product = ops.where(ternary, inputs + weight - 1, product)
-    product = ops.where(bipolar, inputs + 1, product)
-    product = ops.where(bipolar_input, weight + 1, product)
-    product = ops.where(bipolar & bipolar_input, inputs, product)
-    return lane, product
-
-
-def _ternary(ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Geometry) -> Quantity:
-    """Whether weights are -1, 0 or +1 and inputs have several bits: a lane chooses, where others multiply."""
-    return (g.narrow == 1) & (weight == 2) & (g.bipolar_input == 0) & (ops.special(inputs <= 1) == 0)
-
-
-def _negative(ops: Arithmetic, weight: Quantity, inputs: Quantity, g: Geometry, setting: Setting) -> Quantity:
-    """LUTs of the negative of an input, which the bipolar or ternary weights of all PE choose from.
-
-    HLS and the vendor's tool in published units of RTL build it for each PE: it is a part of the lane there.
-
-    Error: LUT of 72 units of 2 to 8 PE: MAPE see reports/calibration/error.md; published units of RTL by their PE.
-    Source: a carry chain, one bit longer than the input; Yosys 0.70.
-    """
-    bipolar = (g.bipolar == 1) & (g.bipolar_input == 0) & (ops.special(inputs <= 1) == 0)
-    chosen = bipolar | _ternary(ops, weight, inputs, g)
-    chosen = chosen & (_in_logic(ops, inputs, setting.fabric) == 0)
-    return ops.where(chosen, setting.constants["negative_bit"] * lut.chain(ops, inputs + 1, setting.fabric), 0 * inputs)
