@@ -51,7 +51,7 @@ _ECP5 = "9 whole networks, synthesized for ECP5; reports/calibration/ecp5.md"
 
 ECP5_BANDS: Mapping[str, Band] = immutabledict(
     {
-        "LUT": Band(0.99, 1.05, _ECP5),
+        "LUT": Band(0.98, 1.03, _ECP5),
         "FF": Band(1.00, 1.02, _ECP5),
         "BRAM18": Band(1.00, 1.00, _ECP5),
     }
