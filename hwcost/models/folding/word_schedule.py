@@ -15,7 +15,7 @@ from hwcost.graph.spec import Block, Concat, LabelSelect, Link, MatVec, Pool, Wi
 from hwcost.models.folding.buffer_schedule import Buffering, buffered, entering_elements
 from hwcost.models.folding.word_timing import lanes
 from hwcost.models.formulas.formula import Job
-from hwcost.models.formulas.window import RESTART, word_order
+from hwcost.models.formulas.window import RESTART, buffer_words, word_order
 
 Times = NDArray[np.int64]
 
@@ -235,26 +235,48 @@ def _joined(job: Job, block: Concat, arrived: list[Times], stages: int) -> tuple
 
 def _slid(job: Job, block: Window, times: Times, frames: int) -> tuple[Times, Times]:
     """A window takes an image, with the padding around it, and gives its elements."""
-    order = word_order(block, job.parallel)
-    inside, reads = order
-    padded, place = len(inside), np.arange(len(inside))
+    inside, reads = word_order(block, job.parallel)
     real = int(inside.sum())
     taken, ready = [], []
     free = 0
-    count = np.arange(len(reads))
     for frame in range(frames):
-        arrived = np.full(padded, free)
+        arrived = np.full(len(inside), free)
         arrived[inside] = np.maximum(arrived[inside], times[frame * real : (frame + 1) * real])
-        written = _take(arrived, place)
         if job.parallel.parallel_window:
+            written = _take(arrived, np.arange(len(arrived)))
             out = written[reads]
             free = int(written[-1]) + 1
         else:
-            out = _take(written[reads] + 1, count)
+            written, out = buffered_words(block, job.parallel.simd, arrived, reads)
             free = max(int(out[-1]), int(written[-1])) + RESTART
         taken.append(written[inside])
         ready.append(out + REGISTER)
     return np.concatenate(taken), np.concatenate(ready)
+
+
+def buffered_words(block: Window, simd: int, arrived: Times, reads: Times) -> tuple[Times, Times]:
+    """Cycles in which the words of an image enter the cyclic buffer of a window, and in which its words are read.
+
+    A word enters when it is there and the one that it replaces has been read: by windows in front of the one at which
+    it is the first to be kept. Reading waits for entering in turn, so both are found together, the earliest that fit.
+    """
+    place, count = np.arange(len(arrived)), np.arange(len(reads))
+    each = len(reads) // prod(block.output)
+    corners = reads[::each]
+    passed = np.searchsorted(
+        corners, place - max(2, buffer_words(block, simd)), side="right"
+    )  # windows that have been read
+    waits = passed > 0
+    last = passed[waits] * each - 1
+    entered = _take(arrived, place)
+    while True:
+        read = _take(entered[reads] + 1, count)
+        room = np.where(waits, 0, arrived)
+        room[waits] = np.maximum(arrived[waits], read[last] + 1)
+        later = _take(room, place)
+        if (later == entered).all():
+            return entered, read
+        entered = later
 
 
 def deepest(passing: Passing) -> int:

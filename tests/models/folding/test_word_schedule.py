@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 
 from hwcost.graph.ranges import integers
-from hwcost.graph.spec import Adder, Link, MatVec
-from hwcost.models.folding.word_schedule import BEHIND, Passing, Queue, deepest, holds_up, run
+from hwcost.graph.spec import Adder, Link, MatVec, Window
+from hwcost.models.folding.word_schedule import (
+    BEHIND,
+    Passing,
+    Queue,
+    buffered_words,
+    deepest,
+    holds_up,
+    run,
+)
 from hwcost.models.formulas.formula import Fold, Job
+from hwcost.models.formulas.window import buffer_words, word_order
 
 WIRE = integers(4, signed=True)
 
@@ -67,3 +78,43 @@ def test_a_fifo_holds_what_was_given_and_not_taken_before(given: list[int], take
 def test_a_word_that_waits_holds_up_the_next_only_if_that_begins_meanwhile() -> None:
     given, taken = np.array([0, 8]), np.array([3, 8])
     assert holds_up(Passing(given, taken, np.array([0, 2]))) and not holds_up(Passing(given, taken, np.array([0, 3])))
+
+
+def stepped(depth: int, arrived: list[int], reads: list[int], each: int) -> tuple[list[int], list[int]]:
+    """The cyclic buffer of `hwcost.synth.window`, cycle by cycle."""
+    entered: list[int] = []
+    read: list[int] = []
+    cycle = 0
+    while len(entered) < len(arrived) or len(read) < len(reads):
+        done = len(read) // each
+        start = reads[done * each] if done * each < len(reads) else len(arrived)
+        room = len(entered) < len(arrived) and (len(entered) - start < depth or len(read) == len(reads))
+        present = len(read) < len(reads) and reads[len(read)] < len(entered)
+        if room and arrived[len(entered)] <= cycle:
+            entered.append(cycle)
+        if present:
+            read.append(cycle)
+        cycle += 1
+    return entered, read
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_words_wait_in_front_of_a_window_whose_buffer_is_full(seed: int) -> None:
+    random = Random(seed)
+    height, width, channels = random.randint(3, 6), random.randint(3, 7), random.choice((1, 2, 4))
+    kernel, stride = random.choice((2, 3)), random.choice((1, 2))
+    block = Window(
+        channels=channels, image=(height, width), kernel=(kernel, kernel), stride=(stride, stride),
+        dilation=(1, 1), padding=((0, 0), (0, 0)), input=WIRE,
+        output=((height - kernel) // stride + 1, (width - kernel) // stride + 1),
+    )  # fmt: skip
+    fold = Fold(1, random.choice([simd for simd in (1, 2) if channels % simd == 0]))
+    _, reads = word_order(block, fold)
+    pace = random.choice((1, 2, 5))
+    arrived = np.arange(height * width * channels // fold.simd) * pace
+    entered, read = buffered_words(block, fold.simd, arrived, reads)
+    each = len(reads) // (block.output[0] * block.output[1])
+    wanted = stepped(max(2, buffer_words(block, fold.simd)), arrived.tolist(), reads.tolist(), each)
+    assert (entered.tolist(), read.tolist()) == wanted
+    if pace == 1 and kernel == 3 and stride == 1:
+        assert (entered > arrived).any()  # reading takes longer than arriving
