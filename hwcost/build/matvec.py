@@ -132,7 +132,10 @@ def following(address: Signal, step: ValueLike, depth: int) -> Value:
 
 
 def _replayed(frame: Frame, unit: _Unit, data: Value, steps: Circuit) -> Value:
-    """A word of the input: from the stream in the first fold of the outputs, and from a buffer later."""
+    """A word of the input: from the stream in the first fold of the outputs, and from a buffer later.
+
+    The fold chooses, and not whether a word moves, which is known late: sums of words that do not move are not kept.
+    """
     if unit.folds == 1:
         return data
     style = "distributed" if unit.words <= AUTO_LUTRAM_DEPTH["rtl"] else "block"
@@ -140,7 +143,7 @@ def _replayed(frame: Frame, unit: _Unit, data: Value, steps: Circuit) -> Value:
     at, store = steps.outputs["at"], steps.outputs["store"]
     cells.write(at, data, store)
     address = at if style == "distributed" else following(at, steps.outputs["enable"], unit.words)
-    return frame.circuit.node(Mux(store, data, cells.read(address)))
+    return frame.circuit.node(Mux(steps.outputs["fresh"], data, cells.read(address)))
 
 
 def _weights(frame: Frame, job: Job, unit: _Unit, trained: Sum, setting: Setting, steps: Circuit) -> list[Value]:

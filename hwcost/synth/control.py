@@ -53,6 +53,7 @@ def build(unit: Unit, family: str, *, stages: int = 0) -> Circuit:
         module.d.sync += full.eq(add & last)
     circuit.output("in_ready", fresh & (ready | ~full))
     circuit.output("store", fresh & step)
+    circuit.output("fresh", fresh)
     circuit.output("first", first)
     circuit.output("enable", step)
     if stages:
