@@ -38,8 +38,8 @@ def test_it_is_the_folding_of_the_widths_of_now() -> None:
 
 @pytest.mark.slow
 def test_never_dearer_than_a_folding_that_stays_and_never_cheaper_with_more_bits() -> None:
-    model = Refolding(10_000, device="xc7z020")
-    stays = Dataflow(device="xc7z020", folding=target_fps(lenet(8, 8)[1], 10_000))
+    model = Refolding(20_000, device="xc7z020")
+    stays = Dataflow(device="xc7z020", folding=target_fps(lenet(8, 8)[1], 20_000))
     found = []
     for bits in (2, 3, 4, 6, 8):
         _, pipeline = lenet(bits, bits)
@@ -50,7 +50,7 @@ def test_never_dearer_than_a_folding_that_stays_and_never_cheaper_with_more_bits
 
 def test_it_trains() -> None:
     net, pipeline = lenet(6, 5)
-    model = Refolding(10_000, device="xc7z020")
+    model = Refolding(20_000, device="xc7z020")
     cost = hardware_cost(pipeline, model)
     cost["LUT"].backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
     slopes = [p.grad for name, p in net.named_parameters() if name.endswith("bits.offset")]
@@ -62,6 +62,6 @@ def test_it_trains() -> None:
 def test_a_stream_that_grows_too_wide_is_folded_away_or_refused() -> None:
     _, wide = lenet(16, 16)
     with pytest.raises(BadFolding, match="no legal folding"):
-        lut(wide, Refolding(10_000, device="xc7z020", max_stream_bits=8))
+        lut(wide, Refolding(20_000, device="xc7z020", max_stream_bits=8))
     with pytest.raises(BadOption, match="fps=0"):
         Refolding(0, device="xc7z020")
