@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -114,12 +115,12 @@ def verify_command(
                 else of_constants(architecture, pipeline, hardware, defaults),
             )
         }
-    if whole and report is not None:
-        raise BadOption("--whole builds the network, --import reads what a vendor's tool built; give one of them")
+    if whole:
+        _check_whole({name: model for name, (_, model) in designs.items()}, report)
     found: dict[str, object] = {}
     for name, (network, model) in designs.items():
         rows = _imported(network, model, report) if report is not None else _measured(network, model, tools, verbosity)
-        built = _whole(name, network, model, step, tools, verbosity) if whole else rows[:0]
+        built = _whole(network, model, step, tools, verbosity) if whole else rows[:0]
         # pandas writes missing values as null
         found[name] = json.loads(pd.concat([rows, built], ignore_index=True).to_json(orient="records"))
         if not as_json:
@@ -163,12 +164,21 @@ def _measured(pipeline: Pipeline, model: Buildable, tools: Tools, verbosity: Ver
         return verify(place(pipeline.layers()), model, lab, progress)
 
 
+def _check_whole(designs: Mapping[str, Buildable], report: Path | None) -> None:
+    """Refuse --whole of what is not built, before anything is synthesized."""
+    if report is not None:
+        raise BadOption("--whole builds the network, --import reads what a vendor's tool built; give one of them")
+    for name, model in designs.items():
+        if not isinstance(model, Dataflow):
+            kind = type(model).__name__
+            raise BadOption(f"{name}: --whole builds folded pipelines, and this design is {kind}; omit it")
+
+
 def _whole(
-    name: str, pipeline: Pipeline, model: Buildable, step: float | None, tools: Tools, verbosity: Verbosity
+    pipeline: Pipeline, model: Buildable, step: float | None, tools: Tools, verbosity: Verbosity
 ) -> pd.DataFrame:
     """A row for the whole pipeline: the sum of its units as `hwcost build` writes them, streams and FIFOs included."""
-    if not isinstance(model, Dataflow):
-        raise BadOption(f"{name}: --whole builds folded pipelines, and this design is {type(model).__name__}; omit it")
+    assert isinstance(model, Dataflow)
     from hwcost.build.accelerator import accelerator
     from hwcost.build.draft import layout
     from hwcost.synth.verify import whole_row

@@ -50,7 +50,7 @@ def test_it_fits_or_it_says_what_does_not(priced: Estimate) -> None:
     part = device("xc7z020")
     exact = {name: int(priced.total[name]) for name in AREAS}
     full = replace(priced, device=replace(part, **exact))
-    assert full.fits and full.verdict.startswith("fits PYNQ-Z1, but tightly: LUT (2,805 of 2,805), FF (2,534 of 2,534)")
+    assert full.fits and full.verdict.startswith("fits PYNQ-Z1, but tightly: LUT (2,816 of 2,816), FF (2,534 of 2,534)")
     assert full.verdict.endswith("place and route usually fills LUT 70%, FF 50%, BRAM18 80%, LUTRAM 70%")
     for name in ("LUT", "FF", "BRAM18"):
         short = replace(priced, device=replace(part, **{name: exact[name] - 1}))
@@ -84,7 +84,7 @@ def test_an_estimate_prints_as_a_table_with_lut_first(priced: Estimate) -> None:
     assert [row.split()[0] for row in rows] == [*priced.layers["layer"], "total"]
     assert rows[-1].split()[1] == f"{priced.total['LUT']:,.0f}"
     assert repr(priced) == (
-        "Estimate(LUT 2,805, FF 2,534, DSP 0, BRAM18 151, URAM 0, LUTRAM 360, cycles 80,000; fits PYNQ-Z1)"
+        "Estimate(LUT 2,816, FF 2,534, DSP 0, BRAM18 151, URAM 0, LUTRAM 360, cycles 80,000; fits PYNQ-Z1)"
     )
     generic = str(estimate(lenet(), Generic()))
     assert generic.splitlines()[0].split()[:2] == ["layer", "MACs"], "weight_bits is a width and a total there"

@@ -125,7 +125,7 @@ def test_verified_units_with_ultra_ram_take_what_was_estimated(laboratory: Labor
         total = verify(placed, model, laboratory).sum(numeric_only=True)
         assert total["URAM"] == total["URAM_measured"] == 1
         assert total["BRAM18"] == total["BRAM18_measured"]
-        assert total["LUT_measured"] == pytest.approx(total["LUT"], rel=0.15)
+        assert total["LUT_measured"] == pytest.approx(total["LUT"], rel=0.1)
 
 
 PORTS = [

@@ -51,7 +51,7 @@ STAGES: tuple[Stage, ...] = (
                                             "negate_weight", "select", "ternary_bit", "ternary", "xnor",
                                             "tree", "accumulator",
                                             "accumulator_carry")),
-    Stage("rtl", ("unit rtl", "control"), ("mvu_control", "mvu_counter_bit")),
+    Stage("rtl", ("unit rtl", "control"), ("mvu_control", "mvu_counter_bit", "mvu_odd_bit")),
     Stage("hls", ("unit hls",), ("negate", "accumulator", "mvu_control", "mvu_counter_bit", "replay_bit",
                                  "input_lane")),
     Stage("rtl", ("constant",), ("constant_adder_bit",)),

@@ -19,7 +19,7 @@ from hwcost.models.formulas.fabric import multiplier_of
 from hwcost.models.formulas.formula import Adapter, Fold, Job, Law, Parts, Setting
 from hwcost.models.formulas.held import held_geometry, held_weights
 from hwcost.models.formulas.inverse import InverseFormula
-from hwcost.models.formulas.matvec import MatVecFormula
+from hwcost.models.formulas.matvec import MatVecFormula, counters, steering
 from hwcost.models.formulas.memory import bank_select, distributed_ram, log_repeated, memory, rom
 from hwcost.models.formulas.streams import ConcatFormula, LabelSelectFormula, LinkFormula
 from hwcost.models.formulas.thresholds import ThresholdsFormula
@@ -130,12 +130,19 @@ def _matvec(unit: Unit, setting: Setting) -> dict[str, Quantity]:
 
 
 def _whole_unit(unit: Unit, setting: Setting) -> dict[str, Quantity]:
-    """A published unit; the tool that built those has given each PE a negative of the inputs of its own."""
+    """A published unit.
+
+    The tool that built those of flow "rtl" has given each PE a negative of the inputs of its own; and they are FINN's,
+    whose accumulators take a LUT more for each bit: they choose between a new and the old sum outside of its carry
+    chain, where `hwcost.synth.matvec` does inside.
+    """
     ((cols, rows),) = unit.numbers
     block = spec.MatVec(rows=rows, cols=cols, weight=wire(unit.weight), input=wire(unit.input), acc=wire(unit.output))
     found = _law(MatVecFormula(), setting, block, Fold(unit.pe, unit.simd))
     alone = unit.pe * _law(MatVecFormula(), setting, block, Fold(1, unit.simd)).LUT["multipliers"]
-    found = replace(found, LUT={**found.LUT, "multipliers": alone}) if setting.flow == "rtl" else found
+    if setting.flow == "rtl":
+        chosen = found.LUT["accumulators"] + unit.pe * int(block.acc.bits)
+        found = replace(found, LUT={**found.LUT, "multipliers": alone, "accumulators": chosen})
     return found.total(("LUT", "FF", "DSP"))
 
 
@@ -181,9 +188,7 @@ def _memory(unit: Unit, setting: Setting) -> dict[str, Quantity]:
 
 
 def _control(unit: Unit, setting: Setting) -> dict[str, Quantity]:
-    bits = sum((size - 1).bit_length() for size in unit.numbers[0])
-    constants = setting.constants
-    return {"LUT": EXACT.ceil_fixed(constants["mvu_control"] + constants["mvu_counter_bit"] * bits)}
+    return {"LUT": steering(EXACT, Geometry(**counters(unit.numbers[0])), setting.constants)}
 
 
 def _pool(unit: Unit, setting: Setting) -> dict[str, Quantity]:

@@ -262,21 +262,18 @@ def buffered_words(block: Window, simd: int, arrived: Times, reads: Times) -> tu
     """
     place, count = np.arange(len(arrived)), np.arange(len(reads))
     each = len(reads) // prod(block.output)
-    corners = reads[::each]
-    passed = np.searchsorted(
-        corners, place - max(2, buffer_words(block, simd)), side="right"
-    )  # windows that have been read
+    # windows that have been read when a word finds room
+    passed = np.searchsorted(reads[::each], place - max(2, buffer_words(block, simd)), side="right")
     waits = passed > 0
     last = passed[waits] * each - 1
     entered = _take(arrived, place)
     while True:
         read = _take(entered[reads] + 1, count)
-        room = np.where(waits, 0, arrived)
-        room[waits] = np.maximum(arrived[waits], read[last] + 1)
-        later = _take(room, place)
-        if (later == entered).all():
+        free = read[last] + 1
+        if (free <= entered[waits]).all():
             return entered, read
-        entered = later
+        entered[waits] = np.maximum(entered[waits], free)
+        entered = _take(entered, place)
 
 
 def deepest(passing: Passing) -> int:
