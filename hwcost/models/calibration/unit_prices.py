@@ -79,13 +79,7 @@ def price(unit: Unit, family: str, constants: Mapping[str, Quantity]) -> dict[st
         return PRICES[unit.kind](unit, setting)
     except HwcostError:
         raise
-    except (
-        ArithmeticError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:  # of a row that nobody measured
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a row that nobody measured
         given = ", ".join(f"{one.name} {value!r}" for one in fields(unit) if (value := getattr(unit, one.name)) != "")
         remedy = "give structure, geometry and matrix as hwcost/models/calibration/corpus.py documents them"
         raise BadData(f"{given}: no such unit ({error}); {remedy}") from error
